@@ -1,0 +1,70 @@
+/** One problem inside a body or a definition: where (JSON pointer, RFC 6901) and what. */
+export interface Problem {
+  pointer: string;
+  detail: string;
+}
+
+/**
+ * Every error that Penstock answers with: code → HTTP status and title.
+ * `docs/errors.md` has a line for each; a test compares the two. Only the error handler reads `status`.
+ */
+export const catalogue = {
+  'bad-request': { status: 400, title: 'The request cannot be understood' },
+  'bad-json': { status: 400, title: 'The body is not valid JSON' },
+  'bad-query': { status: 400, title: 'A query parameter is wrong' },
+  'bad-header': { status: 400, title: 'A header is wrong' },
+  'invalid-body': { status: 400, title: 'The body does not have the right shape' },
+  'invalid-definition': { status: 400, title: 'The process definition is not valid' },
+  'invalid-input-url': { status: 400, title: 'The input cannot be fetched from that URL' },
+  unauthenticated: { status: 401, title: 'A login is needed' },
+  forbidden: { status: 403, title: 'This login may not do that' },
+  'not-found': { status: 404, title: 'There is no such thing here' },
+  'method-not-allowed': { status: 405, title: 'This method is not for this URL' },
+  conflict: { status: 409, title: 'That contradicts what is already there' },
+  'illegal-transition': { status: 409, title: 'The job is not in a state for that' },
+  'idempotency-conflict': { status: 409, title: 'That idempotency key belongs to another request' },
+  'not-ready': { status: 409, title: 'That is not there yet' },
+  gone: { status: 410, title: 'That was here and has been cleared away' },
+  'precondition-failed': { status: 412, title: 'It was changed by somebody else meanwhile' },
+  'too-large': { status: 413, title: 'The body is larger than this server takes' },
+  'unsupported-media-type': { status: 415, title: 'This content type is not understood here' },
+  'range-not-satisfiable': { status: 416, title: 'There are no such bytes' },
+  'job-failed': { status: 422, title: 'The job failed' },
+  'too-many-requests': { status: 429, title: 'Too many requests' },
+  'too-many-failed-logins': { status: 429, title: 'Too many failed logins' },
+  'queue-full': { status: 429, title: 'The queue is full' },
+  internal: { status: 500, title: 'Something went wrong in this server' },
+  'detail-post': { status: 501, title: 'Nothing can be posted to a single object' },
+  'input-source-failed': { status: 502, title: 'The other server did not give the input' },
+  'shutting-down': { status: 503, title: 'The server is stopping' },
+  'store-unavailable': { status: 503, title: 'The database cannot be used right now' },
+  'disk-full': { status: 507, title: 'There is no room left on the disk' },
+} as const;
+
+export type ErrorCode = keyof typeof catalogue;
+
+/** An error meant for the caller. Anything else that is thrown is answered as `internal` and logged. */
+export class PenstockError extends Error {
+  readonly code: ErrorCode;
+  /** Single problems with their places, for validation errors. */
+  readonly problems: readonly Problem[];
+  /** Headers that belong to the answer, such as `Retry-After`. */
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    more: { problems?: readonly Problem[]; headers?: Record<string, string>; cause?: unknown } = {},
+  ) {
+    super(detail, more.cause === undefined ? undefined : { cause: more.cause });
+    this.name = 'PenstockError';
+    this.code = code;
+    this.problems = more.problems ?? [];
+    this.headers = more.headers ?? {};
+  }
+}
+
+/** The text of whatever was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
