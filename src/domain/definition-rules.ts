@@ -26,12 +26,14 @@ import { parseSize } from './size.js';
 export function checkDefinition(definition: DefinitionDocument, prefix = ''): Problem[] {
   const input = inputParameters(definition);
   const output = outputParameters(definition);
+  const inTexts = textProblems(definition, input, output);
   return [
     ...spelledTwice(definition),
-    ...textProblems(definition, input, output),
+    ...inTexts,
     ...parameterProblems(input, 'input_file'),
     ...parameterProblems(output, 'output_file'),
-    ...unusedFiles(definition, input, output),
+    // A misspelt placeholder is the likeliest reason why a file seems unused; that has been said then.
+    ...(inTexts.length > 0 ? [] : unusedFiles(definition, input, output)),
     ...sizeProblems(definition, input),
     ...numberProblems(definition),
   ].map(({ pointer, detail }) => ({ pointer: prefix + pointer, detail }));

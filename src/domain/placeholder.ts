@@ -57,7 +57,7 @@ export function isPlaceholder(text: string, name: PlaceholderName): boolean {
 export function placeholderProblems(text: string, pointer: string): Problem[] {
   return tokens(text).flatMap((found) => {
     if (found.kind === 'unclosed') {
-      return [{ pointer, detail: '"${" is opened and never closed by "}"; write $${ for a literal ${' }];
+      return [{ pointer, detail: '"${" is opened and never closed by "}". For a literal ${ write $${' }];
     }
     return found.kind === 'unknown' ? [{ pointer, detail: unknownName(found.name, found.written) }] : [];
   });
@@ -68,8 +68,8 @@ function unknownName(name: string, written: string): string {
   const meant = nearest(name, written.startsWith('$<') ? angleNames : placeholderNames);
   const hint = meant
     ? `did you mean \${${meant}}?`
-    : `known are ${placeholderNames.map((known) => `\${${known}}`).join(', ')}`;
-  const remedy = written.startsWith('${') ? '; write $${ for a literal ${' : '';
+    : `known are ${placeholderNames.map((known) => `\${${known}}`).join(', ')}.`;
+  const remedy = written.startsWith('${') ? ' For a literal ${ write $${' : '';
   return `${shown} is not a placeholder; ${hint}${remedy}`;
 }
 
