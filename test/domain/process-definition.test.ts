@@ -1,6 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { checkDefinition, type DefinitionDocument, normalise } from '../../src/domain/process-definition.js';
+import {
+  checkDefinition,
+  checkEnvironment,
+  type DefinitionDocument,
+  normalise,
+} from '../../src/domain/process-definition.js';
 import type { Problem } from '../../src/errors.js';
 import { schema, validator } from '../../src/schemas.js';
 
@@ -53,6 +58,21 @@ test('several mistakes are told at once', () => {
 test('a definition with a million mistakes is refused quickly, for the first of them', () => {
   const problems = problemsOf({ exec: 'cat', argv: new Array(1_000_000).fill(1) });
   expect(problems).toHaveLength(1);
+});
+
+test('one argument with thousands of mistakes gives a short list', () => {
+  const argv = [Array.from({ length: 5000 }, (_, index) => `\${${index}}`).join('')];
+  expect(checkDefinition({ exec: 'cat', argv })).toHaveLength(50);
+});
+
+test('the variables of a run follow the same rules', () => {
+  const check = (environment: Record<string, string>) =>
+    checkEnvironment(valid('registry-tr'), environment, '/environment');
+  expect(check({ A: '${work_dir}/a', B: '$${HOME}' })).toEqual([]);
+  expect(check({ A: '${HOME}', B: '${input_file}' })).toEqual([
+    { pointer: '/environment/A', detail: expect.stringContaining('${HOME} is not a placeholder') },
+    { pointer: '/environment/B', detail: expect.stringContaining('because the input is STDIN') },
+  ]);
 });
 
 describe('normalise', () => {
