@@ -21,7 +21,6 @@ export interface ValidatorOptions {
 const mostValues = 20_000;
 
 const loaded = new Map<string, object>();
-const validators = new Map<string, Validator>();
 const ajvs = new Map<string, Ajv2020>();
 
 /** A schema as parsed JSON; `name` is its path under `schemas/` without `.json`, such as `config/ssh`. */
@@ -45,13 +44,13 @@ export function schemaNames(): string[] {
 
 /** The validator of `schemas/<name>.json`, compiled when it is first used. */
 export function validator(name: string, { useDefaults = false }: ValidatorOptions = {}): Validator {
-  const key = `${name} ${useDefaults}`;
-  const found = validators.get(key) ?? validatorAt(addressOf(name), useDefaults);
-  validators.set(key, found);
-  return found;
+  return validatorAt(addressOf(name), useDefaults);
 }
 
-/** The validator of a schema that is no file; it refers to those that are as `process-definition.json`. */
+/**
+ * The validator of a schema that is no file; it refers to those that are as `process-definition.json`.
+ * Call it once for each schema: all that have been compiled are kept.
+ */
 export function compile(definition: object, { useDefaults = false }: ValidatorOptions = {}): Validator {
   inlineSchemas += 1;
   const address = addressOf(`inline-${inlineSchemas}`);
@@ -74,7 +73,9 @@ function ajvWith(options: { useDefaults: boolean; allErrors: boolean }): Ajv2020
   const key = JSON.stringify(options);
   let ajv = ajvs.get(key);
   if (ajv === undefined) {
-    ajv = new Ajv2020({ ...options, strict: true, allowUnionTypes: true, verbose: true });
+    // Not strictRequired: "one of these keys" is said in branches that do not define the keys again.
+    const strict = { strict: true, strictRequired: false, allowUnionTypes: true };
+    ajv = new Ajv2020({ ...options, ...strict, verbose: true });
     formats.default(ajv);
     ajv.addKeyword({ keyword: 'x-expects', schemaType: 'string' });
     for (const name of schemaNames()) ajv.addSchema(schema(name), addressOf(name));

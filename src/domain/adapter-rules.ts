@@ -1,5 +1,5 @@
 import type { Problem } from '../errors.js';
-import type { AdapterParameters, DefinitionDocument } from './definition-document.js';
+import { type AdapterParameters, commandTexts, type DefinitionDocument } from './definition-document.js';
 import { isPlaceholder, type PlaceholderName, placeholderProblems, placeholdersIn } from './placeholder.js';
 import { below } from './pointer.js';
 
@@ -69,8 +69,9 @@ function pathProblems(
     problems.push({ pointer, detail: `\${${name}} ${detail}` });
   }
   if (leavesFolder(path)) problems.push({ pointer, detail: outside(key, path) });
-  if (/(^|\/)\.?$/.test(path))
+  if (isPlaceholder(path, 'work_dir') || /(^|\/)\.?$/.test(path)) {
     problems.push({ pointer, detail: `${key} must name a file; "${path}" is a folder` });
+  }
   return problems;
 }
 
@@ -93,28 +94,17 @@ export function unusedFiles(
   return [...unused(input, 'input_file', 'read'), ...unused(output, 'output_file', 'write')];
 }
 
-/** The texts of a definition that make up the command, each with its place. */
-export function commandTexts(definition: DefinitionDocument): { text: string; pointer: string }[] {
-  const key = definition.argv === undefined ? 'args' : 'argv';
-  return [
-    ...(definition[key] ?? []).map((text, index) => ({ text, pointer: `/${key}/${index}` })),
-    ...Object.entries(definition.environment ?? {}).map(([name, text]) => ({
-      text,
-      pointer: below('/environment', name),
-    })),
-    ...(definition.cwd === undefined ? [] : [{ text: definition.cwd, pointer: '/cwd' }]),
-  ];
-}
-
 /** Only what is not absolute: it is meant to stay in the job's folder, and `..` could lead out of it. */
 export function leavesFolder(path: string): boolean {
   return !path.startsWith('/') && path.split('/').includes('..');
 }
 
+/** The sentence about such a path. */
 export function outside(key: string, path: string): string {
   return `${key} "${path}" could leave the job's folder; a relative path may not contain ".."`;
 }
 
+/** The placeholders of a text as they are written, for a sentence. */
 export function literal(text: string): string {
   return placeholdersIn(text)
     .map((name) => `\${${name}}`)

@@ -1,4 +1,5 @@
 import { isPlaceholder } from './placeholder.js';
+import { below } from './pointer.js';
 import type { ProcessType } from './process-definition.js';
 
 /** A process definition as it was sent and as it is stored: valid by `schemas/process-definition.json`. */
@@ -84,6 +85,19 @@ export function outputParameters({
   const key =
     adapter.output_parameters === undefined && adapter.output_params ? 'output_params' : 'output_parameters';
   return read(adapter[key] ?? {}, `/output_adapter/${key}`, 'output_file');
+}
+
+/** The texts of a definition that make up the command, each with its place. */
+export function commandTexts(definition: DefinitionDocument): { text: string; pointer: string }[] {
+  const key = definition.argv === undefined ? 'args' : 'argv';
+  return [
+    ...(definition[key] ?? []).map((text, index) => ({ text, pointer: `/${key}/${index}` })),
+    ...Object.entries(definition.environment ?? {}).map(([name, text]) => ({
+      text,
+      pointer: below('/environment', name),
+    })),
+    ...(definition.cwd === undefined ? [] : [{ text: definition.cwd, pointer: '/cwd' }]),
+  ];
 }
 
 function read(

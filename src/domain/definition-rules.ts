@@ -1,6 +1,5 @@
 import type { Problem } from '../errors.js';
 import {
-  commandTexts,
   leavesFolder,
   literal,
   outside,
@@ -10,12 +9,17 @@ import {
 } from './adapter-rules.js';
 import {
   type AdapterParameters,
+  commandTexts,
   type DefinitionDocument,
   inputParameters,
   outputParameters,
 } from './definition-document.js';
 import { placeholderProblems, placeholdersIn } from './placeholder.js';
+import { below } from './pointer.js';
 import { parseSize } from './size.js';
+
+/** No list of problems is longer: a single argument can hold thousands of unknown names. */
+const mostProblems = 50;
 
 /**
  * The rules that a JSON Schema cannot state: spellings given twice, placeholders that are unknown or mean
@@ -26,15 +30,35 @@ import { parseSize } from './size.js';
 export function checkDefinition(definition: DefinitionDocument, prefix = ''): Problem[] {
   const input = inputParameters(definition);
   const output = outputParameters(definition);
+  const inTexts = textProblems(definition, input, output);
   return [
     ...spelledTwice(definition),
-    ...textProblems(definition, input, output),
+    ...inTexts,
     ...parameterProblems(input, 'input_file'),
     ...parameterProblems(output, 'output_file'),
-    ...unusedFiles(definition, input, output),
+    // A misspelt placeholder is the likeliest reason why a file seems unused; that has been said then.
+    ...(inTexts.length > 0 ? [] : unusedFiles(definition, input, output)),
     ...sizeProblems(definition, input),
     ...numberProblems(definition),
-  ].map(({ pointer, detail }) => ({ pointer: prefix + pointer, detail }));
+  ]
+    .slice(0, mostProblems)
+    .map(({ pointer, detail }) => ({ pointer: prefix + pointer, detail }));
+}
+
+/**
+ * The variables that a run lays over those of the definition: their placeholders follow the same rules.
+ * `prefix` is where they stand in the body.
+ */
+export function checkEnvironment(
+  definition: DefinitionDocument,
+  environment: Readonly<Record<string, string>>,
+  prefix = '/environment',
+): Problem[] {
+  const texts = Object.entries(environment).map(([name, text]) => ({ text, pointer: below(prefix, name) }));
+  return placeholderUse(texts, inputParameters(definition), outputParameters(definition)).slice(
+    0,
+    mostProblems,
+  );
 }
 
 /** Two keys that mean the same: nobody could tell which of them counts. */
@@ -53,19 +77,28 @@ function spelledTwice(definition: DefinitionDocument): Problem[] {
   ];
 }
 
-/** Placeholders in the command: each must exist, and must stand for something with these adapters. */
-function textProblems(
-  definition: DefinitionDocument,
+/** Each placeholder must exist, and must stand for something with these adapters. */
+function placeholderUse(
+  texts: { text: string; pointer: string }[],
   input: AdapterParameters | undefined,
   output: AdapterParameters | undefined,
 ): Problem[] {
-  const problems = commandTexts(definition).flatMap(({ text, pointer }) => [
+  return texts.flatMap(({ text, pointer }) => [
     ...placeholderProblems(text, pointer),
     ...placeholdersIn(text).flatMap((name) => {
       const detail = whyMeaningless(name, input, output);
       return detail === undefined ? [] : [{ pointer, detail: `\${${name}} ${detail}` }];
     }),
   ]);
+}
+
+/** Placeholders in the command, and where there must be none. */
+function textProblems(
+  definition: DefinitionDocument,
+  input: AdapterParameters | undefined,
+  output: AdapterParameters | undefined,
+): Problem[] {
+  const problems = placeholderUse(commandTexts(definition), input, output);
   if (placeholdersIn(definition.exec).length > 0) {
     problems.push({
       pointer: '/exec',

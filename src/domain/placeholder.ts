@@ -55,12 +55,13 @@ export function isPlaceholder(text: string, name: PlaceholderName): boolean {
 
 /** What is wrong with the placeholders in a text: names that do not exist, and `${` without `}`. */
 export function placeholderProblems(text: string, pointer: string): Problem[] {
-  return tokens(text).flatMap((found) => {
+  const details = tokens(text).flatMap((found) => {
     if (found.kind === 'unclosed') {
-      return [{ pointer, detail: '"${" is opened and never closed by "}"; write $${ for a literal ${' }];
+      return ['"${" is opened and never closed by "}". For a literal ${ write $${'];
     }
-    return found.kind === 'unknown' ? [{ pointer, detail: unknownName(found.name, found.written) }] : [];
+    return found.kind === 'unknown' ? [unknownName(found.name, found.written)] : [];
   });
+  return [...new Set(details)].map((detail) => ({ pointer, detail }));
 }
 
 function unknownName(name: string, written: string): string {
@@ -68,8 +69,8 @@ function unknownName(name: string, written: string): string {
   const meant = nearest(name, written.startsWith('$<') ? angleNames : placeholderNames);
   const hint = meant
     ? `did you mean \${${meant}}?`
-    : `known are ${placeholderNames.map((known) => `\${${known}}`).join(', ')}`;
-  const remedy = written.startsWith('${') ? '; write $${ for a literal ${' : '';
+    : `known are ${placeholderNames.map((known) => `\${${known}}`).join(', ')}.`;
+  const remedy = written.startsWith('${') ? ' For a literal ${ write $${' : '';
   return `${shown} is not a placeholder; ${hint}${remedy}`;
 }
 

@@ -2,7 +2,7 @@ import { type DefinitionDocument, inputParameters, outputParameters } from './de
 import { parseSize } from './size.js';
 
 export type { DefinitionDocument } from './definition-document.js';
-export { checkDefinition } from './definition-rules.js';
+export { checkDefinition, checkEnvironment } from './definition-rules.js';
 
 export type ProcessType = 'single' | 'service';
 export type Executor = 'local';

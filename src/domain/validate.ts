@@ -7,6 +7,9 @@ import { count, either, label, shorten, show, showTyped, typeNames } from './wor
 /** No list of problems is longer; whoever made this many reads the first ones first. */
 const mostProblems = 50;
 
+/** Nor are more errors than this looked at, since each is compared with the others. */
+const mostErrors = 500;
+
 /**
  * Turns ajv's errors into problems for people: the exact place, what the value is, what was expected, and
  * the nearest right word for a misspelt one. One mistake gives one problem.
@@ -16,10 +19,11 @@ const mostProblems = 50;
  * tell a reader. `prefix` is where the value stands in the whole body.
  */
 export function explain(errors: readonly ErrorObject[], prefix = ''): Problem[] {
-  const misspelt = new Set(errors.flatMap(misspeltKey));
+  const first = errors.slice(0, mostErrors);
+  const misspelt = new Set(first.flatMap(misspeltKey));
   const seen = new Set<string>();
   const problems: Problem[] = [];
-  for (const error of withoutNoise(errors)) {
+  for (const error of withoutNoise(first)) {
     if (problems.length === mostProblems) break;
     const pointer = placeOf(error);
     // `exce` for `exec` is one mistake: the unknown key says it all, the missing one would say it again.
@@ -52,6 +56,8 @@ function misspeltKey(error: ErrorObject): string[] {
 function withoutNoise(errors: readonly ErrorObject[]): ErrorObject[] {
   let kept: ErrorObject[] = [];
   for (const error of errors) {
+    // What is of the wrong type need not be told that it is too small as well.
+    if (error.keyword !== 'type' && errors.some((other) => isTypeErrorOf(other, error))) continue;
     if (error.keyword === 'if' || error.keyword === 'propertyNames') continue;
     if (error.keyword !== 'anyOf' && error.keyword !== 'oneOf') {
       kept.push(error);
@@ -69,13 +75,21 @@ function withoutNoise(errors: readonly ErrorObject[]): ErrorObject[] {
   return kept;
 }
 
+function isTypeErrorOf(other: ErrorObject, { instancePath, parentSchema }: ErrorObject): boolean {
+  return (
+    other.keyword === 'type' && other.parentSchema === parentSchema && other.instancePath === instancePath
+  );
+}
+
 function isFromBranch(earlier: ErrorObject, union: ErrorObject): boolean {
   const inside =
     earlier.instancePath === union.instancePath || earlier.instancePath.startsWith(`${union.instancePath}/`);
   if (!inside) return false;
   // What the schema around the union says beside it stands on its own.
   const around = union.schemaPath.slice(0, -union.keyword.length);
-  return !earlier.schemaPath.startsWith(around) || earlier.schemaPath.startsWith(`${union.schemaPath}/`);
+  if (!earlier.schemaPath.startsWith(around)) return true;
+  const beside = earlier.schemaPath.slice(around.length);
+  return beside.startsWith(`${union.keyword}/`) || beside.startsWith('$defs/');
 }
 
 function saysOtherKind({ keyword }: ErrorObject): boolean {

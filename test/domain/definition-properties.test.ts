@@ -1,0 +1,69 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { buildCommand, inputPlace, outputPlace } from '../../src/domain/command.js';
+import { checkDefinition, type DefinitionDocument, normalise } from '../../src/domain/process-definition.js';
+import { validator } from '../../src/schemas.js';
+
+const check = validator('process-definition');
+
+const path = fc.constantFrom(
+  '${input_file}',
+  '${output_file}',
+  'a.out',
+  '$<input_file>',
+  '../x',
+  '/x',
+  '${work_dir}/a',
+);
+const text = fc.oneof({ weight: 3, arbitrary: path }, fc.string());
+const input = fc.record(
+  { file_type: fc.constantFrom('stream', 'path'), file_path: path },
+  { requiredKeys: [] },
+);
+const output = fc.record(
+  { stream_name: fc.constantFrom('STDOUT', 'STDERR'), file_path: path, file: path, file_name: text },
+  { requiredKeys: [] },
+);
+const definition = fc.record(
+  {
+    exec: fc.constant('cat'),
+    argv: fc.array(text, { maxLength: 4 }),
+    cwd: path,
+    environment: fc.dictionary(fc.constantFrom('A', 'B', '__proto__'), text),
+    input_adapter: fc.record({ input_type: fc.constant('file'), input_parameters: input }),
+    output_adapter: fc.record({ output_type: fc.constant('file'), output_params: output }),
+  },
+  { requiredKeys: ['exec'] },
+);
+
+test('whatever is sent, the answer is a list of problems in the right place', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.anything(), definition), (value) => {
+      for (const { pointer, detail } of check(value, '/definition')) {
+        expect(pointer === '/definition' || pointer.startsWith('/definition/')).toBe(true);
+        expect(detail).not.toBe('');
+      }
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('what passes the checks can be run, and a relative file stays in its folder', () => {
+  let passed = 0;
+  fc.assert(
+    fc.property(definition, (value) => {
+      if (check(value).length > 0 || checkDefinition(value as DefinitionDocument).length > 0) return;
+      passed += 1;
+      const canonical = normalise(value as DefinitionDocument);
+      const base = { work_dir: '/jobs/7', job_uuid: 'u-7' };
+      const [before, after] = [inputPlace(canonical, base), outputPlace(canonical, base)];
+      const command = buildCommand(canonical, {}, { ...base, input_file: '/in', output_file: '/out' });
+      expect(command.cwd.startsWith('/')).toBe(true);
+      for (const place of [before, after]) {
+        if (place?.kind === 'fixed') expect(place.path).toMatch(/^(\/jobs\/7\/.+|\/x|\/x\/.+)$/);
+      }
+    }),
+    { numRuns: 5000 },
+  );
+  expect(passed).toBeGreaterThan(50);
+});
