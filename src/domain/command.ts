@@ -93,3 +93,14 @@ function filePlace(
 function named(fileName: string | undefined): { fileName?: string } {
   return fileName === undefined ? {} : { fileName };
 }
+
+/** The name that the output will have. */
+export function outputNameOf(definition: ProcessDefinition, asked: string | undefined): string {
+  const output = definition.output;
+  if (asked !== undefined) return asked;
+  if (output?.fileName !== undefined) return output.fileName;
+  if (output?.via === 'path' && !output.path.includes('${') && !output.path.includes('$<')) {
+    return posix.basename(output.path);
+  }
+  return 'output';
+}

@@ -37,6 +37,11 @@ export class JobFiles {
     return path.join(this.folder(uuid), 'input', name);
   }
 
+  /** Where what comes in is, before it is a job's. */
+  incoming(uuid: string): string {
+    return path.join(this.#incoming, uuid);
+  }
+
   /** A folder for what comes in, before it is known whether a job will come of it. */
   receive(uuid: string): string {
     const folder = path.join(this.#incoming, uuid);

@@ -86,3 +86,6 @@ export const insertEventsSql = `INSERT INTO "job_event" (${eventNames.map((name)
 SELECT ${extract(eventNames, eventNames)} FROM json_each(?)
 WHERE EXISTS (SELECT 1 FROM "job" WHERE "id" = value ->> 1 AND "last_event_uuid" = value ->> 0)
 RETURNING "uuid"`;
+
+export const insertKeysSql = `INSERT INTO "idempotency_key" ("owner_id", "key", "fingerprint", "job_id", "created")
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?)`;

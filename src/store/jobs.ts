@@ -4,7 +4,7 @@ import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
 import type { Job as JobRow, JobEvent as EventRow } from './generated/client.js';
 import { exactValues, orderOf, whereOf } from './where.js';
-import type { Writer } from './writer.js';
+import type { IdempotencyKey, Writer } from './writer.js';
 
 const columns = {
   process_definition: 'processDefinitionId',
@@ -72,7 +72,7 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
   }
 
   return {
-    insert: (job: Job, event: JobEvent) => writer.insertJob(job, event),
+    insert: (job: Job, event: JobEvent, key: IdempotencyKey | null) => writer.insertJob(job, event, key),
     update: (job: Job, event: JobEvent) => writer.updateJob(job, event),
 
     async byUuid(uuid: string): Promise<Job | null> {
@@ -167,16 +167,6 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
 
     async idempotencyKey(ownerId: number, key: string) {
       return reader.idempotencyKey.findUnique({ where: { ownerId_key: { ownerId, key } } });
-    },
-
-    async addIdempotencyKey(row: {
-      ownerId: number;
-      key: string;
-      fingerprint: string;
-      jobId: number;
-      created: Date;
-    }): Promise<void> {
-      await writer.batch((client) => [client.idempotencyKey.create({ data: row })]);
     },
 
     async forgetIdempotencyKeys(before: Date): Promise<void> {

@@ -2,13 +2,20 @@ import type { Job, JobEvent } from '../domain/job.js';
 import { PenstockError } from '../errors.js';
 import type { PrismaClient } from './client.js';
 import type { PrismaPromise } from './generated/internal/prismaNamespace.js';
-import { eventRecord, insertEventsSql, insertJobsSql, jobRecord, updateJobsSql } from './job-sql.js';
+import { eventRecord, insertEventsSql, insertJobsSql, insertKeysSql, jobRecord, storedDate, updateJobsSql } from './job-sql.js';
+
+/** A request that must make one job only, however often it is sent. */
+export interface IdempotencyKey {
+  key: string;
+  fingerprint: string;
+}
 
 /** A job's new row, or its next one, with the event that goes with it. */
 interface JobWrite {
   kind: 'insert' | 'update';
   job: Job;
   event: JobEvent;
+  key: IdempotencyKey | null;
   resolve: (written: boolean) => void;
   reject: (error: unknown) => void;
 }
@@ -34,9 +41,9 @@ export class Writer {
   }
 
   /** Stores a new job with its first event. */
-  async insertJob(job: Job, event: JobEvent): Promise<void> {
+  async insertJob(job: Job, event: JobEvent, key: IdempotencyKey | null): Promise<void> {
     await new Promise<boolean>((resolve, reject) => {
-      this.#enqueue({ kind: 'insert', job, event, resolve, reject });
+      this.#enqueue({ kind: 'insert', job, event, key, resolve, reject });
     });
   }
 
@@ -47,7 +54,7 @@ export class Writer {
    */
   updateJob(job: Job, event: JobEvent): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      this.#enqueue({ kind: 'update', job, event, resolve, reject });
+      this.#enqueue({ kind: 'update', job, event, key: null, resolve, reject });
     });
   }
 
@@ -110,6 +117,8 @@ export class Writer {
     const statements: PrismaPromise<unknown>[] = [];
     if (inserts.length > 0) statements.push(this.#client.$executeRawUnsafe(insertJobsSql, json(inserts)));
     if (updates.length > 0) statements.push(this.#client.$executeRawUnsafe(updateJobsSql, json(updates)));
+    const keys = inserts.filter((write) => write.key !== null).map(keyRecord);
+    if (keys.length > 0) statements.push(this.#client.$executeRawUnsafe(insertKeysSql, JSON.stringify(keys)));
     const events = JSON.stringify(writes.map((write) => eventRecord(write.event)));
     statements.push(this.#client.$queryRawUnsafe(insertEventsSql, events));
     try {
@@ -122,6 +131,14 @@ export class Writer {
     }
   }
 }
+
+const keyRecord = ({ job, key }: JobWrite): unknown[] => [
+  job.ownerId,
+  key?.key,
+  key?.fingerprint,
+  job.id,
+  storedDate(job.created),
+];
 
 /** What the caller is told when the database will not: what heals by itself says so. Other errors pass through. */
 export function storeError(error: unknown): unknown {

@@ -1,0 +1,108 @@
+import { copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import path from 'node:path';
+import { inputPlace, outputPlace } from '../domain/command.js';
+import { PenstockError } from '../errors.js';
+import type { Adapter, AdapterContext, Prepared } from './adapter.js';
+
+/**
+ * Input and output as files: the input is the STDIN stream or a path, the output the STDOUT or STDERR stream or a
+ * path, in every combination. The program reads and writes the files themselves: no byte passes through us.
+ * A definition without adapters gets its input, if there is one, on STDIN, and its STDOUT is its output.
+ */
+export const fileAdapter: Adapter = {
+  async prepare(context: AdapterContext): Promise<Prepared> {
+    const { definition, places, folder, input } = context;
+    const prepared: Prepared = {
+      places: { ...places },
+      stdin: null,
+      stdout: path.join(folder, 'stdout'),
+      stderr: path.join(folder, 'stderr'),
+    };
+    const output = outputFile(context);
+    if (output.written) {
+      await mkdir(path.join(folder, 'output'), { recursive: true });
+      prepared.places.output_file = output.file;
+      // What another run left at a fixed place must not be taken for this one's output.
+      if (!output.file.startsWith(`${folder}/`)) await rm(output.file, { force: true });
+    }
+    if (input === null) return prepared;
+    const expected = inputPlace(definition, places) ?? { kind: 'stream', stream: 'STDIN' };
+    if (expected.kind === 'stream') {
+      prepared.stdin = input.file;
+      prepared.places.input_file = input.file;
+    } else if (expected.kind === 'chosen') {
+      prepared.places.input_file = await ownInput(context, input);
+    } else {
+      await place(input.file, expected.path, definition.retries.limit > 0);
+      prepared.places.input_file = expected.path;
+    }
+    return prepared;
+  },
+
+  async finish(context: AdapterContext) {
+    const { definition, folder, input, outputName, places } = context;
+    const given = input === null ? null : inputPlace(definition, places);
+    // A second name of the input in a folder that is not the job's own would be in the next run's way.
+    if (given?.kind === 'fixed' && !given.path.startsWith(`${folder}/`)) await rm(given.path, { force: true });
+    const output = outputFile(context);
+    if (!output.written) return { output: output.file };
+    const kept = path.join(folder, 'output', outputName);
+    if (kept === output.file) return { output: (await isFile(kept)) ? kept : null };
+    if (await isFile(output.file)) await move(output.file, kept);
+    return { output: (await isFile(kept)) ? kept : null };
+  },
+};
+
+/** Where the output comes to be: the file behind a stream, or one that the program writes itself. */
+function outputFile({ definition, places, folder, outputName }: AdapterContext): {
+  file: string;
+  written: boolean;
+} {
+  const wanted = outputPlace(definition, places);
+  if (wanted?.kind === 'fixed') return { file: wanted.path, written: true };
+  if (wanted?.kind === 'chosen') return { file: path.join(folder, 'output', outputName), written: true };
+  return { file: path.join(folder, wanted?.stream === 'STDERR' ? 'stderr' : 'stdout'), written: false };
+}
+
+async function isFile(file: string): Promise<boolean> {
+  return stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+/** The input for a program that is given its path: a copy if a retry will need it as it was. */
+async function ownInput(context: AdapterContext, input: { file: string; name: string }): Promise<string> {
+  if (context.definition.retries.limit === 0) return input.file;
+  const copy = path.join(context.folder, 'input', input.name);
+  await place(input.file, copy, true);
+  return copy;
+}
+
+/** Puts the input where the program insists on having it: a second name of the same file, or a copy. */
+async function place(file: string, target: string, copy: boolean): Promise<void> {
+  await mkdir(path.dirname(target), { recursive: true });
+  try {
+    if (copy) await copyFile(file, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    else await link(file, target);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') {
+      throw new PenstockError('conflict', `the input's place ${target} is taken: there is a file already`);
+    }
+    if (code !== 'EXDEV' && code !== 'EPERM') throw error;
+    await copyFile(file, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  }
+}
+
+/** Moves a file, also to another file system. */
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+    await copyFile(from, to);
+    await rm(from);
+  }
+}

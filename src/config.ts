@@ -1,0 +1,226 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parse, YAMLParseError } from 'yaml';
+import { nearest } from './domain/nearest.js';
+import { parseSize } from './domain/size.js';
+import { type Problem, messageOf } from './errors.js';
+import { schema, validator } from './schemas.js';
+
+/** A mistake in the configuration: what, where, and how to mend it. It stops the start. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** What the command line says; it wins over the environment, and that over the files. */
+export interface Flags {
+  data?: string | undefined;
+  config?: string | undefined;
+  host?: string | undefined;
+  port?: string | undefined;
+  logLevel?: string | undefined;
+}
+
+/** `application.yaml` with its defaults filled in. */
+interface ApplicationFile {
+  HOST: string;
+  PORT: number;
+  TLS_CERTIFICATE: string | null;
+  TLS_KEY: string | null;
+  TRUST_PROXY: boolean;
+  LOG_LEVEL: string;
+  MAX_RUNNING_JOBS: number | null;
+  MAX_RUNNING_JOBS_PER_USER: number | null;
+  MAX_QUEUED_JOBS: number;
+  MAX_QUEUED_JOBS_PER_USER: number;
+  MAX_INPUT_SIZE: string | number;
+  MAX_BODY_SIZE: string | number;
+  MAX_WAIT: number;
+  DEFAULT_TIMEOUT: number | null;
+  MAX_PLATFORM_RETRIES: number;
+  KEEP_FILES: number | null;
+  KEEP_JOBS: number | null;
+  INPUT_URL_PRIVATE_ADDRESSES: boolean;
+  LOGIN_MEMORY: number;
+}
+
+/** The whole configuration, checked and frozen. Times in milliseconds, sizes in bytes. */
+export interface Config {
+  data: string;
+  database: string;
+  configFolder: string | null;
+  host: string;
+  port: number;
+  tls: { certificate: string; key: string } | null;
+  trustProxy: boolean;
+  logLevel: string;
+  maxRunningJobs: number;
+  maxRunningJobsPerUser: number;
+  maxQueuedJobs: number;
+  maxQueuedJobsPerUser: number;
+  maxInputSize: number;
+  maxBodySize: number;
+  maxWait: number;
+  /** Seconds, as in a definition. */
+  defaultTimeout: number | null;
+  maxPlatformRetries: number;
+  keepFiles: number | null;
+  keepJobs: number | null;
+  inputUrlPrivateAddresses: boolean;
+  loginMemory: number;
+  /** The first admin; the password is made up if the environment gives none. */
+  admin: { username: string; password: string; madeUp: boolean };
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Variables that the server understands; the command line client has more. */
+const variables = [
+  'PENSTOCK_DATA',
+  'PENSTOCK_CONFIG',
+  'PENSTOCK_HOST',
+  'PENSTOCK_PORT',
+  'PENSTOCK_DATABASE_URL',
+  'PENSTOCK_ADMIN_USER',
+  'PENSTOCK_ADMIN_PASSWORD',
+  'PENSTOCK_URL',
+  'PENSTOCK_USER',
+  'PENSTOCK_PASSWORD',
+  'PENSTOCK_TOKEN',
+  'PENSTOCK_LOG_LEVEL',
+];
+/** Files that the config folder may hold. */
+const files = ['application.yaml'];
+
+/** The environment, for the parts that are started by hand (the command line client). Nobody else reads it. */
+export const environment: Environment = process.env;
+
+function readYaml(file: string): unknown {
+  try {
+    // A file with nothing but comments is an empty map.
+    return parse(readFileSync(file, 'utf8')) ?? {};
+  } catch (error) {
+    if (error instanceof YAMLParseError) throw new ConfigError(`${file}: ${error.message}`);
+    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+function explainProblems(file: string, problems: readonly Problem[]): ConfigError {
+  const lines = problems.map(({ pointer, detail }) => `  ${pointer.slice(1).replaceAll('/', '.') || '(all)'}: ${detail}`);
+  return new ConfigError(`${file} is not right:\n${lines.join('\n')}`);
+}
+
+function readApplication(folder: string | null): ApplicationFile {
+  const file = folder === null ? null : path.join(folder, 'application.yaml');
+  const value = file !== null && existsSync(file) ? readYaml(file) : {};
+  const problems = validator('config/application', { useDefaults: true })(value);
+  if (problems.length > 0) throw explainProblems(file ?? 'application.yaml', problems);
+  return value as ApplicationFile;
+}
+
+function sizeOf(file: string, key: string, value: string | number): number {
+  const size = parseSize(value);
+  if (size === undefined) {
+    throw explainProblems(file, [
+      { pointer: `/${key}`, detail: `'${value}' is not a size such as 500000, "10KB" or "2GiB"` },
+    ]);
+  }
+  return size;
+}
+
+function portOf(text: string, from: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65535) throw new ConfigError(`${from}: '${text}' is not a port (0 to 65535)`);
+  return port;
+}
+
+function databaseFile(url: string | undefined, data: string): string {
+  if (url === undefined) return path.join(data, 'penstock.sqlite');
+  if (!/^(file|sqlite):/.test(url)) {
+    throw new ConfigError(
+      `PENSTOCK_DATABASE_URL: '${url.replace(/\/\/.*@/, '//***@')}' is not one of ours; this version keeps its data in SQLite: file:/path/to/penstock.sqlite`,
+    );
+  }
+  return path.resolve(url.replace(/^(file|sqlite):(\/\/)?/, ''));
+}
+
+/** Where the data are when nobody says: the XDG place for data of a user. */
+export function dataFolder(flags: Flags, env: Environment = environment): string {
+  const base = env['XDG_DATA_HOME'] ?? path.join(env['HOME'] ?? os.homedir(), '.local', 'share');
+  return path.resolve(flags.data ?? env['PENSTOCK_DATA'] ?? path.join(base, 'penstock'));
+}
+
+/**
+ * Reads the whole configuration: flags, then environment, then the config folder, then defaults.
+ * Throws a ConfigError for whatever is wrong, an unknown key included.
+ */
+export function loadConfig(flags: Flags, env: Environment = environment): Readonly<Config> {
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('PENSTOCK_') && !variables.includes(name)) {
+      const near = nearest(name, variables);
+      if (near !== undefined) throw new ConfigError(`the variable ${name} is not known. Did you mean ${near}?`);
+    }
+  }
+  const data = dataFolder(flags, env);
+  const asked = flags.config ?? env['PENSTOCK_CONFIG'];
+  const folder = asked === undefined ? null : path.resolve(asked);
+  if (folder !== null) {
+    if (!existsSync(folder)) throw new ConfigError(`there is no config folder ${folder}`);
+    for (const name of readdirSync(folder)) {
+      if (!/\.ya?ml$/.test(name) || files.includes(name)) continue;
+      const near = nearest(name, files);
+      throw new ConfigError(
+        `${path.join(folder, name)} is not a file that Penstock reads. ${near ? `Did you mean ${near}?` : `It reads: ${files.join(', ')}.`}`,
+      );
+    }
+  }
+  const application = readApplication(folder);
+  const file = folder === null ? 'application.yaml' : path.join(folder, 'application.yaml');
+  const { TLS_CERTIFICATE, TLS_KEY } = application;
+  if ((TLS_CERTIFICATE === null) !== (TLS_KEY === null)) {
+    throw new ConfigError(`${file}: TLS needs both TLS_CERTIFICATE and TLS_KEY; only one is given`);
+  }
+  const beside = (name: string) => path.resolve(folder ?? '.', name);
+  const port = flags.port ?? env['PENSTOCK_PORT'];
+  const password = env['PENSTOCK_ADMIN_PASSWORD'];
+  if (password === '') throw new ConfigError('PENSTOCK_ADMIN_PASSWORD is empty');
+  const level = flags.logLevel ?? env['PENSTOCK_LOG_LEVEL'] ?? application.LOG_LEVEL;
+  const levels = (schema('config/application') as { properties: { LOG_LEVEL: { enum: string[] } } }).properties
+    .LOG_LEVEL.enum;
+  if (!levels.includes(level)) {
+    throw new ConfigError(`the log level '${level}' is not one of ${levels.join(', ')}`);
+  }
+  const day = 24 * 60 * 60 * 1000;
+  return Object.freeze({
+    data,
+    database: databaseFile(env['PENSTOCK_DATABASE_URL'], data),
+    configFolder: folder,
+    host: flags.host ?? env['PENSTOCK_HOST'] ?? application.HOST,
+    port: port === undefined ? application.PORT : portOf(port, flags.port === undefined ? 'PENSTOCK_PORT' : '--port'),
+    tls:
+      TLS_CERTIFICATE === null || TLS_KEY === null
+        ? null
+        : { certificate: beside(TLS_CERTIFICATE), key: beside(TLS_KEY) },
+    trustProxy: application.TRUST_PROXY,
+    logLevel: level,
+    maxRunningJobs: application.MAX_RUNNING_JOBS ?? Math.max(4, 2 * os.availableParallelism()),
+    maxRunningJobsPerUser: application.MAX_RUNNING_JOBS_PER_USER ?? Number.POSITIVE_INFINITY,
+    maxQueuedJobs: application.MAX_QUEUED_JOBS,
+    maxQueuedJobsPerUser: application.MAX_QUEUED_JOBS_PER_USER,
+    maxInputSize: sizeOf(file, 'MAX_INPUT_SIZE', application.MAX_INPUT_SIZE),
+    maxBodySize: sizeOf(file, 'MAX_BODY_SIZE', application.MAX_BODY_SIZE),
+    maxWait: application.MAX_WAIT * 1000,
+    defaultTimeout: application.DEFAULT_TIMEOUT,
+    maxPlatformRetries: application.MAX_PLATFORM_RETRIES,
+    keepFiles: application.KEEP_FILES === null ? null : application.KEEP_FILES * day,
+    keepJobs: application.KEEP_JOBS === null ? null : application.KEEP_JOBS * day,
+    inputUrlPrivateAddresses: application.INPUT_URL_PRIVATE_ADDRESSES,
+    loginMemory: application.LOGIN_MEMORY * 1000,
+    admin: {
+      username: env['PENSTOCK_ADMIN_USER'] ?? 'admin',
+      password: password ?? randomBytes(18).toString('base64url'),
+      madeUp: password === undefined,
+    },
+  });
+}

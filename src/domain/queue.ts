@@ -1,0 +1,160 @@
+/** A waiting job, as far as its turn depends on it. */
+export interface Waiting {
+  id: number;
+  uuid: string;
+  ownerId: number;
+  /** Jobs of one definition share its bound. 0 is no definition. */
+  definitionId: number;
+  /** How many jobs of the definition may run at once; null is no bound. */
+  concurrency: number | null;
+  priority: number;
+}
+
+export interface QueueLimits {
+  running: number;
+  runningPerUser: number;
+}
+
+/** Jobs that are alike in all that decides their turn, but for their age. */
+interface Lane {
+  waiting: Waiting[];
+  /** Index of the first that still waits: taking from the head must not move the rest. */
+  head: number;
+}
+
+/**
+ * Whose turn it is. Higher priority first; among equals the user with the fewest running jobs, so that a thousand
+ * jobs of one user do not keep another's one waiting; then the oldest. Bounds: in all, per user, per definition.
+ */
+export class Queue {
+  readonly #limits: QueueLimits;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #queued = new Map<string, Waiting>();
+  readonly #queuedByUser = new Map<number, number>();
+  readonly #running = new Map<string, Waiting>();
+  readonly #runningByUser = new Map<number, number>();
+  readonly #runningByDefinition = new Map<number, number>();
+
+  constructor(limits: QueueLimits) {
+    this.#limits = limits;
+  }
+
+  get waiting(): number {
+    return this.#queued.size;
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  waitingOf(ownerId: number): number {
+    return this.#queuedByUser.get(ownerId) ?? 0;
+  }
+
+  isWaiting(uuid: string): boolean {
+    return this.#queued.has(uuid);
+  }
+
+  add(job: Waiting): void {
+    if (this.#queued.has(job.uuid)) return;
+    const key = `${job.priority}:${job.ownerId}:${job.definitionId}:${job.concurrency}`;
+    const lane = this.#lanes.get(key);
+    if (lane === undefined) this.#lanes.set(key, { waiting: [job], head: 0 });
+    else insertByAge(lane, job);
+    this.#queued.set(job.uuid, job);
+    count(this.#queuedByUser, job.ownerId, 1);
+  }
+
+  /** Takes a job out of the queue, if it still waits. */
+  remove(uuid: string): boolean {
+    const job = this.#queued.get(uuid);
+    if (job === undefined) return false;
+    this.#queued.delete(uuid);
+    count(this.#queuedByUser, job.ownerId, -1);
+    return true; // its lane forgets it when its turn comes
+  }
+
+  /** The next job that may run, which counts as running from now on; undefined if none may. */
+  next(): Waiting | undefined {
+    if (this.#running.size >= this.#limits.running) return undefined;
+    let best: Waiting | undefined;
+    let bestLane: Lane | undefined;
+    for (const [key, lane] of this.#lanes) {
+      const job = this.#headOf(lane);
+      if (job === undefined) {
+        this.#lanes.delete(key);
+        continue;
+      }
+      if (!this.#mayRun(job)) continue;
+      if (best === undefined || this.#before(job, best)) {
+        best = job;
+        bestLane = lane;
+      }
+    }
+    if (best === undefined || bestLane === undefined) return undefined;
+    bestLane.head += 1;
+    this.remove(best.uuid);
+    this.occupy(best);
+    return best;
+  }
+
+  /** Counts a job as running that was found running. */
+  occupy(job: Waiting): void {
+    if (this.#running.has(job.uuid)) return;
+    this.#running.set(job.uuid, job);
+    count(this.#runningByUser, job.ownerId, 1);
+    count(this.#runningByDefinition, job.definitionId, 1);
+  }
+
+  /** Makes room again. */
+  release(uuid: string): void {
+    const job = this.#running.get(uuid);
+    if (job === undefined) return;
+    this.#running.delete(uuid);
+    count(this.#runningByUser, job.ownerId, -1);
+    count(this.#runningByDefinition, job.definitionId, -1);
+  }
+
+  #headOf(lane: Lane): Waiting | undefined {
+    for (;;) {
+      const job = lane.waiting[lane.head];
+      if (job === undefined || this.#queued.get(job.uuid) === job) {
+        if (lane.head > 1000) {
+          lane.waiting = lane.waiting.slice(lane.head);
+          lane.head = 0;
+        }
+        return job;
+      }
+      lane.head += 1;
+    }
+  }
+
+  #mayRun(job: Waiting): boolean {
+    if ((this.#runningByUser.get(job.ownerId) ?? 0) >= this.#limits.runningPerUser) return false;
+    return (
+      job.concurrency === null ||
+      job.definitionId === 0 ||
+      (this.#runningByDefinition.get(job.definitionId) ?? 0) < job.concurrency
+    );
+  }
+
+  #before(a: Waiting, b: Waiting): boolean {
+    if (a.priority !== b.priority) return a.priority > b.priority;
+    const busyA = this.#runningByUser.get(a.ownerId) ?? 0;
+    const busyB = this.#runningByUser.get(b.ownerId) ?? 0;
+    return busyA !== busyB ? busyA < busyB : a.id < b.id;
+  }
+}
+
+function count<K>(counts: Map<K, number>, key: K, by: number): void {
+  const next = (counts.get(key) ?? 0) + by;
+  if (next === 0) counts.delete(key);
+  else counts.set(key, next);
+}
+
+/** Nearly every job is younger than all before it; one that comes back for a retry is not. */
+function insertByAge(lane: Lane, job: Waiting): void {
+  let index = lane.waiting.length;
+  while (index > lane.head && (lane.waiting[index - 1]?.id ?? 0) > job.id) index -= 1;
+  lane.waiting.splice(index, 0, job);
+}

@@ -1,0 +1,67 @@
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import passport from 'passport';
+import { BasicStrategy } from 'passport-http';
+import { PenstockError } from '../errors.js';
+import type { Actor } from '../services/actor.js';
+import type { LoginService } from '../services/logins.js';
+import type { Known } from './answer.js';
+
+/** What a 401 asks for, letter for letter as of old. */
+export const challenge = 'Basic Realm="django-tastypie"';
+
+const unauthenticated = (detail: string) =>
+  new PenstockError('unauthenticated', detail, { headers: { 'WWW-Authenticate': challenge } });
+
+const addressOf = (request: Request) => request.ip ?? request.socket.remoteAddress ?? '';
+
+/**
+ * Checks the login of a request: Basic through passport-http, or a Bearer token of ours. What it finds is in
+ * `response.locals.actor`.
+ */
+export function authenticate(logins: LoginService): RequestHandler {
+  const strategy = new BasicStrategy({ passReqToCallback: true, realm: 'django-tastypie' }, ((
+    request: Request,
+    username: string,
+    password: string,
+    done: (error: unknown, actor?: Actor | false) => void,
+  ) => {
+    logins.byPassword(username, password, addressOf(request)).then(
+      (actor) => done(null, actor ?? false),
+      (error: unknown) => done(error),
+    );
+  }) as never);
+  const authenticator = new passport.Passport();
+  authenticator.use(strategy);
+
+  return (request: Request, response: Response, next: NextFunction) => {
+    const succeed = (actor: Actor) => {
+      (response.locals as Known).actor = actor;
+      next();
+    };
+    const header = request.headers.authorization ?? '';
+    const [, token] = /^Bearer +([^\s]+)\s*$/i.exec(header) ?? [];
+    if (token !== undefined) {
+      logins.byToken(token, addressOf(request)).then((actor) => {
+        if (actor === null) next(unauthenticated('This token is not valid, or not any more.'));
+        else succeed(actor);
+      }, next);
+      return;
+    }
+    const check = authenticator.authenticate(
+      'basic',
+      { session: false },
+      (error: unknown, actor: Actor | false | undefined) => {
+        if (error) next(error);
+        else if (actor) succeed(actor);
+        else {
+          next(
+            unauthenticated(
+              header === '' ? 'Log in with a user name and password (Basic) or a token (Bearer).' : 'This login is not right.',
+            ),
+          );
+        }
+      },
+    ) as RequestHandler;
+    check(request, response, next);
+  };
+}

@@ -1,0 +1,68 @@
+import type { Request } from 'express';
+import { PenstockError } from '../errors.js';
+
+/** The media type of a body, without its parameters; empty if there is none. */
+export function mediaType(request: Request): string {
+  return (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+}
+
+/** A whole body of bounded size. */
+export async function readBody(request: Request, limit: number): Promise<Buffer> {
+  const tooLarge = () => new PenstockError('too-large', `The body is larger than ${limit} bytes (MAX_BODY_SIZE).`);
+  if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge();
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    size += piece.length;
+    if (size > limit) throw tooLarge();
+    pieces.push(piece);
+  }
+  return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
+}
+
+/** Text of a body as JSON, or an error that says where it is not. */
+export function parseJson(bytes: Buffer): unknown {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new PenstockError('bad-json', 'The body is not UTF-8.');
+  }
+  if (text.trim() === '') throw new PenstockError('bad-json', 'The body is empty; it must be JSON.');
+  try {
+    return withinDepth(JSON.parse(text));
+  } catch (error) {
+    if (error instanceof PenstockError) throw error;
+    throw new PenstockError('bad-json', `The body is not JSON: ${explain(error, text)}`);
+  }
+}
+
+/** Deeper than anybody means, and shallower than the stack. */
+const deepest = 200;
+
+function withinDepth(value: unknown): unknown {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > deepest) throw new PenstockError('bad-json', `The JSON is nested deeper than ${deepest} levels.`);
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return value;
+}
+
+/** V8's message with line and column instead of a bare offset. */
+function explain(error: unknown, text: string): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const offset = Number(/at position (\d+)/.exec(message)?.[1] ?? Number.NaN);
+  if (Number.isNaN(offset) || /line \d+/.test(message)) return message;
+  const before = text.slice(0, offset).split('\n');
+  return `${message} (line ${before.length}, column ${(before.at(-1) ?? '').length + 1})`;
+}
+
+/** A request's JSON body. No content type counts as JSON; another one is refused. */
+export async function readJson(request: Request, limit: number): Promise<unknown> {
+  const type = mediaType(request);
+  if (type !== '' && type !== 'application/json' && !type.endsWith('+json')) {
+    throw new PenstockError('unsupported-media-type', `The content type ${type} is not understood here; send application/json.`);
+  }
+  return parseJson(await readBody(request, limit));
+}

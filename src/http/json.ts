@@ -1,0 +1,47 @@
+/**
+ * JSON with the layout that the older registry's clients have always seen: keys sorted, `", "` and `": "` between,
+ * nothing escaped that need not be.
+ */
+export function formatJson(value: unknown): string {
+  if (value === null || value === undefined) return 'null';
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value);
+    case 'number':
+      return Number.isFinite(value) ? String(value) : 'null';
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'bigint':
+      return value.toString();
+    case 'object':
+      break;
+    default:
+      return 'null';
+  }
+  const known = formatted.get(value);
+  if (known !== undefined) return known;
+  let text: string;
+  if (Array.isArray(value)) {
+    text = `[${value.map(formatJson).join(', ')}]`;
+  } else if (value instanceof Date) {
+    text = JSON.stringify(value);
+  } else {
+    const entries = value as Record<string, unknown>;
+    const parts: string[] = [];
+    for (const key of Object.keys(entries).sort()) {
+      if (entries[key] !== undefined) parts.push(`${JSON.stringify(key)}: ${formatJson(entries[key])}`);
+    }
+    text = `{${parts.join(', ')}}`;
+  }
+  if (frozen.has(value)) formatted.set(value, text);
+  return text;
+}
+
+const frozen = new WeakSet<object>();
+const formatted = new WeakMap<object, string>();
+
+/** Says that a value is never changed, so that its text may be kept. */
+export function keepFormatted<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) frozen.add(value);
+  return value;
+}

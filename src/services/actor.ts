@@ -1,0 +1,18 @@
+import { PenstockError } from '../errors.js';
+
+/** Who asks. */
+export interface Actor {
+  id: number;
+  username: string;
+  admin: boolean;
+}
+
+/** Whose objects the actor may see: null is everybody's. */
+export const scopeOf = (actor: Actor): number | null => (actor.admin ? null : actor.id);
+
+/** True if the actor may see and change an object of that owner. */
+export const mayUse = (actor: Actor, ownerId: number): boolean => actor.admin || actor.id === ownerId;
+
+export function requireAdmin(actor: Actor, what: string): void {
+  if (!actor.admin) throw new PenstockError('forbidden', `Only an admin may ${what}.`);
+}

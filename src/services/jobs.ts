@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { applyEvent, type Job, type JobChange, type JobEvent } from '../domain/job.js';
+import { type EventName, isUnfinished, legalEvents, nextState } from '../domain/job-state.js';
+import type { ListQuery } from '../domain/query.js';
+import { typedUuid } from '../domain/typed-uuid.js';
+import { PenstockError } from '../errors.js';
+import type { Store } from '../store/store.js';
+import { type Actor, mayUse, scopeOf } from './actor.js';
+
+/** A job's change as others hear of it. */
+export interface JobNews {
+  job: Job;
+  event: JobEvent;
+}
+
+const newUuid = (kind: 'job' | 'job_event') => typedUuid(kind, randomBytes(16));
+
+/** Jobs: what happened to them, and the only door to a state change. */
+export function jobService(store: Store, clock: () => Date) {
+  const news = new EventEmitter<{ news: [JobNews] }>();
+  news.setMaxListeners(0);
+  /** Those who wait for one job's end, or its next event. */
+  const waiters = new Map<string, Set<(job: Job) => void>>();
+  let lastId = 0;
+
+  function announce(change: JobNews): void {
+    news.emit('news', change);
+    for (const tell of waiters.get(change.job.uuid) ?? []) tell(change.job);
+  }
+
+  return {
+    news,
+
+    async start(): Promise<void> {
+      lastId = await store.jobs.lastId();
+    },
+
+    newUuid: () => newUuid('job'),
+
+    /** Stores a new job with its `create` event, and the idempotency key that it came with. When this returns, the job is durable. */
+    async create(
+      fields: Omit<
+        Job,
+        'id' | 'state' | 'revision' | 'lastEvent' | 'lastEventUuid' | 'created' | 'updated'
+      >,
+      data: unknown,
+      key: { key: string; fingerprint: string } | null = null,
+    ): Promise<Job> {
+      lastId += 1;
+      const now = clock();
+      const uuid = newUuid('job_event');
+      const job: Job = {
+        ...fields,
+        id: lastId,
+        state: 'CREATED',
+        revision: 0,
+        lastEvent: 'create',
+        lastEventUuid: uuid,
+        created: now,
+        updated: now,
+      };
+      const event: JobEvent = {
+        uuid,
+        jobId: job.id,
+        name: 'create',
+        state: 'CREATED',
+        revision: 0,
+        date: now,
+        data,
+      };
+      await store.jobs.insert(job, event, key);
+      announce({ job, event });
+      return job;
+    },
+
+    /**
+     * Records an event: the only way in which a job's state changes. The row is compared and set; when somebody
+     * else was first, the event is tried on what is there now.
+     *
+     * Throws `illegal-transition` where the one table has no such step.
+     */
+    async record(known: Job, name: EventName, change: JobChange = {}, data: unknown = null): Promise<Job> {
+      let job = known;
+      for (;;) {
+        const to = nextState(job.state, name);
+        if (to === undefined) {
+          throw new PenstockError(
+            'illegal-transition',
+            `The event '${name}' is not possible for a job in state ${job.state}. Possible: ${legalEvents(job.state).join(', ') || 'none'}.`,
+          );
+        }
+        const step = applyEvent(job, { name, to, uuid: newUuid('job_event'), date: clock(), data, change });
+        if (await store.jobs.update(step.job, step.event)) {
+          announce(step);
+          return step.job;
+        }
+        const current = await store.jobs.byId(job.id);
+        if (current === null) throw new PenstockError('not-found', `The job ${job.uuid} is gone.`);
+        job = current;
+      }
+    },
+
+    /** A job that the actor may see; another's is as if it were not there. */
+    async get(actor: Actor, uuid: string): Promise<Job> {
+      const job = await store.jobs.byUuid(uuid);
+      if (job === null || !mayUse(actor, job.ownerId)) {
+        throw new PenstockError('not-found', `There is no job ${uuid}.`);
+      }
+      return job;
+    },
+
+    list: (actor: Actor, query: ListQuery) => store.jobs.list(scopeOf(actor), query),
+
+    async history(actor: Actor, uuid: string): Promise<JobEvent[]> {
+      return store.jobs.history((await this.get(actor, uuid)).id);
+    },
+
+    /**
+     * Waits until the job has reached an end, or the time is over, or the caller has gone.
+     *
+     * @param milliseconds the longest wait
+     * @returns the job as it is then
+     */
+    async waitForEnd(given: Job, milliseconds: number, signal?: AbortSignal): Promise<Job> {
+      let done: (job: Job) => void = () => {};
+      const end = new Promise<Job>((resolve) => {
+        done = resolve;
+      });
+      const set = waiters.get(given.uuid) ?? new Set();
+      waiters.set(given.uuid, set);
+      let latest = given;
+      const tell = (job: Job) => {
+        latest = job;
+        if (!isUnfinished(job.state)) done(job);
+      };
+      set.add(tell);
+      const giveUp = () => done(latest);
+      const timer = setTimeout(giveUp, milliseconds);
+      signal?.addEventListener('abort', giveUp, { once: true });
+      try {
+        // Between the caller's look and ours it may have ended.
+        const current = isUnfinished(given.state) ? await store.jobs.byUuid(given.uuid) : given;
+        if (current !== null) tell(current);
+        return await end;
+      } finally {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', giveUp);
+        set.delete(tell);
+        if (set.size === 0) waiters.delete(given.uuid);
+      }
+    },
+  };
+}
+
+export type JobService = ReturnType<typeof jobService>;

@@ -1,0 +1,216 @@
+import type { ListQuery } from '../domain/query.js';
+import type { Fields } from '../domain/query.js';
+import { checkDefinition, type DefinitionDocument, normalise, type ProcessDefinition } from '../domain/process-definition.js';
+import { PenstockError } from '../errors.js';
+import { validator } from '../schemas.js';
+import type { DefinitionRow, DefinitionWrite } from '../store/process-definitions.js';
+import type { Store } from '../store/store.js';
+import { type Actor, mayUse, scopeOf } from './actor.js';
+import { invalid, objectBody } from './body.js';
+import { type Change, numericId, type ResourceService, type Shown, shownDate } from './resource.js';
+
+const text = ['exact', 'in', 'contains', 'startswith'] as const;
+const ranged = ['exact', 'in', 'gt', 'gte', 'lt', 'lte', 'range'] as const;
+
+export const definitionFields: Fields = {
+  id: { type: 'integer', help_text: 'Number of the definition.', unique: true, blank: true, default: '', lookups: ranged, orderable: true },
+  definition: { type: 'dict', help_text: 'The definition, as it was sent.' },
+  name: { type: 'string', help_text: 'Its name, from the definition (`name` or `process_name`) or given beside it.', nullable: true, lookups: [...text, 'isnull'], orderable: true },
+  exec: { type: 'string', help_text: 'To filter by: the definition\'s program.', readonly: true, lookups: text, orderable: true },
+  process_type: { type: 'string', help_text: 'To filter by: `single` or `service`.', readonly: true, lookups: ['exact', 'in'], orderable: true },
+  application: { type: 'string', help_text: 'To filter by: what it needs of a server.', readonly: true, nullable: true, lookups: [...text, 'isnull'], orderable: true },
+  revision: { type: 'integer', help_text: 'Rises by one with every change of the definition.', readonly: true },
+  owner: { type: 'string', help_text: 'Name of the user who made it.', readonly: true, lookups: ['exact', 'in'], orderable: true },
+  created: { type: 'datetime', help_text: 'When it was registered.', readonly: true, lookups: [...ranged], orderable: true },
+  updated: { type: 'datetime', help_text: 'When it was last changed.', readonly: true, lookups: [...ranged], orderable: true },
+};
+
+/** Keys that a body may have: what is read may be sent back; only `definition` and `name` mean anything. */
+const bodyKeys = ['definition', 'name', 'process_name', 'id', 'resource_uri', 'revision', 'owner', 'created', 'updated'];
+
+/** Parsed definitions by their text: lists show the same ones again and again. */
+const parsed = new Map<string, unknown>();
+function parse(definition: string): unknown {
+  let value = parsed.get(definition);
+  if (value === undefined) {
+    value = JSON.parse(definition);
+    if (parsed.size >= 2000) parsed.clear();
+    parsed.set(definition, value);
+  }
+  return value;
+}
+
+const show = (row: Omit<DefinitionRow, 'owner'> & { owner: { username: string } }): Shown => ({
+  id: row.id,
+  definition: parse(row.definition),
+  name: row.name,
+  revision: row.revision,
+  owner: row.owner.username,
+  created: shownDate(row.created),
+  updated: shownDate(row.updated),
+});
+
+/** A definition that may be registered, or an error that says all that is wrong with it. */
+export function checkedDocument(value: unknown): DefinitionDocument {
+  const problems = validator('process-definition')(value, '/definition');
+  if (problems.length > 0) throw invalid('invalid-definition', problems);
+  const more = checkDefinition(value as DefinitionDocument, '/definition');
+  if (more.length > 0) throw invalid('invalid-definition', more);
+  return value as DefinitionDocument;
+}
+
+/** Process definitions: registering, changing and reading them. */
+export function definitionService(store: Store, clock: () => Date) {
+  const running = new Map<number, ProcessDefinition>();
+
+  function columnsOf(document: DefinitionDocument) {
+    const { exec, processType, application } = normalise(document);
+    return { definition: JSON.stringify(document), exec, processType, application };
+  }
+
+  function nameOf(body: Record<string, unknown>, document: DefinitionDocument | undefined): string | null | undefined {
+    const given = body['name'] ?? body['process_name'] ?? document?.name ?? document?.process_name;
+    if (given === undefined) return document === undefined ? undefined : null;
+    if (typeof given !== 'string' || given.trim() === '' || given.length > 200) {
+      throw invalid('invalid-body', [{ pointer: '/name', detail: 'a name is a string of 1 to 200 characters' }]);
+    }
+    return given;
+  }
+
+  function newRow(actor: Actor, given: unknown, id?: number): Extract<DefinitionWrite, { op: 'create' }> {
+    const body = objectBody(given, bodyKeys, 'a process definition');
+    if (!('definition' in body)) {
+      throw invalid('invalid-body', [{ pointer: '/definition', detail: 'this key is missing; it holds the definition' }]);
+    }
+    const document = checkedDocument(body['definition']);
+    const now = clock();
+    return {
+      op: 'create',
+      row: {
+        ...(id === undefined ? {} : { id }),
+        ...columnsOf(document),
+        name: nameOf(body, document) ?? null,
+        ownerId: actor.id,
+        revision: 1,
+        created: now,
+        updated: now,
+      },
+    };
+  }
+
+  function changedRow(row: DefinitionRow, given: unknown): Extract<DefinitionWrite, { op: 'update' }> {
+    const body = objectBody(given, bodyKeys, 'a process definition');
+    if (body['id'] !== undefined && String(body['id']) !== String(row.id)) {
+      throw invalid('invalid-body', [
+        { pointer: '/id', detail: `the body speaks of ${String(body['id'])}, the URL of ${row.id}; an id cannot be changed` },
+      ]);
+    }
+    const document = 'definition' in body ? checkedDocument(body['definition']) : undefined;
+    const columns = document === undefined ? undefined : columnsOf(document);
+    const changed = columns !== undefined && columns.definition !== row.definition;
+    const name = nameOf(body, document);
+    return {
+      op: 'update',
+      id: row.id,
+      from: row.revision,
+      row: {
+        ...columns,
+        ...(name === undefined ? {} : { name }),
+        revision: row.revision + (changed ? 1 : 0),
+        updated: clock(),
+      },
+    };
+  }
+
+  async function find(actor: Actor, id: string): Promise<DefinitionRow | null> {
+    const number = numericId(id);
+    const row = number === null ? null : await store.definitions.byId(number);
+    return row !== null && mayUse(actor, row.ownerId) ? row : null;
+  }
+
+  async function plan(actor: Actor, change: Change): Promise<DefinitionWrite> {
+    if (change.op === 'create') return newRow(actor, change.body);
+    const row = await find(actor, change.id);
+    if (row !== null) {
+      change.check?.(show(row));
+      return change.op === 'delete' ? { op: 'delete', id: row.id } : changedRow(row, change.body);
+    }
+    const number = numericId(change.id);
+    const taken = number !== null && (await store.definitions.byId(number)) !== null;
+    if (change.op === 'put' && number !== null && !taken) return newRow(actor, change.body, number);
+    throw new PenstockError('not-found', `There is no process definition ${change.id}.`);
+  }
+
+  const resource: ResourceService = {
+    name: 'process_definition',
+    key: 'id',
+    fields: definitionFields,
+    async list(actor: Actor, query: ListQuery) {
+      const { total, objects } = await store.definitions.list(scopeOf(actor), query);
+      return { total, objects: objects.map(show) };
+    },
+    async get(actor, id) {
+      const row = await find(actor, id);
+      return row === null ? null : show(row);
+    },
+    async select(actor, query) {
+      return (await store.definitions.idsOf(scopeOf(actor), query)).map(String);
+    },
+    async apply(actor, changes) {
+      for (let tries = 0; ; tries += 1) {
+        const writes: DefinitionWrite[] = [];
+        for (const change of changes) writes.push(await plan(actor, change));
+        const ids = await store.definitions.write(writes);
+        if (ids !== false) {
+          const kept = ids.filter((_, index) => writes[index]?.op !== 'delete');
+          const rows = new Map<number, Shown>((await store.definitions.byIds(kept)).map((row) => [row.id, show(row)]));
+          return kept.map((id) => rows.get(id)).filter((shown) => shown !== undefined);
+        }
+        // Somebody changed one of them meanwhile: look again, and check again.
+        if (tries === 3) throw new PenstockError('conflict', 'It is being changed by others all the time. Try again.');
+      }
+    },
+  };
+
+  return {
+    resource,
+
+    /** The definition, for running it: another's is as if it were not there. */
+    async find(actor: Actor, id: string): Promise<DefinitionRow> {
+      const row = await find(actor, id);
+      if (row === null) throw new PenstockError('not-found', `There is no process definition ${id}.`);
+      return row;
+    },
+
+    /** All that it ever said, oldest first. */
+    async revisions(actor: Actor, id: string): Promise<Shown[]> {
+      const row = await this.find(actor, id);
+      return (await store.definitions.revisions(row.id, row.created)).map((revision) => ({
+        revision: revision.revision,
+        definition: JSON.parse(revision.definition) as unknown,
+        created: shownDate(revision.created),
+      }));
+    },
+
+    /** The stored revision that a definition is at. */
+    async currentRevision(row: DefinitionRow): Promise<{ id: number; definition: ProcessDefinition }> {
+      const revision = await store.definitions.revision(row.id, row.revision);
+      if (revision === null) throw new Error(`revision ${row.revision} of definition ${row.id} is missing`);
+      return { id: revision.id, definition: await this.definitionOf(revision.id) };
+    },
+
+    /** What a job runs, by its revision's id, ready to be run. */
+    async definitionOf(revisionId: number): Promise<ProcessDefinition> {
+      const known = running.get(revisionId);
+      if (known !== undefined) return known;
+      const revision = await store.definitions.revisionById(revisionId);
+      if (revision === null) throw new Error(`the revision ${revisionId} of a definition is missing`);
+      const definition = normalise(JSON.parse(revision.definition) as DefinitionDocument);
+      if (running.size >= 1000) running.clear();
+      running.set(revisionId, definition);
+      return definition;
+    },
+  };
+}
+
+export type DefinitionService = ReturnType<typeof definitionService>;

@@ -1,0 +1,110 @@
+import { createHash, type Hash } from 'node:crypto';
+import { close, fdatasync, mkdirSync, open, write, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { PenstockError } from '../errors.js';
+import type { JobFiles } from '../store/files.js';
+
+const openFile = promisify(open);
+const closeFile = promisify(close);
+const syncFile = promisify(fdatasync);
+const writeSome = promisify(write);
+
+/** Up to here an input is gathered and written at once; a larger one goes to the disk piece by piece. */
+const smallInput = 256 * 1024;
+
+/** An input on its way in: stored, but not yet any job's. */
+export interface Received {
+  uuid: string;
+  input: { name: string; size: number } | null;
+  /** Of the input's bytes, if it was asked for. */
+  digest: string | null;
+}
+
+/** A file name from outside, or an error: it must stay in its folder, whatever it says. */
+export function checkedFileName(name: string, pointer: string): string {
+  const bytes = Buffer.byteLength(name);
+  const bad =
+    name === '' || name === '.' || name === '..'
+      ? 'it is no name'
+      : /[/\\\0]/.test(name)
+        ? 'it must not hold a slash, a backslash or NUL'
+        : bytes > 255
+          ? 'it is longer than 255 bytes'
+          : // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+            /[\u0001-\u001f\u007f]/.test(name)
+            ? 'it must not hold control characters'
+            : undefined;
+  if (bad === undefined) return name;
+  const detail = `${JSON.stringify(name.slice(0, 80))} cannot be a file name: ${bad}.`;
+  throw new PenstockError('invalid-body', `${pointer}: ${detail}`, { problems: [{ pointer, detail }] });
+}
+
+const tooLarge = (limit: number) =>
+  new PenstockError('too-large', `The input is larger than this server takes: ${limit} bytes (MAX_INPUT_SIZE).`);
+
+async function writeAll(descriptor: number, data: Buffer): Promise<void> {
+  for (let from = 0; from < data.length; ) {
+    const { bytesWritten } = await writeSome(descriptor, data, from, data.length - from);
+    from += bytesWritten;
+  }
+}
+
+/** Takes bytes from outside to the disk: streamed, bounded, and durable before it returns. */
+export function receiver(files: JobFiles, limit: number) {
+  return {
+    limit,
+
+    /** Opens a place for a job to be. */
+    begin(uuid: string): Received {
+      files.receive(uuid);
+      return { uuid, input: null, digest: null };
+    },
+
+    /** Stores an input. Throws `too-large`, and whatever the stream or the disk throws. */
+    async store(
+      received: Received,
+      name: string,
+      stream: AsyncIterable<Buffer | string>,
+      options: { digest: boolean },
+    ): Promise<void> {
+      const folder = path.join(files.incoming(received.uuid), 'input');
+      mkdirSync(folder, { mode: 0o700 });
+      const file = path.join(folder, name);
+      const hash: Hash | null = options.digest ? createHash('sha256') : null;
+      const gathered: Buffer[] = [];
+      let descriptor: number | null = null;
+      let size = 0;
+      try {
+        for await (const piece of stream) {
+          const chunk = typeof piece === 'string' ? Buffer.from(piece) : piece;
+          size += chunk.length;
+          if (size > limit) throw tooLarge(limit);
+          hash?.update(chunk);
+          if (descriptor !== null) await writeAll(descriptor, chunk);
+          else {
+            gathered.push(chunk);
+            if (size > smallInput) {
+              descriptor = await openFile(file, 'wx', 0o600);
+              await writeAll(descriptor, Buffer.concat(gathered.splice(0)));
+            }
+          }
+        }
+        if (descriptor === null) {
+          writeFileSync(file, Buffer.concat(gathered), { flag: 'wx', mode: 0o600 });
+          descriptor = await openFile(file, 'r');
+        }
+        await syncFile(descriptor);
+      } finally {
+        if (descriptor !== null) await closeFile(descriptor);
+      }
+      received.input = { name, size };
+      received.digest = hash?.digest('hex') ?? null;
+    },
+
+    /** Drops what came in. */
+    drop: (received: Received): Promise<void> => files.reject(received.uuid),
+  };
+}
+
+export type Receiver = ReturnType<typeof receiver>;

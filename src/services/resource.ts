@@ -1,0 +1,39 @@
+import type { Fields, ListQuery } from '../domain/query.js';
+import type { Actor } from './actor.js';
+
+/** An object as it is shown, but for its `resource_uri`, which is the door's business. */
+export type Shown = Record<string, unknown>;
+
+/**
+ * One change to a resource. `put` merges into the object, or creates it under that very id; `patch` needs it to
+ * exist. `check` sees the object as it is now and throws if the change must not be made on that (If-Match).
+ */
+export type Change =
+  | { op: 'create'; body: unknown }
+  | { op: 'put' | 'patch'; id: string; body: unknown; check?: (current: Shown) => void }
+  | { op: 'delete'; id: string; check?: (current: Shown) => void };
+
+/** What a noun offers to the generic resource; a method that is left out is one that the noun has not. */
+export interface ResourceService {
+  /** The noun as it stands in URLs. */
+  name: string;
+  fields: Fields;
+  /** The key that an object's URL ends with: `id`, or `uuid` for jobs. */
+  key: string;
+  list(actor: Actor, query: ListQuery): Promise<{ total: number; objects: Shown[] }>;
+  /** The object, or null if there is none that the actor may see. */
+  get(actor: Actor, id: string): Promise<Shown | null>;
+  /** Makes all the changes or none; gives the objects created or changed, in order. */
+  apply?(actor: Actor, changes: readonly Change[]): Promise<Shown[]>;
+  /** The ids that a query selects, for deleting them all. */
+  select?(actor: Actor, query: ListQuery): Promise<string[]>;
+}
+
+/** A path's id as a number, or null if it is none. */
+export function numericId(id: string): number | null {
+  const value = Number(id);
+  return /^\d{1,15}$/.test(id) && value > 0 ? value : null;
+}
+
+/** ISO 8601 in UTC, as all dates of ours. */
+export const shownDate = (date: Date | null): string | null => (date === null ? null : date.toISOString());

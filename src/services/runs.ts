@@ -1,0 +1,218 @@
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { buildCommand, inputPlace, outputNameOf, outputPlace } from '../domain/command.js';
+import type { Job, RunRequest } from '../domain/job.js';
+import { checkEnvironment, type DefinitionDocument, type ProcessDefinition } from '../domain/process-definition.js';
+import { PenstockError } from '../errors.js';
+import { validator } from '../schemas.js';
+import type { JobFiles } from '../store/files.js';
+import type { DefinitionRow } from '../store/process-definitions.js';
+import type { Store } from '../store/store.js';
+import type { Actor } from './actor.js';
+import { invalid } from './body.js';
+import type { JobService } from './jobs.js';
+import type { DefinitionService } from './process-definitions.js';
+import { checkedFileName, type Received, type Receiver } from './receive.js';
+import type { Shown } from './resource.js';
+
+/** What a run's JSON says; `input` is for the door to fetch. */
+export interface RunDocument extends RunRequest {
+  input?: { text?: string; url?: string; name?: string };
+}
+
+/** Who sees to it that accepted jobs are run. */
+export interface Scheduler {
+  /** How many jobs wait, in all and of one user. */
+  readonly waiting: number;
+  waitingOf(ownerId: number): number;
+  submit(job: Job, definition: ProcessDefinition): void;
+}
+
+export interface RunLimits {
+  queued: number;
+  queuedPerUser: number;
+}
+
+/** Submitting a process definition to be run. */
+export function runService(given: {
+  store: Store;
+  files: JobFiles;
+  jobs: JobService;
+  definitions: DefinitionService;
+  receiver: Receiver;
+  scheduler: Scheduler;
+  limits: RunLimits;
+}) {
+  const { store, files, jobs, definitions, receiver, scheduler, limits } = given;
+  /** Requests with the same key go one after the other. */
+  const turns = new Map<string, Promise<unknown>>();
+
+  function checkQueue(actor: Actor): void {
+    const mine = scheduler.waitingOf(actor.id);
+    const full =
+      scheduler.waiting >= limits.queued
+        ? `${scheduler.waiting} jobs wait already (MAX_QUEUED_JOBS)`
+        : mine >= limits.queuedPerUser
+          ? `${mine} of your jobs wait already (MAX_QUEUED_JOBS_PER_USER)`
+          : undefined;
+    if (full === undefined) return;
+    throw new PenstockError('queue-full', `${full}. Try again later.`, { headers: { 'Retry-After': '5' } });
+  }
+
+  /** The job that a key stands for, if this is the same request again. */
+  async function replay(actor: Actor, key: string, fingerprint: string): Promise<Job | null> {
+    const known = await store.jobs.idempotencyKey(actor.id, key);
+    if (known === null) return null;
+    if (known.fingerprint !== fingerprint) {
+      throw new PenstockError(
+        'idempotency-conflict',
+        `The Idempotency-Key '${key}' was used for another request. Use a new key for a new request.`,
+      );
+    }
+    return store.jobs.byId(known.jobId);
+  }
+
+  async function accept(
+    actor: Actor,
+    row: DefinitionRow,
+    received: Received,
+    request: RunRequest,
+    key: { key: string; fingerprint: string } | null,
+  ): Promise<Job> {
+    const { id: revisionId, definition } = await definitions.currentRevision(row);
+    checkQueue(actor);
+    const job = await jobs.create(
+      {
+        uuid: received.uuid,
+        ownerId: actor.id,
+        processDefinitionId: row.id,
+        definitionRevisionId: revisionId,
+        executor: request.executor ?? definition.executor,
+        priority: request.priority ?? definition.priority,
+        attempt: 0,
+        programFailures: 0,
+        platformFailures: 0,
+        request,
+        handle: null,
+        outcome: null,
+        waiting: null,
+        inputName: received.input?.name ?? null,
+        inputSize: received.input?.size ?? null,
+        outputName: outputNameOf(definition, request.output?.name),
+        outputPath: null,
+        outputSize: null,
+        notBefore: null,
+        started: null,
+        ended: null,
+        cleared: null,
+      },
+      { process_definition: row.id, revision: row.revision },
+      key,
+    );
+    files.accept(job.uuid);
+    scheduler.submit(job, definition);
+    return job;
+  }
+
+  return {
+    /** Refuses early what would be refused anyway, before a body is read. */
+    checkQueue,
+
+    /** A run's JSON, checked against its schema and the definition. */
+    async checkedDocument(row: DefinitionRow, value: unknown): Promise<RunDocument> {
+      const problems = validator('run-request')(value);
+      if (problems.length > 0) throw invalid('invalid-body', problems);
+      const document = value as RunDocument;
+      const { input, output, environment } = document;
+      if (input?.text !== undefined && input.url !== undefined) {
+        throw invalid('invalid-body', [{ pointer: '/input', detail: 'it is either a text or a url, not both' }]);
+      }
+      if (input !== undefined && input.text === undefined && input.url === undefined) {
+        throw invalid('invalid-body', [{ pointer: '/input', detail: 'it needs a text or a url' }]);
+      }
+      if (input?.name !== undefined) checkedFileName(input.name, '/input/name');
+      if (output?.name !== undefined) checkedFileName(output.name, '/output/name');
+      const wrong = checkEnvironment(JSON.parse(row.definition) as DefinitionDocument, environment ?? {});
+      if (wrong.length > 0) throw invalid('invalid-body', wrong);
+      return document;
+    },
+
+    /**
+     * Makes a job of what was received. When this returns the job is durable, and can be read at once.
+     *
+     * @param key the Idempotency-Key, if there is one
+     * @returns the job, and whether it was there already
+     */
+    async submit(
+      actor: Actor,
+      row: DefinitionRow,
+      received: Received,
+      document: RunDocument,
+      key: string | null,
+    ): Promise<{ job: Job; replayed: boolean }> {
+      const { input: _, ...request } = document;
+      if (key === null) return { job: await accept(actor, row, received, request, null), replayed: false };
+      const fingerprint = createHash('sha256')
+        .update(JSON.stringify([row.id, document, received.input?.name ?? null, received.digest]))
+        .digest('hex');
+      const turn = `${actor.id}:${key}`;
+      const mine = (turns.get(turn) ?? Promise.resolve()).then(async () => {
+        const known = await replay(actor, key, fingerprint);
+        if (known !== null) {
+          await receiver.drop(received);
+          return { job: known, replayed: true };
+        }
+        const job = await accept(actor, row, received, request, { key, fingerprint });
+        return { job, replayed: false };
+      });
+      const settled = mine.catch(() => {});
+      turns.set(turn, settled);
+      void settled.then(() => {
+        if (turns.get(turn) === settled) turns.delete(turn);
+      });
+      return mine;
+    },
+
+    /** What would run: nothing is started, nothing is kept. */
+    async dryRun(row: DefinitionRow, document: RunDocument, inputName: string | null): Promise<Shown> {
+      const { definition } = await definitions.currentRevision(row);
+      const uuid = '00000000-0000-0000-0000-000000000000';
+      const folder = files.attempt(uuid, 1);
+      const places = { work_dir: path.join(folder, 'work'), job_uuid: uuid };
+      const outputName = outputNameOf(definition, document.output?.name);
+      const input = inputPlace(definition, places);
+      const output = outputPlace(definition, places);
+      const inputFile = input?.kind === 'fixed' ? input.path : files.input(uuid, inputName ?? 'input');
+      const outputFile = output?.kind === 'fixed' ? output.path : path.join(folder, 'output', outputName);
+      const command = buildCommand(definition, document, {
+        ...places,
+        input_file: inputFile,
+        output_file: outputFile,
+      });
+      return {
+        ...command,
+        executor: document.executor ?? definition.executor,
+        files: {
+          input: input === null || input.kind === 'stream' ? 'STDIN' : inputFile,
+          output: output === null ? 'STDOUT' : output.kind === 'stream' ? output.stream : outputFile,
+          output_name: outputName,
+        },
+        priority: document.priority ?? definition.priority,
+        limits: shownLimits(definition),
+      };
+    },
+  };
+}
+
+function shownLimits({ limits }: ProcessDefinition): Shown {
+  return {
+    output_size: limits.outputSize,
+    log_size: limits.logSize,
+    memory: limits.memory,
+    cpu_time: limits.cpuTime,
+    cpus: limits.cpus,
+    processes: limits.processes,
+  };
+}
+
+export type RunService = ReturnType<typeof runService>;

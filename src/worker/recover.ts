@@ -1,0 +1,79 @@
+import { existsSync } from 'node:fs';
+import type { Job } from '../domain/job.js';
+import type { Handle } from '../executors/executor.js';
+import type { QueuedRow } from '../store/jobs.js';
+import type { Store } from '../store/store.js';
+import { persist } from './run-job.js';
+import { newRun, type Worker, type WorkerOptions } from './worker.js';
+
+const pieces = 1000;
+
+/**
+ * After a start: what was coming in is accepted or dropped, waiting jobs queue again, and running programs are
+ * found. Nothing is started before the worker is opened, so that all is known first.
+ *
+ * @returns how many jobs wait and how many were found running or ended
+ */
+export async function recover(
+  store: Store,
+  worker: Worker,
+  options: WorkerOptions,
+): Promise<{ waiting: number; running: number }> {
+  const { files } = options;
+  for (const uuid of await files.received()) {
+    if ((await store.jobs.byUuid(uuid)) === null) await files.reject(uuid);
+    else files.accept(uuid);
+  }
+  const found = { waiting: 0, running: 0 };
+  for (let after = 0; ; ) {
+    const rows = await store.jobs.unfinished(after, pieces);
+    for (const row of rows) {
+      if (await takeUp(row, store, worker, options)) found.running += 1;
+      else found.waiting += 1;
+    }
+    const last = rows.at(-1);
+    if (last === undefined) return found;
+    after = last.id;
+  }
+}
+
+/** @returns true if the job's program was started before and is watched again */
+async function takeUp(row: QueuedRow, store: Store, worker: Worker, options: WorkerOptions): Promise<boolean> {
+  const { files, executor } = options;
+  const definition =
+    row.definitionRevisionId === null ? null : await options.definitionOf(row.definitionRevisionId);
+  if (definition === null) return false;
+  const waiting = {
+    id: row.id,
+    uuid: row.uuid,
+    ownerId: row.ownerId,
+    definitionId: row.processDefinitionId ?? 0,
+    concurrency: definition.concurrency,
+    priority: row.priority,
+  };
+  // A job that waits was perhaps being started when we ended: then its next attempt has a folder already.
+  const attempt = row.state === 'RUNNING' ? row.attempt : row.attempt + 1;
+  if (row.state !== 'CREATED' || existsSync(files.attempt(row.uuid, attempt))) {
+    let job = await store.jobs.byUuid(row.uuid);
+    if (job === null) return false;
+    if (job.state === 'RESET') job = await persist(options, job, 'ready', {});
+    const handle = await executor.recover(job.uuid, files.attempt(job.uuid, attempt), job.handle as Handle | null);
+    if (handle !== 'never-started') {
+      const run = newRun({ ...job, attempt }, definition);
+      run.handle = handle;
+      if (job.state === 'CREATED') run.job = await persist(options, run.job, 'run', { handle, attempt, started: new Date(), waiting: null }, { attempt, found_after_restart: true });
+      worker.resume(waiting, run);
+      return true;
+    }
+    await burn(options, job, attempt);
+  }
+  worker.enqueue(waiting, row.notBefore);
+  return false;
+}
+
+/** Nobody will ever start that attempt: the next one has the next number, in a folder of its own. */
+async function burn(options: WorkerOptions, job: Job, attempt: number): Promise<void> {
+  if (job.state !== 'RUNNING' && !existsSync(options.files.attempt(job.uuid, attempt))) return;
+  const event = job.state === 'RUNNING' ? 'run' : 'resource';
+  await persist(options, job, event, { attempt, handle: null }, { attempt, never_started: true });
+}

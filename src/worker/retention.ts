@@ -1,0 +1,71 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '../errors.js';
+import type { Logger } from '../log.js';
+import type { JobFiles } from '../store/files.js';
+import type { Store } from '../store/store.js';
+
+export interface RetentionOptions {
+  store: Store;
+  files: JobFiles;
+  log: Logger;
+  /** Milliseconds after a job's end; null keeps for ever. */
+  keepFiles: number | null;
+  keepJobs: number | null;
+}
+
+/** Small, so that a batch never holds up what users write. */
+const batch = 100;
+const idempotencyKeysKept = 24 * 60 * 60 * 1000;
+
+/**
+ * Clears away what is older than it has to be: first a job's files, later the job itself. In small batches with a
+ * pause in between; a million old jobs do not stop the server.
+ *
+ * @returns how many jobs lost their files, and how many were deleted
+ */
+export async function clearAway(
+  { store, files, keepFiles, keepJobs }: RetentionOptions,
+  now: Date,
+  signal: AbortSignal,
+): Promise<{ cleared: number; deleted: number }> {
+  const done = { cleared: 0, deleted: 0 };
+  const before = (age: number) => new Date(now.getTime() - age);
+  while (keepFiles !== null && !signal.aborted) {
+    const old = await store.jobs.endedBefore(before(keepFiles), { cleared: false, take: batch });
+    if (old.length === 0) break;
+    for (const { uuid } of old) await files.remove(uuid);
+    await store.jobs.markCleared(
+      old.map(({ id }) => id),
+      now,
+    );
+    done.cleared += old.length;
+    await delay(20);
+  }
+  while (keepJobs !== null && !signal.aborted) {
+    const old = await store.jobs.endedBefore(before(keepJobs), { cleared: true, take: batch });
+    if (old.length === 0) break;
+    for (const { uuid } of old) await files.remove(uuid);
+    await store.jobs.remove(old.map(({ id }) => id));
+    done.deleted += old.length;
+    await delay(20);
+  }
+  await store.jobs.forgetIdempotencyKeys(before(idempotencyKeysKept));
+  return done;
+}
+
+/** Clears away now and then. Returns the function that ends it. */
+export function startRetention(options: RetentionOptions, interval = 60 * 60 * 1000): () => void {
+  const stop = new AbortController();
+  void (async () => {
+    while (!stop.signal.aborted) {
+      try {
+        const done = await clearAway(options, new Date(), stop.signal);
+        if (done.cleared + done.deleted > 0) options.log.info(done, 'cleared away');
+      } catch (error) {
+        options.log.warn({ error: messageOf(error) }, 'clearing away failed; it is tried again');
+      }
+      await delay(interval, undefined, { signal: stop.signal, ref: false }).catch(() => {});
+    }
+  })();
+  return () => stop.abort();
+}

@@ -1,0 +1,261 @@
+import { fdatasync, mkdirSync, open as openFile, close as closeFile } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { Adapter, AdapterContext } from '../adapters/adapter.js';
+import { buildCommand, outputNameOf } from '../domain/command.js';
+import type { Job, JobChange } from '../domain/job.js';
+import type { EventName } from '../domain/job-state.js';
+import { ended, type Outcome, succeeded } from '../domain/outcome.js';
+import type { ProcessDefinition } from '../domain/process-definition.js';
+import { messageOf, PenstockError } from '../errors.js';
+import type { Executor, Handle, Receipt } from '../executors/executor.js';
+import type { Logger } from '../log.js';
+import type { JobService } from '../services/jobs.js';
+import { fileSize, type JobFiles } from '../store/files.js';
+
+const open = promisify(openFile);
+const sync = promisify(fdatasync);
+const close = promisify(closeFile);
+
+/** What running a job needs of the house. */
+export interface RunContext {
+  jobs: JobService;
+  files: JobFiles;
+  log: Logger;
+  adapters: Readonly<Record<string, Adapter>>;
+  executor: Executor;
+  defaultTimeout: number | null;
+}
+
+/** One attempt at one job, from its start or from where a restart found it. */
+export interface Run {
+  job: Job;
+  definition: ProcessDefinition;
+  handle: Handle | null;
+  /** Set by the first who wants it ended: the first cause wins. */
+  stop: { outcome: Outcome; receipt: Promise<Receipt> } | null;
+  /** True if another attempt would end the same way. */
+  permanent: boolean;
+  /** Resolves when there is a handle to stop, or it is certain that there will be none. */
+  started: Promise<void>;
+  /** Says so. */
+  begun: () => void;
+}
+
+export function adapterContext(files: JobFiles, run: Pick<Run, 'job' | 'definition'>): AdapterContext {
+  const { job, definition } = run;
+  const folder = files.attempt(job.uuid, job.attempt);
+  return {
+    definition,
+    folder,
+    places: { work_dir: path.join(folder, 'work'), job_uuid: job.uuid },
+    input: job.inputName === null ? null : { file: files.input(job.uuid, job.inputName), name: job.inputName },
+    outputName: outputNameOf(definition, job.request.output?.name),
+  };
+}
+
+/** Writes an event, and goes on trying while the database is out of order: a program's end is not lost for that. */
+export async function persist(
+  context: RunContext,
+  job: Job,
+  name: EventName,
+  change: JobChange,
+  data: unknown = null,
+): Promise<Job> {
+  for (let wait = 100; ; wait = Math.min(wait * 2, 5000)) {
+    try {
+      return await context.jobs.record(job, name, change, data);
+    } catch (error) {
+      const passing =
+        error instanceof PenstockError && ['store-unavailable', 'disk-full'].includes(error.code);
+      if (!passing) throw error;
+      context.log.error({ job: job.uuid, event: name, error: messageOf(error) }, 'an event cannot be stored yet');
+      await delay(wait);
+    }
+  }
+}
+
+/** Prepares and starts the program. The `run` event is being stored while the program is already starting. */
+export async function startProgram(
+  context: RunContext,
+  run: Run,
+): Promise<{ recorded: Promise<Job> }> {
+  const { definition } = run;
+  const setting = adapterContext(context.files, run);
+  mkdirSync(path.join(setting.folder, 'work'), { recursive: true, mode: 0o700 });
+  const adapter = adapterOf(context, definition);
+  const prepared = await adapter.prepare(setting);
+  const command = buildCommand(definition, run.job.request, { ...setting.places, ...prepared.places });
+  const sizes = [definition.limits.outputSize, definition.limits.logSize].filter((size) => size !== null);
+  run.handle = await context.executor.start(
+    {
+      uuid: run.job.uuid,
+      exec: command.exec,
+      argv: command.argv,
+      environment: { HOME: setting.places.work_dir, ...basicEnvironment, ...command.environment },
+      cwd: command.cwd,
+      killGrace: definition.killGrace,
+      limits: {
+        ...definition.limits,
+        // The kernel's bound is for any file that the program writes; one byte more tells "full" from "over".
+        fileSize: sizes.length === 0 ? null : Math.max(...sizes) + 1,
+      },
+    },
+    { folder: setting.folder, stdin: prepared.stdin, stdout: prepared.stdout, stderr: prepared.stderr },
+  );
+  const recorded = persist(context, run.job, 'run', {
+    handle: run.handle,
+    attempt: run.job.attempt,
+    started: new Date(),
+    waiting: null,
+    notBefore: null,
+  }, { attempt: run.job.attempt, executor: run.job.executor, pid: (run.handle['runner'] as { pid?: number } | null)?.pid ?? null, ...unkept(run.handle) });
+  return { recorded };
+}
+
+const basicEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+
+function unkept(handle: Handle): object {
+  const limits = handle['unkept_limits'];
+  return Array.isArray(limits) && limits.length > 0 ? { limits_not_enforced: limits } : {};
+}
+
+function adapterOf(context: RunContext, definition: ProcessDefinition): Adapter {
+  const type = definition.output?.type ?? definition.input?.type ?? 'file';
+  const adapter = context.adapters[type];
+  if (adapter === undefined) throw new Error(`there is no adapter ${type}`);
+  return adapter;
+}
+
+/** Waits for the program's end, and ends it when its time is over or its output is too large. */
+export async function waitForProgram(context: RunContext, run: Run): Promise<Outcome> {
+  const { definition, job } = run;
+  const handle = run.handle;
+  if (handle === null) throw new Error(`the job ${job.uuid} has no handle to wait for`);
+  const seconds = job.request.timeout ?? definition.timeout ?? context.defaultTimeout;
+  const guards = new AbortController();
+  if (seconds !== null) {
+    const since = job.started?.getTime() ?? Date.now();
+    const left = Math.max(0, since + seconds * 1000 - Date.now());
+    void onTime(left, guards.signal, () =>
+      stopRun(context, run, ended('timeout', `It ran longer than its ${seconds} s.`)),
+    );
+  }
+  void watchSizes(context, run, guards.signal);
+  try {
+    const outcome = await context.executor.wait(handle);
+    if (run.stop === null) return outcome;
+    const { signalled } = await run.stop.receipt;
+    // It had ended by itself before anything reached it: that was the first cause.
+    if (signalled.length === 0 && outcome.cause === 'exit') return outcome;
+    const { cause, reason } = run.stop.outcome;
+    return { ...outcome, cause, reason };
+  } finally {
+    guards.abort();
+  }
+}
+
+/** Longer than this and Node's timer would fire at once. */
+const longestTimer = 2 ** 31 - 1;
+
+async function onTime(milliseconds: number, signal: AbortSignal, action: () => void): Promise<void> {
+  try {
+    for (let left = milliseconds; left > 0; left -= longestTimer) {
+      await delay(Math.min(left, longestTimer), undefined, { signal, ref: false });
+    }
+    if (!signal.aborted) action();
+  } catch {
+    // The program ended first.
+  }
+}
+
+/** Output goes straight into files: a look now and then is how its size is bounded, besides the kernel's limit. */
+async function watchSizes(context: RunContext, run: Run, signal: AbortSignal): Promise<void> {
+  const { outputSize, logSize } = run.definition.limits;
+  if (outputSize === null && logSize === null) return;
+  try {
+    for (;;) {
+      await delay(500, undefined, { signal, ref: false });
+      const over = await oversize(context, run);
+      if (over !== null) {
+        stopRun(context, run, ended('signal', over));
+        return;
+      }
+    }
+  } catch {
+    // The program ended first.
+  }
+}
+
+/** What is larger than its limit, in words; null if nothing is. */
+export async function oversize(context: RunContext, run: Run): Promise<string | null> {
+  const { definition } = run;
+  const { outputSize, logSize } = definition.limits;
+  const folder = context.files.attempt(run.job.uuid, run.job.attempt);
+  const outputStream = definition.output?.via === 'path' ? null : (definition.output?.stream ?? 'STDOUT');
+  for (const stream of ['STDOUT', 'STDERR'] as const) {
+    const limit = stream === outputStream ? outputSize : logSize;
+    const size = limit === null ? 0 : ((await fileSize(path.join(folder, stream.toLowerCase()))) ?? 0);
+    if (limit !== null && size > limit) {
+      const name = stream === outputStream ? 'output_size' : 'log_size';
+      return `Its ${stream} is larger than limits.${name}, ${limit} bytes.`;
+    }
+  }
+  return null;
+}
+
+/** Ends the program, with every process that it started. Who comes second changes nothing but hears the same. */
+export function stopRun(context: RunContext, run: Run, outcome: Outcome): Promise<Receipt> {
+  if (run.stop === null) {
+    const receipt = run.started.then(() =>
+      run.handle === null
+        ? { signalled: [], survivors: [] }
+        : context.executor.cancel(run.handle, run.definition.killGrace),
+    );
+    run.stop = { outcome, receipt };
+  }
+  return run.stop.receipt;
+}
+
+/** Takes the output, makes everything durable, and says how it all ended. Logs are kept whatever else fails. */
+export async function collect(
+  context: RunContext,
+  run: Run,
+  outcome: Outcome,
+): Promise<{ outcome: Outcome; change: JobChange }> {
+  const { definition, job } = run;
+  const setting = adapterContext(context.files, run);
+  const root = context.files.folder(job.uuid);
+  let final = outcome;
+  const change: JobChange = { outputName: setting.outputName, outputPath: null, outputSize: null };
+  try {
+    const adapter = adapterOf(context, definition);
+    const taken = await adapter.finish(setting);
+    if (taken.output !== null) {
+      change.outputPath = path.relative(root, taken.output);
+      change.outputSize = await fileSize(taken.output);
+      await makeDurable(taken.output);
+    } else if (succeeded(final, definition.successCodes)) {
+      final = { ...final, cause: 'platform', reason: 'It ended well, but there is no output file where the definition says.' };
+    }
+    const over = await oversize(context, run);
+    if (over !== null && final.reason === null) final = { ...final, cause: final.cause === 'exit' ? 'signal' : final.cause, reason: over };
+  } catch (error) {
+    context.log.warn({ job: job.uuid, error: messageOf(error) }, 'the output cannot be taken');
+    if (succeeded(final, definition.successCodes)) {
+      final = { ...final, cause: 'platform', reason: `The output cannot be taken: ${messageOf(error)}` };
+    }
+  }
+  return { outcome: final, change };
+}
+
+/** Returns when the file's bytes are on the disk. */
+export async function makeDurable(file: string): Promise<void> {
+  const descriptor = await open(file, 'r');
+  try {
+    await sync(descriptor);
+  } finally {
+    await close(descriptor);
+  }
+}

@@ -1,0 +1,238 @@
+import { randomInt } from 'node:crypto';
+import { backoffDelay } from '../domain/backoff.js';
+import type { Job } from '../domain/job.js';
+import { isUnfinished } from '../domain/job-state.js';
+import { ended, failureKind, type Outcome, succeeded } from '../domain/outcome.js';
+import type { ProcessDefinition } from '../domain/process-definition.js';
+import { Queue, type Waiting } from '../domain/queue.js';
+import { messageOf, PenstockError } from '../errors.js';
+import type { Receipt } from '../executors/executor.js';
+import { collect, persist, type Run, type RunContext, startProgram, stopRun, waitForProgram } from './run-job.js';
+
+export interface WorkerOptions extends RunContext {
+  running: number;
+  runningPerUser: number;
+  platformRetries: number;
+  /** The definition that a job runs. */
+  definitionOf: (revisionId: number) => Promise<ProcessDefinition>;
+  /** A job as it stands in the database. */
+  jobOf: (uuid: string) => Promise<Job | null>;
+}
+
+/** Back-off for the platform's failures; a definition's own is for its program's. Seconds. */
+const platformBackoff = { initial: 1, factor: 2, maximum: 60 };
+/** A retry that is further away than this is looked at again then: timers cannot be longer. */
+const longestTimer = 24 * 60 * 60 * 1000;
+
+/** The only room that makes machines work: takes waiting jobs in their turn and sees each to its one end. */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly queue: Queue;
+  readonly #active = new Map<string, { run: Promise<Run>; end: Promise<void> }>();
+  /** Jobs that wait for a time before they may queue. */
+  readonly #delayed = new Map<string, { timer: NodeJS.Timeout; ownerId: number }>();
+  /** Rows of jobs that were just accepted, so that they need not be read again. */
+  readonly #fresh = new Map<string, Job>();
+  #open = false;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.queue = new Queue({ running: options.running, runningPerUser: options.runningPerUser });
+  }
+
+  /** From now on jobs are started. */
+  open(): void {
+    this.#open = true;
+    this.#pump();
+  }
+
+  /** No job is started any more. Running programs go on, and are taken up by the next start. */
+  close(): void {
+    this.#open = false;
+    for (const { timer } of this.#delayed.values()) clearTimeout(timer);
+  }
+
+  /** A job that waits: queues it, now or when its time has come. */
+  submit(job: Job, definition: ProcessDefinition): void {
+    if (this.#fresh.size < 1000) this.#fresh.set(job.uuid, job);
+    this.enqueue(
+      {
+        id: job.id,
+        uuid: job.uuid,
+        ownerId: job.ownerId,
+        definitionId: job.processDefinitionId ?? 0,
+        concurrency: definition.concurrency,
+        priority: job.priority,
+      },
+      job.notBefore,
+    );
+  }
+
+  enqueue(waiting: Waiting, notBefore: Date | null): void {
+    const left = notBefore === null ? 0 : notBefore.getTime() - Date.now();
+    if (left <= 0) {
+      this.#delayed.delete(waiting.uuid);
+      this.queue.add(waiting);
+      this.#pump();
+      return;
+    }
+    const timer = setTimeout(() => this.enqueue(waiting, notBefore), Math.min(left, longestTimer));
+    timer.unref();
+    this.#delayed.set(waiting.uuid, { timer, ownerId: waiting.ownerId });
+  }
+
+  /** A job whose program was found running, or ended, after a restart. */
+  resume(waiting: Waiting, run: Run): void {
+    this.queue.occupy(waiting);
+    this.#begin(waiting, Promise.resolve(run));
+  }
+
+  get active(): number {
+    return this.#active.size;
+  }
+
+  get waiting(): number {
+    return this.queue.waiting + this.#delayed.size;
+  }
+
+  waitingOf(ownerId: number): number {
+    return this.queue.waitingOf(ownerId);
+  }
+
+  #pump(): void {
+    while (this.#open) {
+      const waiting = this.queue.next();
+      if (waiting === undefined) return;
+      this.#begin(waiting, this.#load(waiting));
+    }
+  }
+
+  #begin(waiting: Waiting, loading: Promise<Run>): void {
+    const end = loading
+      .then((run) => this.#see(run))
+      .catch((error: unknown) => {
+        this.#options.log.error({ job: waiting.uuid, error: messageOf(error) }, 'a job cannot be gone on with');
+      })
+      .finally(() => {
+        this.#active.delete(waiting.uuid);
+        this.queue.release(waiting.uuid);
+        this.#pump();
+      });
+    this.#active.set(waiting.uuid, { run: loading, end });
+  }
+
+  async #load(waiting: Waiting): Promise<Run> {
+    const job = this.#fresh.get(waiting.uuid) ?? (await this.#options.jobOf(waiting.uuid));
+    this.#fresh.delete(waiting.uuid);
+    if (job === null || job.definitionRevisionId === null) throw new Error('the job is gone');
+    const definition = await this.#options.definitionOf(job.definitionRevisionId);
+    return newRun({ ...job, attempt: job.attempt + 1 }, definition);
+  }
+
+  /** One attempt, to its end. */
+  async #see(run: Run): Promise<void> {
+    if (!isUnfinished(run.job.state)) return;
+    let outcome: Outcome;
+    let attempted = run.handle !== null;
+    try {
+      if (run.handle === null) {
+        const { recorded } = await startProgram(this.#options, run);
+        attempted = true;
+        run.begun();
+        // The program is under way; its end is awaited while its beginning is being stored.
+        const [job, result] = await Promise.all([recorded, waitForProgram(this.#options, run)]);
+        run.job = job;
+        outcome = result;
+      } else {
+        run.begun();
+        outcome = await waitForProgram(this.#options, run);
+      }
+    } catch (error) {
+      // An executor that fails is the platform's failure, not the program's.
+      const reason = messageOf(error);
+      this.#options.log.warn({ job: run.job.uuid, error: reason }, 'the program cannot be run');
+      outcome = run.stop?.outcome ?? ended('platform', reason);
+      run.permanent = error instanceof PenstockError;
+      run.begun();
+    }
+    await this.#conclude(run, outcome, attempted);
+  }
+
+  async #conclude(run: Run, given: Outcome, attempted: boolean): Promise<void> {
+    const context = this.#options;
+    const { definition } = run;
+    const collected = attempted
+      ? await collect(context, run, given)
+      : { outcome: given, change: { attempt: run.job.attempt } };
+    const { outcome, change } = collected;
+    if (succeeded(outcome, definition.successCodes)) {
+      await persist(context, run.job, 'finish', { ...change, outcome, ended: new Date() }, outcome);
+      return;
+    }
+    if (!(await this.#retry(run, outcome))) {
+      await persist(context, run.job, 'fail', { ...change, outcome, ended: new Date(), waiting: null }, outcome);
+    }
+  }
+
+  /** Sends the job back to wait for another attempt, if a budget allows one. */
+  async #retry(run: Run, outcome: Outcome): Promise<boolean> {
+    const { definition, job } = run;
+    const kind = run.permanent ? undefined : failureKind(outcome, definition.temporaryFailCodes);
+    if (kind === undefined) return false;
+    const failures = (kind === 'program' ? job.programFailures : job.platformFailures) + 1;
+    const limit = kind === 'program' ? definition.retries.limit : this.#options.platformRetries;
+    if (failures > limit) return false;
+    const backoff = kind === 'program' ? definition.retries.backoff : platformBackoff;
+    const wait = backoffDelay(backoff, failures, randomInt(2 ** 32) / 2 ** 32);
+    const notBefore = new Date(Date.now() + wait);
+    const change = {
+      attempt: job.attempt,
+      handle: null,
+      started: null,
+      notBefore,
+      waiting: `attempt ${job.attempt + 1} after ${describe(outcome)}`,
+      ...(kind === 'program' ? { programFailures: failures } : { platformFailures: failures }),
+    };
+    const data = { attempt: job.attempt, outcome, retry: failures, of: limit, not_before: notBefore.toISOString() };
+    const reset = await persist(this.#options, job, 'reset', change, data);
+    const ready = await persist(this.#options, reset, 'ready', {});
+    this.submit(ready, definition);
+    return true;
+  }
+
+  /**
+   * Ends a job, whether it waits or runs, with every process that it started.
+   *
+   * @returns what was signalled, once the job's end is stored; undefined if it has ended already
+   */
+  async cancel(job: Job, by: string): Promise<Receipt | undefined> {
+    const outcome = ended('cancelled', `Cancelled by ${by}.`);
+    const delayed = this.#delayed.get(job.uuid);
+    if (this.queue.remove(job.uuid) || delayed !== undefined) {
+      clearTimeout(delayed?.timer);
+      this.#delayed.delete(job.uuid);
+      this.#fresh.delete(job.uuid);
+      await persist(this.#options, job, 'fail', { outcome, ended: new Date(), waiting: null, notBefore: null }, outcome);
+      return { signalled: [], survivors: [] };
+    }
+    const active = this.#active.get(job.uuid);
+    if (active === undefined) return undefined;
+    const receipt = await stopRun(this.#options, await active.run, outcome);
+    await active.end;
+    return receipt;
+  }
+}
+
+/** A fresh attempt. */
+export function newRun(job: Job, definition: ProcessDefinition): Run {
+  let begun = () => {};
+  const started = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  return { job, definition, handle: null, stop: null, permanent: false, started, begun };
+}
+
+function describe(outcome: Outcome): string {
+  if (outcome.cause === 'exit') return `exit code ${outcome.exit_code}`;
+  return outcome.signal === null ? outcome.cause : `${outcome.cause} (${outcome.signal})`;
+}
