@@ -17,6 +17,7 @@ export function buildProgram(io: CliIo, version: string): Command {
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'penstock: ')),
     })
     .showHelpAfterError('(penstock --help tells more)')
     .exitOverride();
