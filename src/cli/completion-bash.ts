@@ -93,5 +93,6 @@ function argumentValues({ path, arguments: all }: CompletionNode): string[] {
 }
 
 function text(values: Values): string {
-  return typeof values === 'string' ? values : `words ${values.words.join(' ')}`;
+  // Between single quotes, where only a single quote has to be written differently.
+  return typeof values === 'string' ? values : `words ${values.words.join(' ')}`.replaceAll("'", "'\\''");
 }

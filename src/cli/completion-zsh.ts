@@ -69,7 +69,9 @@ function optionSpecs({ flags, about, values }: CompletionOption): string[] {
 
 function action(values: Values): string {
   if (values === 'files') return '_files';
-  return values === 'none' ? ' ' : `(${values.words.join(' ')})`;
+  if (values === 'none') return ' ';
+  const words = values.words.map((word) => word.replace(/[^\w.,/+-]/g, '\\$&'));
+  return `(${words.join(' ').replaceAll("'", "'\\''")})`;
 }
 
 function identifier(path: string): string {
