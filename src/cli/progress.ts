@@ -67,7 +67,7 @@ export class WaitLine {
     if (waited < 700) return;
     const line = `${'⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏'[this.#turn++ % 10]} ${this.#text}, ${durationText(waited)}`;
     // A line that wraps could not be taken away again.
-    this.#io.stderr.write(`\r${line.slice(0, (this.#io.stderr.columns ?? 80) - 1)}\x1b[K`);
+    this.#io.stderr.write(`\r${line.slice(0, (this.#io.stderr.columns || 80) - 1)}\x1b[K`);
     this.#shown = true;
   }
 }
