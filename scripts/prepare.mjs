@@ -1,0 +1,88 @@
+// Makes a fresh clone ready: installs, generates the database client, compiles. Says what it does, and does
+// only what is missing or out of date, so that a second run takes no time.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+const at = (...parts) => path.join(root, ...parts);
+
+function run(command, args, environment = {}) {
+  const result = spawnSync(command, args, {
+    cwd: root,
+    // Progress belongs on stderr: stdout stays for what the caller asked for.
+    stdio: ['ignore', 2, 2],
+    env: { ...process.env, ...environment },
+  });
+  if (result.status !== 0) {
+    console.error(`penstock: \`${command} ${args.join(' ')}\` failed`);
+    process.exit(result.status ?? 1);
+  }
+}
+
+function newest(folder) {
+  let time = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const full = path.join(folder, entry.name);
+    if (entry.isDirectory()) {
+      if (entry.name !== 'generated') time = Math.max(time, newest(full));
+    } else time = Math.max(time, statSync(full).mtimeMs);
+  }
+  return time;
+}
+
+const timeOf = (file) => (existsSync(file) ? statSync(file).mtimeMs : 0);
+
+function stamp(file) {
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, '');
+  const now = new Date();
+  utimesSync(file, now, now);
+}
+
+/** Installs the dependencies when the lock file is newer than what is installed. */
+export function install() {
+  const done = at('node_modules', '.penstock-installed');
+  if (timeOf(done) >= timeOf(at('package-lock.json'))) return;
+  console.error('penstock: installing dependencies (npm ci) …');
+  run('npm', ['ci', '--no-fund', '--no-audit'], { NODE_ENV: 'development' });
+  stamp(done);
+}
+
+/** Generates the Prisma client when the schema is newer. */
+export function generate() {
+  const client = at('src', 'store', 'generated', 'client.ts');
+  if (timeOf(client) >= timeOf(at('prisma', 'schema.prisma'))) return;
+  console.error('penstock: generating the database client …');
+  // `generate` insists that the schema engine's binary exists but never runs it: any file will do.
+  run(process.execPath, [at('node_modules', 'prisma', 'build', 'index.js'), 'generate'], {
+    PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
+    PRISMA_HIDE_UPDATE_MESSAGE: '1',
+  });
+  const now = new Date();
+  utimesSync(client, now, now);
+}
+
+/** Compiles src/ to dist/ when a source is newer. */
+export function compile() {
+  const done = at('dist', '.built');
+  const sources = Math.max(
+    newest(at('src')),
+    timeOf(at('prisma', 'schema.prisma')),
+    timeOf(at('tsconfig.json')),
+    timeOf(at('tsconfig.build.json')),
+  );
+  if (timeOf(done) >= sources) return;
+  console.error('penstock: compiling …');
+  run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json']);
+  stamp(done);
+}
+
+export function prepare() {
+  install();
+  generate();
+  compile();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) prepare();

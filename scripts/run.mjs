@@ -1,0 +1,7 @@
+// `npm start`, `npm run demo`: prepares a fresh clone, then becomes the program.
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { prepare, root } from './prepare.mjs';
+
+prepare();
+await import(pathToFileURL(path.join(root, 'dist', 'main.js')).href);

@@ -1,0 +1,122 @@
+import type { Problem } from '../errors.js';
+import type { AdapterParameters, DefinitionDocument } from './definition-document.js';
+import { isPlaceholder, type PlaceholderName, placeholderProblems, placeholdersIn } from './placeholder.js';
+import { below } from './pointer.js';
+
+/** Why a placeholder stands for nothing with these adapters, as the rest of a sentence; undefined if it does. */
+export function whyMeaningless(
+  name: PlaceholderName,
+  input: AdapterParameters | undefined,
+  output: AdapterParameters | undefined,
+): string | undefined {
+  if (name === 'work_dir' || name === 'job_uuid') return undefined;
+  const [end, kind] = name.split('_') as ['input' | 'output', 'file' | 'pipe'];
+  if (kind === 'pipe') return `means something only with an ${end}_adapter of type "pipe"`;
+  const adapter = end === 'input' ? input : output;
+  if (adapter?.isPath) return undefined;
+  const remedy = `"file_path": "\${${name}}"`;
+  if (adapter === undefined) {
+    const shape = `{"${end}_type": "file", "${end}_parameters": {${remedy}}}`;
+    return `means nothing without an ${end}_adapter; add "${end}_adapter": ${shape}`;
+  }
+  const stream = adapter.parameters.stream_name ?? (end === 'input' ? 'STDIN' : 'STDOUT');
+  return `means nothing here, because the ${end} is ${stream}; for a file give ${end}_adapter ${remedy}`;
+}
+
+/** What the parameters of one adapter say must be about a stream or about a file, not both. */
+export function parameterProblems(
+  adapter: AdapterParameters | undefined,
+  own: 'input_file' | 'output_file',
+): Problem[] {
+  if (adapter === undefined) return [];
+  const { parameters, pointer, pathKey, path } = adapter;
+  const found: Problem[] = [];
+  const add = (key: string, detail: string) => found.push({ pointer: below(pointer, key), detail });
+  const hasPath = parameters[pathKey] !== undefined;
+  const end = own === 'input_file' ? 'input' : 'output';
+  if (hasPath && parameters.file_type === 'stream') {
+    add(pathKey, `${pathKey} is for files, but file_type is "stream"; leave one of them out`);
+  }
+  if (adapter.isPath && parameters.stream_name !== undefined) {
+    const because = hasPath ? `there is a ${pathKey}` : 'file_type is "path"';
+    add('stream_name', `stream_name is for streams, but ${because}; leave one of them out`);
+  }
+  if (hasPath) found.push(...pathProblems(path, own, below(pointer, pathKey), pathKey));
+  const { file_name: fileName } = parameters;
+  if (fileName === undefined) return found;
+  if (placeholdersIn(fileName).length > 0) {
+    add('file_name', `file_name is taken literally; ${literal(fileName)} means nothing in it`);
+  }
+  if (end === 'input' && !isPlaceholder(path, own)) {
+    add('file_name', `file_name is for an input whose place the server chooses, but file_path is "${path}"`);
+  } else if (end === 'input' && !adapter.isPath) {
+    add('file_name', 'file_name is for files, but the input is STDIN, which has no name');
+  }
+  return found;
+}
+
+function pathProblems(
+  path: string,
+  own: 'input_file' | 'output_file',
+  pointer: string,
+  key: string,
+): Problem[] {
+  if (isPlaceholder(path, own)) return [];
+  const problems = placeholderProblems(path, pointer);
+  for (const name of placeholdersIn(path)) {
+    if (name === 'work_dir' || name === 'job_uuid') continue;
+    const detail = name === own ? `must be all of ${key} or no part of it` : `means nothing in this ${key}`;
+    problems.push({ pointer, detail: `\${${name}} ${detail}` });
+  }
+  if (leavesFolder(path)) problems.push({ pointer, detail: outside(key, path) });
+  if (/(^|\/)\.?$/.test(path))
+    problems.push({ pointer, detail: `${key} must name a file; "${path}" is a folder` });
+  return problems;
+}
+
+/** A file that the server puts somewhere is out of reach unless something tells the program where. */
+export function unusedFiles(
+  definition: DefinitionDocument,
+  input: AdapterParameters | undefined,
+  output: AdapterParameters | undefined,
+): Problem[] {
+  const used = new Set(commandTexts(definition).flatMap(({ text }) => placeholdersIn(text)));
+  const unused = (adapter: AdapterParameters | undefined, own: 'input_file' | 'output_file', verb: string) =>
+    adapter?.isPath && isPlaceholder(adapter.path, own) && !used.has(own)
+      ? [
+          {
+            pointer: below(adapter.pointer, adapter.pathKey),
+            detail: `nothing tells the program where to ${verb}: use \${${own}} in argv, or make ${adapter.pathKey} the path that it ${verb}s`,
+          },
+        ]
+      : [];
+  return [...unused(input, 'input_file', 'read'), ...unused(output, 'output_file', 'write')];
+}
+
+/** The texts of a definition that make up the command, each with its place. */
+export function commandTexts(definition: DefinitionDocument): { text: string; pointer: string }[] {
+  const key = definition.argv === undefined ? 'args' : 'argv';
+  return [
+    ...(definition[key] ?? []).map((text, index) => ({ text, pointer: `/${key}/${index}` })),
+    ...Object.entries(definition.environment ?? {}).map(([name, text]) => ({
+      text,
+      pointer: below('/environment', name),
+    })),
+    ...(definition.cwd === undefined ? [] : [{ text: definition.cwd, pointer: '/cwd' }]),
+  ];
+}
+
+/** Only what is not absolute: it is meant to stay in the job's folder, and `..` could lead out of it. */
+export function leavesFolder(path: string): boolean {
+  return !path.startsWith('/') && path.split('/').includes('..');
+}
+
+export function outside(key: string, path: string): string {
+  return `${key} "${path}" could leave the job's folder; a relative path may not contain ".."`;
+}
+
+export function literal(text: string): string {
+  return placeholdersIn(text)
+    .map((name) => `\${${name}}`)
+    .join(', ');
+}

@@ -1,0 +1,95 @@
+import { posix } from 'node:path';
+import { type PlaceholderName, type Places, placeholdersIn, substitute } from './placeholder.js';
+import type { ProcessDefinition } from './process-definition.js';
+
+export { type PlaceholderName, type Places, placeholderProblems, substitute } from './placeholder.js';
+
+/** What is handed to an executor. `exec` without a slash is looked up on PATH there; no shell ever sees it. */
+export interface Command {
+  exec: string;
+  argv: string[];
+  environment: Record<string, string>;
+  /** Always absolute. */
+  cwd: string;
+  /** Seconds, or null for no limit. */
+  timeout: number | null;
+}
+
+/** What one run may change. Environment values may hold placeholders, as those of the definition. */
+export interface RunRequest {
+  environment?: Readonly<Record<string, string>>;
+  timeout?: number;
+}
+
+/** The places that every run has, before any file is staged. */
+export type BasePlaces = Places & { work_dir: string; job_uuid: string };
+
+/**
+ * Where a file of the job belongs: on a standard stream, wherever the server likes (`fileName` is the name it
+ * should have there, if the definition wants one), or at this absolute path because the program insists.
+ */
+export type FilePlace =
+  | { kind: 'stream'; stream: 'STDIN' | 'STDOUT' | 'STDERR'; fileName?: string }
+  | { kind: 'chosen'; fileName?: string }
+  | { kind: 'fixed'; path: string; fileName?: string };
+
+/** Definition + request + places → what is run. A request's variables are laid over the definition's. */
+export function buildCommand(
+  definition: ProcessDefinition,
+  request: RunRequest,
+  places: BasePlaces,
+): Command {
+  const environment = { ...definition.environment, ...request.environment };
+  return {
+    exec: definition.exec,
+    argv: definition.argv.map((argument) => substitute(argument, places)),
+    // fromEntries, because `__proto__` is a lawful name of a variable and assigning to it would lose it.
+    environment: Object.fromEntries(
+      Object.entries(environment).map(([name, value]) => [name, substitute(value, places)]),
+    ),
+    cwd: workingDirectory(definition, places),
+    timeout: request.timeout ?? definition.timeout,
+  };
+}
+
+/** Whether the command (argv, environment, cwd) mentions a placeholder: whether its place must be made. */
+export function usesPlaceholder(definition: ProcessDefinition, name: PlaceholderName): boolean {
+  const texts = [...definition.argv, ...Object.values(definition.environment), definition.cwd ?? ''];
+  return texts.some((text) => placeholdersIn(text).includes(name));
+}
+
+/** Where the program is started: absolute; a relative `cwd` is taken from the job's own folder. */
+export function workingDirectory(definition: ProcessDefinition, places: BasePlaces): string {
+  return posix.resolve(places.work_dir, substitute(definition.cwd ?? '', places));
+}
+
+/** Where the program expects its input; null where it takes none. */
+export function inputPlace(definition: ProcessDefinition, places: BasePlaces): FilePlace | null {
+  const { input } = definition;
+  if (input === null) return null;
+  if (input.via === 'stream') return { kind: 'stream', stream: 'STDIN' };
+  return filePlace(definition, places, input, '${input_file}');
+}
+
+/** Where the program's output is found after the run; null where it has none. */
+export function outputPlace(definition: ProcessDefinition, places: BasePlaces): FilePlace | null {
+  const { output } = definition;
+  if (output === null) return null;
+  if (output.via === 'path') return filePlace(definition, places, output, '${output_file}');
+  return { kind: 'stream', stream: output.stream, ...named(output.fileName) };
+}
+
+function filePlace(
+  definition: ProcessDefinition,
+  places: BasePlaces,
+  file: { path: string; fileName?: string },
+  chosen: string,
+): FilePlace {
+  if (file.path === chosen) return { kind: 'chosen', ...named(file.fileName) };
+  const path = posix.resolve(workingDirectory(definition, places), substitute(file.path, places));
+  return { kind: 'fixed', path, ...named(file.fileName) };
+}
+
+function named(fileName: string | undefined): { fileName?: string } {
+  return fileName === undefined ? {} : { fileName };
+}

@@ -1,0 +1,101 @@
+import { isPlaceholder } from './placeholder.js';
+import type { ProcessType } from './process-definition.js';
+
+/** A process definition as it was sent and as it is stored: valid by `schemas/process-definition.json`. */
+export interface DefinitionDocument {
+  name?: string;
+  process_name?: string;
+  description?: string;
+  exec: string;
+  argv?: string[];
+  args?: string[];
+  environment?: Record<string, string>;
+  cwd?: string;
+  timeout?: number;
+  process_type?: ProcessType;
+  application?: string;
+  executor?: 'local';
+  input_adapter?: {
+    input_type: 'file';
+    input_params?: FileParameters;
+    input_parameters?: FileParameters;
+  };
+  output_adapter?: {
+    output_type: 'file';
+    output_params?: FileParameters;
+    output_parameters?: FileParameters;
+  };
+  metadata?: Record<string, unknown>;
+  priority?: number;
+  concurrency?: number;
+  success_codes?: number[];
+  temporary_fail_codes?: number[];
+  retries?: { limit?: number; backoff?: { initial?: number; factor?: number; maximum?: number } };
+  limits?: {
+    output_size?: number | string;
+    log_size?: number | string;
+    memory?: number | string;
+    cpu_time?: number;
+    cpus?: number;
+    processes?: number;
+  };
+  kill_grace?: number;
+  tests?: { name?: string; input?: string; expect: string | { output?: string; exit_code?: number } }[];
+}
+
+/** Parameters of file input and file output; the schema says which are for which. */
+export interface FileParameters {
+  file_type?: 'stream' | 'path';
+  stream_name?: 'STDIN' | 'STDOUT' | 'STDERR';
+  file_path?: string;
+  file?: string;
+  file_name?: string;
+  chunk_size?: number | string;
+}
+
+/** One adapter of a document, whichever spelling it uses, with the place of its parameters in the document. */
+export interface AdapterParameters {
+  parameters: FileParameters;
+  /** Where the parameters are, such as `/input_adapter/input_params`. */
+  pointer: string;
+  /** A file at a path rather than a standard stream. */
+  isPath: boolean;
+  /** The path, where `isPath`; the server chooses it unless the document says otherwise. */
+  path: string;
+  /** The key that gives the path: `file_path`, or `file` of old. */
+  pathKey: 'file_path' | 'file';
+}
+
+/** Reads the input adapter; undefined where there is none. */
+export function inputParameters({
+  input_adapter: adapter,
+}: DefinitionDocument): AdapterParameters | undefined {
+  if (adapter === undefined) return undefined;
+  const key =
+    adapter.input_parameters === undefined && adapter.input_params ? 'input_params' : 'input_parameters';
+  return read(adapter[key] ?? {}, `/input_adapter/${key}`, 'input_file');
+}
+
+/** Reads the output adapter; undefined where there is none. */
+export function outputParameters({
+  output_adapter: adapter,
+}: DefinitionDocument): AdapterParameters | undefined {
+  if (adapter === undefined) return undefined;
+  const key =
+    adapter.output_parameters === undefined && adapter.output_params ? 'output_params' : 'output_parameters';
+  return read(adapter[key] ?? {}, `/output_adapter/${key}`, 'output_file');
+}
+
+function read(
+  parameters: FileParameters,
+  pointer: string,
+  own: 'input_file' | 'output_file',
+): AdapterParameters {
+  const given = parameters.file_path ?? parameters.file;
+  // A path says by itself that the file is not a stream; the registry's own examples leave `file_type` out.
+  const isPath =
+    parameters.file_type === 'path' || (parameters.file_type === undefined && given !== undefined);
+  const pathKey = parameters.file_path === undefined && parameters.file !== undefined ? 'file' : 'file_path';
+  const path = given === undefined || isPlaceholder(given, own) ? `\${${own}}` : given;
+  return { parameters, pointer, isPath, path, pathKey };
+}

@@ -1,0 +1,115 @@
+import type { Problem } from '../errors.js';
+import {
+  commandTexts,
+  leavesFolder,
+  literal,
+  outside,
+  parameterProblems,
+  unusedFiles,
+  whyMeaningless,
+} from './adapter-rules.js';
+import {
+  type AdapterParameters,
+  type DefinitionDocument,
+  inputParameters,
+  outputParameters,
+} from './definition-document.js';
+import { placeholderProblems, placeholdersIn } from './placeholder.js';
+import { parseSize } from './size.js';
+
+/**
+ * The rules that a JSON Schema cannot state: spellings given twice, placeholders that are unknown or mean
+ * nothing with these adapters, parameters that contradict each other.
+ *
+ * The document must have passed `schemas/process-definition.json`. `prefix` is where it stands in the body.
+ */
+export function checkDefinition(definition: DefinitionDocument, prefix = ''): Problem[] {
+  const input = inputParameters(definition);
+  const output = outputParameters(definition);
+  return [
+    ...spelledTwice(definition),
+    ...textProblems(definition, input, output),
+    ...parameterProblems(input, 'input_file'),
+    ...parameterProblems(output, 'output_file'),
+    ...unusedFiles(definition, input, output),
+    ...sizeProblems(definition, input),
+    ...numberProblems(definition),
+  ].map(({ pointer, detail }) => ({ pointer: prefix + pointer, detail }));
+}
+
+/** Two keys that mean the same: nobody could tell which of them counts. */
+function spelledTwice(definition: DefinitionDocument): Problem[] {
+  const twice = (object: object | undefined, place: string, key: string, other: string): Problem[] =>
+    object && Object.hasOwn(object, key) && Object.hasOwn(object, other)
+      ? [{ pointer: `${place}/${other}`, detail: `${other} and ${key} mean the same; give only one of them` }]
+      : [];
+  const output = outputParameters(definition);
+  return [
+    ...twice(definition, '', 'argv', 'args'),
+    ...twice(definition, '', 'name', 'process_name'),
+    ...twice(definition.input_adapter, '/input_adapter', 'input_parameters', 'input_params'),
+    ...twice(definition.output_adapter, '/output_adapter', 'output_parameters', 'output_params'),
+    ...twice(output?.parameters, output?.pointer ?? '', 'file_path', 'file'),
+  ];
+}
+
+/** Placeholders in the command: each must exist, and must stand for something with these adapters. */
+function textProblems(
+  definition: DefinitionDocument,
+  input: AdapterParameters | undefined,
+  output: AdapterParameters | undefined,
+): Problem[] {
+  const problems = commandTexts(definition).flatMap(({ text, pointer }) => [
+    ...placeholderProblems(text, pointer),
+    ...placeholdersIn(text).flatMap((name) => {
+      const detail = whyMeaningless(name, input, output);
+      return detail === undefined ? [] : [{ pointer, detail: `\${${name}} ${detail}` }];
+    }),
+  ]);
+  if (placeholdersIn(definition.exec).length > 0) {
+    problems.push({
+      pointer: '/exec',
+      detail: `exec is taken literally; ${literal(definition.exec)} belongs in argv`,
+    });
+  }
+  const { cwd = '' } = definition;
+  if (leavesFolder(cwd)) problems.push({ pointer: '/cwd', detail: outside('cwd', cwd) });
+  if (placeholdersIn(cwd).some((name) => name !== 'work_dir' && name !== 'job_uuid')) {
+    problems.push({ pointer: '/cwd', detail: `cwd is a folder; ${literal(cwd)} is not` });
+  }
+  return problems;
+}
+
+/** The schema knows what a size looks like; only here is it counted. */
+function sizeProblems(definition: DefinitionDocument, input: AdapterParameters | undefined): Problem[] {
+  const { output_size, log_size, memory } = definition.limits ?? {};
+  const sizes: [string, number | string | undefined][] = [
+    ['/limits/output_size', output_size],
+    ['/limits/log_size', log_size],
+    ['/limits/memory', memory],
+    [`${input?.pointer}/chunk_size`, input?.parameters.chunk_size],
+  ];
+  return sizes.flatMap(([pointer, size]) => {
+    if (size === undefined) return [];
+    const bytes = parseSize(size);
+    const label = pointer.split('/').at(-1);
+    if (bytes === undefined) return [{ pointer, detail: `${label} "${size}" is more than can be counted` }];
+    return bytes === 0 ? [{ pointer, detail: `${label} must be at least one byte, not "${size}"` }] : [];
+  });
+}
+
+function numberProblems(definition: DefinitionDocument): Problem[] {
+  const problems: Problem[] = [];
+  const { initial, maximum } = definition.retries?.backoff ?? {};
+  if (maximum !== undefined && maximum < (initial ?? 1)) {
+    const detail = `retries.backoff.maximum is ${maximum}, less than the first wait (initial: ${initial ?? 1})`;
+    problems.push({ pointer: '/retries/backoff/maximum', detail });
+  }
+  const success = new Set(definition.success_codes ?? [0]);
+  definition.temporary_fail_codes?.forEach((code, index) => {
+    if (!success.has(code)) return;
+    const detail = `exit code ${code} cannot be a success (success_codes) and a temporary failure at once`;
+    problems.push({ pointer: `/temporary_fail_codes/${index}`, detail });
+  });
+  return problems;
+}

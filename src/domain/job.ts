@@ -1,0 +1,107 @@
+import type { Outcome } from './outcome.js';
+import type { EventName, State } from './job-state.js';
+
+/** What one run asks for beyond its definition. */
+export interface RunRequest {
+  environment?: Record<string, string>;
+  timeout?: number;
+  output?: { name?: string };
+  executor?: string;
+  priority?: number;
+}
+
+/** One execution, here or elsewhere. Sizes in bytes. */
+export interface Job {
+  id: number;
+  uuid: string;
+  ownerId: number;
+  processDefinitionId: number | null;
+  definitionRevisionId: number | null;
+  executor: string;
+  state: State;
+  /** Rises by one with every event; writes compare and set it. */
+  revision: number;
+  lastEvent: string;
+  lastEventUuid: string;
+  priority: number;
+  /** How often it was started, or tried to; 0 before the first. */
+  attempt: number;
+  programFailures: number;
+  platformFailures: number;
+  request: RunRequest;
+  handle: unknown;
+  outcome: Outcome | null;
+  waiting: string | null;
+  inputName: string | null;
+  inputSize: number | null;
+  outputName: string | null;
+  outputSize: number | null;
+  /** Where the output is, below the job's folder. */
+  outputPath: string | null;
+  created: Date;
+  updated: Date;
+  notBefore: Date | null;
+  started: Date | null;
+  ended: Date | null;
+  cleared: Date | null;
+}
+
+/** One entry in a job's history. */
+export interface JobEvent {
+  uuid: string;
+  jobId: number;
+  name: string;
+  state: State;
+  revision: number;
+  date: Date;
+  data: unknown;
+}
+
+/** What an event changes in the job besides its state. */
+export type JobChange = Partial<
+  Pick<
+    Job,
+    | 'attempt'
+    | 'programFailures'
+    | 'platformFailures'
+    | 'handle'
+    | 'outcome'
+    | 'waiting'
+    | 'outputName'
+    | 'outputSize'
+    | 'outputPath'
+    | 'notBefore'
+    | 'started'
+    | 'ended'
+    | 'cleared'
+    | 'priority'
+  >
+>;
+
+/** The job after an event, and the event's entry in its history. Pure: time and uuid come in. */
+export function applyEvent(
+  job: Job,
+  event: { name: EventName; to: State; uuid: string; date: Date; data: unknown; change: JobChange },
+): { job: Job; event: JobEvent } {
+  const revision = job.revision + 1;
+  return {
+    job: {
+      ...job,
+      ...event.change,
+      state: event.to,
+      revision,
+      lastEvent: event.name,
+      lastEventUuid: event.uuid,
+      updated: event.date,
+    },
+    event: {
+      uuid: event.uuid,
+      jobId: job.id,
+      name: event.name,
+      state: event.to,
+      revision,
+      date: event.date,
+      data: event.data,
+    },
+  };
+}

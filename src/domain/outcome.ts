@@ -1,0 +1,50 @@
+/** Why a job ended. */
+export type Cause = 'exit' | 'signal' | 'timeout' | 'oom' | 'cancelled' | 'lost' | 'platform';
+
+/** How a program, or the attempt to run one, ended. Failure and success have the same shape. */
+export interface Outcome {
+  cause: Cause;
+  /** The program's exit status, where it ended by itself. */
+  exit_code: number | null;
+  /** The signal that ended it, such as `SIGKILL`. */
+  signal: string | null;
+  /** A sentence for people; null where the cause says it all. */
+  reason: string | null;
+}
+
+export const exited = (code: number): Outcome => ({ cause: 'exit', exit_code: code, signal: null, reason: null });
+
+export const ended = (cause: Cause, reason: string | null = null): Outcome => ({
+  cause,
+  exit_code: null,
+  signal: null,
+  reason,
+});
+
+/** True if the outcome counts as success: an exit with one of the wanted codes. */
+export function succeeded(outcome: Outcome, successCodes: readonly number[]): boolean {
+  return outcome.cause === 'exit' && outcome.exit_code !== null && successCodes.includes(outcome.exit_code);
+}
+
+/** Which budget a failure is taken from, or undefined if it is never retried. */
+export function failureKind(
+  outcome: Outcome,
+  temporaryFailCodes: readonly number[],
+): 'program' | 'platform' | undefined {
+  switch (outcome.cause) {
+    case 'exit':
+      // With no list of temporary codes every failure is worth another try; with one, only those are.
+      return temporaryFailCodes.length === 0 || temporaryFailCodes.includes(outcome.exit_code ?? -1)
+        ? 'program'
+        : undefined;
+    case 'signal':
+    case 'timeout':
+    case 'oom':
+      return 'program';
+    case 'platform':
+      return 'platform';
+    case 'cancelled':
+    case 'lost':
+      return undefined;
+  }
+}

@@ -1,0 +1,141 @@
+import { type DefinitionDocument, inputParameters, outputParameters } from './definition-document.js';
+import { parseSize } from './size.js';
+
+export type { DefinitionDocument } from './definition-document.js';
+export { checkDefinition } from './definition-rules.js';
+
+export type ProcessType = 'single' | 'service';
+export type Executor = 'local';
+
+/** How input reaches the program. `path` may hold placeholders; exactly `${input_file}`: the server chooses. */
+export type Input =
+  | { type: 'file'; via: 'stream'; chunkSize?: number }
+  | { type: 'file'; via: 'path'; path: string; fileName?: string; chunkSize?: number };
+
+/** How output is taken. `path` may hold placeholders; exactly `${output_file}`: the server chooses. */
+export type Output =
+  | { type: 'file'; via: 'stream'; stream: 'STDOUT' | 'STDERR'; fileName?: string }
+  | { type: 'file'; via: 'path'; path: string; fileName?: string };
+
+/** A process definition ready to be run: one spelling, every default filled in, sizes in bytes, times in seconds. */
+export interface ProcessDefinition {
+  name: string | null;
+  description: string | null;
+  exec: string;
+  argv: string[];
+  environment: Record<string, string>;
+  /** As written, with placeholders; null is the job's own folder. */
+  cwd: string | null;
+  timeout: number | null;
+  processType: ProcessType;
+  application: string | null;
+  executor: Executor;
+  input: Input | null;
+  output: Output | null;
+  metadata: Record<string, unknown>;
+  priority: number;
+  concurrency: number | null;
+  successCodes: number[];
+  temporaryFailCodes: number[];
+  retries: { limit: number; backoff: { initial: number; factor: number; maximum: number } };
+  limits: {
+    outputSize: number | null;
+    logSize: number | null;
+    memory: number | null;
+    cpuTime: number | null;
+    cpus: number | null;
+    processes: number | null;
+  };
+  killGrace: number;
+  tests: DefinitionTest[];
+}
+
+/** An example: what is expected of this input. Null is any output, and any exit code that means success. */
+export interface DefinitionTest {
+  name: string | null;
+  input: string;
+  expect: { output: string | null; exitCode: number | null };
+}
+
+/**
+ * The one shape in which a definition is run. What was sent is stored as it is; this is made from it each time.
+ * The document must have passed the schema and `checkDefinition`. The defaults are those that the schema states.
+ */
+export function normalise(document: DefinitionDocument): ProcessDefinition {
+  const limits = document.limits ?? {};
+  const backoff = document.retries?.backoff ?? {};
+  const initial = backoff.initial ?? 1;
+  return {
+    name: document.name ?? document.process_name ?? null,
+    description: document.description ?? null,
+    exec: document.exec,
+    argv: [...(document.argv ?? document.args ?? [])],
+    environment: { ...document.environment },
+    cwd: document.cwd ?? null,
+    timeout: document.timeout ?? null,
+    processType: document.process_type ?? 'single',
+    application: document.application ?? null,
+    executor: document.executor ?? 'local',
+    input: inputOf(document),
+    output: outputOf(document),
+    metadata: document.metadata ?? {},
+    priority: document.priority ?? 0,
+    concurrency: document.concurrency ?? null,
+    successCodes: document.success_codes ?? [0],
+    temporaryFailCodes: document.temporary_fail_codes ?? [],
+    retries: {
+      limit: document.retries?.limit ?? 0,
+      backoff: { initial, factor: backoff.factor ?? 2, maximum: backoff.maximum ?? Math.max(300, initial) },
+    },
+    limits: {
+      outputSize: bytes(limits.output_size),
+      logSize: bytes(limits.log_size),
+      memory: bytes(limits.memory),
+      cpuTime: limits.cpu_time ?? null,
+      cpus: limits.cpus ?? null,
+      processes: limits.processes ?? null,
+    },
+    killGrace: document.kill_grace ?? 5,
+    tests: (document.tests ?? []).map(({ name, input, expect }) => {
+      const wanted: { output?: string; exit_code?: number } =
+        typeof expect === 'string' ? { output: expect } : expect;
+      return {
+        name: name ?? null,
+        input: input ?? '',
+        expect: { output: wanted.output ?? null, exitCode: wanted.exit_code ?? null },
+      };
+    }),
+  };
+}
+
+function inputOf(document: DefinitionDocument): Input | null {
+  const adapter = inputParameters(document);
+  if (adapter === undefined) return null;
+  const chunkSize = bytes(adapter.parameters.chunk_size);
+  const more = chunkSize === null ? {} : { chunkSize };
+  if (!adapter.isPath) return { type: 'file', via: 'stream', ...more };
+  return {
+    type: 'file',
+    via: 'path',
+    path: adapter.path,
+    ...fileName(adapter.parameters.file_name),
+    ...more,
+  };
+}
+
+function outputOf(document: DefinitionDocument): Output | null {
+  const adapter = outputParameters(document);
+  if (adapter === undefined) return null;
+  const named = fileName(adapter.parameters.file_name);
+  if (adapter.isPath) return { type: 'file', via: 'path', path: adapter.path, ...named };
+  const stream = adapter.parameters.stream_name === 'STDERR' ? 'STDERR' : 'STDOUT';
+  return { type: 'file', via: 'stream', stream, ...named };
+}
+
+function fileName(name: string | undefined): { fileName?: string } {
+  return name === undefined ? {} : { fileName: name };
+}
+
+function bytes(size: number | string | undefined): number | null {
+  return size === undefined ? null : (parseSize(size) ?? null);
+}

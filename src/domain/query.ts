@@ -1,0 +1,247 @@
+import { type Problem } from '../errors.js';
+import { nearest } from './nearest.js';
+
+/** What a field of a resource is, for filters, for `schema/` and for OpenAPI. */
+export interface Field {
+  type: 'string' | 'integer' | 'boolean' | 'datetime' | 'dict' | 'list' | 'related';
+  help_text: string;
+  nullable?: boolean;
+  readonly?: boolean;
+  unique?: boolean;
+  blank?: boolean;
+  default?: unknown;
+  /** Lookups that may be used in a filter; a field without any cannot be filtered by. */
+  lookups?: readonly Lookup[];
+  /** True if the list can be ordered by it. */
+  orderable?: boolean;
+}
+export type Fields = Readonly<Record<string, Field>>;
+
+export const lookups = [
+  'exact',
+  'in',
+  'contains',
+  'startswith',
+  'gt',
+  'gte',
+  'lt',
+  'lte',
+  'range',
+  'isnull',
+] as const;
+export type Lookup = (typeof lookups)[number];
+
+export type FilterValue = string | number | boolean | Date | null;
+export interface Filter {
+  field: string;
+  lookup: Lookup;
+  /** One value; for `in` all of them, for `range` two. */
+  values: FilterValue[];
+}
+export interface Order {
+  field: string;
+  descending: boolean;
+}
+export interface ListQuery {
+  limit: number;
+  offset: number;
+  filters: Filter[];
+  order: Order[];
+}
+
+/** Page sizes, as the older registry had them. */
+export const paging = { defaultLimit: 20, maxLimit: 1000 } as const;
+
+/** Query parameters that are neither filters nor page controls but are understood elsewhere. */
+const otherParameters = new Set(['format', 'callback', 'follow', 'wait', 'fullschema']);
+const pageParameters = new Set(['limit', 'offset', 'order_by', 'sort_by']);
+
+/** The result of reading a query: what it asks for, or what is wrong with it. */
+export type Parsed<T> = { ok: true; value: T } | { ok: false; problem: Problem };
+
+const wrong = (name: string, detail: string): { ok: false; problem: Problem } => ({
+  ok: false,
+  problem: { pointer: `?${name}`, detail },
+});
+
+function pageNumber(name: string, text: string | undefined, fallback: number): Parsed<number> {
+  if (text === undefined) return { ok: true, value: fallback };
+  if (!/^\s*[+-]?\d+\s*$/.test(text) || !Number.isSafeInteger(Number(text))) {
+    return wrong(name, `Invalid ${name} '${text}' provided. It must be a whole number, 0 or more.`);
+  }
+  const value = Number(text);
+  if (value < 0) return wrong(name, `Invalid ${name} '${text}' provided. It must be 0 or more.`);
+  return { ok: true, value };
+}
+
+/** The page's limit: 0 means the maximum, more than the maximum means the maximum. */
+function clampLimit(limit: number): number {
+  return limit === 0 || limit > paging.maxLimit ? paging.maxLimit : limit;
+}
+
+const words: Readonly<Record<string, FilterValue>> = {
+  true: true,
+  True: true,
+  false: false,
+  False: false,
+  nil: null,
+  none: null,
+  None: null,
+};
+
+function filterValue(name: string, field: Field, text: string): Parsed<FilterValue> {
+  if (text in words && (field.type === 'boolean' || words[text] === null)) {
+    return { ok: true, value: words[text] ?? null };
+  }
+  switch (field.type) {
+    case 'integer':
+      if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
+        return wrong(name, `'${text}' is not a whole number.`);
+      }
+      return { ok: true, value: Number(text) };
+    case 'related': {
+      // A resource_uri and the bare id mean the same.
+      const id = /(?:^|\/)([^/]+)\/?$/.exec(text)?.[1] ?? text;
+      return { ok: true, value: id };
+    }
+    case 'boolean':
+      return wrong(name, `'${text}' is neither true nor false.`);
+    case 'datetime': {
+      // The older registry's dates have no zone; ours are UTC. A + in a query arrives as a space.
+      const repaired = text.replace(/ (\d\d:?\d\d)$/, '+$1').replace(' ', 'T');
+      if (!/^\d{4}-\d\d-\d\d(T[\d:.]+)?(Z|[+-]\d\d:?\d\d)?$/.test(repaired)) {
+        return wrong(name, `'${text}' is not a date such as 2026-01-31 or 2026-01-31T12:00:00Z.`);
+      }
+      const zoned = /T.*(Z|[+-]\d\d:?\d\d)$/.test(repaired) || !repaired.includes('T') ? repaired : `${repaired}Z`;
+      const date = new Date(zoned);
+      if (Number.isNaN(date.getTime())) return wrong(name, `'${text}' is not a date that exists.`);
+      return { ok: true, value: date };
+    }
+    default:
+      return { ok: true, value: text };
+  }
+}
+
+function readFilter(name: string, values: string[], fields: Fields): Parsed<Filter> {
+  const [fieldName = '', ...rest] = name.split('__');
+  const field = fields[fieldName];
+  if (field === undefined) {
+    const known = [...Object.keys(fields).filter((key) => fields[key]?.lookups), ...pageParameters];
+    const near = nearest(fieldName, known);
+    return wrong(
+      name,
+      `There is no field '${fieldName}' to filter by.${near ? ` Did you mean '${near}'?` : ` Known: ${known.join(', ')}.`}`,
+    );
+  }
+  if (field.lookups === undefined || field.lookups.length === 0) {
+    return wrong(name, `The '${fieldName}' field does not allow filtering.`);
+  }
+  const lookup = (rest.length === 0 ? 'exact' : rest.join('__')) as Lookup;
+  if (!field.lookups.includes(lookup)) {
+    return wrong(
+      name,
+      `'${lookup}' is not an allowed filter on the '${fieldName}' field. Allowed: ${field.lookups.join(', ')}.`,
+    );
+  }
+  if (lookup === 'isnull') {
+    const word = words[values.at(-1) ?? ''];
+    if (typeof word !== 'boolean') return wrong(name, `'${values.at(-1)}' is neither true nor false.`);
+    return { ok: true, value: { field: fieldName, lookup, values: [word] } };
+  }
+  const many = lookup === 'in' || lookup === 'range';
+  // Repeated plain filters: the last one wins. Lists may be repeated, separated by commas, or both.
+  const texts = many ? values.flatMap((value) => value.split(',')) : values.slice(-1);
+  if (lookup === 'range' && texts.length !== 2) {
+    return wrong(name, `a range needs two values, as in ${name}=1,10; here are ${texts.length}.`);
+  }
+  if (texts.length > 500) return wrong(name, `at most 500 values; here are ${texts.length}.`);
+  const read: FilterValue[] = [];
+  for (const text of texts) {
+    const value = filterValue(name, field, text);
+    if (!value.ok) return value;
+    read.push(value.value);
+  }
+  return { ok: true, value: { field: fieldName, lookup, values: read } };
+}
+
+function readOrder(name: string, text: string, fields: Fields): Parsed<Order> {
+  const descending = text.startsWith('-');
+  const fieldName = descending ? text.slice(1) : text;
+  const field = fields[fieldName];
+  if (!field?.orderable) {
+    const known = Object.keys(fields).filter((key) => fields[key]?.orderable);
+    const near = nearest(fieldName, known);
+    return wrong(
+      name,
+      field === undefined
+        ? `No matching '${fieldName}' field for ordering on.${near ? ` Did you mean '${near}'?` : ''}`
+        : `The '${fieldName}' field does not allow ordering. These do: ${known.join(', ')}.`,
+    );
+  }
+  return { ok: true, value: { field: fieldName, descending } };
+}
+
+/**
+ * Reads a list's query as Tastypie does: `limit`, `offset`, `order_by` (repeatable), and filters
+ * `field`, `field__lookup`.
+ *
+ * @param pairs the decoded query in its order
+ * @param paged false for DELETE, where limit and offset are not even looked at
+ */
+export function readListQuery(
+  pairs: readonly (readonly [string, string])[],
+  fields: Fields,
+  paged = true,
+): Parsed<ListQuery> {
+  const byName = new Map<string, string[]>();
+  for (const [name, value] of pairs) byName.set(name, [...(byName.get(name) ?? []), value]);
+  const query: ListQuery = { limit: paging.defaultLimit, offset: 0, filters: [], order: [] };
+  if (paged) {
+    const limit = pageNumber('limit', byName.get('limit')?.at(-1), paging.defaultLimit);
+    if (!limit.ok) return limit;
+    const offset = pageNumber('offset', byName.get('offset')?.at(-1), 0);
+    if (!offset.ok) return offset;
+    query.limit = clampLimit(limit.value);
+    query.offset = offset.value;
+  }
+  for (const [name, values] of byName) {
+    if (name === 'order_by' || name === 'sort_by') {
+      for (const value of values) {
+        const order = readOrder(name, value, fields);
+        if (!order.ok) return order;
+        query.order.push(order.value);
+      }
+    } else if (!pageParameters.has(name) && !otherParameters.has(name)) {
+      const filter = readFilter(name, values, fields);
+      if (!filter.ok) return filter;
+      query.filters.push(filter.value);
+    }
+  }
+  return { ok: true, value: query };
+}
+
+/** The `meta` of a list page, with Tastypie's arithmetic and its order of query parameters. */
+export function pageMeta(
+  path: string,
+  pairs: readonly (readonly [string, string])[],
+  page: { limit: number; offset: number },
+  total: number,
+): { limit: number; next: string | null; offset: number; previous: string | null; total_count: number } {
+  const { limit, offset } = page;
+  const link = (to: number) => {
+    const query = new URLSearchParams();
+    for (const [name, value] of pairs) {
+      if (name !== 'limit' && name !== 'offset') query.append(name, value);
+    }
+    query.append('limit', String(limit));
+    query.append('offset', String(to));
+    return `${path}?${query.toString()}`;
+  };
+  return {
+    limit,
+    next: offset + limit >= total ? null : link(offset + limit),
+    offset,
+    previous: offset - limit < 0 ? null : link(offset - limit),
+    total_count: total,
+  };
+}

@@ -1,0 +1,57 @@
+const longest = 60;
+
+/** A value as an error message shows it: short, and never the whole of somebody's document. */
+export function show(value: unknown): string {
+  if (value === null) return 'null';
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'string') return JSON.stringify(shorten(value));
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  if (typeof value === 'object') return Object.keys(value).length === 0 ? 'an empty object' : 'an object';
+  return String(value);
+}
+
+/** The same with the kind of thing it is, where a type was expected: `the number 5`, `the text "5"`. */
+export function showTyped(value: unknown): string {
+  if (typeof value === 'string') return `the text ${show(value)}`;
+  if (typeof value === 'number') return `the number ${show(value)}`;
+  return show(value);
+}
+
+/** The names of JSON Schema's types in a sentence: `a string or a whole number`. */
+export function typeNames(types: string | readonly string[]): string {
+  return either([types].flat().map((type) => typeName[type] ?? type));
+}
+
+const typeName: Readonly<Record<string, string>> = {
+  string: 'a string',
+  number: 'a number',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+  null: 'null',
+};
+
+/** `a, b or c`. */
+export function either(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+}
+
+/** `1 item`, `2 items`. */
+export function count(number: number, noun: string): string {
+  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** What a JSON pointer's keys are called in a sentence: `input_adapter.input_type`, `argv[0]`. */
+export function label(keys: readonly string[]): string {
+  const text = keys
+    .map((key) => (/^(0|[1-9][0-9]*)$/.test(key) ? `[${key}]` : `.${shorten(key)}`))
+    .join('')
+    .replace(/^\./, '');
+  return text === '' ? 'this' : text;
+}
+
+/** Cuts off what nobody would read. */
+export function shorten(text: string): string {
+  return text.length > longest ? `${text.slice(0, longest)}…` : text;
+}

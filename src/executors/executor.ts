@@ -1,0 +1,53 @@
+import type { Outcome } from '../domain/outcome.js';
+import type { Receipt } from '../hosts/terminate.js';
+
+export type { Receipt };
+
+/** What is to be run: a command whose placeholders are filled in. Paths are absolute. */
+export interface ExecutorCommand {
+  uuid: string;
+  exec: string;
+  argv: readonly string[];
+  environment: Readonly<Record<string, string>>;
+  cwd: string;
+  /** Seconds between SIGTERM and SIGKILL. */
+  killGrace: number;
+  /** Bytes, seconds, processors, processes; null is no limit. */
+  limits: {
+    fileSize: number | null;
+    memory: number | null;
+    cpuTime: number | null;
+    cpus: number | null;
+    processes: number | null;
+  };
+}
+
+/** Where the command's streams are. `folder` is this attempt's own, empty but for these. */
+export interface ExecutorFiles {
+  folder: string;
+  stdin: string | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** What finds a run again, also after a restart. Plain JSON; only its executor reads it. */
+export type Handle = { folder: string; [key: string]: unknown };
+
+/**
+ * How a command is run. A driver is a function from options and dependencies to one of these; the file name is the
+ * word in the definition. A program that fails is an Outcome; a platform that fails is an error.
+ */
+export interface Executor {
+  /** Starts it. Nothing is started twice for one folder, whoever asks. */
+  start(command: ExecutorCommand, files: ExecutorFiles): Promise<Handle>;
+  /** How it ended. Works after a restart of ours, with a handle from before it. */
+  wait(handle: Handle, signal?: AbortSignal): Promise<Outcome>;
+  /** Ends it and everything that it started. May be called twice, and for what has ended. */
+  cancel(handle: Handle, killGrace: number): Promise<Receipt>;
+  /**
+   * What became of a run whose handle may never have been stored: found again, or certainly not started, now or
+   * ever.
+   */
+  recover(uuid: string, folder: string, handle: Handle | null): Promise<Handle | 'never-started'>;
+  close(): Promise<void>;
+}

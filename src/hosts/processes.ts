@@ -1,0 +1,97 @@
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+
+/** A process as Linux tells of it in /proc. `startTime` is in clock ticks since boot. */
+export interface Process {
+  pid: number;
+  name: string;
+  state: string;
+  parent: number;
+  group: number;
+  session: number;
+  startTime: number;
+}
+
+/** This boot of this machine: a pid means nothing after another boot. */
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+/** One process, or undefined if it is gone. */
+export function readProcess(pid: number): Process | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return undefined;
+  }
+  // The name stands in parentheses and may itself hold parentheses and spaces.
+  const open = text.indexOf('(');
+  const close = text.lastIndexOf(')');
+  const fields = text.slice(close + 2).split(' ');
+  return {
+    pid,
+    name: text.slice(open + 1, close),
+    state: fields[0] ?? '?',
+    parent: Number(fields[1]),
+    group: Number(fields[2]),
+    session: Number(fields[3]),
+    startTime: Number(fields[19]),
+  };
+}
+
+/** All processes of this machine. */
+export function listProcesses(): Process[] {
+  const list: Process[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const process = readProcess(Number(name));
+    if (process !== undefined) list.push(process);
+  }
+  return list;
+}
+
+/** The value of a variable that the process was started with, or undefined. */
+export function variableOf(pid: number, name: string): string | undefined {
+  try {
+    const environment = `\0${readFileSync(`/proc/${pid}/environ`, 'latin1')}`;
+    const start = environment.indexOf(`\0${name}=`);
+    if (start < 0) return undefined;
+    const from = start + name.length + 2;
+    return environment.slice(from, environment.indexOf('\0', from));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The folder that a process works in, or undefined if it is gone or that may not be seen. */
+export function workingFolder(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** True if the process works in the folder or holds a file of it open. */
+export function usesFolder(pid: number, folder: string): boolean {
+  const inside = (link: string) => {
+    try {
+      const target = readlinkSync(link);
+      return target === folder || target.startsWith(`${folder}/`);
+    } catch {
+      return false;
+    }
+  };
+  if (inside(`/proc/${pid}/cwd`)) return true;
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((descriptor) => inside(`/proc/${pid}/fd/${descriptor}`));
+  } catch {
+    return false;
+  }
+}
+
+/** True if that very process still lives: the pid alone may have been given to another. A zombie does not live. */
+export function lives(pid: number, startTime: number): boolean {
+  const process = readProcess(pid);
+  return process !== undefined && process.startTime === startTime && process.state !== 'Z' && process.state !== 'X';
+}

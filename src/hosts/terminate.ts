@@ -1,0 +1,63 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Process, listProcesses, lives } from './processes.js';
+
+/** What was done to end a job's processes, and that it worked. */
+export interface Receipt {
+  /** Every process that was found, and the signals that it was sent, in order. */
+  signalled: { pid: number; name: string; signals: string[] }[];
+  /** Those that were still there at the end: empty, unless the kernel itself holds one. */
+  survivors: { pid: number; name: string; state: string }[];
+}
+
+const step = 15;
+/** Even SIGKILL needs the kernel's time: a process in an uninterruptible wait dies only after it. */
+const killPatience = 10_000;
+
+/**
+ * Ends processes: SIGTERM, a grace, SIGKILL, and again for whatever was born meanwhile, until a look finds none.
+ *
+ * @param find the processes to end, as of now; it is asked again and again
+ * @param grace milliseconds between SIGTERM and SIGKILL
+ * @param over whether the run itself is over: until then a look that finds nothing proves nothing, since the
+ *   program may be just about to start
+ */
+export async function terminate(
+  find: (all: readonly Process[]) => readonly Process[],
+  grace: number,
+  over: () => boolean,
+): Promise<Receipt> {
+  const seen = new Map<string, { pid: number; name: string; signals: string[] }>();
+  const look = () => find(listProcesses()).filter((process) => process.state !== 'Z' && process.state !== 'X');
+  const send = (process: Process, signal: 'SIGTERM' | 'SIGCONT' | 'SIGKILL') => {
+    const key = `${process.pid}:${process.startTime}`;
+    const entry = seen.get(key) ?? { pid: process.pid, name: process.name, signals: [] };
+    seen.set(key, entry);
+    if (entry.signals.includes(signal) && signal !== 'SIGKILL') return;
+    try {
+      // Between the look and the signal the pid could have gone to somebody else.
+      if (!lives(process.pid, process.startTime)) return;
+      globalThis.process.kill(process.pid, signal);
+      if (signal !== 'SIGCONT' && !entry.signals.includes(signal)) entry.signals.push(signal);
+    } catch {
+      // Gone meanwhile, or not ours to signal: the next look tells.
+    }
+  };
+
+  const killFrom = Date.now() + grace;
+  const giveUp = killFrom + killPatience;
+  let left = look();
+  while ((left.length > 0 || !over()) && Date.now() < giveUp) {
+    const signal = Date.now() < killFrom ? 'SIGTERM' : 'SIGKILL';
+    for (const process of left) {
+      send(process, signal);
+      // A stopped process would keep its SIGTERM for later.
+      if (process.state === 'T') send(process, 'SIGCONT');
+    }
+    await delay(step);
+    left = look();
+  }
+  return {
+    signalled: [...seen.values()],
+    survivors: left.map(({ pid, name, state }) => ({ pid, name, state })),
+  };
+}

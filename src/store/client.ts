@@ -1,0 +1,32 @@
+import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
+import { PrismaClient } from './generated/client.js';
+
+/**
+ * WAL lets readers go on while the one writer writes. `synchronous=FULL` makes every commit survive a loss of
+ * power; the writer commits in groups, so that it costs one sync for many jobs. The busy time-out is for
+ * others at the same file, such as a backup.
+ */
+const pragmas = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA foreign_keys = ON;
+  PRAGMA busy_timeout = 10000;
+  PRAGMA cache_size = -16000;
+  PRAGMA temp_store = MEMORY;
+  PRAGMA journal_size_limit = 67108864;
+`;
+
+class Sqlite extends PrismaBetterSqlite3 {
+  override async connect() {
+    const adapter = await super.connect();
+    await adapter.executeScript(pragmas);
+    return adapter;
+  }
+}
+
+/** A Prisma client on an SQLite file. Each client is one connection. */
+export function openClient(file: string): PrismaClient {
+  return new PrismaClient({ adapter: new Sqlite({ url: file, timeout: 10_000 }) });
+}
+
+export type { PrismaClient };

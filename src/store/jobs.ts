@@ -1,0 +1,190 @@
+import type { Job, JobEvent } from '../domain/job.js';
+import type { State } from '../domain/job-state.js';
+import type { ListQuery } from '../domain/query.js';
+import type { PrismaClient } from './client.js';
+import type { Job as JobRow, JobEvent as EventRow } from './generated/client.js';
+import { exactValues, orderOf, whereOf } from './where.js';
+import type { Writer } from './writer.js';
+
+const columns = {
+  process_definition: 'processDefinitionId',
+  owner: 'owner.username',
+  cause: 'cause',
+  exit_code: 'exitCode',
+};
+
+const parse = (text: string | null): unknown => (text === null ? null : JSON.parse(text));
+const size = (value: bigint | null): number | null => (value === null ? null : Number(value));
+
+function jobOf(row: JobRow): Job {
+  return {
+    ...row,
+    state: row.state as State,
+    request: parse(row.request) as Job['request'],
+    handle: parse(row.handle),
+    outcome: parse(row.outcome) as Job['outcome'],
+    inputSize: size(row.inputSize),
+    outputSize: size(row.outputSize),
+  };
+}
+
+const eventOf = (row: EventRow): JobEvent => ({ ...row, state: row.state as State, data: parse(row.data) });
+
+/** An unfinished job as the queue needs it: little, since there may be many. */
+export interface QueuedRow {
+  id: number;
+  uuid: string;
+  ownerId: number;
+  processDefinitionId: number | null;
+  definitionRevisionId: number | null;
+  state: State;
+  priority: number;
+  attempt: number;
+  notBefore: Date | null;
+}
+
+/** Jobs and their events. */
+export function jobRepository(reader: PrismaClient, writer: Writer) {
+  /** Exact totals without a walk: the triggers' counters, if the filters are only on what they count by. */
+  async function total(where: object, ownerId: number | null, query: ListQuery): Promise<number> {
+    const counted = query.filters.every(
+      (filter) =>
+        (filter.field === 'state' || filter.field === 'process_definition') &&
+        exactValues(query.filters, filter.field) !== undefined &&
+        filter.values.every((value) => value !== null),
+    );
+    if (!counted) return reader.job.count({ where });
+    const conditions: string[] = [];
+    const values: unknown[] = [];
+    const add = (column: string, list: readonly unknown[] | undefined) => {
+      if (list === undefined) return;
+      conditions.push(`"${column}" IN (${list.map(() => '?').join(', ')})`);
+      values.push(...list);
+    };
+    add('owner_id', ownerId === null ? undefined : [ownerId]);
+    add('state', exactValues(query.filters, 'state'));
+    add('process_definition_id', exactValues(query.filters, 'process_definition'));
+    const rows = await reader.$queryRawUnsafe<{ total: bigint | number | null }[]>(
+      `SELECT SUM("count") AS "total" FROM "job_count" ${conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''}`,
+      ...values,
+    );
+    return Number(rows[0]?.total ?? 0);
+  }
+
+  return {
+    insert: (job: Job, event: JobEvent) => writer.insertJob(job, event),
+    update: (job: Job, event: JobEvent) => writer.updateJob(job, event),
+
+    async byUuid(uuid: string): Promise<Job | null> {
+      const row = await reader.job.findUnique({ where: { uuid } });
+      return row === null ? null : jobOf(row);
+    },
+
+    async byId(id: number): Promise<Job | null> {
+      const row = await reader.job.findUnique({ where: { id } });
+      return row === null ? null : jobOf(row);
+    },
+
+    async byUuids(uuids: readonly string[]): Promise<Job[]> {
+      return (await reader.job.findMany({ where: { uuid: { in: [...uuids] } } })).map(jobOf);
+    },
+
+    /** A page of jobs, and how many there are in all. `ownerId` null: everybody's. */
+    async list(ownerId: number | null, query: ListQuery): Promise<{ total: number; objects: Job[] }> {
+      const where = {
+        ...(ownerId === null ? {} : { ownerId }),
+        ...(query.filters.length > 0 ? whereOf(query.filters, columns) : {}),
+      };
+      const rows = await reader.job.findMany({
+        where,
+        orderBy: orderOf(query.order, columns),
+        skip: query.offset,
+        take: query.limit,
+      });
+      return { total: await total(where, ownerId, query), objects: rows.map(jobOf) };
+    },
+
+    async history(jobId: number): Promise<JobEvent[]> {
+      return (await reader.jobEvent.findMany({ where: { jobId }, orderBy: { id: 'asc' } })).map(eventOf);
+    },
+
+    /** Everything that has not reached its end, oldest first; `after` an id, for reading in pieces. */
+    async unfinished(after: number, take: number): Promise<QueuedRow[]> {
+      const rows = await reader.job.findMany({
+        where: { id: { gt: after }, state: { in: ['CREATED', 'RUNNING', 'RESET'] }, executor: { not: 'none' } },
+        orderBy: { id: 'asc' },
+        take,
+        select: {
+          id: true,
+          uuid: true,
+          ownerId: true,
+          processDefinitionId: true,
+          definitionRevisionId: true,
+          state: true,
+          priority: true,
+          attempt: true,
+          notBefore: true,
+        },
+      });
+      return rows.map((row) => ({ ...row, state: row.state as State }));
+    },
+
+    /** How many jobs there are in each state. */
+    async countByState(): Promise<Record<string, number>> {
+      const rows = await reader.$queryRawUnsafe<{ state: string; total: bigint | number }[]>(
+        'SELECT "state", SUM("count") AS "total" FROM "job_count" GROUP BY "state"',
+      );
+      return Object.fromEntries(rows.map((row) => [row.state, Number(row.total)]));
+    },
+
+    /** Jobs that ended before a time, oldest first: candidates for clearing or deleting. */
+    async endedBefore(date: Date, options: { cleared: boolean; take: number }) {
+      return reader.job.findMany({
+        where: { ended: { lt: date }, ...(options.cleared ? {} : { cleared: null }) },
+        orderBy: { ended: 'asc' },
+        take: options.take,
+        select: { id: true, uuid: true },
+      });
+    },
+
+    async markCleared(ids: readonly number[], date: Date): Promise<void> {
+      await writer.batch((client) => [
+        client.job.updateMany({ where: { id: { in: [...ids] } }, data: { cleared: date } }),
+      ]);
+    },
+
+    async remove(ids: readonly number[]): Promise<void> {
+      await writer.batch((client) => [client.job.deleteMany({ where: { id: { in: [...ids] } } })]);
+    },
+
+    /** The highest id ever given: the numbers of deleted jobs are not used again. */
+    async lastId(): Promise<number> {
+      const rows = await reader.$queryRawUnsafe<{ seq: bigint | number }[]>(
+        "SELECT seq FROM sqlite_sequence WHERE name = 'job'",
+      );
+      return Number(rows[0]?.seq ?? 0);
+    },
+
+    async idempotencyKey(ownerId: number, key: string) {
+      return reader.idempotencyKey.findUnique({ where: { ownerId_key: { ownerId, key } } });
+    },
+
+    async addIdempotencyKey(row: {
+      ownerId: number;
+      key: string;
+      fingerprint: string;
+      jobId: number;
+      created: Date;
+    }): Promise<void> {
+      await writer.batch((client) => [client.idempotencyKey.create({ data: row })]);
+    },
+
+    async forgetIdempotencyKeys(before: Date): Promise<void> {
+      await writer.batch((client) => [
+        client.idempotencyKey.deleteMany({ where: { created: { lt: before } } }),
+      ]);
+    },
+  };
+}
+
+export type JobRepository = ReturnType<typeof jobRepository>;

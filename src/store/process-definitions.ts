@@ -1,0 +1,107 @@
+import type { ListQuery } from '../domain/query.js';
+import type { PrismaClient } from './client.js';
+import type { DefinitionRevision, ProcessDefinition, User } from './generated/client.js';
+import { orderOf, whereOf } from './where.js';
+import type { Writer } from './writer.js';
+
+export type DefinitionRow = ProcessDefinition & { owner: User };
+export type { DefinitionRevision };
+
+/** One write of several that are made together. */
+export type DefinitionWrite =
+  | { op: 'create'; row: Omit<ProcessDefinition, 'id'> & { id?: number } }
+  | { op: 'update'; id: number; from: number; row: Partial<Omit<ProcessDefinition, 'id'>> }
+  | { op: 'delete'; id: number };
+
+const columns = { process_type: 'processType', owner: 'owner.username' };
+
+/** Process definitions and their revisions. */
+export function definitionRepository(reader: PrismaClient, writer: Writer) {
+  const include = { owner: true } as const;
+  return {
+    byId: (id: number): Promise<DefinitionRow | null> =>
+      reader.processDefinition.findUnique({ where: { id }, include }),
+
+    byIds: (ids: readonly number[]): Promise<DefinitionRow[]> =>
+      reader.processDefinition.findMany({ where: { id: { in: [...ids] } }, include }),
+
+    async list(ownerId: number | null, query: ListQuery): Promise<{ total: number; objects: DefinitionRow[] }> {
+      const where = {
+        ...(ownerId === null ? {} : { ownerId }),
+        ...(query.filters.length > 0 ? whereOf(query.filters, columns) : {}),
+      };
+      const objects = await reader.processDefinition.findMany({
+        where,
+        include,
+        orderBy: orderOf(query.order, columns),
+        skip: query.offset,
+        take: query.limit,
+      });
+      // A first page that is not full has told the total already.
+      const total =
+        query.offset === 0 && objects.length < query.limit
+          ? objects.length
+          : await reader.processDefinition.count({ where });
+      return { total, objects };
+    },
+
+    /** The ids that a list's filters select. */
+    async idsOf(ownerId: number | null, query: ListQuery): Promise<number[]> {
+      const where = { ...(ownerId === null ? {} : { ownerId }), ...whereOf(query.filters, columns) };
+      const rows = await reader.processDefinition.findMany({ where, select: { id: true } });
+      return rows.map((row) => row.id);
+    },
+
+    /**
+     * Makes all the writes or none. An update carries the revision that it was made from, and fails the whole
+     * (with `false`) if that is no longer the current one.
+     *
+     * @returns the ids written, in the order of the writes; or false
+     */
+    async write(writes: readonly DefinitionWrite[]): Promise<number[] | false> {
+      try {
+        const results = await writer.batch((client) =>
+          writes.flatMap((write) => {
+            switch (write.op) {
+              case 'create':
+                return [client.processDefinition.create({ data: write.row })];
+              case 'update':
+                return [
+                  client.processDefinition.update({
+                    where: { id: write.id, revision: write.from },
+                    data: write.row,
+                  }),
+                ];
+              case 'delete':
+                return [client.processDefinition.delete({ where: { id: write.id } })];
+            }
+          }),
+        );
+        return (results as ProcessDefinition[]).map((row) => row.id);
+      } catch (error) {
+        // P2025: the row of an update or delete was not there any more; P2002: the id was taken meanwhile.
+        const code = (error as { code?: unknown }).code;
+        if (code === 'P2025' || code === 'P2002') return false;
+        throw error;
+      }
+    },
+
+    /** One revision of a definition; the last of that number, since an id can be deleted and made anew. */
+    revision: (processDefinitionId: number, revision: number): Promise<DefinitionRevision | null> =>
+      reader.definitionRevision.findFirst({
+        where: { processDefinitionId, revision },
+        orderBy: { id: 'desc' },
+      }),
+
+    revisionById: (id: number): Promise<DefinitionRevision | null> =>
+      reader.definitionRevision.findUnique({ where: { id } }),
+
+    revisions: (processDefinitionId: number, since: Date): Promise<DefinitionRevision[]> =>
+      reader.definitionRevision.findMany({
+        where: { processDefinitionId, created: { gte: since } },
+        orderBy: { id: 'asc' },
+      }),
+  };
+}
+
+export type DefinitionRepository = ReturnType<typeof definitionRepository>;

@@ -1,0 +1,75 @@
+import Database from 'better-sqlite3';
+import { openClient } from './client.js';
+import { jobRepository } from './jobs.js';
+import { migrate } from './migrate.js';
+import { definitionRepository } from './process-definitions.js';
+import { tokenRepository } from './tokens.js';
+import { userRepository } from './users.js';
+import { Writer } from './writer.js';
+
+/**
+ * Opens the database, brought up to date: one repository per noun. Reads have a connection of their own, so that
+ * they never see half of a write.
+ *
+ * @param file the database's path
+ */
+export async function openStore(file: string) {
+  const migrations = await migrate(file);
+  const reader = openClient(file);
+  const writing = openClient(file);
+  const writer = new Writer(writing);
+  return {
+    migrations,
+    jobs: jobRepository(reader, writer),
+    definitions: definitionRepository(reader, writer),
+    users: userRepository(reader, writer),
+    tokens: tokenRepository(reader, writer),
+
+    /** Proves that the database can be written to. */
+    async check(): Promise<void> {
+      const row = { key: 'checked', value: String(process.pid) };
+      await writer.batch((client) => [
+        client.setting.upsert({ where: { key: row.key }, create: row, update: row }),
+      ]);
+    },
+
+    /** A value of this installation, made by `make` the first time. */
+    async setting(key: string, make: () => string): Promise<string> {
+      const known = await reader.setting.findUnique({ where: { key } });
+      if (known !== null) return known.value;
+      const value = make();
+      await writer.batch((client) => [client.setting.create({ data: { key, value } })]);
+      return value;
+    },
+
+    async close(): Promise<void> {
+      await Promise.all([reader.$disconnect(), writing.$disconnect()]);
+    },
+  };
+}
+
+export type Store = Awaited<ReturnType<typeof openStore>>;
+
+/**
+ * Copies a database, also one in use, to a new file: a consistent copy as of one moment, made by SQLite's own
+ * online backup.
+ *
+ * @param progress called with pages done and pages in all
+ */
+export async function backup(
+  from: string,
+  to: string,
+  progress: (done: number, total: number) => void,
+): Promise<void> {
+  const database = new Database(from, { readonly: true, fileMustExist: true, timeout: 10_000 });
+  try {
+    await database.backup(to, {
+      progress({ totalPages, remainingPages }) {
+        progress(totalPages - remainingPages, totalPages);
+        return 1000;
+      },
+    });
+  } finally {
+    database.close();
+  }
+}

@@ -1,0 +1,45 @@
+import type { ListQuery } from '../domain/query.js';
+import type { PrismaClient } from './client.js';
+import type { Token, User } from './generated/client.js';
+import { orderOf, whereOf } from './where.js';
+import type { Writer } from './writer.js';
+
+export type TokenWithOwner = Token & { owner: User };
+
+/** API tokens, as hashes. */
+export function tokenRepository(reader: PrismaClient, writer: Writer) {
+  const include = { owner: true } as const;
+  return {
+    byId: (id: number): Promise<TokenWithOwner | null> =>
+      reader.token.findUnique({ where: { id }, include }),
+    byHash: (hash: string): Promise<TokenWithOwner | null> =>
+      reader.token.findUnique({ where: { hash }, include }),
+
+    async list(ownerId: number | null, query: ListQuery) {
+      const columns = { owner: 'owner.username' };
+      const where = { ...(ownerId === null ? {} : { ownerId }), ...whereOf(query.filters, columns) };
+      const [total, objects] = await Promise.all([
+        reader.token.count({ where }),
+        reader.token.findMany({
+          where,
+          include,
+          orderBy: orderOf(query.order, columns),
+          skip: query.offset,
+          take: query.limit,
+        }),
+      ]);
+      return { total, objects };
+    },
+
+    async add(token: Omit<Token, 'id'>): Promise<TokenWithOwner> {
+      const [added] = await writer.batch((client) => [client.token.create({ data: token, include })]);
+      return added as TokenWithOwner;
+    },
+
+    async remove(ids: readonly number[]): Promise<void> {
+      await writer.batch((client) => [client.token.deleteMany({ where: { id: { in: [...ids] } } })]);
+    },
+  };
+}
+
+export type TokenRepository = ReturnType<typeof tokenRepository>;

@@ -1,0 +1,58 @@
+import type { ListQuery } from '../domain/query.js';
+import type { PrismaClient } from './client.js';
+import type { User } from './generated/client.js';
+import { orderOf, whereOf } from './where.js';
+import type { Writer } from './writer.js';
+
+export type { User };
+export type NewUser = Omit<User, 'id'>;
+
+/** People and programs that may log in. */
+export function userRepository(reader: PrismaClient, writer: Writer) {
+  return {
+    byId: (id: number): Promise<User | null> => reader.user.findUnique({ where: { id } }),
+    byName: (username: string): Promise<User | null> => reader.user.findUnique({ where: { username } }),
+    count: (): Promise<number> => reader.user.count(),
+    admins: (): Promise<number> => reader.user.count({ where: { role: 'admin', active: true } }),
+
+    async list(id: number | null, query: ListQuery): Promise<{ total: number; objects: User[] }> {
+      const where = { ...(id === null ? {} : { id }), ...whereOf(query.filters, {}) };
+      const [total, objects] = await Promise.all([
+        reader.user.count({ where }),
+        reader.user.findMany({
+          where,
+          orderBy: orderOf(query.order, {}),
+          skip: query.offset,
+          take: query.limit,
+        }),
+      ]);
+      return { total, objects };
+    },
+
+    async add(user: NewUser & { id?: number }): Promise<User> {
+      const [added] = await writer.batch((client) => [client.user.create({ data: user })]);
+      return added as User;
+    },
+
+    async change(id: number, data: Partial<NewUser>): Promise<User> {
+      const [changed] = await writer.batch((client) => [client.user.update({ where: { id }, data })]);
+      return changed as User;
+    },
+
+    /** Removes a user who owns nothing but tokens. */
+    async remove(id: number): Promise<void> {
+      await writer.batch((client) => [client.user.delete({ where: { id } })]);
+    },
+
+    /** How much of theirs there is: a user who owns something is not deleted, but made inactive. */
+    async owned(id: number): Promise<{ definitions: number; jobs: number }> {
+      const [definitions, jobs] = await Promise.all([
+        reader.processDefinition.count({ where: { ownerId: id } }),
+        reader.job.count({ where: { ownerId: id } }),
+      ]);
+      return { definitions, jobs };
+    },
+  };
+}
+
+export type UserRepository = ReturnType<typeof userRepository>;

@@ -1,0 +1,141 @@
+import type { Job, JobEvent } from '../domain/job.js';
+import { PenstockError } from '../errors.js';
+import type { PrismaClient } from './client.js';
+import type { PrismaPromise } from './generated/internal/prismaNamespace.js';
+import { eventRecord, insertEventsSql, insertJobsSql, jobRecord, updateJobsSql } from './job-sql.js';
+
+/** A job's new row, or its next one, with the event that goes with it. */
+interface JobWrite {
+  kind: 'insert' | 'update';
+  job: Job;
+  event: JobEvent;
+  resolve: (written: boolean) => void;
+  reject: (error: unknown) => void;
+}
+
+interface BatchWrite {
+  kind: 'batch';
+  make: (client: PrismaClient) => PrismaPromise<unknown>[];
+  resolve: (results: unknown[]) => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * The one writer. SQLite takes one write at a time, and every commit costs a sync to the disk: so writes queue
+ * here, and whatever has gathered is committed together, in order. A caller is answered only after its commit.
+ */
+export class Writer {
+  readonly #client: PrismaClient;
+  #queue: (JobWrite | BatchWrite)[] = [];
+  #running = false;
+
+  constructor(client: PrismaClient) {
+    this.#client = client;
+  }
+
+  /** Stores a new job with its first event. */
+  async insertJob(job: Job, event: JobEvent): Promise<void> {
+    await new Promise<boolean>((resolve, reject) => {
+      this.#enqueue({ kind: 'insert', job, event, resolve, reject });
+    });
+  }
+
+  /**
+   * Stores a job's next row and the event that led to it, only if the row is still at the revision before.
+   *
+   * @returns false if somebody else was first; then nothing was written
+   */
+  updateJob(job: Job, event: JobEvent): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#enqueue({ kind: 'update', job, event, resolve, reject });
+    });
+  }
+
+  /** Runs statements as one transaction, all or nothing, in turn with every other write. */
+  batch(make: (client: PrismaClient) => PrismaPromise<unknown>[]): Promise<unknown[]> {
+    return new Promise((resolve, reject) => {
+      this.#enqueue({ kind: 'batch', make, resolve, reject });
+    });
+  }
+
+  #enqueue(write: JobWrite | BatchWrite): void {
+    this.#queue.push(write);
+    if (this.#running) return;
+    this.#running = true;
+    // One turn of the event loop lets what arrives together be committed together.
+    setImmediate(() => void this.#drain());
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const first = this.#queue[0];
+      if (first?.kind === 'batch') {
+        this.#queue.shift();
+        await this.#runBatch(first);
+      } else {
+        await this.#runJobs(this.#takeJobWrites());
+      }
+    }
+    this.#running = false;
+  }
+
+  /** The longest run of job writes from the head of the queue in which no job is updated twice. */
+  #takeJobWrites(): JobWrite[] {
+    const taken: JobWrite[] = [];
+    const updated = new Set<number>();
+    for (const write of this.#queue) {
+      if (write.kind === 'batch' || taken.length >= 500) break;
+      if (write.kind === 'update') {
+        if (updated.has(write.job.id)) break;
+        updated.add(write.job.id);
+      }
+      taken.push(write);
+    }
+    this.#queue.splice(0, taken.length);
+    return taken;
+  }
+
+  async #runBatch(write: BatchWrite): Promise<void> {
+    try {
+      write.resolve(await this.#client.$transaction(write.make(this.#client)));
+    } catch (error) {
+      write.reject(storeError(error));
+    }
+  }
+
+  async #runJobs(writes: JobWrite[]): Promise<void> {
+    const inserts = writes.filter((write) => write.kind === 'insert');
+    const updates = writes.filter((write) => write.kind === 'update');
+    const json = (list: JobWrite[]) => JSON.stringify(list.map((write) => jobRecord(write.job)));
+    const statements: PrismaPromise<unknown>[] = [];
+    if (inserts.length > 0) statements.push(this.#client.$executeRawUnsafe(insertJobsSql, json(inserts)));
+    if (updates.length > 0) statements.push(this.#client.$executeRawUnsafe(updateJobsSql, json(updates)));
+    const events = JSON.stringify(writes.map((write) => eventRecord(write.event)));
+    statements.push(this.#client.$queryRawUnsafe(insertEventsSql, events));
+    try {
+      const results = await this.#client.$transaction(statements);
+      const written = new Set((results.at(-1) as { uuid: string }[]).map((row) => row.uuid));
+      for (const write of writes) write.resolve(written.has(write.event.uuid));
+    } catch (error) {
+      const known = storeError(error);
+      for (const write of writes) write.reject(known);
+    }
+  }
+}
+
+/** What the caller is told when the database will not: what heals by itself says so. Other errors pass through. */
+export function storeError(error: unknown): unknown {
+  const text = error instanceof Error ? error.message : String(error);
+  if (/SQLITE_FULL|database or disk is full|ENOSPC/i.test(text)) {
+    return new PenstockError('disk-full', 'The database cannot grow: the disk is full. Nothing was changed.', {
+      cause: error,
+    });
+  }
+  if (/SQLITE_BUSY|database is locked|SQLITE_IOERR|SQLITE_CANTOPEN|timed out/i.test(text)) {
+    return new PenstockError('store-unavailable', 'The database is locked or unreachable. Nothing was changed.', {
+      headers: { 'Retry-After': '1' },
+      cause: error,
+    });
+  }
+  return error;
+}
