@@ -1,4 +1,4 @@
-import { closest, distance } from 'fastest-levenshtein';
+import { nearest } from '../domain/nearest.js';
 import type { Client, Json } from './client.js';
 import { CliError, ServerError, usageError } from './failure.js';
 
@@ -61,10 +61,7 @@ async function byName(client: Client, kind: Kind, name: string): Promise<Found[]
 async function nothingNamed(client: Client, kind: Kind, name: string): Promise<CliError> {
   const { objects } = await client.list(kind.path, {}, 1000);
   const names = objects.map((object) => object[kind.field]).filter((each) => typeof each === 'string');
-  const near = names.length === 0 ? undefined : closest(name, names);
-  const hints =
-    near !== undefined && distance(name, near) <= Math.max(1, Math.ceil(name.length / 3))
-      ? [`Did you mean ${near}?`]
-      : [];
+  const near = nearest(name, names);
+  const hints = near === undefined ? [] : [`Did you mean ${near}?`];
   return new CliError(`There is no ${kind.words} named ${name}.`, { hints });
 }

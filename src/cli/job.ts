@@ -1,25 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { states } from '../domain/job-state.js';
 import { connect, noun, serverCommand } from './connect.js';
 import { Ended, exitCodes } from './failure.js';
 import { find, kinds } from './find.js';
 import { type CliIo, print, printJson, tell } from './io.js';
 import { jobPath, registerJobStreams } from './job-streams.js';
 import { renderObject, renderTable } from './table.js';
-
-/** In the order of a job's life. */
-const states = [
-  'CREATED',
-  'RUNNING',
-  'FAILED',
-  'FINISHED',
-  'INDEXING',
-  'VALIDATING',
-  'VALIDATED',
-  'REJECTED',
-  'FINALIZED',
-  'RETIRED',
-  'RESET',
-];
 
 interface ListOptions {
   state?: string;

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { isUnfinished, type State } from '../domain/job-state.js';
 import type { Json } from './client.js';
 import { exitCodes } from './failure.js';
 import { cellText } from './table.js';
@@ -11,11 +12,9 @@ interface JobOutcome {
   reason?: string | null;
 }
 
-const openStates: readonly unknown[] = ['CREATED', 'RUNNING', 'RESET'];
-
-/** Whether the job will not go on by itself. One that failed and is tried again has no time of its end. */
+/** Whether the job will not go on by itself. One that is tried again was reset, and never in a state of failure. */
 export function hasEnded(job: Json): boolean {
-  return !openStates.includes(job.state) && job.ended !== null;
+  return !isUnfinished(job.state as State);
 }
 
 /** Whether it ended as it should; what validators made of it later does not count against it. */

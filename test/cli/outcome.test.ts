@@ -34,8 +34,8 @@ describe('how a job ended', () => {
   it('knows which states are an end', () => {
     expect(hasEnded(job('CREATED', undefined, null))).toBe(false);
     expect(hasEnded(job('RUNNING', undefined, null))).toBe(false);
-    // Failed once, and about to be tried again.
-    expect(hasEnded(job('FAILED', { cause: 'exit', exit_code: 1 }, null))).toBe(false);
+    expect(hasEnded(job('RESET'))).toBe(false);
+    expect(hasEnded(job('RETIRED'))).toBe(true);
     expect(hasSucceeded(job('VALIDATED'))).toBe(true);
     expect(hasSucceeded(job('FAILED'))).toBe(false);
   });
