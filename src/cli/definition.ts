@@ -1,0 +1,116 @@
+import type { Command } from 'commander';
+import type { Client, Json } from './client.js';
+import { connect, noun, serverCommand } from './connect.js';
+import { readDefinition } from './definition-file.js';
+import { find, kinds } from './find.js';
+import { type CliIo, print, printJson, tell } from './io.js';
+import { renderObject, renderTable } from './table.js';
+
+interface Options {
+  name?: string;
+  json?: boolean;
+}
+
+/** `penstock definition …`: the programs that can be run. */
+export function registerDefinition(program: Command, io: CliIo): void {
+  const definition = noun(program, 'definition', 'the programs that can be run');
+
+  serverCommand(definition, 'add', 'register a process definition and print its id')
+    .argument('<file>', 'JSON or YAML file, or - for standard input')
+    .option('--name <name>', 'call it that, whatever the file says')
+    .action(async (file: string, options: Options, command: Command) => {
+      const client = await connect(command, io);
+      const made = await client.create(kinds.definition.path, {
+        definition: await document(file, options, io),
+      });
+      if (options.json === true) return printJson(io, made);
+      print(io, String(made.id));
+      tell(io, `Added ${titleOf(made)}.`);
+    });
+
+  serverCommand(definition, 'list', 'list the process definitions')
+    .option('--name <name>', 'only those of this name')
+    .action(async (options: Options, command: Command) => {
+      const client = await connect(command, io);
+      const { objects } = await client.list(kinds.definition.path, { name: options.name });
+      if (options.json === true) return printJson(io, objects);
+      print(
+        io,
+        renderTable(objects, [
+          { title: 'ID', value: (row) => row.id, right: true },
+          { title: 'NAME', value: (row) => row.name },
+          { title: 'REVISION', value: (row) => row.revision, right: true },
+          { title: 'EXEC', value: (row) => (row.definition as Json | undefined)?.exec },
+          { title: 'OWNER', value: (row) => ownerOf(row) },
+          { title: 'UPDATED', value: (row) => row.updated },
+        ]),
+      );
+    });
+
+  serverCommand(definition, 'show', 'show one process definition')
+    .argument('<definition>', 'name or id')
+    .action(async (key: string, options: Options, command: Command) => {
+      const { object } = await find(await connect(command, io), kinds.definition, key);
+      if (options.json === true) printJson(io, object);
+      else print(io, renderObject(object));
+    });
+
+  serverCommand(definition, 'update', 'put a new revision in its place; jobs keep the one that they ran')
+    .argument('<definition>', 'name or id')
+    .argument('<file>', 'JSON or YAML file, or - for standard input')
+    .option('--name <name>', 'call it that, whatever the file says')
+    .action(async (key: string, file: string, options: Options, command: Command) => {
+      const client = await connect(command, io);
+      const { path } = await find(client, kinds.definition, key);
+      await client.act('PUT', path, { json: { definition: await document(file, options, io) } });
+      const changed = await client.object('GET', path);
+      if (options.json === true) printJson(io, changed);
+      else tell(io, `${titleOf(changed)} is now at revision ${changed.revision}.`);
+    });
+
+  serverCommand(definition, 'remove', 'remove a process definition; its jobs stay', false)
+    .argument('<definition>', 'name or id')
+    .action(async (key: string, _options: object, command: Command) => {
+      const client = await connect(command, io);
+      const { path, object } = await find(client, kinds.definition, key);
+      await client.act('DELETE', path);
+      tell(io, `Removed ${titleOf(object)}.`);
+    });
+
+  serverCommand(definition, 'revisions', 'list what a process definition has been')
+    .argument('<definition>', 'name or id')
+    .action(async (key: string, options: Options, command: Command) => {
+      const client = await connect(command, io);
+      const objects = await revisionsOf(client, (await find(client, kinds.definition, key)).path);
+      if (options.json === true) return printJson(io, objects);
+      print(
+        io,
+        renderTable(objects, [
+          { title: 'REVISION', value: (row) => row.revision, right: true },
+          { title: 'CREATED', value: (row) => row.created },
+          { title: 'DEFINITION', value: (row) => row.definition },
+        ]),
+      );
+    });
+}
+
+async function revisionsOf(client: Client, path: string): Promise<Json[]> {
+  return (await client.list(`${path}revisions/`)).objects;
+}
+
+async function document(file: string, options: Options, io: CliIo): Promise<Json> {
+  const read = await readDefinition(file, io);
+  return options.name === undefined ? read : { ...read, name: options.name };
+}
+
+function titleOf(object: Json): string {
+  return typeof object.name === 'string'
+    ? `${object.name} (process definition ${object.id})`
+    : `process definition ${object.id}`;
+}
+
+/** The owner's name, or else the last part of an address such as /api/user/3/. */
+function ownerOf(object: Json): unknown {
+  const { owner } = object;
+  return typeof owner === 'string' ? owner.replace(/^.*\/([^/]+)\/$/, '$1') : owner;
+}

@@ -1,0 +1,67 @@
+import { nearest } from '../domain/nearest.js';
+import type { Client, Json } from './client.js';
+import { CliError, ServerError, usageError } from './failure.js';
+
+/** What a person calls a thing, and where such things are. */
+interface Kind {
+  path: string;
+  /** The field that holds the name. */
+  field: string;
+  /** The words for messages: "process definition". */
+  words: string;
+}
+
+export const kinds = {
+  definition: { path: '/api/process_definition/', field: 'name', words: 'process definition' },
+  user: { path: '/api/user/', field: 'username', words: 'user' },
+  token: { path: '/api/token/', field: 'name', words: 'token' },
+} as const satisfies Record<string, Kind>;
+
+export interface Found {
+  object: Json;
+  /** The path of the object, with its final slash. */
+  path: string;
+}
+
+/** Finds an object by its name or, when that is a number or an address from the API, by its id. */
+export async function find(client: Client, kind: Kind, key: string): Promise<Found> {
+  const id = key.startsWith(kind.path) ? key.slice(kind.path.length).replace(/\/$/, '') : key;
+  if (/^\d+$/.test(id)) {
+    const path = `${kind.path}${id}/`;
+    try {
+      return { path, object: await client.object('GET', path) };
+    } catch (error) {
+      const missing = error instanceof ServerError && error.status === 404;
+      // A thing may well be named "2024"; only an address means an id and nothing else.
+      const named = missing && id === key ? await byName(client, kind, key) : [];
+      if (named.length === 1) return named[0] as Found;
+      if (missing) throw new CliError(`There is no ${kind.words} ${id}.`);
+      throw error;
+    }
+  }
+  if (key === '') throw usageError(`The name of the ${kind.words} is empty.`);
+  const named = await byName(client, kind, key);
+  if (named.length === 1) return named[0] as Found;
+  if (named.length === 0) throw await nothingNamed(client, kind, key);
+  throw new CliError(`Several of them are named ${key}.`, {
+    hints: [`Say which one by its id: ${named.map(({ object }) => object.id).join(', ')}`],
+  });
+}
+
+async function byName(client: Client, kind: Kind, name: string): Promise<Found[]> {
+  const { objects } =
+    kind.path === kinds.token.path
+      ? await client.list(kind.path)
+      : await client.list(kind.path, { [kind.field]: name }, 20);
+  return objects
+    .filter((object) => object[kind.field] === name)
+    .map((object) => ({ object, path: `${kind.path}${object.id}/` }));
+}
+
+async function nothingNamed(client: Client, kind: Kind, name: string): Promise<CliError> {
+  const { objects } = await client.list(kind.path, {}, 1000);
+  const names = objects.map((object) => object[kind.field]).filter((each) => typeof each === 'string');
+  const near = nearest(name, names);
+  const hints = near === undefined ? [] : [`Did you mean ${near}?`];
+  return new CliError(`There is no ${kind.words} named ${name}.`, { hints });
+}

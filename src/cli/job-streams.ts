@@ -1,0 +1,47 @@
+import { once } from 'node:events';
+import type { Command } from 'commander';
+import { connect, serverCommand } from './connect.js';
+import { usageError } from './failure.js';
+import { follow } from './follow.js';
+import type { CliIo } from './io.js';
+import { hasEnded } from './outcome.js';
+import { toFile, toStdout } from './output.js';
+
+/** The address of a job, or of something that belongs to it. */
+export function jobPath(uuid: string, part?: string): string {
+  // Checked here, as anything with a slash would be another address.
+  if (!/^[\w.-]+$/.test(uuid))
+    throw usageError(`That is not the uuid of a job: ${uuid}`, 'See: penstock job list');
+  return part === undefined ? `/api/job/${uuid}/` : `/api/job/${uuid}/${part}/`;
+}
+
+/** The commands that print what a program wrote: `logs` and `output`. */
+export function registerJobStreams(job: Command, io: CliIo): void {
+  serverCommand(job, 'logs', 'print what a program wrote to its standard output', false)
+    .argument('<uuid>')
+    .option('-f, --follow', 'go on until the job has ended')
+    .option('--stderr', 'its standard error instead')
+    .action(async (uuid: string, options: { follow?: boolean; stderr?: boolean }, command: Command) => {
+      const client = await connect(command, io);
+      const path = jobPath(uuid, options.stderr === true ? 'stderr' : 'stdout');
+      if (options.follow !== true) {
+        return toStdout(await client.ask('GET', path, { headers: { Accept: '*/*' } }), io);
+      }
+      const ended = async () => hasEnded(await client.object('GET', jobPath(uuid)));
+      await follow({ client, path, ended, write: (text) => write(io, text) });
+    });
+
+  serverCommand(job, 'output', 'print the output of a job, or write it to a file', false)
+    .argument('<uuid>')
+    .option('--output <file>', 'write it to a file, which appears when it is complete')
+    .action(async (uuid: string, options: { output?: string }, command: Command) => {
+      const client = await connect(command, io);
+      const answer = await client.ask('GET', jobPath(uuid, 'output'), { headers: { Accept: '*/*' } });
+      if (options.output === undefined || options.output === '-') await toStdout(answer, io);
+      else await toFile(answer, options.output, io);
+    });
+}
+
+async function write(io: CliIo, text: string): Promise<void> {
+  if (!io.stdout.write(text)) await once(io.stdout, 'drain');
+}

@@ -1,0 +1,110 @@
+import type { Command } from 'commander';
+import { messageOf } from '../errors.js';
+import type { Client, Json } from './client.js';
+import { connect, serverCommand } from './connect.js';
+import { Ended, exitCodes } from './failure.js';
+import { find, kinds } from './find.js';
+import { openInput } from './input.js';
+import { onInterrupt } from './interrupt.js';
+import { type CliIo, print, printJson, tell } from './io.js';
+import { exitCodeOf, hasSucceeded, outcomeText } from './outcome.js';
+import { toFile, toStdout } from './output.js';
+import { checkOptions, type RunOptions, readRequest, runOptions } from './run-options.js';
+import { submit } from './submit.js';
+import { renderObject } from './table.js';
+import { tailOf } from './tail.js';
+import { waitForJob } from './wait.js';
+
+/** `penstock run …`: a registered program as if it were a local one. */
+export function registerRun(program: Command, io: CliIo): void {
+  runOptions(serverCommand(program, 'run', 'run a program: penstock run tr < in > out'))
+    .argument('<definition>', 'name or id of a process definition')
+    .addHelpText(
+      'after',
+      '\nExit code: that of the program; 128 + n if signal n ended it, 124 after a timeout,\n' +
+        '130 if it was cancelled; 1 for every other failure, 2 for a wrong command line.',
+    )
+    .action(async (key: string, options: RunOptions, command: Command) => {
+      checkOptions(options);
+      const client = await connect(command, io);
+      const { path } = await find(client, kinds.definition, key);
+      if (options.dryRun === true) return dryRun(client, `${path}run/`, options, io);
+      await run(client, `${path}run/`, options, io);
+    });
+}
+
+async function dryRun(client: Client, path: string, options: RunOptions, io: CliIo): Promise<void> {
+  const plan = await client.object('POST', path, { query: { dry_run: 1 }, json: readRequest(options, io) });
+  if (options.json === true) printJson(io, plan);
+  else print(io, renderObject(plan));
+}
+
+/** The story of one run: hand it in, wait, fetch the output or tell what went wrong. */
+async function run(client: Client, path: string, options: RunOptions, io: CliIo): Promise<void> {
+  const request = readRequest(options, io);
+  const input = await openInput(options.input, io);
+  const stop = new AbortController();
+  let phase: 'uploading' | 'uploaded' | 'waiting' | 'fetching' = 'uploading';
+  let uuid: string | undefined;
+  let interrupted = false;
+  const release = onInterrupt(() => {
+    interrupted = true;
+    if (uuid !== undefined && phase === 'waiting') void cancel(client, uuid, io);
+    else if (phase !== 'uploaded') stop.abort();
+  });
+  try {
+    const uploaded = () => {
+      phase = 'uploaded';
+    };
+    const { idempotencyKey } = options;
+    let job = await submit(
+      client,
+      { path, request, input, idempotencyKey, signal: stop.signal, uploaded },
+      io,
+    );
+    uuid = String(job.uuid);
+    phase = 'waiting';
+    // Pressed in the moment between the last byte and the answer: only now can it be cancelled.
+    if (interrupted) void cancel(client, uuid, io);
+    if (!options.wait) return options.json === true ? printJson(io, job) : print(io, uuid);
+    job = await waitForJob(client, uuid, io);
+    phase = 'fetching';
+    if (hasSucceeded(job)) await deliver(client, job, options, io, stop.signal);
+    else await tellFailure(client, job, io);
+    if (options.json === true) printJson(io, job);
+    const code = exitCodeOf(job);
+    if (code !== exitCodes.ok) throw new Ended(code);
+  } finally {
+    release();
+  }
+}
+
+async function cancel(client: Client, uuid: string, io: CliIo): Promise<void> {
+  tell(io, `\npenstock: cancelling job ${uuid}; interrupt again to leave at once.`);
+  try {
+    await client.act('POST', `/api/job/${uuid}/cancel/`);
+  } catch (error) {
+    tell(io, `penstock: it could not be cancelled: ${messageOf(error)}`);
+  }
+}
+
+async function deliver(
+  client: Client,
+  job: Json,
+  options: RunOptions,
+  io: CliIo,
+  signal: AbortSignal,
+): Promise<void> {
+  const answer = await client.ask('GET', `/api/job/${job.uuid}/output/`, { signal });
+  if (options.output === undefined || options.output === '-') await toStdout(answer, io, signal);
+  else await toFile(answer, options.output, io, signal);
+}
+
+/** What happened, and the last words of the program; the rest can be asked for. */
+async function tellFailure(client: Client, job: Json, io: CliIo): Promise<void> {
+  tell(io, `penstock: job ${job.uuid} failed: ${outcomeText(job)}.`);
+  const tail = await tailOf(client, `/api/job/${job.uuid}/stderr/`);
+  if (tail === undefined) return;
+  tell(io, tail.text);
+  if (tail.cut) tell(io, `penstock: all of it: penstock job logs --stderr ${job.uuid}`);
+}

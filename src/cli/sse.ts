@@ -1,0 +1,69 @@
+/** One server-sent event (WHATWG HTML, 9.2). */
+export interface ServerSentEvent {
+  event: string;
+  data: string;
+  /** The last id that the stream gave, for `Last-Event-ID` when it has to be taken up again. */
+  id: string;
+}
+
+/** What the stream told about itself so far. */
+export interface SseState {
+  lastEventId: string;
+  /** Milliseconds to wait before connecting again, when the server asked for it. */
+  retry: number | undefined;
+}
+
+/** Reads server-sent events from text in pieces of any size. An event that is cut off at the end is not one. */
+export class SseParser {
+  readonly state: SseState;
+  #rest = '';
+  #event = '';
+  #data: string[] = [];
+  #first = true;
+
+  constructor(lastEventId = '') {
+    this.state = { lastEventId, retry: undefined };
+  }
+
+  /** The events that this piece completes. */
+  push(piece: string): ServerSentEvent[] {
+    const events: ServerSentEvent[] = [];
+    let text = this.#rest + piece;
+    if (this.#first && text !== '') {
+      this.#first = false;
+      text = text.replace(/^\uFEFF/, '');
+    }
+    // A carriage return at the very end may be half of a CR LF: it waits for what follows.
+    const lines = text.split(/\r\n|\n|\r(?!$)/);
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const event = this.#line(line);
+      if (event !== undefined) events.push(event);
+    }
+    return events;
+  }
+
+  #line(line: string): ServerSentEvent | undefined {
+    if (line === '') return this.#dispatch();
+    const colon = line.indexOf(':');
+    if (colon === 0) return undefined; // a comment, to keep the connection alive
+    const field = colon === -1 ? line : line.slice(0, colon);
+    const value = colon === -1 ? '' : line.slice(colon + 1).replace(/^ /, '');
+    if (field === 'data') this.#data.push(value);
+    else if (field === 'event') this.#event = value;
+    else if (field === 'id' && !value.includes('\0')) this.state.lastEventId = value;
+    else if (field === 'retry' && /^\d+$/.test(value)) this.state.retry = Number(value);
+    return undefined;
+  }
+
+  #dispatch(): ServerSentEvent | undefined {
+    const { lastEventId } = this.state;
+    const event = this.#event || 'message';
+    const data = this.#data;
+    this.#event = '';
+    this.#data = [];
+    // By the standard an event without data is not dispatched; but an `end` says enough with its name alone.
+    if (data.length === 0 && event === 'message') return undefined;
+    return { event, data: data.join('\n'), id: lastEventId };
+  }
+}

@@ -1,0 +1,176 @@
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { penstock } from './io.js';
+import { faultyServer } from './wire.js';
+
+let folder: string;
+let close = async () => {};
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'penstock-cli-'));
+});
+
+afterEach(async () => {
+  await close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function serve(handler: (request: IncomingMessage, response: ServerResponse, turn: number) => void) {
+  const server = await faultyServer(handler);
+  close = server.close;
+  return { env: { PENSTOCK_URL: server.url } };
+}
+
+describe('following a log', () => {
+  it('takes it up again where it was cut, and ends at its end', async () => {
+    const asked: unknown[] = [];
+    const env = await serve((request, response, turn) => {
+      asked.push(request.headers['last-event-id']);
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      if (turn === 0) {
+        response.write('retry: 1\n\nid: 4\ndata: one\ndata:\n\nid: 8\ndata: tw');
+        setTimeout(() => response.destroy(), 20);
+      } else response.end('id: 8\ndata: two\ndata:\n\nevent: end\ndata: {}\n\n');
+    });
+    expect(await penstock(['job', 'logs', '-f', 'u'], env)).toEqual({
+      code: 0,
+      stdout: 'one\ntwo\n',
+      stderr: '',
+    });
+    expect(asked).toEqual([undefined, '4']);
+  });
+
+  it('ends when the job has ended, even if the stream never says so', async () => {
+    const env = await serve((request, response) => {
+      if (request.url?.includes('follow')) {
+        response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+        response.end('retry: 1\n\n');
+      } else response.end('{"uuid": "u", "state": "FINISHED", "ended": "2026-01-01T00:00:00"}');
+    });
+    expect(await penstock(['job', 'logs', '-f', 'u'], env)).toMatchObject({ code: 0 });
+  });
+
+  it('does not try for ever what is refused', async () => {
+    const env = await serve((_request, response) => response.writeHead(404).end());
+    expect(await penstock(['job', 'logs', '-f', 'u'], env)).toMatchObject({ code: 1, stdout: '' });
+  });
+});
+
+describe('an output', () => {
+  const output = ['job', 'output', 'u', '--output'];
+
+  it('appears under its name only when it is whole', async () => {
+    const env = await serve((_request, response) => {
+      response.writeHead(200, { 'Content-Length': '10' });
+      response.write('half');
+      setTimeout(() => response.destroy(), 20);
+    });
+    const file = join(folder, 'out');
+    writeFileSync(file, 'as before');
+    const ran = await penstock([...output, file], env);
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toContain('broke off');
+    expect(readFileSync(file, 'utf8')).toBe('as before');
+    expect(readdirSync(folder)).toEqual(['out']);
+  });
+
+  it('keeps the mode of the file that it replaces, and a symbolic link', async () => {
+    const env = await serve((_request, response) => response.end('new'));
+    const file = join(folder, 'out');
+    writeFileSync(file, 'old', { mode: 0o600 });
+    symlinkSync('out', join(folder, 'link'));
+    expect(await penstock([...output, join(folder, 'link')], env)).toMatchObject({ code: 0, stderr: '' });
+    expect(readFileSync(file, 'utf8')).toBe('new');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readdirSync(folder).sort()).toEqual(['link', 'out']);
+  });
+
+  it('is written to a device, which is not replaced', async () => {
+    const env = await serve((_request, response) => response.end('new'));
+    expect(await penstock([...output, '/dev/null'], env)).toMatchObject({ code: 0 });
+    expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
+  });
+
+  it('is refused for a folder or a place that is not there', async () => {
+    const env = await serve((_request, response) => response.end('new'));
+    expect(await penstock([...output, folder], env)).toMatchObject({ code: 2 });
+    expect(await penstock([...output, join(folder, 'no', 'out')], env)).toMatchObject({ code: 1 });
+  });
+});
+
+describe('a run', () => {
+  const ended =
+    '{"uuid": "u", "state": "FINISHED", "ended": "2026-01-01T00:00:00", "outcome": {"cause": "exit", "exit_code": 0}}';
+  const definition = '{"id": 1, "name": "tr"}';
+
+  it('shows the refusal of an upload, and leaves the rest unsent', async () => {
+    const env = await serve((request, response) => {
+      if (request.method === 'GET') return response.end(definition);
+      return response.writeHead(413, { Connection: 'close' }).end('{"error": "That is too large"}');
+    });
+    const file = join(folder, 'big');
+    writeFileSync(file, '');
+    truncateSync(file, 256 * 1024 * 1024);
+    const ran = await penstock(['run', '1', '--input', file], env);
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+    expect(ran.stderr).toContain('That is too large');
+  });
+
+  it('waits through a restart of the server', async () => {
+    let waits = 0;
+    const env = await serve((request, response) => {
+      const { pathname } = new URL(request.url ?? '', 'http://x');
+      if (request.method === 'POST') {
+        request.resume();
+        return response.writeHead(202, { Location: '/api/job/u/' }).end('{"uuid": "u", "state": "CREATED"}');
+      }
+      if (pathname === '/api/process_definition/1/') return response.end(definition);
+      if (pathname === '/api/job/u/output/') return response.end('HELLO');
+      waits += 1;
+      if (waits === 1) return request.socket.destroy();
+      if (waits === 2) return response.writeHead(503).end();
+      if (waits === 3) return response.end('{"uuid": "u", "state": "RUNNING", "ended": null}');
+      return response.end(ended);
+    });
+    const ran = await penstock(['run', '1'], { ...env, stdin: 'hello' });
+    expect(ran).toMatchObject({ code: 0, stdout: 'HELLO' });
+    expect(ran.stderr.match(/Trying again/g)).toHaveLength(1);
+    expect(waits).toBe(4);
+  });
+
+  it('sends a file with its name and exactly its bytes', async () => {
+    let body = '';
+    const env = await serve((request, response) => {
+      if (request.method === 'GET') return response.end(request.url?.includes('/job/') ? ended : definition);
+      request.setEncoding('utf8');
+      request.on('data', (piece: string) => {
+        body += piece;
+      });
+      return request.on('end', () => {
+        expect(Number(request.headers['content-length'])).toBe(Buffer.byteLength(body));
+        response.writeHead(202).end('{"uuid": "u", "state": "CREATED"}');
+      });
+    });
+    const file = join(folder, 'a "b" ü.txt');
+    writeFileSync(file, 'bytes');
+    await penstock(
+      ['run', '1', '--input', file, '--env', 'A=b=c', '--timeout', '1.5', '--output-name', 'x.mp3'],
+      env,
+    );
+    expect(body).toContain('filename="a %22b%22 ü.txt"');
+    expect(body).toContain('{"environment":{"A":"b=c"},"timeout":1.5,"output":{"name":"x.mp3"}}');
+    expect(body).toContain('\r\n\r\nbytes\r\n--penstock-');
+  });
+});
