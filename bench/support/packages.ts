@@ -45,7 +45,7 @@ function isThere(need: Needs): boolean {
 }
 
 /** Returns if the peer is there, or could be installed; throws MissingPeer otherwise. */
-export function require(context: Context, name: keyof typeof needs): void {
+export function needPeer(context: Context, name: keyof typeof needs): void {
   const need = needs[name];
   if (isThere(need)) return;
   if (context.install) install(need.packages);
