@@ -5,8 +5,12 @@ import { prepare, root } from './prepare.mjs';
 
 prepare();
 // tsx as a loader of this Node rather than through npx: one process less between Ctrl-C and the bench.
-const { status } = spawnSync(process.execPath, ['--import', 'tsx', 'bench/main.ts', ...process.argv.slice(2)], {
-  cwd: root,
-  stdio: 'inherit',
-});
+const { status } = spawnSync(
+  process.execPath,
+  ['--import', 'tsx', 'bench/main.ts', ...process.argv.slice(2)],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+);
 process.exitCode = status ?? 1;

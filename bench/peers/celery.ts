@@ -38,11 +38,15 @@ export async function startCelery(context: Context): Promise<Celery> {
   const env = { PEER_REDIS: `redis://127.0.0.1:${port}/0`, PYTHONDONTWRITEBYTECODE: '1' };
   // No talk between workers: there is only one.
   const quiet = ['--without-gossip', '--without-mingle', '--without-heartbeat', '-l', 'warning'];
-  const worker = start(python, ['-m', 'celery', '-A', 'tasks', 'worker', '-P', 'prefork', '-c', '2', ...quiet], {
-    cwd: app,
-    env,
-    logFile: path.join(folder, 'celery.log'),
-  });
+  const worker = start(
+    python,
+    ['-m', 'celery', '-A', 'tasks', 'worker', '-P', 'prefork', '-c', '2', ...quiet],
+    {
+      cwd: app,
+      env,
+      logFile: path.join(folder, 'celery.log'),
+    },
+  );
   const ping = ['-m', 'celery', '-A', 'tasks', 'inspect', 'ping', '--timeout', '2'];
   await waitFor(
     'the Celery worker',

@@ -33,6 +33,7 @@ export async function shellRate(
 
   const expected = readFileSync(files.expected);
   const done = readdirSync(outputs).filter((file) => readFileSync(path.join(outputs, file)).equals(expected));
-  if (done.length !== count) throw new Error(`${name}: ${count - done.length} of ${count} outputs are wrong.`);
+  if (done.length !== count)
+    throw new Error(`${name}: ${count - done.length} of ${count} outputs are wrong.`);
   return count / seconds;
 }

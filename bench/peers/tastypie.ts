@@ -1,5 +1,5 @@
-import { fileURLToPath } from 'node:url';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { basic, httpClient } from '../support/http.js';
 import { needPeer, python } from '../support/packages.js';
 import type { Context } from '../support/row.js';
@@ -34,18 +34,23 @@ export async function startTastypie(
   await run(python, fill, { cwd: app, env, input: JSON.stringify(definition) });
 
   const port = await freePort();
-  const server = start('/usr/bin/gunicorn', ['--workers', '2', '--bind', `127.0.0.1:${port}`, 'wsgi:application'], {
-    cwd: app,
-    env,
-    logFile: path.join(folder, 'gunicorn.log'),
-  });
+  const server = start(
+    '/usr/bin/gunicorn',
+    ['--workers', '2', '--bind', `127.0.0.1:${port}`, 'wsgi:application'],
+    {
+      cwd: app,
+      env,
+      logFile: path.join(folder, 'gunicorn.log'),
+    },
+  );
   const url = `http://127.0.0.1:${port}`;
   const authorization = basic('bench', 'secret');
   const client = httpClient(url, authorization);
   await waitFor('gunicorn', async () => {
     if (server.ended()) throw new Error(`gunicorn ended at once.\n${server.log()}`);
     const answer = await client.send('GET', '/api/process_definition/').catch(() => undefined);
-    if (answer && answer.status !== 200) throw new Error(`Tastypie answers ${answer.status}.\n${server.log()}`);
+    if (answer && answer.status !== 200)
+      throw new Error(`Tastypie answers ${answer.status}.\n${server.log()}`);
     return answer;
   });
   client.close();

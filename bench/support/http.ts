@@ -47,7 +47,8 @@ export function httpClient(url: string, authorization: string, connections = 1):
   }
 
   async function send(method: string, path: string, body?: Buffer | string, type = 'application/json') {
-    const headers = body === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(body) };
+    const headers =
+      body === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(body) };
     const { request, response } = open(method, path, headers);
     request.end(body);
     return whole(await response);

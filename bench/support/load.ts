@@ -38,7 +38,12 @@ interface Report {
  * expected, because the speed of wrong answers is of no interest. wrk where there is one (it needs a
  * fraction of the processor that a Node client needs); both sides of a row get the same client.
  */
-export async function load(context: Context, what: Load, connections: number, seconds: number): Promise<Throughput> {
+export async function load(
+  context: Context,
+  what: Load,
+  connections: number,
+  seconds: number,
+): Promise<Throughput> {
   const client = haveWrk(context) ? 'wrk' : 'node';
   const report = await (client === 'wrk' ? byWrk : byNode)(what, connections, seconds);
   if (report.wrong > 0) throw new Error(`${report.wrong} of ${report.requests} answers were wrong.`);

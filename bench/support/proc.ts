@@ -44,14 +44,13 @@ export function processorSeconds(pid: number): number {
 
 /**
  * Kills what is left of the processes that belong to a temporary folder of ours: programs that a server
- * under test started outlive it by design. The folder's random name is in their working folder,
- * arguments or environment, and in nobody else's.
+ * under test started outlive it by design. The folder's random name is in their environment (the server
+ * is given it, see `start`) or they work inside it.
  */
 export function endProcessesOf(folder: string): void {
   for (const pid of pids()) {
     if (pid === process.pid) continue;
-    const traces = `${workingFolder(pid)}\0${read(`/proc/${pid}/cmdline`)}\0${read(`/proc/${pid}/environ`)}`;
-    if (!traces.includes(folder)) continue;
+    if (!`${workingFolder(pid)}\0${read(`/proc/${pid}/environ`)}`.includes(folder)) continue;
     try {
       process.kill(pid, 'SIGKILL');
     } catch {

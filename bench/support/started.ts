@@ -35,7 +35,8 @@ export function start(
   const log = openSync(options.logFile, 'a');
   const child = spawn(command, args, {
     cwd: options.cwd,
-    env: { ...process.env, ...options.env },
+    // The log's folder marks the process, and what it starts, as ours.
+    env: { ...process.env, ...options.env, PENSTOCK_BENCH: path.dirname(options.logFile) },
     detached: true,
     stdio: ['ignore', options.pipe ? 'pipe' : log, log],
   });

@@ -22,7 +22,8 @@ export function text(size: number, seed = 1): Buffer {
 }
 
 /** What `tr -d x` makes of it. */
-export const withoutX = (bytes: Buffer): Buffer => Buffer.from(bytes.toString('latin1').replaceAll('x', ''), 'latin1');
+export const withoutX = (bytes: Buffer): Buffer =>
+  Buffer.from(bytes.toString('latin1').replaceAll('x', ''), 'latin1');
 
 /** Writes the small input and what must come out of it into a folder. */
 export function smallFiles(folder: string): { input: string; expected: string } {
