@@ -7,7 +7,7 @@ import { rows } from './rows/index.js';
 import { type Options, readOptions, usage } from './support/options.js';
 import { MissingPeer } from './support/packages.js';
 import type { Context, Figures, Line, Row } from './support/row.js';
-import { cleanUp, temporaryFolder } from './support/started.js';
+import { cleanUp, stopAll, temporaryFolder } from './support/started.js';
 import { asMarkdown, asText, type Measured, machine, results } from './support/table.js';
 
 const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
@@ -30,7 +30,7 @@ async function measure(row: Row, context: Context): Promise<Measured> {
       const reason = error instanceof MissingPeer ? error.message : `failed: ${message(error)}`;
       return allMissing(row.lines.map(figure), reason);
     } finally {
-      await cleanUp();
+      await stopAll();
     }
   };
   const hasPeer = row.lines.some((line) => line.peer);
@@ -46,6 +46,7 @@ async function measure(row: Row, context: Context): Promise<Measured> {
     () => row.ours(context),
     (line) => line.ours,
   );
+  await cleanUp();
   return { row, peer, ours };
 }
 
@@ -85,7 +86,7 @@ async function main(options: Options): Promise<boolean> {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    cleanUp().finally(() => process.exit(130));
+    void cleanUp().finally(() => process.exit(130));
   });
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
 import path from 'node:path';
 import { finished } from 'node:stream/promises';
@@ -22,7 +23,7 @@ async function prepare(context: Context) {
   const block = text(8 * mebibyte);
   const file = createWriteStream(input);
   for (let left = sizeOf(context); left > 0; left -= block.length) {
-    if (!file.write(block)) await new Promise((resolve) => file.once('drain', resolve));
+    if (!file.write(block)) await once(file, 'drain');
   }
   file.end();
   await finished(file);

@@ -1,4 +1,4 @@
-import type { Client } from './http.js';
+import type { Answer, Client } from './http.js';
 import { waitFor } from './wait-for.js';
 
 /** What the bench reads of a job. */
@@ -10,7 +10,7 @@ export interface Job {
 const unfinished = new Set(['CREATED', 'RUNNING', 'RESET']);
 
 /** The path of the job that a 202 or 201 speaks of. */
-export function jobPath(answer: { status: number; headers: { location?: string }; body: Buffer }): string {
+export function jobPath(answer: Answer): string {
   if (answer.status !== 202 || !answer.headers.location) {
     throw new Error(`Submitting a job: ${answer.status} ${answer.body.toString().slice(0, 500)}`);
   }

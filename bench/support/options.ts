@@ -41,7 +41,7 @@ export function readOptions(args: string[], rows: string[]): Options | 'help' {
   return {
     only: values.only,
     quick: values.quick,
-    install: mayInstall && (values.install || Boolean(process.env['CI'])),
+    install: mayInstall && (values.install || Boolean(process.env.CI)),
     json: values.json,
     markdown: values.markdown,
   };

@@ -91,9 +91,14 @@ export function run(
   });
 }
 
-/** Ends everything that is still there and removes the folders. Safe to call twice. */
-export async function cleanUp(): Promise<void> {
+/** Ends what a side of a row has left running, if it failed. */
+export async function stopAll(): Promise<void> {
   await Promise.all([...running].map((started) => started.stop()));
+}
+
+/** Ends everything and removes the folders. Safe to call twice. */
+export async function cleanUp(): Promise<void> {
+  await stopAll();
   for (const folder of folders.splice(0)) {
     endProcessesOf(folder);
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });

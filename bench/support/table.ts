@@ -51,18 +51,11 @@ export function results(all: Measured[]): Result[] {
         unit: line.unit,
         ratio: peer !== null && ours !== null ? ours / peer : null,
         toReach: line.goal?.text ?? '',
-        reached:
-          (ours !== null && line.goal?.reached(ours, peer ?? undefined)) || falseOrUnknown(line, ours, peer),
+        reached: ours === null ? null : (line.goal?.reached(ours, peer ?? undefined) ?? null),
         missing: reasons(line, measured),
       };
     }),
   );
-}
-
-/** Not reached, or not to be told: a missing figure is no failure. */
-function falseOrUnknown(line: Line, ours: number | null, peer: number | null): false | null {
-  if (ours === null || !line.goal) return null;
-  return line.goal.reached(ours, peer ?? undefined) === undefined ? null : false;
 }
 
 /** Three digits are all that a benchmark can vouch for. */
