@@ -30,7 +30,7 @@ function newUuid(): string {
 
 /** A time of the copied job, a tenth of a second earlier per copy: the first copy is the oldest. */
 function earlier(column: string): string {
-  const seconds = '(@count - n.i) / 10.0';
+  const seconds = '((@count - n.i) / 10.0)';
   const asText = `strftime('%Y-%m-%dT%H:%M:%f', t.${column}, '-' || ${seconds} || ' seconds') || '+00:00'`;
   const asNumber = `CAST(t.${column} - ${seconds} * 1000 AS INTEGER)`;
   return `CASE typeof(t.${column}) WHEN 'text' THEN ${asText} WHEN 'null' THEN NULL ELSE ${asNumber} END`;

@@ -18,6 +18,7 @@ const allMissing = (names: (string | undefined)[], missing: string): Figures =>
 
 /** Measures the peer, then us, one after the other: they would take the processor from each other. */
 async function measure(row: Row, context: Context): Promise<Measured> {
+  const lines = row.lines(context);
   const side = async (
     name: string,
     measureSide: () => Promise<Figures>,
@@ -28,12 +29,12 @@ async function measure(row: Row, context: Context): Promise<Measured> {
       return await measureSide();
     } catch (error) {
       const reason = error instanceof MissingPeer ? error.message : `failed: ${message(error)}`;
-      return allMissing(row.lines.map(figure), reason);
+      return allMissing(lines.map(figure), reason);
     } finally {
       await stopAll();
     }
   };
-  const hasPeer = row.lines.some((line) => line.peer);
+  const hasPeer = lines.some((line) => line.peer);
   const peer = hasPeer
     ? await side(
         'peer',
@@ -47,7 +48,7 @@ async function measure(row: Row, context: Context): Promise<Measured> {
     (line) => line.ours,
   );
   await cleanUp();
-  return { row, peer, ours };
+  return { row, lines, peer, ours };
 }
 
 async function main(options: Options): Promise<boolean> {

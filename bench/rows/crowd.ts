@@ -61,8 +61,8 @@ async function measure(context: Context, jobs: number): Promise<Figures> {
   });
 }
 
-const line = (work: string, figure: string): Line => ({
-  work: `${work}, 1,000,000 jobs in the database`,
+const line = (context: Context, work: string, figure: string): Line => ({
+  work: `${work}, ${manyOf(context).toLocaleString('en')} jobs in the database`,
   unit: 'ms',
   peer: { name: 'Penstock with 1,000 jobs', figure },
   ours: figure,
@@ -73,11 +73,11 @@ const line = (work: string, figure: string): Line => ({
 export const crowd: Row = {
   name: 'crowd',
   target: 'at most twice the time that 1,000 jobs take',
-  lines: [
-    line('list jobs', 'list'),
-    line('filter jobs by a state that most have', 'filter'),
-    line('filter jobs by a state that none has', 'rare'),
-    line('submit a job (until accepted)', 'submit'),
+  lines: (context) => [
+    line(context, 'list jobs', 'list'),
+    line(context, 'filter jobs by a state that most have', 'filter'),
+    line(context, 'filter jobs by a state that none has', 'rare'),
+    line(context, 'submit a job (until accepted)', 'submit'),
   ],
   peer: (context) => measure(context, few),
   ours: (context) => measure(context, manyOf(context)),

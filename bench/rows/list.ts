@@ -39,13 +39,12 @@ async function tastypie(context: Context, hasher: 'default' | 'cheapest'): Promi
 export const list: Row = {
   name: 'list',
   target: 'at least 10 times Tastypie with the cheapest password hash',
-  lines: [
+  lines: () => [
     {
       work,
       unit: '/s',
       peer: { name: 'Django + Tastypie, 2 workers, default hash', figure: 'default' },
       ours: 'rate',
-      goal: atLeastTimes(10),
     },
     {
       work,

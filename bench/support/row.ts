@@ -44,7 +44,7 @@ export interface Context {
 export interface Row {
   name: string;
   target: string;
-  lines: Line[];
+  lines(context: Context): Line[];
   peer(context: Context): Promise<Figures>;
   ours(context: Context): Promise<Figures>;
 }

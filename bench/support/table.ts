@@ -4,6 +4,7 @@ import type { Figure, Figures, Line, Row } from './row.js';
 /** A row with what both sides gave. */
 export interface Measured {
   row: Row;
+  lines: Line[];
   peer: Figures;
   ours: Figures;
 }
@@ -39,7 +40,7 @@ function reasons(line: Line, measured: Measured): string[] {
 /** Compares both sides, line by line. */
 export function results(all: Measured[]): Result[] {
   return all.flatMap((measured) =>
-    measured.row.lines.map((line) => {
+    measured.lines.map((line) => {
       const peer = line.peer ? numberOf(measured.peer[line.peer.figure]) : null;
       const ours = numberOf(measured.ours[line.ours]);
       return {
