@@ -91,6 +91,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+// Even a mistake in the bench itself must not leave a peer running.
+process.once('uncaughtException', (error) => {
+  console.error(error);
+  void cleanUp().finally(() => process.exit(2));
+});
+
 try {
   const options = readOptions(
     process.argv.slice(2),

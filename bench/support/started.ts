@@ -87,7 +87,8 @@ export function run(
         else resolve(stdout);
       },
     );
-    child.stdin?.end(options.input ?? '');
+    // A program need not read its input: that it has ended by then is no error.
+    child.stdin?.on('error', () => undefined).end(options.input ?? '');
   });
 }
 
