@@ -6,7 +6,16 @@ import { finished } from 'node:stream/promises';
 import { ended, jobPath } from '../support/job.js';
 import { withPenstock } from '../support/penstock.js';
 import { residentMiB } from '../support/proc.js';
-import { atLeast, atLeastTimes, type Context, type Figures, type Row, under } from '../support/row.js';
+import {
+  atLeast,
+  atLeastTimes,
+  type Context,
+  type Figures,
+  type Goal,
+  type Line,
+  type Row,
+  under,
+} from '../support/row.js';
 import { run } from '../support/started.js';
 import { percentile } from '../support/stats.js';
 import { text, trDefinition } from '../support/work.js';
@@ -21,8 +30,15 @@ async function settle(file: string): Promise<void> {
   await run('sync', [file]);
 }
 
+/** How fast a command of the shell turns one file into another, in MB/s. */
+async function throughShell(context: Context, command: string, from: string, to: string): Promise<number> {
+  const begin = performance.now();
+  await run('/bin/sh', ['-c', `exec ${command} < "$0" > "$1"`, from, to]);
+  return perSecond(sizeOf(context), performance.now() - begin);
+}
+
 /** Both sides read the same file, made once; the shell's output says what ours has to be. */
-let files: Promise<{ input: string; hash: string; rate: number }> | undefined;
+let files: Promise<{ input: string; hash: string; shell: Figures }> | undefined;
 
 async function prepare(context: Context) {
   const folder = context.folder('large-input');
@@ -37,19 +53,25 @@ async function prepare(context: Context) {
 
   await settle(input);
 
-  const output = path.join(folder, 'out');
-  const rates: number[] = [];
+  const [copied, output] = [path.join(folder, 'copied'), path.join(folder, 'out')];
+  const rates = { copy: [] as number[], fresh: [] as number[], settled: [] as number[] };
   for (let round = 0; round < roundsOf(context); round++) {
-    rmSync(output, { force: true });
-    const begin = performance.now();
-    await run('/bin/sh', ['-c', 'exec tr -d x < "$0" > "$1"', input, output]);
-    rates.push(perSecond(sizeOf(context), performance.now() - begin));
+    // A job's input has just arrived, and the disk is still writing it: the shell gets the same, and also
+    // the easier case.
+    rates.copy.push(await throughShell(context, 'cat', input, copied));
+    rates.fresh.push(await throughShell(context, 'tr -d x', copied, output));
+    await settle(copied);
     await settle(output);
+    rmSync(output);
+    rates.settled.push(await throughShell(context, 'tr -d x', input, output));
+    await settle(output);
+    rmSync(copied);
   }
+  const shell = Object.fromEntries(Object.entries(rates).map(([name, all]) => [name, percentile(all, 0.5)]));
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(output, { highWaterMark: mebibyte }))
     hash.update(chunk as Buffer);
-  return { input, hash: hash.digest('hex'), rate: percentile(rates, 0.5) };
+  return { input, hash: hash.digest('hex'), shell };
 }
 
 const prepared = (context: Context) => {
@@ -103,35 +125,31 @@ async function ours(context: Context): Promise<Figures> {
   });
 }
 
-const shell = { name: 'the shell: tr -d x < in > out', figure: 'shell' };
+const goals = "at least 0.9 of the shell's speed, upload at 400 MB/s, less than 64 MiB more memory";
 
 /** One large input: the program's own speed is the limit, and memory stays flat. */
 export const large: Row = {
   name: 'large',
-  target: "at least 0.9 of the shell's speed, upload at 400 MB/s, less than 64 MiB more memory",
-  lines: (context) => [
-    {
-      work: `${sizeOf(context) / mebibyte} MiB through tr: the run`,
+  target: goals,
+  lines(context) {
+    const work = `${sizeOf(context) / mebibyte} MiB through tr`;
+    const shell = 'the shell: tr -d x < in > out';
+    const line = (what: string, name: string, figure: string, ours: string, goal?: Goal): Line => ({
+      work: `${work}: ${what}`,
       unit: 'MB/s',
-      peer: shell,
-      ours: 'run',
-      goal: atLeastTimes(0.9),
-    },
-    {
-      work: `${sizeOf(context) / mebibyte} MiB through tr: the upload before it`,
-      unit: 'MB/s',
-      ours: 'upload',
-      goal: atLeast(400, 'MB/s'),
-    },
-    {
-      work: `${sizeOf(context) / mebibyte} MiB through tr: growth of the server`,
-      unit: 'MiB',
-      ours: 'growth',
-      goal: under(64, 'MiB'),
-    },
-  ],
+      peer: { name, figure },
+      ours,
+      ...(goal && { goal }),
+    });
+    return [
+      line('the run', `${shell}, in just written`, 'fresh', 'run', atLeastTimes(0.9)),
+      line('the run', `${shell}, disk at rest`, 'settled', 'run'),
+      line('the upload before it', 'the disk: cat < in > out', 'copy', 'upload', atLeast(400, 'MB/s')),
+      { work: `${work}: growth of the server`, unit: 'MiB', ours: 'growth', goal: under(64, 'MiB') },
+    ];
+  },
   async peer(context) {
-    return { shell: (await prepared(context)).rate };
+    return (await prepared(context)).shell;
   },
   ours,
 };
