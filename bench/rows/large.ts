@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { createReadStream, createWriteStream, rmSync } from 'node:fs';
-import path from 'node:path';
-import { finished } from 'node:stream/promises';
+import { createReadStream } from 'node:fs';
+import { mebibyte, perSecond, prepared, roundsOf, sizeOf } from '../peers/large.js';
 import { ended, jobPath } from '../support/job.js';
 import { withPenstock } from '../support/penstock.js';
 import { residentMiB } from '../support/proc.js';
@@ -18,66 +16,7 @@ import {
 } from '../support/row.js';
 import { run } from '../support/started.js';
 import { percentile } from '../support/stats.js';
-import { text, trDefinition } from '../support/work.js';
-
-const mebibyte = 1 << 20;
-const sizeOf = (context: Context) => (context.quick ? 128 : 1024) * mebibyte;
-const roundsOf = (context: Context) => (context.quick ? 1 : 3);
-const perSecond = (bytes: number, ms: number) => bytes / 1e6 / (ms / 1000);
-
-/** A disk that is still busy with what went before would be in the next figure. */
-async function settle(file: string): Promise<void> {
-  await run('sync', [file]);
-}
-
-/** How fast a command of the shell turns one file into another, in MB/s. */
-async function throughShell(context: Context, command: string, from: string, to: string): Promise<number> {
-  const begin = performance.now();
-  await run('/bin/sh', ['-c', `exec ${command} < "$0" > "$1"`, from, to]);
-  return perSecond(sizeOf(context), performance.now() - begin);
-}
-
-/** Both sides read the same file, made once; the shell's output says what ours has to be. */
-let files: Promise<{ input: string; hash: string; shell: Figures }> | undefined;
-
-async function prepare(context: Context) {
-  const folder = context.folder('large-input');
-  const input = path.join(folder, 'in');
-  const block = text(8 * mebibyte);
-  const file = createWriteStream(input);
-  for (let left = sizeOf(context); left > 0; left -= block.length) {
-    if (!file.write(block)) await once(file, 'drain');
-  }
-  file.end();
-  await finished(file);
-
-  await settle(input);
-
-  const [copied, output] = [path.join(folder, 'copied'), path.join(folder, 'out')];
-  const rates = { copy: [] as number[], fresh: [] as number[], settled: [] as number[] };
-  for (let round = 0; round < roundsOf(context); round++) {
-    // A job's input has just arrived, and the disk is still writing it: the shell gets the same, and also
-    // the easier case.
-    rates.copy.push(await throughShell(context, 'cat', input, copied));
-    rates.fresh.push(await throughShell(context, 'tr -d x', copied, output));
-    await settle(copied);
-    await settle(output);
-    rmSync(output);
-    rates.settled.push(await throughShell(context, 'tr -d x', input, output));
-    await settle(output);
-    rmSync(copied);
-  }
-  const shell = Object.fromEntries(Object.entries(rates).map(([name, all]) => [name, percentile(all, 0.5)]));
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(output, { highWaterMark: mebibyte }))
-    hash.update(chunk as Buffer);
-  return { input, hash: hash.digest('hex'), shell };
-}
-
-const prepared = (context: Context) => {
-  files ??= prepare(context);
-  return files;
-};
+import { trDefinition } from '../support/work.js';
 
 /** Samples a server's memory until it is stopped; says by how much it was above the first sample. */
 function watchMemory(pid: number): () => number {
@@ -144,7 +83,7 @@ export const large: Row = {
     return [
       line('the run', `${shell}, in just written`, 'fresh', 'run', atLeastTimes(0.9)),
       line('the run', `${shell}, disk at rest`, 'settled', 'run'),
-      line('the upload before it', 'the disk: cat < in > out', 'copy', 'upload', atLeast(400, 'MB/s')),
+      line('the upload before it', 'the disk: dd bs=1M < in > out', 'copy', 'upload', atLeast(400, 'MB/s')),
       { work: `${work}: growth of the server`, unit: 'MiB', ours: 'growth', goal: under(64, 'MiB') },
     ];
   },
