@@ -39,12 +39,12 @@ async function prepare(context: Context) {
   }
   file.end();
   await finished(file);
-
   await settle(input);
 
   const [copied, output] = [path.join(folder, 'copied'), path.join(folder, 'out')];
   const rates = { copy: [] as number[], fresh: [] as number[], settled: [] as number[] };
   for (let round = 0; round < roundsOf(context); round++) {
+    rmSync(output, { force: true });
     // A job's input has just arrived, and the disk is still writing it: the shell gets the same, and also
     // the easier case.
     rates.copy.push(await throughShell(context, 'dd bs=1M status=none', input, copied));

@@ -18,6 +18,9 @@ import { run } from '../support/started.js';
 import { percentile } from '../support/stats.js';
 import { trDefinition } from '../support/work.js';
 
+/** Asking more often than this takes processor time from the job. */
+const pollMs = 50;
+
 /** Samples a server's memory until it is stopped; says by how much it was above the first sample. */
 function watchMemory(pid: number): () => number {
   const before = residentMiB(pid);
@@ -48,7 +51,7 @@ async function ours(context: Context): Promise<Figures> {
       const body = createReadStream(input, { highWaterMark: mebibyte });
       const job = jobPath(await server.client.upload(runPath, body, size));
       const uploaded = performance.now();
-      const end = await ended(server.client, job);
+      const end = await ended(server.client, job, pollMs);
       const done = performance.now();
       if (end.state !== 'FINISHED') throw new Error(`The large job ended as ${end.state}.`);
       uploads.push(perSecond(size, uploaded - begin));
@@ -83,7 +86,13 @@ export const large: Row = {
     return [
       line('the run', `${shell}, in just written`, 'fresh', 'run', atLeastTimes(0.9)),
       line('the run', `${shell}, disk at rest`, 'settled', 'run'),
-      line('the upload before it', 'the disk: dd bs=1M < in > out', 'copy', 'upload', atLeast(400, 'MB/s')),
+      line(
+        'the upload before it',
+        'a plain copy: dd bs=1M < in > out',
+        'copy',
+        'upload',
+        atLeast(400, 'MB/s'),
+      ),
       { work: `${work}: growth of the server`, unit: 'MiB', ours: 'growth', goal: under(64, 'MiB') },
     ];
   },
