@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream, rmSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { finished } from 'node:stream/promises';
 import type { Context, Figures } from '../support/row.js';
@@ -18,18 +17,6 @@ export const perSecond = (bytes: number, ms: number) => bytes / 1e6 / (ms / 1000
 /** A disk that is still busy with what went before would be in the next figure. */
 async function settle(file: string): Promise<void> {
   await run('sync', [file]);
-}
-
-/**
- * A virtual machine is given a page of memory by its host only when it first touches it, which is slow:
- * the side that keeps more files would pay for it. So as much as both will need is touched before.
- */
-async function touchMemory(context: Context, folder: string): Promise<void> {
-  const file = path.join(folder, 'touched');
-  const bytes = Math.min(2 * roundsOf(context) * sizeOf(context), os.freemem() / 2);
-  await run('dd', ['if=/dev/zero', `of=${file}`, 'bs=1M', `count=${Math.floor(bytes / mebibyte)}`]);
-  await settle(file);
-  rmSync(file);
 }
 
 /** How fast a command of the shell turns one file into another, in MB/s. */
@@ -53,7 +40,6 @@ async function prepare(context: Context) {
   file.end();
   await finished(file);
   await settle(input);
-  await touchMemory(context, folder);
 
   const [copied, output] = [path.join(folder, 'copied'), path.join(folder, 'out')];
   const rates = { copy: [] as number[], fresh: [] as number[], settled: [] as number[] };
