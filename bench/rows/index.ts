@@ -1,0 +1,11 @@
+import type { Row } from '../support/row.js';
+import { crowd } from './crowd.js';
+import { idle } from './idle.js';
+import { jobs } from './jobs.js';
+import { large } from './large.js';
+import { latency } from './latency.js';
+import { list } from './list.js';
+import { restart } from './restart.js';
+
+/** Every row, in the order of the table. */
+export const rows: Row[] = [list, jobs, latency, large, crowd, restart, idle];
