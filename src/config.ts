@@ -5,7 +5,7 @@ import path from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
 import { nearest } from './domain/nearest.js';
 import { parseSize } from './domain/size.js';
-import { type Problem, messageOf } from './errors.js';
+import { messageOf, type Problem } from './errors.js';
 import { schema, validator } from './schemas.js';
 
 /** A mistake in the configuration: what, where, and how to mend it. It stops the start. */
@@ -107,7 +107,9 @@ function readYaml(file: string): unknown {
 }
 
 function explainProblems(file: string, problems: readonly Problem[]): ConfigError {
-  const lines = problems.map(({ pointer, detail }) => `  ${pointer.slice(1).replaceAll('/', '.') || '(all)'}: ${detail}`);
+  const lines = problems.map(
+    ({ pointer, detail }) => `  ${pointer.slice(1).replaceAll('/', '.') || '(all)'}: ${detail}`,
+  );
   return new ConfigError(`${file} is not right:\n${lines.join('\n')}`);
 }
 
@@ -131,7 +133,8 @@ function sizeOf(file: string, key: string, value: string | number): number {
 
 function portOf(text: string, from: string): number {
   const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65535) throw new ConfigError(`${from}: '${text}' is not a port (0 to 65535)`);
+  if (!/^\d+$/.test(text) || port > 65535)
+    throw new ConfigError(`${from}: '${text}' is not a port (0 to 65535)`);
   return port;
 }
 
@@ -159,7 +162,8 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
   for (const name of Object.keys(env)) {
     if (name.startsWith('PENSTOCK_') && !variables.includes(name)) {
       const near = nearest(name, variables);
-      if (near !== undefined) throw new ConfigError(`the variable ${name} is not known. Did you mean ${near}?`);
+      if (near !== undefined)
+        throw new ConfigError(`the variable ${name} is not known. Did you mean ${near}?`);
     }
   }
   const data = dataFolder(flags, env);
@@ -186,8 +190,8 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
   const password = env['PENSTOCK_ADMIN_PASSWORD'];
   if (password === '') throw new ConfigError('PENSTOCK_ADMIN_PASSWORD is empty');
   const level = flags.logLevel ?? env['PENSTOCK_LOG_LEVEL'] ?? application.LOG_LEVEL;
-  const levels = (schema('config/application') as { properties: { LOG_LEVEL: { enum: string[] } } }).properties
-    .LOG_LEVEL.enum;
+  const levels = (schema('config/application') as { properties: { LOG_LEVEL: { enum: string[] } } })
+    .properties.LOG_LEVEL.enum;
   if (!levels.includes(level)) {
     throw new ConfigError(`the log level '${level}' is not one of ${levels.join(', ')}`);
   }
@@ -197,7 +201,10 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     database: databaseFile(env['PENSTOCK_DATABASE_URL'], data),
     configFolder: folder,
     host: flags.host ?? env['PENSTOCK_HOST'] ?? application.HOST,
-    port: port === undefined ? application.PORT : portOf(port, flags.port === undefined ? 'PENSTOCK_PORT' : '--port'),
+    port:
+      port === undefined
+        ? application.PORT
+        : portOf(port, flags.port === undefined ? 'PENSTOCK_PORT' : '--port'),
     tls:
       TLS_CERTIFICATE === null || TLS_KEY === null
         ? null

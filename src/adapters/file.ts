@@ -1,5 +1,5 @@
-import { copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { constants } from 'node:fs';
+import { copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { inputPlace, outputPlace } from '../domain/command.js';
 import { PenstockError } from '../errors.js';
@@ -44,7 +44,8 @@ export const fileAdapter: Adapter = {
     const { definition, folder, input, outputName, places } = context;
     const given = input === null ? null : inputPlace(definition, places);
     // A second name of the input in a folder that is not the job's own would be in the next run's way.
-    if (given?.kind === 'fixed' && !given.path.startsWith(`${folder}/`)) await rm(given.path, { force: true });
+    if (given?.kind === 'fixed' && !given.path.startsWith(`${folder}/`))
+      await rm(given.path, { force: true });
     const output = outputFile(context);
     if (!output.written) return { output: output.file };
     const kept = path.join(folder, 'output', outputName);

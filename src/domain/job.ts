@@ -1,5 +1,5 @@
-import type { Outcome } from './outcome.js';
 import type { EventName, State } from './job-state.js';
+import type { Outcome } from './outcome.js';
 
 /** What one run asks for beyond its definition. */
 export interface RunRequest {

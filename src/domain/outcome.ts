@@ -12,7 +12,12 @@ export interface Outcome {
   reason: string | null;
 }
 
-export const exited = (code: number): Outcome => ({ cause: 'exit', exit_code: code, signal: null, reason: null });
+export const exited = (code: number): Outcome => ({
+  cause: 'exit',
+  exit_code: code,
+  signal: null,
+  reason: null,
+});
 
 export const ended = (cause: Cause, reason: string | null = null): Outcome => ({
   cause,

@@ -1,4 +1,4 @@
-import { type Problem } from '../errors.js';
+import type { Problem } from '../errors.js';
 import { nearest } from './nearest.js';
 
 /** What a field of a resource is, for filters, for `schema/` and for OpenAPI. */
@@ -112,7 +112,8 @@ function filterValue(name: string, field: Field, text: string): Parsed<FilterVal
       if (!/^\d{4}-\d\d-\d\d(T[\d:.]+)?(Z|[+-]\d\d:?\d\d)?$/.test(repaired)) {
         return wrong(name, `'${text}' is not a date such as 2026-01-31 or 2026-01-31T12:00:00Z.`);
       }
-      const zoned = /T.*(Z|[+-]\d\d:?\d\d)$/.test(repaired) || !repaired.includes('T') ? repaired : `${repaired}Z`;
+      const zoned =
+        /T.*(Z|[+-]\d\d:?\d\d)$/.test(repaired) || !repaired.includes('T') ? repaired : `${repaired}Z`;
       const date = new Date(zoned);
       if (Number.isNaN(date.getTime())) return wrong(name, `'${text}' is not a date that exists.`);
       return { ok: true, value: date };

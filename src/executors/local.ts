@@ -1,4 +1,4 @@
-import { existsSync, openSync, closeSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,7 +6,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ended, exited, type Outcome } from '../domain/outcome.js';
 import { PenstockError } from '../errors.js';
 import { type ControlGroups, groupMembers, ranOutOfMemory } from '../hosts/cgroup.js';
-import { bootId, listProcesses, lives, type Process, readProcess, usesFolder, variableOf, workingFolder } from '../hosts/processes.js';
+import {
+  bootId,
+  listProcesses,
+  lives,
+  type Process,
+  readProcess,
+  usesFolder,
+  variableOf,
+  workingFolder,
+} from '../hosts/processes.js';
 import { commandScript, readStatus } from '../hosts/runner.js';
 import type { ProcessIdentity, RunnerPool } from '../hosts/runner-pool.js';
 import { terminate } from '../hosts/terminate.js';
@@ -115,7 +124,11 @@ export function localExecutor(options: LocalOptions): Executor {
   function isRunner(pid: number): boolean {
     try {
       const [, , , name] = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
-      return name === 'penstock-runner' && variableOf(pid, jobVariable) === undefined && readProcess(pid)?.session === pid;
+      return (
+        name === 'penstock-runner' &&
+        variableOf(pid, jobVariable) === undefined &&
+        readProcess(pid)?.session === pid
+      );
     } catch {
       return false;
     }
@@ -134,7 +147,8 @@ export function localExecutor(options: LocalOptions): Executor {
   function outcomeOf(handle: LocalHandle): Outcome {
     const status = readStatusFile(handle.folder);
     if (!status.ended) {
-      const where = handle.boot_id === boot ? 'the shell that watched over it is gone' : 'this machine was started anew';
+      const where =
+        handle.boot_id === boot ? 'the shell that watched over it is gone' : 'this machine was started anew';
       return ended('lost', `How the program ended is not known: ${where}.`);
     }
     if (status.problem !== null) return ended('platform', status.problem);
@@ -227,7 +241,11 @@ export function localExecutor(options: LocalOptions): Executor {
       const outcome = outcomeOf(handle);
       // A dead runner's program may live on, unwatched: nothing of it is left to go on.
       if (outcome.cause === 'lost' || run?.died) {
-        await terminate((all) => membersOf(handle, all), 1000, () => true);
+        await terminate(
+          (all) => membersOf(handle, all),
+          1000,
+          () => true,
+        );
       }
       running.delete(handle.uuid);
       watched.delete(handle.uuid);

@@ -1,4 +1,12 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 
 /** What a control group can limit. Memory in bytes, cpus in processors (0.5 is half of one). */
@@ -69,7 +77,8 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
     const usable =
       existsSync(base) &&
       attempt(() => accessSync(base, constants.W_OK)) &&
-      (!unified || readFileSync(path.join(root, 'cgroup.controllers'), 'utf8').split(/\s/).includes(controller));
+      (!unified ||
+        readFileSync(path.join(root, 'cgroup.controllers'), 'utf8').split(/\s/).includes(controller));
     if (usable) parents[limit] = path.join(base, name);
   }
 

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** A process as Linux tells of it in /proc. `startTime` is in clock ticks since boot. */
 export interface Process {
@@ -93,5 +93,7 @@ export function usesFolder(pid: number, folder: string): boolean {
 /** True if that very process still lives: the pid alone may have been given to another. A zombie does not live. */
 export function lives(pid: number, startTime: number): boolean {
   const process = readProcess(pid);
-  return process !== undefined && process.startTime === startTime && process.state !== 'Z' && process.state !== 'X';
+  return (
+    process !== undefined && process.startTime === startTime && process.state !== 'Z' && process.state !== 'X'
+  );
 }

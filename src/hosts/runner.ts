@@ -61,7 +61,8 @@ export function commandScript(launch: Launch): string {
   }
   must(`cd ${shellWord(launch.cwd)}`, `the working folder ${launch.cwd} cannot be entered`);
   const { fileSize, cpuTime, addressSpace } = launch.limits;
-  if (fileSize !== undefined) must(`ulimit -f ${Math.ceil(fileSize / 512)}`, 'the file size cannot be limited');
+  if (fileSize !== undefined)
+    must(`ulimit -f ${Math.ceil(fileSize / 512)}`, 'the file size cannot be limited');
   if (cpuTime !== undefined) must(`ulimit -t ${Math.ceil(cpuTime)}`, 'the processor time cannot be limited');
   if (addressSpace !== undefined) {
     must(`ulimit -v ${Math.ceil(addressSpace / 1024)}`, 'the memory cannot be limited');

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Process, listProcesses, lives } from './processes.js';
+import { listProcesses, lives, type Process } from './processes.js';
 
 /** What was done to end a job's processes, and that it worked. */
 export interface Receipt {
@@ -27,7 +27,8 @@ export async function terminate(
   over: () => boolean,
 ): Promise<Receipt> {
   const seen = new Map<string, { pid: number; name: string; signals: string[] }>();
-  const look = () => find(listProcesses()).filter((process) => process.state !== 'Z' && process.state !== 'X');
+  const look = () =>
+    find(listProcesses()).filter((process) => process.state !== 'Z' && process.state !== 'X');
   const send = (process: Process, signal: 'SIGTERM' | 'SIGCONT' | 'SIGKILL') => {
     const key = `${process.pid}:${process.startTime}`;
     const entry = seen.get(key) ?? { pid: process.pid, name: process.name, signals: [] };

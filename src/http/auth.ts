@@ -56,7 +56,9 @@ export function authenticate(logins: LoginService): RequestHandler {
         else {
           next(
             unauthenticated(
-              header === '' ? 'Log in with a user name and password (Basic) or a token (Bearer).' : 'This login is not right.',
+              header === ''
+                ? 'Log in with a user name and password (Basic) or a token (Bearer).'
+                : 'This login is not right.',
             ),
           );
         }

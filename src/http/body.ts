@@ -8,7 +8,8 @@ export function mediaType(request: Request): string {
 
 /** A whole body of bounded size. */
 export async function readBody(request: Request, limit: number): Promise<Buffer> {
-  const tooLarge = () => new PenstockError('too-large', `The body is larger than ${limit} bytes (MAX_BODY_SIZE).`);
+  const tooLarge = () =>
+    new PenstockError('too-large', `The body is larger than ${limit} bytes (MAX_BODY_SIZE).`);
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge();
   const pieces: Buffer[] = [];
   let size = 0;
@@ -43,7 +44,8 @@ const deepest = 200;
 function withinDepth(value: unknown): unknown {
   let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > deepest) throw new PenstockError('bad-json', `The JSON is nested deeper than ${deepest} levels.`);
+    if (depth > deepest)
+      throw new PenstockError('bad-json', `The JSON is nested deeper than ${deepest} levels.`);
     level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
   }
   return value;
@@ -62,7 +64,10 @@ function explain(error: unknown, text: string): string {
 export async function readJson(request: Request, limit: number): Promise<unknown> {
   const type = mediaType(request);
   if (type !== '' && type !== 'application/json' && !type.endsWith('+json')) {
-    throw new PenstockError('unsupported-media-type', `The content type ${type} is not understood here; send application/json.`);
+    throw new PenstockError(
+      'unsupported-media-type',
+      `The content type ${type} is not understood here; send application/json.`,
+    );
   }
   return parseJson(await readBody(request, limit));
 }

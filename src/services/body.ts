@@ -1,12 +1,8 @@
 import { nearest } from '../domain/nearest.js';
-import { type Problem, PenstockError } from '../errors.js';
+import { PenstockError, type Problem } from '../errors.js';
 
 /** A body that must be an object with known keys only. Read-only ones may be sent back as they were read. */
-export function objectBody(
-  body: unknown,
-  known: readonly string[],
-  what: string,
-): Record<string, unknown> {
+export function objectBody(body: unknown, known: readonly string[], what: string): Record<string, unknown> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     const is = body === null ? 'null' : Array.isArray(body) ? 'an array' : `a ${typeof body}`;
     throw new PenstockError('invalid-body', `The body of ${what} must be a JSON object; it is ${is}.`);
@@ -26,7 +22,10 @@ export function objectBody(
 }
 
 /** The error for a list of problems: the first one is the headline. */
-export function invalid(code: 'invalid-body' | 'invalid-definition', problems: readonly Problem[]): PenstockError {
+export function invalid(
+  code: 'invalid-body' | 'invalid-definition',
+  problems: readonly Problem[],
+): PenstockError {
   const [first] = problems;
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
   return new PenstockError(code, `${first?.pointer || '/'}: ${first?.detail ?? ''}${more}`, { problems });

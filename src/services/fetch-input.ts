@@ -90,7 +90,11 @@ async function addressOf(url: URL, allowPrivate: boolean): Promise<{ address: st
   return usable;
 }
 
-function get(url: URL, pinned: { address: string; family: number }, signal: AbortSignal): Promise<IncomingMessage> {
+function get(
+  url: URL,
+  pinned: { address: string; family: number },
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const request = (url.protocol === 'https:' ? https : http).get(
       url,
@@ -139,7 +143,10 @@ export async function fetchInput(
     }
     if (status !== 200) {
       answer.resume();
-      throw new PenstockError('input-source-failed', `${url.host} answered ${status} ${answer.statusMessage ?? ''}.`);
+      throw new PenstockError(
+        'input-source-failed',
+        `${url.host} answered ${status} ${answer.statusMessage ?? ''}.`,
+      );
     }
     const last = url.pathname.split('/').at(-1) ?? '';
     let name: string | undefined;

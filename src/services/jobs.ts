@@ -40,10 +40,7 @@ export function jobService(store: Store, clock: () => Date) {
 
     /** Stores a new job with its `create` event, and the idempotency key that it came with. When this returns, the job is durable. */
     async create(
-      fields: Omit<
-        Job,
-        'id' | 'state' | 'revision' | 'lastEvent' | 'lastEventUuid' | 'created' | 'updated'
-      >,
+      fields: Omit<Job, 'id' | 'state' | 'revision' | 'lastEvent' | 'lastEventUuid' | 'created' | 'updated'>,
       data: unknown,
       key: { key: string; fingerprint: string } | null = null,
     ): Promise<Job> {
@@ -114,6 +111,24 @@ export function jobService(store: Store, clock: () => Date) {
 
     async history(actor: Actor, uuid: string): Promise<JobEvent[]> {
       return store.jobs.history((await this.get(actor, uuid)).id);
+    },
+
+    /** Returns when something happens to the job, or the time is over, or the caller has gone. */
+    async nextEvent(uuid: string, milliseconds: number, signal: AbortSignal): Promise<void> {
+      const set = waiters.get(uuid) ?? new Set();
+      waiters.set(uuid, set);
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', done);
+          set.delete(done);
+          if (set.size === 0) waiters.delete(uuid);
+          resolve();
+        };
+        const timer = setTimeout(done, milliseconds);
+        signal.addEventListener('abort', done, { once: true });
+        set.add(done);
+      });
     },
 
     /**

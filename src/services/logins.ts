@@ -18,7 +18,11 @@ const longestWait = 60_000;
 const failuresKept = 15 * 60_000;
 const mostEntries = 10_000;
 
-const actorOf = (user: User): Actor => ({ id: user.id, username: user.username, admin: user.role === 'admin' });
+const actorOf = (user: User): Actor => ({
+  id: user.id,
+  username: user.username,
+  admin: user.role === 'admin',
+});
 
 /** Who may log in, and how fast they may guess. */
 export function loginService(store: Store, options: { memory: number; clock: () => Date }) {
@@ -102,7 +106,8 @@ export function loginService(store: Store, options: { memory: number; clock: () 
       if (known !== undefined && known.until > now()) return known.actor;
       refuseIfSlowed([`token:${address}`]);
       const row = await store.tokens.byHash(digest);
-      const valid = row !== null && row.owner.active && (row.expires === null || row.expires > options.clock());
+      const valid =
+        row !== null && row.owner.active && (row.expires === null || row.expires > options.clock());
       if (!valid) {
         noteFailure([`token:${address}`]);
         return null;

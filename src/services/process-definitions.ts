@@ -1,32 +1,101 @@
-import type { ListQuery } from '../domain/query.js';
-import type { Fields } from '../domain/query.js';
-import { checkDefinition, type DefinitionDocument, normalise, type ProcessDefinition } from '../domain/process-definition.js';
+import {
+  checkDefinition,
+  type DefinitionDocument,
+  normalise,
+  type ProcessDefinition,
+} from '../domain/process-definition.js';
+import type { Fields, ListQuery } from '../domain/query.js';
 import { PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
 import type { DefinitionRow, DefinitionWrite } from '../store/process-definitions.js';
 import type { Store } from '../store/store.js';
 import { type Actor, mayUse, scopeOf } from './actor.js';
 import { invalid, objectBody } from './body.js';
-import { type Change, numericId, type ResourceService, type Shown, shownDate } from './resource.js';
+import { type Change, methods, numericId, type ResourceService, type Shown, shownDate } from './resource.js';
 
 const text = ['exact', 'in', 'contains', 'startswith'] as const;
 const ranged = ['exact', 'in', 'gt', 'gte', 'lt', 'lte', 'range'] as const;
 
 export const definitionFields: Fields = {
-  id: { type: 'integer', help_text: 'Number of the definition.', unique: true, blank: true, default: '', lookups: ranged, orderable: true },
+  id: {
+    type: 'integer',
+    help_text: 'Number of the definition.',
+    unique: true,
+    blank: true,
+    default: '',
+    lookups: ranged,
+    orderable: true,
+  },
   definition: { type: 'dict', help_text: 'The definition, as it was sent.' },
-  name: { type: 'string', help_text: 'Its name, from the definition (`name` or `process_name`) or given beside it.', nullable: true, lookups: [...text, 'isnull'], orderable: true },
-  exec: { type: 'string', help_text: 'To filter by: the definition\'s program.', readonly: true, lookups: text, orderable: true },
-  process_type: { type: 'string', help_text: 'To filter by: `single` or `service`.', readonly: true, lookups: ['exact', 'in'], orderable: true },
-  application: { type: 'string', help_text: 'To filter by: what it needs of a server.', readonly: true, nullable: true, lookups: [...text, 'isnull'], orderable: true },
-  revision: { type: 'integer', help_text: 'Rises by one with every change of the definition.', readonly: true },
-  owner: { type: 'string', help_text: 'Name of the user who made it.', readonly: true, lookups: ['exact', 'in'], orderable: true },
-  created: { type: 'datetime', help_text: 'When it was registered.', readonly: true, lookups: [...ranged], orderable: true },
-  updated: { type: 'datetime', help_text: 'When it was last changed.', readonly: true, lookups: [...ranged], orderable: true },
+  name: {
+    type: 'string',
+    help_text: 'Its name, from the definition (`name` or `process_name`) or given beside it.',
+    nullable: true,
+    lookups: [...text, 'isnull'],
+    orderable: true,
+  },
+  exec: {
+    type: 'string',
+    help_text: "To filter by: the definition's program.",
+    readonly: true,
+    lookups: text,
+    orderable: true,
+  },
+  process_type: {
+    type: 'string',
+    help_text: 'To filter by: `single` or `service`.',
+    readonly: true,
+    lookups: ['exact', 'in'],
+    orderable: true,
+  },
+  application: {
+    type: 'string',
+    help_text: 'To filter by: what it needs of a server.',
+    readonly: true,
+    nullable: true,
+    lookups: [...text, 'isnull'],
+    orderable: true,
+  },
+  revision: {
+    type: 'integer',
+    help_text: 'Rises by one with every change of the definition.',
+    readonly: true,
+  },
+  owner: {
+    type: 'string',
+    help_text: 'Name of the user who made it.',
+    readonly: true,
+    lookups: ['exact', 'in'],
+    orderable: true,
+  },
+  created: {
+    type: 'datetime',
+    help_text: 'When it was registered.',
+    readonly: true,
+    lookups: [...ranged],
+    orderable: true,
+  },
+  updated: {
+    type: 'datetime',
+    help_text: 'When it was last changed.',
+    readonly: true,
+    lookups: [...ranged],
+    orderable: true,
+  },
 };
 
 /** Keys that a body may have: what is read may be sent back; only `definition` and `name` mean anything. */
-const bodyKeys = ['definition', 'name', 'process_name', 'id', 'resource_uri', 'revision', 'owner', 'created', 'updated'];
+const bodyKeys = [
+  'definition',
+  'name',
+  'process_name',
+  'id',
+  'resource_uri',
+  'revision',
+  'owner',
+  'created',
+  'updated',
+];
 
 /** Parsed definitions by their text: lists show the same ones again and again. */
 const parsed = new Map<string, unknown>();
@@ -68,11 +137,16 @@ export function definitionService(store: Store, clock: () => Date) {
     return { definition: JSON.stringify(document), exec, processType, application };
   }
 
-  function nameOf(body: Record<string, unknown>, document: DefinitionDocument | undefined): string | null | undefined {
+  function nameOf(
+    body: Record<string, unknown>,
+    document: DefinitionDocument | undefined,
+  ): string | null | undefined {
     const given = body['name'] ?? body['process_name'] ?? document?.name ?? document?.process_name;
     if (given === undefined) return document === undefined ? undefined : null;
     if (typeof given !== 'string' || given.trim() === '' || given.length > 200) {
-      throw invalid('invalid-body', [{ pointer: '/name', detail: 'a name is a string of 1 to 200 characters' }]);
+      throw invalid('invalid-body', [
+        { pointer: '/name', detail: 'a name is a string of 1 to 200 characters' },
+      ]);
     }
     return given;
   }
@@ -80,7 +154,9 @@ export function definitionService(store: Store, clock: () => Date) {
   function newRow(actor: Actor, given: unknown, id?: number): Extract<DefinitionWrite, { op: 'create' }> {
     const body = objectBody(given, bodyKeys, 'a process definition');
     if (!('definition' in body)) {
-      throw invalid('invalid-body', [{ pointer: '/definition', detail: 'this key is missing; it holds the definition' }]);
+      throw invalid('invalid-body', [
+        { pointer: '/definition', detail: 'this key is missing; it holds the definition' },
+      ]);
     }
     const document = checkedDocument(body['definition']);
     const now = clock();
@@ -102,7 +178,10 @@ export function definitionService(store: Store, clock: () => Date) {
     const body = objectBody(given, bodyKeys, 'a process definition');
     if (body['id'] !== undefined && String(body['id']) !== String(row.id)) {
       throw invalid('invalid-body', [
-        { pointer: '/id', detail: `the body speaks of ${String(body['id'])}, the URL of ${row.id}; an id cannot be changed` },
+        {
+          pointer: '/id',
+          detail: `the body speaks of ${String(body['id'])}, the URL of ${row.id}; an id cannot be changed`,
+        },
       ]);
     }
     const document = 'definition' in body ? checkedDocument(body['definition']) : undefined;
@@ -143,6 +222,7 @@ export function definitionService(store: Store, clock: () => Date) {
 
   const resource: ResourceService = {
     name: 'process_definition',
+    methods: { list: methods, detail: methods },
     key: 'id',
     fields: definitionFields,
     async list(actor: Actor, query: ListQuery) {
@@ -163,11 +243,14 @@ export function definitionService(store: Store, clock: () => Date) {
         const ids = await store.definitions.write(writes);
         if (ids !== false) {
           const kept = ids.filter((_, index) => writes[index]?.op !== 'delete');
-          const rows = new Map<number, Shown>((await store.definitions.byIds(kept)).map((row) => [row.id, show(row)]));
+          const rows = new Map<number, Shown>(
+            (await store.definitions.byIds(kept)).map((row) => [row.id, show(row)]),
+          );
           return kept.map((id) => rows.get(id)).filter((shown) => shown !== undefined);
         }
         // Somebody changed one of them meanwhile: look again, and check again.
-        if (tries === 3) throw new PenstockError('conflict', 'It is being changed by others all the time. Try again.');
+        if (tries === 3)
+          throw new PenstockError('conflict', 'It is being changed by others all the time. Try again.');
       }
     },
   };

@@ -41,7 +41,10 @@ export function checkedFileName(name: string, pointer: string): string {
 }
 
 const tooLarge = (limit: number) =>
-  new PenstockError('too-large', `The input is larger than this server takes: ${limit} bytes (MAX_INPUT_SIZE).`);
+  new PenstockError(
+    'too-large',
+    `The input is larger than this server takes: ${limit} bytes (MAX_INPUT_SIZE).`,
+  );
 
 async function writeAll(descriptor: number, data: Buffer): Promise<void> {
   for (let from = 0; from < data.length; ) {

@@ -13,11 +13,16 @@ export type Change =
   | { op: 'put' | 'patch'; id: string; body: unknown; check?: (current: Shown) => void }
   | { op: 'delete'; id: string; check?: (current: Shown) => void };
 
+export const methods = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const;
+export type Method = (typeof methods)[number];
+
 /** What a noun offers to the generic resource; a method that is left out is one that the noun has not. */
 export interface ResourceService {
   /** The noun as it stands in URLs. */
   name: string;
   fields: Fields;
+  /** What may be done to the list and to one object; `GET` includes `HEAD`. */
+  methods: { list: readonly Method[]; detail: readonly Method[] };
   /** The key that an object's URL ends with: `id`, or `uuid` for jobs. */
   key: string;
   list(actor: Actor, query: ListQuery): Promise<{ total: number; objects: Shown[] }>;

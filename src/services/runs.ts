@@ -2,7 +2,11 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { buildCommand, inputPlace, outputNameOf, outputPlace } from '../domain/command.js';
 import type { Job, RunRequest } from '../domain/job.js';
-import { checkEnvironment, type DefinitionDocument, type ProcessDefinition } from '../domain/process-definition.js';
+import {
+  checkEnvironment,
+  type DefinitionDocument,
+  type ProcessDefinition,
+} from '../domain/process-definition.js';
 import { PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
 import type { JobFiles } from '../store/files.js';
@@ -125,7 +129,9 @@ export function runService(given: {
       const document = value as RunDocument;
       const { input, output, environment } = document;
       if (input?.text !== undefined && input.url !== undefined) {
-        throw invalid('invalid-body', [{ pointer: '/input', detail: 'it is either a text or a url, not both' }]);
+        throw invalid('invalid-body', [
+          { pointer: '/input', detail: 'it is either a text or a url, not both' },
+        ]);
       }
       if (input !== undefined && input.text === undefined && input.url === undefined) {
         throw invalid('invalid-body', [{ pointer: '/input', detail: 'it needs a text or a url' }]);

@@ -10,12 +10,34 @@ import { hashToken, type LoginService } from './logins.js';
 import { numericId, type ResourceService, type Shown, shownDate } from './resource.js';
 
 export const tokenFields: Fields = {
-  id: { type: 'integer', help_text: 'Number of the token.', unique: true, blank: true, default: '', orderable: true },
-  name: { type: 'string', help_text: 'What it is for, in your words.', default: '', lookups: ['exact', 'in', 'contains', 'startswith'], orderable: true },
-  owner: { type: 'string', help_text: 'Whose login it stands for.', readonly: true, lookups: ['exact', 'in'] },
+  id: {
+    type: 'integer',
+    help_text: 'Number of the token.',
+    unique: true,
+    blank: true,
+    default: '',
+    orderable: true,
+  },
+  name: {
+    type: 'string',
+    help_text: 'What it is for, in your words.',
+    default: '',
+    lookups: ['exact', 'in', 'contains', 'startswith'],
+    orderable: true,
+  },
+  owner: {
+    type: 'string',
+    help_text: 'Whose login it stands for.',
+    readonly: true,
+    lookups: ['exact', 'in'],
+  },
   created: { type: 'datetime', help_text: 'When it was made.', readonly: true, orderable: true },
   expires: { type: 'datetime', help_text: 'When it ends; null is never.', nullable: true, default: null },
-  token: { type: 'string', help_text: 'The secret itself: in the answer to the POST that made it, and never again.', readonly: true },
+  token: {
+    type: 'string',
+    help_text: 'The secret itself: in the answer to the POST that made it, and never again.',
+    readonly: true,
+  },
 };
 
 export const tokenBody = {
@@ -24,7 +46,12 @@ export const tokenBody = {
   type: 'object',
   properties: {
     name: { title: 'Name', type: 'string', maxLength: 200, description: 'What it is for.' },
-    expires: { title: 'Expires', anyOf: [{ type: 'string', format: 'date-time' }, { type: 'null' }], 'x-expects': 'a date and time such as 2030-01-31T12:00:00Z, or null', description: 'When it ends.' },
+    expires: {
+      title: 'Expires',
+      anyOf: [{ type: 'string', format: 'date-time' }, { type: 'null' }],
+      'x-expects': 'a date and time such as 2030-01-31T12:00:00Z, or null',
+      description: 'When it ends.',
+    },
   },
 };
 
@@ -68,6 +95,7 @@ export function tokenService(store: Store, logins: LoginService, clock: () => Da
 
   const resource: ResourceService = {
     name: 'token',
+    methods: { list: ['GET', 'POST'], detail: ['GET', 'DELETE'] },
     key: 'id',
     fields: tokenFields,
     async list(actor, query) {

@@ -9,10 +9,29 @@ import { hashPassword, type LoginService } from './logins.js';
 import { type Change, numericId, type ResourceService, type Shown, shownDate } from './resource.js';
 
 export const userFields: Fields = {
-  id: { type: 'integer', help_text: 'Number of the user.', unique: true, blank: true, default: '', lookups: ['exact', 'in'], orderable: true },
-  username: { type: 'string', help_text: 'Name to log in with: letters, digits, and . _ @ + -', unique: true, lookups: ['exact', 'in', 'contains', 'startswith'], orderable: true },
+  id: {
+    type: 'integer',
+    help_text: 'Number of the user.',
+    unique: true,
+    blank: true,
+    default: '',
+    lookups: ['exact', 'in'],
+    orderable: true,
+  },
+  username: {
+    type: 'string',
+    help_text: 'Name to log in with: letters, digits, and . _ @ + -',
+    unique: true,
+    lookups: ['exact', 'in', 'contains', 'startswith'],
+    orderable: true,
+  },
   password: { type: 'string', help_text: 'Only written, never shown: 8 characters or more.' },
-  role: { type: 'string', help_text: '`admin` sees and does everything; `user` sees what is theirs.', default: 'user', lookups: ['exact', 'in'] },
+  role: {
+    type: 'string',
+    help_text: '`admin` sees and does everything; `user` sees what is theirs.',
+    default: 'user',
+    lookups: ['exact', 'in'],
+  },
   active: { type: 'boolean', help_text: 'Whether they may log in.', default: true },
   created: { type: 'datetime', help_text: 'When the user was added.', readonly: true, orderable: true },
   updated: { type: 'datetime', help_text: 'When the user was last changed.', readonly: true },
@@ -24,8 +43,20 @@ export const userBody = {
   title: 'User',
   type: 'object',
   properties: {
-    username: { title: 'Name', type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$', 'x-expects': 'a name of letters, digits and . _ @ + - (at most 100, beginning with a letter or digit)', description: 'Name to log in with.' },
-    password: { title: 'Password', type: 'string', minLength: 8, maxLength: 1000, description: 'Never shown again.' },
+    username: {
+      title: 'Name',
+      type: 'string',
+      pattern: '^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$',
+      'x-expects': 'a name of letters, digits and . _ @ + - (at most 100, beginning with a letter or digit)',
+      description: 'Name to log in with.',
+    },
+    password: {
+      title: 'Password',
+      type: 'string',
+      minLength: 8,
+      maxLength: 1000,
+      description: 'Never shown again.',
+    },
     role: { title: 'Role', enum: ['admin', 'user'], description: 'What the user may do.' },
     active: { title: 'Active', type: 'boolean', description: 'Whether the user may log in.' },
   },
@@ -46,7 +77,12 @@ const show = (user: User): Shown => ({
 export function userService(store: Store, logins: LoginService, clock: () => Date) {
   const check = compile(userBody);
 
-  function checkedBody(given: unknown): { username?: string; password?: string; role?: string; active?: boolean } {
+  function checkedBody(given: unknown): {
+    username?: string;
+    password?: string;
+    role?: string;
+    active?: boolean;
+  } {
     const body = objectBody(given, keys, 'a user');
     const problems = check(body);
     if (problems.length > 0) throw invalid('invalid-body', problems);
@@ -61,14 +97,22 @@ export function userService(store: Store, logins: LoginService, clock: () => Dat
 
   async function add(body: ReturnType<typeof checkedBody>): Promise<User> {
     for (const key of ['username', 'password'] as const) {
-      if (body[key] === undefined) throw invalid('invalid-body', [{ pointer: `/${key}`, detail: 'this key is missing' }]);
+      if (body[key] === undefined)
+        throw invalid('invalid-body', [{ pointer: `/${key}`, detail: 'this key is missing' }]);
     }
     const { username = '', password = '', role = 'user', active = true } = body;
     if ((await store.users.byName(username)) !== null) {
       throw new PenstockError('conflict', `There is a user '${username}' already.`);
     }
     const now = clock();
-    return store.users.add({ username, role, active, passwordHash: await hashPassword(password), created: now, updated: now });
+    return store.users.add({
+      username,
+      role,
+      active,
+      passwordHash: await hashPassword(password),
+      created: now,
+      updated: now,
+    });
   }
 
   async function keepAnAdmin(user: User): Promise<void> {
@@ -79,7 +123,8 @@ export function userService(store: Store, logins: LoginService, clock: () => Dat
 
   async function change(actor: Actor, user: User, body: ReturnType<typeof checkedBody>): Promise<User> {
     if (!actor.admin && (body.role ?? user.role) !== user.role) requireAdmin(actor, "change a user's role");
-    if (!actor.admin && (body.active ?? user.active) !== user.active) requireAdmin(actor, 'switch a user on or off');
+    if (!actor.admin && (body.active ?? user.active) !== user.active)
+      requireAdmin(actor, 'switch a user on or off');
     if (body.username !== undefined && body.username !== user.username) {
       throw new PenstockError('conflict', 'A user cannot be renamed.');
     }
@@ -123,6 +168,7 @@ export function userService(store: Store, logins: LoginService, clock: () => Dat
 
   const resource: ResourceService = {
     name: 'user',
+    methods: { list: ['GET', 'POST'], detail: ['GET', 'PUT', 'DELETE', 'PATCH'] },
     key: 'id',
     fields: userFields,
     async list(actor, query) {

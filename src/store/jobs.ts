@@ -2,7 +2,7 @@ import type { Job, JobEvent } from '../domain/job.js';
 import type { State } from '../domain/job-state.js';
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
-import type { Job as JobRow, JobEvent as EventRow } from './generated/client.js';
+import type { JobEvent as EventRow, Job as JobRow } from './generated/client.js';
 import { exactValues, orderOf, whereOf } from './where.js';
 import type { IdempotencyKey, Writer } from './writer.js';
 
@@ -111,7 +111,11 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
     /** Everything that has not reached its end, oldest first; `after` an id, for reading in pieces. */
     async unfinished(after: number, take: number): Promise<QueuedRow[]> {
       const rows = await reader.job.findMany({
-        where: { id: { gt: after }, state: { in: ['CREATED', 'RUNNING', 'RESET'] }, executor: { not: 'none' } },
+        where: {
+          id: { gt: after },
+          state: { in: ['CREATED', 'RUNNING', 'RESET'] },
+          executor: { not: 'none' },
+        },
         orderBy: { id: 'asc' },
         take,
         select: {

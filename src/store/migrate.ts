@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -63,6 +63,21 @@ function appliedMigrations(file: string): string[] {
   }
 }
 
+/** Knows its connections: the engine opens them and leaves them open, and with them its locks. */
+class ClosableSqlite extends PrismaBetterSqlite3 {
+  readonly #open: { dispose(): Promise<void> }[] = [];
+
+  override async connect() {
+    const adapter = await super.connect();
+    this.#open.push(adapter);
+    return adapter;
+  }
+
+  async close(): Promise<void> {
+    for (const adapter of this.#open.splice(0)) await adapter.dispose();
+  }
+}
+
 /** Prisma's own schema engine, compiled to WebAssembly: no binary, no download. */
 export async function openSchemaEngine(file: string) {
   const require = createRequire(import.meta.url);
@@ -79,12 +94,13 @@ export async function openSchemaEngine(file: string) {
   internals.__wbg_set_wasm(instance.exports);
   instance.exports['__wbindgen_start']?.();
   const schema = { path: schemaFile, content: await readFile(schemaFile, 'utf8') };
+  const database = new ClosableSqlite({ url: file });
   const engine = await internals.SchemaEngine.new(
     { datamodels: [[schema.path, schema.content]] },
     () => {},
-    bindMigrationAwareSqlAdapterFactory(new PrismaBetterSqlite3({ url: file })),
+    bindMigrationAwareSqlAdapterFactory(database),
   );
-  return { engine, schema };
+  return { engine, schema, close: () => database.close() };
 }
 
 /** The SQL that leads from the numbered migrations to `prisma/schema.prisma`; empty when nothing changed. */
@@ -119,11 +135,11 @@ export async function migrate(file: string): Promise<string[]> {
     );
   }
   if ([...known].every((name) => applied.has(name))) return [];
-  const { engine } = await openSchemaEngine(file);
+  const { engine, close } = await openSchemaEngine(file);
   const { appliedMigrationNames } = await engine.applyMigrations({
     migrationsList: list,
     filters: { externalTables: [], externalEnums: [] },
   });
-  engine.free();
+  await close();
   return appliedMigrationNames;
 }

@@ -25,7 +25,10 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
     byIds: (ids: readonly number[]): Promise<DefinitionRow[]> =>
       reader.processDefinition.findMany({ where: { id: { in: [...ids] } }, include }),
 
-    async list(ownerId: number | null, query: ListQuery): Promise<{ total: number; objects: DefinitionRow[] }> {
+    async list(
+      ownerId: number | null,
+      query: ListQuery,
+    ): Promise<{ total: number; objects: DefinitionRow[] }> {
       const where = {
         ...(ownerId === null ? {} : { ownerId }),
         ...(query.filters.length > 0 ? whereOf(query.filters, columns) : {}),

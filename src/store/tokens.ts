@@ -10,8 +10,7 @@ export type TokenWithOwner = Token & { owner: User };
 export function tokenRepository(reader: PrismaClient, writer: Writer) {
   const include = { owner: true } as const;
   return {
-    byId: (id: number): Promise<TokenWithOwner | null> =>
-      reader.token.findUnique({ where: { id }, include }),
+    byId: (id: number): Promise<TokenWithOwner | null> => reader.token.findUnique({ where: { id }, include }),
     byHash: (hash: string): Promise<TokenWithOwner | null> =>
       reader.token.findUnique({ where: { hash }, include }),
 

@@ -27,7 +27,10 @@ function condition(filter: Filter): unknown {
 }
 
 const nest = (path: string, value: unknown): Record<string, unknown> =>
-  path.split('.').reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as Record<string, unknown>;
+  path.split('.').reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as Record<
+    string,
+    unknown
+  >;
 
 /** Prisma's `where` for filters, which were checked when they were read. */
 export function whereOf(filters: readonly Filter[], columns: ColumnMap): Record<string, unknown> {

@@ -2,7 +2,15 @@ import type { Job, JobEvent } from '../domain/job.js';
 import { PenstockError } from '../errors.js';
 import type { PrismaClient } from './client.js';
 import type { PrismaPromise } from './generated/internal/prismaNamespace.js';
-import { eventRecord, insertEventsSql, insertJobsSql, insertKeysSql, jobRecord, storedDate, updateJobsSql } from './job-sql.js';
+import {
+  eventRecord,
+  insertEventsSql,
+  insertJobsSql,
+  insertKeysSql,
+  jobRecord,
+  storedDate,
+  updateJobsSql,
+} from './job-sql.js';
 
 /** A request that must make one job only, however often it is sent. */
 export interface IdempotencyKey {
@@ -144,15 +152,23 @@ const keyRecord = ({ job, key }: JobWrite): unknown[] => [
 export function storeError(error: unknown): unknown {
   const text = error instanceof Error ? error.message : String(error);
   if (/SQLITE_FULL|database or disk is full|ENOSPC/i.test(text)) {
-    return new PenstockError('disk-full', 'The database cannot grow: the disk is full. Nothing was changed.', {
-      cause: error,
-    });
+    return new PenstockError(
+      'disk-full',
+      'The database cannot grow: the disk is full. Nothing was changed.',
+      {
+        cause: error,
+      },
+    );
   }
-  if (/SQLITE_BUSY|database is locked|SQLITE_IOERR|SQLITE_CANTOPEN|timed out/i.test(text)) {
-    return new PenstockError('store-unavailable', 'The database is locked or unreachable. Nothing was changed.', {
-      headers: { 'Retry-After': '1' },
-      cause: error,
-    });
+  if (/SQLITE_BUSY|database is locked|SQLITE_IOERR|SQLITE_CANTOPEN|SocketTimeout|timed out/i.test(text)) {
+    return new PenstockError(
+      'store-unavailable',
+      'The database is locked or unreachable. Nothing was changed.',
+      {
+        headers: { 'Retry-After': '1' },
+        cause: error,
+      },
+    );
   }
   return error;
 }

@@ -38,7 +38,12 @@ export async function recover(
 }
 
 /** @returns true if the job's program was started before and is watched again */
-async function takeUp(row: QueuedRow, store: Store, worker: Worker, options: WorkerOptions): Promise<boolean> {
+async function takeUp(
+  row: QueuedRow,
+  store: Store,
+  worker: Worker,
+  options: WorkerOptions,
+): Promise<boolean> {
   const { files, executor } = options;
   const definition =
     row.definitionRevisionId === null ? null : await options.definitionOf(row.definitionRevisionId);
@@ -57,11 +62,22 @@ async function takeUp(row: QueuedRow, store: Store, worker: Worker, options: Wor
     let job = await store.jobs.byUuid(row.uuid);
     if (job === null) return false;
     if (job.state === 'RESET') job = await persist(options, job, 'ready', {});
-    const handle = await executor.recover(job.uuid, files.attempt(job.uuid, attempt), job.handle as Handle | null);
+    const handle = await executor.recover(
+      job.uuid,
+      files.attempt(job.uuid, attempt),
+      job.handle as Handle | null,
+    );
     if (handle !== 'never-started') {
       const run = newRun({ ...job, attempt }, definition);
       run.handle = handle;
-      if (job.state === 'CREATED') run.job = await persist(options, run.job, 'run', { handle, attempt, started: new Date(), waiting: null }, { attempt, found_after_restart: true });
+      if (job.state === 'CREATED')
+        run.job = await persist(
+          options,
+          run.job,
+          'run',
+          { handle, attempt, started: new Date(), waiting: null },
+          { attempt, found_after_restart: true },
+        );
       worker.resume(waiting, run);
       return true;
     }

@@ -1,4 +1,4 @@
-import { fdatasync, mkdirSync, open as openFile, close as closeFile } from 'node:fs';
+import { close as closeFile, fdatasync, mkdirSync, open as openFile } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -50,7 +50,8 @@ export function adapterContext(files: JobFiles, run: Pick<Run, 'job' | 'definiti
     definition,
     folder,
     places: { work_dir: path.join(folder, 'work'), job_uuid: job.uuid },
-    input: job.inputName === null ? null : { file: files.input(job.uuid, job.inputName), name: job.inputName },
+    input:
+      job.inputName === null ? null : { file: files.input(job.uuid, job.inputName), name: job.inputName },
     outputName: outputNameOf(definition, job.request.output?.name),
   };
 }
@@ -70,17 +71,17 @@ export async function persist(
       const passing =
         error instanceof PenstockError && ['store-unavailable', 'disk-full'].includes(error.code);
       if (!passing) throw error;
-      context.log.error({ job: job.uuid, event: name, error: messageOf(error) }, 'an event cannot be stored yet');
+      context.log.error(
+        { job: job.uuid, event: name, error: messageOf(error) },
+        'an event cannot be stored yet',
+      );
       await delay(wait);
     }
   }
 }
 
 /** Prepares and starts the program. The `run` event is being stored while the program is already starting. */
-export async function startProgram(
-  context: RunContext,
-  run: Run,
-): Promise<{ recorded: Promise<Job> }> {
+export async function startProgram(context: RunContext, run: Run): Promise<{ recorded: Promise<Job> }> {
   const { definition } = run;
   const setting = adapterContext(context.files, run);
   mkdirSync(path.join(setting.folder, 'work'), { recursive: true, mode: 0o700 });
@@ -104,13 +105,24 @@ export async function startProgram(
     },
     { folder: setting.folder, stdin: prepared.stdin, stdout: prepared.stdout, stderr: prepared.stderr },
   );
-  const recorded = persist(context, run.job, 'run', {
-    handle: run.handle,
-    attempt: run.job.attempt,
-    started: new Date(),
-    waiting: null,
-    notBefore: null,
-  }, { attempt: run.job.attempt, executor: run.job.executor, pid: (run.handle['runner'] as { pid?: number } | null)?.pid ?? null, ...unkept(run.handle) });
+  const recorded = persist(
+    context,
+    run.job,
+    'run',
+    {
+      handle: run.handle,
+      attempt: run.job.attempt,
+      started: new Date(),
+      waiting: null,
+      notBefore: null,
+    },
+    {
+      attempt: run.job.attempt,
+      executor: run.job.executor,
+      pid: (run.handle['runner'] as { pid?: number } | null)?.pid ?? null,
+      ...unkept(run.handle),
+    },
+  );
   return { recorded };
 }
 
@@ -237,10 +249,15 @@ export async function collect(
       change.outputSize = await fileSize(taken.output);
       await makeDurable(taken.output);
     } else if (succeeded(final, definition.successCodes)) {
-      final = { ...final, cause: 'platform', reason: 'It ended well, but there is no output file where the definition says.' };
+      final = {
+        ...final,
+        cause: 'platform',
+        reason: 'It ended well, but there is no output file where the definition says.',
+      };
     }
     const over = await oversize(context, run);
-    if (over !== null && final.reason === null) final = { ...final, cause: final.cause === 'exit' ? 'signal' : final.cause, reason: over };
+    if (over !== null && final.reason === null)
+      final = { ...final, cause: final.cause === 'exit' ? 'signal' : final.cause, reason: over };
   } catch (error) {
     context.log.warn({ job: job.uuid, error: messageOf(error) }, 'the output cannot be taken');
     if (succeeded(final, definition.successCodes)) {

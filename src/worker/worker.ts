@@ -7,7 +7,15 @@ import type { ProcessDefinition } from '../domain/process-definition.js';
 import { Queue, type Waiting } from '../domain/queue.js';
 import { messageOf, PenstockError } from '../errors.js';
 import type { Receipt } from '../executors/executor.js';
-import { collect, persist, type Run, type RunContext, startProgram, stopRun, waitForProgram } from './run-job.js';
+import {
+  collect,
+  persist,
+  type Run,
+  type RunContext,
+  startProgram,
+  stopRun,
+  waitForProgram,
+} from './run-job.js';
 
 export interface WorkerOptions extends RunContext {
   running: number;
@@ -111,7 +119,10 @@ export class Worker {
     const end = loading
       .then((run) => this.#see(run))
       .catch((error: unknown) => {
-        this.#options.log.error({ job: waiting.uuid, error: messageOf(error) }, 'a job cannot be gone on with');
+        this.#options.log.error(
+          { job: waiting.uuid, error: messageOf(error) },
+          'a job cannot be gone on with',
+        );
       })
       .finally(() => {
         this.#active.delete(waiting.uuid);
@@ -170,7 +181,13 @@ export class Worker {
       return;
     }
     if (!(await this.#retry(run, outcome))) {
-      await persist(context, run.job, 'fail', { ...change, outcome, ended: new Date(), waiting: null }, outcome);
+      await persist(
+        context,
+        run.job,
+        'fail',
+        { ...change, outcome, ended: new Date(), waiting: null },
+        outcome,
+      );
     }
   }
 
@@ -193,7 +210,13 @@ export class Worker {
       waiting: `attempt ${job.attempt + 1} after ${describe(outcome)}`,
       ...(kind === 'program' ? { programFailures: failures } : { platformFailures: failures }),
     };
-    const data = { attempt: job.attempt, outcome, retry: failures, of: limit, not_before: notBefore.toISOString() };
+    const data = {
+      attempt: job.attempt,
+      outcome,
+      retry: failures,
+      of: limit,
+      not_before: notBefore.toISOString(),
+    };
     const reset = await persist(this.#options, job, 'reset', change, data);
     const ready = await persist(this.#options, reset, 'ready', {});
     this.submit(ready, definition);
@@ -212,7 +235,13 @@ export class Worker {
       clearTimeout(delayed?.timer);
       this.#delayed.delete(job.uuid);
       this.#fresh.delete(job.uuid);
-      await persist(this.#options, job, 'fail', { outcome, ended: new Date(), waiting: null, notBefore: null }, outcome);
+      await persist(
+        this.#options,
+        job,
+        'fail',
+        { outcome, ended: new Date(), waiting: null, notBefore: null },
+        outcome,
+      );
       return { signalled: [], survivors: [] };
     }
     const active = this.#active.get(job.uuid);

@@ -30,12 +30,18 @@ test.each([
   expect(nearest(name, keys)).toBe(known);
 });
 
-test.each(['', 'x', 'colour', 'shell', 'output', 'no', '__proto__', '🦊'])(
-  '%j means none of them',
-  (name) => {
-    expect(nearest(name, keys)).toBeUndefined();
-  },
-);
+test.each([
+  '',
+  'x',
+  'colour',
+  'shell',
+  'output',
+  'no',
+  '__proto__',
+  '🦊',
+])('%j means none of them', (name) => {
+  expect(nearest(name, keys)).toBeUndefined();
+});
 
 test('one letter wrong in a long word is always understood', () => {
   fc.assert(

@@ -1,0 +1,189 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileAdapter } from './adapters/file.js';
+import type { Config } from './config.js';
+import type { Job } from './domain/job.js';
+import { isUnfinished } from './domain/job-state.js';
+import { PenstockError } from './errors.js';
+import { localExecutor } from './executors/local.js';
+import { openControlGroups } from './hosts/cgroup.js';
+import { RunnerPool } from './hosts/runner-pool.js';
+import { authenticate } from './http/auth.js';
+import { jobRouter } from './http/job-routes.js';
+import { openMetrics } from './http/metrics.js';
+import { resourceRouter } from './http/resource.js';
+import { runRouter } from './http/run-routes.js';
+import { buildApplication, listen } from './http/server.js';
+import type { Logger } from './log.js';
+import type { Actor } from './services/actor.js';
+import { jobResource } from './services/job-resource.js';
+import { jobService } from './services/jobs.js';
+import { loginService } from './services/logins.js';
+import { definitionService } from './services/process-definitions.js';
+import { receiver as openReceiver } from './services/receive.js';
+import { runService } from './services/runs.js';
+import { tokenService } from './services/tokens.js';
+import { userService } from './services/users.js';
+import { JobFiles } from './store/files.js';
+import { lockFolder } from './store/lock.js';
+import { openStore } from './store/store.js';
+import { recover } from './worker/recover.js';
+import { startRetention } from './worker/retention.js';
+import { Worker, type WorkerOptions } from './worker/worker.js';
+
+export interface App {
+  url: string;
+  /** Stops taking jobs, answers what is being asked, and leaves running programs to the next start. */
+  stop(): Promise<void>;
+}
+
+const stopPatience = 5000;
+
+/** Builds every room and opens the doors: the only place that knows them all. */
+export async function start(config: Readonly<Config>, log: Logger): Promise<App> {
+  mkdirSync(config.data, { recursive: true, mode: 0o700 });
+  mkdirSync(path.dirname(config.database), { recursive: true, mode: 0o700 });
+  const lock = lockFolder(config.data);
+  const clock = () => new Date();
+
+  const store = await openStore(config.database);
+  if (store.migrations.length > 0)
+    log.info({ migrations: store.migrations }, 'the database was brought up to date');
+  const instance = await store.setting('instance', () => randomBytes(8).toString('hex'));
+  const files = new JobFiles(config.data);
+
+  const logins = loginService(store, { memory: config.loginMemory, clock });
+  const users = userService(store, logins, clock);
+  const tokens = tokenService(store, logins, clock);
+  const definitions = definitionService(store, clock);
+  const jobs = jobService(store, clock);
+  await jobs.start();
+
+  const executor = localExecutor({
+    instance,
+    pool: new RunnerPool(Math.max(8, Math.min(config.maxRunningJobs, 64))),
+    groups: openControlGroups(`penstock-${instance}`),
+  });
+  const workerOptions: WorkerOptions = {
+    jobs,
+    files,
+    log,
+    adapters: { file: fileAdapter },
+    executor,
+    defaultTimeout: config.defaultTimeout,
+    running: config.maxRunningJobs,
+    runningPerUser: config.maxRunningJobsPerUser,
+    platformRetries: config.maxPlatformRetries,
+    definitionOf: (revisionId) => definitions.definitionOf(revisionId),
+    jobOf: (uuid) => store.jobs.byUuid(uuid),
+  };
+  const worker = new Worker(workerOptions);
+  const receiver = openReceiver(files, config.maxInputSize);
+  const runs = runService({
+    store,
+    files,
+    jobs,
+    definitions,
+    receiver,
+    scheduler: worker,
+    limits: { queued: config.maxQueuedJobs, queuedPerUser: config.maxQueuedJobsPerUser },
+  });
+  const resource = jobResource(store, jobs, files);
+
+  const found = await recover(store, worker, workerOptions);
+  if (found.waiting + found.running > 0) log.info(found, 'jobs were taken up again');
+
+  let accepting = true;
+  const check = authenticate(logins);
+  const generic = { authenticate: check, maxBodySize: config.maxBodySize };
+  const metrics = openMetrics({ jobs, waiting: () => worker.waiting, running: () => worker.active });
+  const application = buildApplication({
+    log,
+    metrics,
+    trustProxy: config.trustProxy,
+    health: async () => {
+      await store.check();
+      return { jobs_waiting: worker.waiting, jobs_running: worker.active };
+    },
+    nouns: [
+      {
+        service: definitions.resource,
+        routers: [
+          runRouter({
+            authenticate: check,
+            definitions,
+            jobs,
+            runs,
+            receiver,
+            files,
+            show: resource.show,
+            accepting: () => accepting,
+            maxBodySize: config.maxBodySize,
+            maxWait: config.maxWait,
+            privateAddresses: config.inputUrlPrivateAddresses,
+          }),
+          resourceRouter(definitions.resource, generic),
+        ],
+      },
+      {
+        service: resource,
+        routers: [
+          jobRouter({
+            authenticate: check,
+            jobs,
+            files,
+            show: resource.show,
+            cancel: (actor, job) => cancel(actor, job),
+            maxWait: config.maxWait,
+          }),
+          resourceRouter(resource, generic),
+        ],
+      },
+      { service: users.resource, routers: [resourceRouter(users.resource, generic)] },
+      { service: tokens.resource, routers: [resourceRouter(tokens.resource, generic)] },
+    ],
+  });
+
+  async function cancel(actor: Actor, job: Job) {
+    const receipt = isUnfinished(job.state) ? await worker.cancel(job, actor.username) : undefined;
+    const after = await jobs.get(actor, job.uuid);
+    if (receipt === undefined) {
+      throw new PenstockError('illegal-transition', `The job has ended already: it is ${after.state}.`);
+    }
+    return { ...receipt, job: await resource.show(after) };
+  }
+
+  if (await users.bootstrap(config.admin)) announceAdmin(config);
+  const door = await listen(application, config);
+  worker.open();
+  const stopRetention = startRetention({
+    store,
+    files,
+    log,
+    keepFiles: config.keepFiles,
+    keepJobs: config.keepJobs,
+  });
+
+  return {
+    url: door.url,
+    async stop() {
+      accepting = false;
+      worker.close();
+      stopRetention();
+      await door.stop(stopPatience);
+      await executor.close();
+      await store.close();
+      lock.release();
+    },
+  };
+}
+
+/** A password that was made up is shown this once: it is stored nowhere but as a hash. */
+function announceAdmin({ admin }: Readonly<Config>): void {
+  if (!admin.madeUp) return;
+  process.stderr.write(
+    `penstock: this is a new database. Its admin is '${admin.username}' with the password ${admin.password}\n` +
+      'penstock: note it now, it is not shown again. `penstock user password` changes it.\n',
+  );
+}

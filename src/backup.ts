@@ -1,0 +1,30 @@
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { CliError } from './cli/failure.js';
+import { type Flags, loadConfig } from './config.js';
+import { backup } from './store/store.js';
+
+/** `penstock backup FILE`: a consistent copy of the database as of one moment, while the server goes on. */
+export async function makeBackup(
+  file: string,
+  flags: Flags & { force?: boolean },
+  stderr: NodeJS.WritableStream,
+): Promise<void> {
+  const { database } = loadConfig(flags);
+  const target = path.resolve(file);
+  if (!existsSync(database)) throw new CliError(`there is no database ${database}; --data says where it is`);
+  if (existsSync(target) && !flags.force)
+    throw new CliError(`${target} is there already; --force overwrites it`);
+  // Under another name until it is whole, so that a backup that was cut off is never taken for one.
+  const partial = `${target}.partial`;
+  rmSync(partial, { force: true });
+  try {
+    await backup(database, partial, () => {});
+    renameSync(partial, target);
+  } finally {
+    rmSync(partial, { force: true });
+  }
+  stderr.write(
+    `penstock: ${database} is copied to ${target}; the files of jobs are in ${path.dirname(database)}/jobs\n`,
+  );
+}

@@ -1,0 +1,1 @@
+export async function demo(_out: NodeJS.WritableStream): Promise<void> {}

@@ -1,0 +1,161 @@
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, mkdirSync, statfsSync } from 'node:fs';
+import path from 'node:path';
+import { Ended } from './cli/failure.js';
+import type { CliIo } from './cli/io.js';
+import { type Config, type Flags, loadConfig } from './config.js';
+import { messageOf } from './errors.js';
+import { openControlGroups } from './hosts/cgroup.js';
+import { bootId } from './hosts/processes.js';
+
+interface Finding {
+  check: string;
+  state: 'ok' | 'note' | 'wrong';
+  detail: string;
+  /** How to mend it. */
+  mend?: string;
+}
+
+const gibibyte = 1024 ** 3;
+
+function attempt(check: string, action: () => Omit<Finding, 'check'>, mend: string): Finding {
+  try {
+    return { check, ...action() };
+  } catch (error) {
+    return { check, state: 'wrong', detail: messageOf(error), mend };
+  }
+}
+
+async function examine(flags: Flags): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  findings.push({
+    check: 'Node.js',
+    state: major > 20 || (major === 20 && minor >= 19) ? 'ok' : 'wrong',
+    detail: process.version,
+    mend: 'install Node.js 20.19, 22 or 24',
+  });
+  let config: Readonly<Config> | undefined;
+  findings.push(
+    attempt(
+      'configuration',
+      () => {
+        config = loadConfig(flags);
+        return { state: 'ok', detail: config.configFolder ?? 'no folder given: defaults' };
+      },
+      'correct the file as it says; docs/configuration.md has every key',
+    ),
+  );
+  if (config === undefined) return findings;
+  const { data, database } = config;
+  findings.push(
+    attempt(
+      'data folder',
+      () => {
+        mkdirSync(data, { recursive: true, mode: 0o700 });
+        accessSync(data, constants.R_OK | constants.W_OK | constants.X_OK);
+        const { bavail, bsize } = statfsSync(data);
+        const free = (bavail * bsize) / gibibyte;
+        return {
+          state: free < 1 ? 'wrong' : 'ok',
+          detail: `${data}, ${free.toFixed(1)} GiB free`,
+          mend: 'make room, or give another folder with --data',
+        };
+      },
+      `make ${data} writable for this user, or give another folder with --data`,
+    ),
+  );
+  const { default: Database } = await import('better-sqlite3');
+  findings.push(
+    attempt(
+      'database',
+      () => {
+        if (!existsSync(database))
+          return { state: 'ok', detail: `${database} will be made by the first start` };
+        const opened = new Database(database, { readonly: true, timeout: 5000 });
+        const result = opened.pragma('quick_check', { simple: true });
+        opened.close();
+        return {
+          state: result === 'ok' ? 'ok' : 'wrong',
+          detail: `${database}: ${String(result)}`,
+          mend: 'stop the server and put back the latest backup (docs/operations.md)',
+        };
+      },
+      'stop the server and put back the latest backup (docs/operations.md)',
+    ),
+  );
+  findings.push(
+    attempt(
+      'shell',
+      () => {
+        const { status, stdout } = spawnSync(
+          '/bin/sh',
+          ['-c', 'set -C; command exec 3>/dev/null; echo fine'],
+          { encoding: 'utf8' },
+        );
+        const fine = status === 0 && stdout === 'fine\n';
+        return {
+          state: fine ? 'ok' : 'wrong',
+          detail: '/bin/sh',
+          mend: 'programs are started by /bin/sh, a POSIX shell',
+        };
+      },
+      'install a POSIX shell as /bin/sh',
+    ),
+    attempt(
+      'processes',
+      () => ({ state: 'ok', detail: `/proc is readable, boot ${bootId()}` }),
+      'mount /proc: programs are found and ended through it',
+    ),
+  );
+  const probe = `penstock-doctor-${process.pid}`;
+  const groups = openControlGroups(probe);
+  const { folders, unkept } = groups.create('probe', { memory: 64 * 1024 * 1024, cpus: 1, processes: 10 });
+  groups.remove([...folders, ...folders.map((folder) => path.dirname(folder))]);
+  findings.push({
+    check: 'control groups',
+    state: unkept.length === 0 ? 'ok' : 'note',
+    detail:
+      unkept.length === 0
+        ? 'memory, cpus and processes can be limited'
+        : `not to be had here: limits on ${unkept.join(', ')}`,
+    mend: 'run the server as root or in a delegated cgroup; memory is then limited by address space only',
+  });
+  if (config.tls !== null) {
+    for (const [check, file] of Object.entries(config.tls)) {
+      findings.push(
+        attempt(
+          `TLS ${check}`,
+          () => {
+            accessSync(file, constants.R_OK);
+            return { state: 'ok', detail: file };
+          },
+          `make ${file} readable, or correct its name in application.yaml`,
+        ),
+      );
+    }
+  } else if (!['127.0.0.1', 'localhost', '::1'].includes(config.host)) {
+    findings.push({
+      check: 'TLS',
+      state: 'note',
+      detail: `passwords travel in clear on ${config.host}`,
+      mend: 'set TLS_CERTIFICATE and TLS_KEY, or put a proxy with TLS in front',
+    });
+  }
+  return findings;
+}
+
+/** `penstock doctor`: what is well, what is not, and how to mend it. Exits with 1 if something is wrong. */
+export async function doctor(flags: Flags & { json?: boolean }, io: CliIo): Promise<void> {
+  const findings = await examine(flags);
+  if (flags.json) io.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
+  else {
+    for (const { check, state, detail, mend } of findings) {
+      const mark = { ok: 'ok   ', note: 'note ', wrong: 'WRONG' }[state];
+      io.stdout.write(
+        `${mark}  ${check}: ${detail}\n${state === 'ok' || mend === undefined ? '' : `       → ${mend}\n`}`,
+      );
+    }
+  }
+  if (findings.some(({ state }) => state === 'wrong')) throw new Ended(1);
+}

@@ -1,0 +1,186 @@
+import type { Request, Response } from 'express';
+import { type RequestHandler, Router } from 'express';
+import type { Job } from '../domain/job.js';
+import { isUnfinished } from '../domain/job-state.js';
+import { PenstockError } from '../errors.js';
+import type { Actor } from '../services/actor.js';
+import { jobFile, type Stream, streams } from '../services/job-files.js';
+import { showEvent } from '../services/job-view.js';
+import type { JobService } from '../services/jobs.js';
+import type { Shown } from '../services/resource.js';
+import { fileSize, type JobFiles } from '../store/files.js';
+import { actorOf, queryValue, sendJson } from './answer.js';
+import { eventStream, lastEventId, sendFile } from './events.js';
+import { checkMethod } from './resource.js';
+
+export interface JobRouteOptions {
+  authenticate: RequestHandler;
+  jobs: JobService;
+  files: JobFiles;
+  show: (job: Job) => Promise<Shown>;
+  cancel: (actor: Actor, job: Job) => Promise<Shown>;
+  maxWait: number;
+}
+
+/** How long a request wants to wait, in milliseconds: `?wait=SECONDS`, or `Prefer: wait=SECONDS`; null if not at all. */
+export function waitOf(request: Request, longest: number): number | null {
+  const text = queryValue(request, 'wait') ?? /\bwait=(\d+)/.exec(request.get('prefer') ?? '')?.[1];
+  if (text === undefined) return null;
+  const seconds = Number(text);
+  if (text.trim() === '' || !Number.isFinite(seconds) || seconds < 0) {
+    throw new PenstockError('bad-query', `wait: '${text}' is not a number of seconds, 0 or more.`, {
+      problems: [{ pointer: '?wait', detail: 'a number of seconds, 0 or more' }],
+    });
+  }
+  return Math.min(seconds * 1000, longest);
+}
+
+/** True if the client wants a live stream. */
+export function followOf(request: Request): boolean {
+  const text = queryValue(request, 'follow');
+  if (text === undefined || text === '0' || text === 'false') return false;
+  if (text === '' || text === '1' || text === 'true') return true;
+  throw new PenstockError('bad-query', `follow: '${text}' is neither 1 nor 0.`, {
+    problems: [{ pointer: '?follow', detail: 'it is 1 or 0' }],
+  });
+}
+
+/** Aborted when the client has gone before its answer. */
+export function goneSignal(response: Response): AbortSignal {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  return gone.signal;
+}
+
+/** Sends a job's bytes: `Range`, conditional requests, type by name. */
+export async function sendBytes(response: Response, file: string, name: string): Promise<void> {
+  if ((await fileSize(file)) === null) {
+    // A stream that nothing was written to has no file before the program starts.
+    response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': '0' }).end();
+    return;
+  }
+  response.attachment(name);
+  // A name without a known extension says nothing of the bytes.
+  if (!/\.[^.]+$/.test(name) || response.get('Content-Type') === undefined)
+    response.type('application/octet-stream');
+  await new Promise<void>((resolve, reject) => {
+    response.sendFile(file, { dotfiles: 'allow', cacheControl: false }, (error?: Error) => {
+      if (error === undefined || error === null) resolve();
+      // The client went away in the middle: nobody is left to be told.
+      else if (response.headersSent) resolve();
+      else reject(error);
+    });
+  });
+}
+
+/** What a job has beyond what every resource has: its bytes, its history, waiting, cancelling. */
+export function jobRouter(options: JobRouteOptions): Router {
+  const { jobs, files } = options;
+  const router = Router();
+  const find = (request: Request, response: Response) =>
+    jobs.get(actorOf(response), String(request.params['uuid']));
+
+  router.get('/:uuid', options.authenticate, async (request, response, next) => {
+    const wait = request.query['wait'] === undefined ? null : waitOf(request, options.maxWait);
+    if (wait === null) {
+      next();
+      return;
+    }
+    const job = await jobs.waitForEnd(await find(request, response), wait, goneSignal(response));
+    sendJson(response, 200, await options.show(job));
+  });
+
+  for (const stream of streams) {
+    router.all(`/:uuid/${stream}`, checkMethod(['GET']), options.authenticate, async (request, response) => {
+      const job = await find(request, response);
+      if ((stream === 'stdout' || stream === 'stderr') && followOf(request)) {
+        await followLog(options, request, response, job, stream);
+        return;
+      }
+      const { file, name } = jobFile(files, job, stream);
+      await sendBytes(response, file, name);
+    });
+  }
+
+  router.all('/:uuid/history', checkMethod(['GET']), options.authenticate, async (request, response) => {
+    const job = await find(request, response);
+    if (followOf(request)) {
+      await followHistory(options, request, response, job);
+      return;
+    }
+    const events = (await jobs.history(actorOf(response), job.uuid)).map(showEvent);
+    sendJson(response, 200, {
+      meta: { limit: events.length, next: null, offset: 0, previous: null, total_count: events.length },
+      objects: events,
+    });
+  });
+
+  router.all('/:uuid/cancel', checkMethod(['POST']), options.authenticate, async (request, response) => {
+    request.resume();
+    sendJson(response, 200, await options.cancel(actorOf(response), await find(request, response)));
+  });
+
+  return router;
+}
+
+const look = 100;
+
+/** A log as it grows, ending with an `end` event once the job has ended and all of it was sent. */
+async function followLog(
+  { jobs, files }: JobRouteOptions,
+  request: Request,
+  response: Response,
+  given: Job,
+  stream: Exclude<Stream, 'input' | 'output'>,
+): Promise<void> {
+  jobFile(files, given, stream);
+  let offset = lastEventId(request) ?? 0;
+  const sent = eventStream(request, response);
+  let job = given;
+  let attempt = job.attempt;
+  for (;;) {
+    if (sent.signal.aborted) return;
+    // First whether it has ended, then the log: what was written before the end is sent before it.
+    if (isUnfinished(job.state)) job = await jobs.waitForEnd(job, look, sent.signal);
+    if (job.attempt !== attempt) {
+      // A retry writes a log of its own.
+      if (attempt > 0) offset = 0;
+      attempt = job.attempt;
+    }
+    offset = await sendFile(sent, jobFile(files, job, stream).file, offset);
+    if (isUnfinished(job.state)) continue;
+    await sent.send({
+      name: 'end',
+      id: offset,
+      data: JSON.stringify({ state: job.state, outcome: job.outcome }),
+    });
+    sent.end();
+    return;
+  }
+}
+
+/** A job's history as it grows. It ends with the job's own end; what others add later is there to be read. */
+async function followHistory(
+  { jobs }: JobRouteOptions,
+  request: Request,
+  response: Response,
+  given: Job,
+): Promise<void> {
+  let revision = lastEventId(request) ?? -1;
+  const sent = eventStream(request, response);
+  const actor = actorOf(response);
+  let job = given;
+  for (;;) {
+    if (sent.signal.aborted) return;
+    for (const event of await jobs.history(actor, job.uuid)) {
+      if (event.revision <= revision) continue;
+      revision = event.revision;
+      await sent.send({ name: 'event', id: revision, data: JSON.stringify(showEvent(event)) });
+    }
+    job = await jobs.get(actor, job.uuid);
+    if (!isUnfinished(job.state) && job.revision <= revision) break;
+    if (job.revision <= revision) await jobs.nextEvent(job.uuid, 5000, sent.signal);
+  }
+  await sent.send({ name: 'end', id: revision, data: JSON.stringify({ state: job.state }) });
+  sent.end();
+}

@@ -1,0 +1,70 @@
+import type { RequestHandler } from 'express';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { JobService } from '../services/jobs.js';
+
+/** Numbers for Prometheus. */
+export function openMetrics(given: { jobs: JobService; waiting: () => number; running: () => number }) {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 });
+  const registers = [registry];
+  new Gauge({
+    name: 'penstock_jobs_waiting',
+    help: 'Jobs that wait for their turn.',
+    registers,
+    collect() {
+      this.set(given.waiting());
+    },
+  });
+  new Gauge({
+    name: 'penstock_jobs_running',
+    help: 'Jobs whose programs run.',
+    registers,
+    collect() {
+      this.set(given.running());
+    },
+  });
+  const events = new Counter({
+    name: 'penstock_job_events_total',
+    help: 'Events in the histories of jobs, by name.',
+    labelNames: ['event'],
+    registers,
+  });
+  const ended = new Counter({
+    name: 'penstock_jobs_ended_total',
+    help: 'Jobs that reached their end, by state and cause.',
+    labelNames: ['state', 'cause'],
+    registers,
+  });
+  const duration = new Histogram({
+    name: 'penstock_job_seconds',
+    help: 'From the start of a program to its end.',
+    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600, 3600, 36000],
+    registers,
+  });
+  const requests = new Histogram({
+    name: 'penstock_http_request_seconds',
+    help: 'From a request to its answer, by method and status.',
+    labelNames: ['method', 'status'],
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
+    registers,
+  });
+  given.jobs.news.on('news', ({ job, event }) => {
+    events.inc({ event: event.name });
+    if (event.name !== 'finish' && event.name !== 'fail') return;
+    ended.inc({ state: job.state, cause: job.outcome?.cause ?? 'none' });
+    if (job.started !== null && job.ended !== null) {
+      duration.observe((job.ended.getTime() - job.started.getTime()) / 1000);
+    }
+  });
+  const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+  return {
+    answered(method: string, status: number, seconds: number): void {
+      requests.observe({ method: methods.has(method) ? method : 'other', status: String(status) }, seconds);
+    },
+    handler: (async (_request, response) => {
+      response.type(registry.contentType).send(await registry.metrics());
+    }) as RequestHandler,
+  };
+}
+
+export type Metrics = ReturnType<typeof openMetrics>;

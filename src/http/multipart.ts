@@ -1,0 +1,130 @@
+import { Busboy, type BusboyHeaders } from '@fastify/busboy';
+import type { Request } from 'express';
+import { messageOf, PenstockError } from '../errors.js';
+import type { Received, Receiver } from '../services/receive.js';
+import { checkedFileName } from '../services/receive.js';
+import { parseJson } from './body.js';
+
+/** What a multipart run has brought. */
+export interface Multipart {
+  /** The part `job`, parsed; undefined if there was none. */
+  job: unknown;
+  /** The file name that came with the file. */
+  fileName: string | undefined;
+}
+
+/**
+ * Reads a `multipart/form-data` run: the file `input_file` goes straight to its place on the disk, the part `job`
+ * is JSON, as a field or as a file. Any other part is refused by name.
+ */
+export async function readMultipart(
+  request: Request,
+  receiver: Receiver,
+  received: Received,
+  options: { maxBodySize: number; digest: boolean; name: string | undefined },
+): Promise<Multipart> {
+  const result: Multipart = { job: undefined, fileName: undefined };
+  let files = 0;
+  let failure: unknown;
+  const stores: Promise<void>[] = [];
+  const fail = (error: unknown) => {
+    failure ??= error;
+  };
+  const wrongPart = (name: string) =>
+    new PenstockError(
+      'invalid-body',
+      `There is no part '${name}' here; the parts are input_file (the input) and job (JSON).`,
+      {
+        problems: [{ pointer: `/${name}`, detail: 'unknown part; known are input_file and job' }],
+      },
+    );
+
+  let parser: InstanceType<typeof Busboy>;
+  try {
+    parser = new Busboy({
+      headers: request.headers as BusboyHeaders,
+      limits: { fields: 10, files: 5, parts: 20, fieldSize: options.maxBodySize, headerPairs: 100 },
+    });
+  } catch (error) {
+    throw new PenstockError('bad-header', `Content-Type: ${messageOf(error)}`);
+  }
+  parser.on('file', (name, stream, fileName) => {
+    stream.on('error', fail);
+    if (name === 'job') {
+      const pieces: Buffer[] = [];
+      let size = 0;
+      stream.on('data', (piece: Buffer) => {
+        size += piece.length;
+        if (size <= options.maxBodySize) pieces.push(piece);
+      });
+      stream.on('end', () => setJob(Buffer.concat(pieces)));
+      return;
+    }
+    files += 1;
+    if (name !== 'input_file' || files > 1) {
+      fail(
+        name === 'input_file'
+          ? new PenstockError('invalid-body', 'There is more than one input_file.')
+          : wrongPart(name),
+      );
+      stream.resume();
+      return;
+    }
+    try {
+      const given =
+        fileName === '' || fileName === undefined ? undefined : checkedFileName(fileName, '/input_file');
+      result.fileName = given;
+      stores.push(
+        receiver
+          .store(received, options.name ?? given ?? 'input', stream, { digest: options.digest })
+          .catch((error: unknown) => {
+            fail(error);
+            stream.resume();
+          }),
+      );
+    } catch (error) {
+      fail(error);
+      stream.resume();
+    }
+  });
+  parser.on('field', (name, value, _nameTruncated, valueTruncated) => {
+    if (name !== 'job') fail(wrongPart(name));
+    else if (valueTruncated)
+      fail(new PenstockError('too-large', `The part job is larger than ${options.maxBodySize} bytes.`));
+    else setJob(Buffer.from(value));
+  });
+  function setJob(bytes: Buffer): void {
+    try {
+      if (result.job !== undefined)
+        throw new PenstockError('invalid-body', 'There is more than one part job.');
+      result.job = parseJson(bytes);
+    } catch (error) {
+      fail(
+        error instanceof PenstockError
+          ? new PenstockError(error.code, `In the part job: ${error.message}`)
+          : error,
+      );
+    }
+  }
+
+  await new Promise<void>((resolve) => {
+    parser.on('finish', resolve);
+    parser.on('error', (error: unknown) => {
+      fail(new PenstockError('bad-request', `The multipart body cannot be read: ${messageOf(error)}.`));
+      resolve();
+    });
+    request.on('aborted', () => {
+      fail(new PenstockError('bad-request', 'The request was cut off.'));
+      parser.destroy();
+      resolve();
+    });
+    request.pipe(parser);
+  });
+  await Promise.all(stores);
+  if (failure !== undefined) {
+    request.unpipe(parser);
+    request.resume();
+    throw failure;
+  }
+  return result;
+}

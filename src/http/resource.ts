@@ -1,0 +1,313 @@
+import { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express';
+import { pageMeta, paging, readListQuery } from '../domain/query.js';
+import { PenstockError } from '../errors.js';
+import { objectBody } from '../services/body.js';
+import { type Change, type Method, methods, type ResourceService, type Shown } from '../services/resource.js';
+import { actorOf, etagOf, originOf, queryPairs, sendEmpty, sendJson, sendJsonText } from './answer.js';
+import { readJson } from './body.js';
+import { formatJson } from './json.js';
+
+export interface ResourceOptions {
+  authenticate: RequestHandler;
+  maxBodySize: number;
+}
+
+type Verb = (request: Request, response: Response) => Promise<void>;
+
+/** Tastypie's conventions, once, for every noun: what a client knows of one list it knows of all. */
+export function resourceRouter(service: ResourceService, options: ResourceOptions): Router {
+  const prefix = `/api/${service.name}/`;
+  const uriOf = (object: Shown) => `${prefix}${String(object[service.key])}/`;
+  const shown = (object: Shown): Shown => ({ ...object, resource_uri: uriOf(object) });
+  const body = (request: Request) => readJson(request, options.maxBodySize);
+  const apply = (response: Response, changes: Change[]) => {
+    if (service.apply === undefined) throw new Error(`${service.name} cannot be changed`);
+    return service.apply(actorOf(response), changes);
+  };
+  const wantsObject = (request: Request) => /\breturn=representation\b/.test(request.get('prefer') ?? '');
+  const missing = (id: string) => new PenstockError('not-found', `There is no ${service.name} ${id}.`);
+
+  /** The id in a resource_uri of ours, or an error: a change must not reach another resource's object. */
+  function idOf(uri: unknown, pointer: string): string {
+    const path = typeof uri === 'string' ? uri.replace(/^https?:\/\/[^/]+/, '') : '';
+    const id = path.startsWith(prefix) ? /^([^/]+)\/?$/.exec(path.slice(prefix.length))?.[1] : undefined;
+    if (id === undefined) {
+      throw new PenstockError(
+        'not-found',
+        `${pointer}: ${JSON.stringify(uri)} is no resource_uri of a ${service.name}, such as ${prefix}1/.`,
+      );
+    }
+    return id;
+  }
+
+  function objectsOf(value: unknown, keys: string[]): { objects: unknown[]; deleted: unknown[] } {
+    const given = objectBody(value, keys, `a list of ${service.name}`);
+    const list = (key: string, needed: boolean) => {
+      const items = given[key];
+      if (items === undefined && !needed) return [];
+      if (Array.isArray(items)) return items as unknown[];
+      throw new PenstockError(
+        'invalid-body',
+        `/${key}: ${items === undefined ? 'this key is missing; it holds a list of objects' : 'it must be a list'}`,
+        {
+          problems: [{ pointer: `/${key}`, detail: 'it must be a list of objects' }],
+        },
+      );
+    };
+    return { objects: list('objects', true), deleted: list('deleted_objects', false) };
+  }
+
+  function listQuery(request: Request, paged: boolean) {
+    const query = readListQuery(queryPairs(request), service.fields, paged);
+    if (query.ok) return query.value;
+    throw new PenstockError('bad-query', query.problem.detail, { problems: [query.problem] });
+  }
+
+  async function selected(request: Request, response: Response): Promise<Change[]> {
+    const query = listQuery(request, false);
+    const ids = (await service.select?.(actorOf(response), query)) ?? [];
+    return ids.map((id) => ({ op: 'delete', id }));
+  }
+
+  /** If-Match: the change is only made on the representation that the client has seen. */
+  function condition(request: Request): { check?: (current: Shown) => void } {
+    const wanted = request.get('if-match');
+    if (wanted === undefined || wanted.trim() === '*') return {};
+    return {
+      check(current) {
+        const etag = etagOf(formatJson(shown(current)));
+        if (wanted.split(',').some((candidate) => candidate.trim() === etag)) return;
+        throw new PenstockError(
+          'precondition-failed',
+          `It has changed since: its ETag is ${etag} now. Read it again, then change it.`,
+        );
+      },
+    };
+  }
+
+  const listVerbs: Record<Method, Verb> = {
+    async GET(request, response) {
+      const query = listQuery(request, true);
+      const { total, objects } = await service.list(actorOf(response), query);
+      sendJson(response, 200, {
+        meta: pageMeta(prefix, queryPairs(request), query, total),
+        objects: objects.map(shown),
+      });
+    },
+    async POST(request, response) {
+      const [object] = await apply(response, [{ op: 'create', body: await body(request) }]);
+      created(request, response, object);
+    },
+    async PUT(request, response) {
+      const { objects } = objectsOf(await body(request), ['objects']);
+      const creates = objects.map((item): Change => ({ op: 'create', body: item }));
+      const made = await apply(response, [...(await selected(request, response)), ...creates]);
+      if (wantsObject(request)) sendJson(response, 200, { objects: made.map(shown) });
+      else sendEmpty(response, 204);
+    },
+    async PATCH(request, response) {
+      const { objects, deleted } = objectsOf(await body(request), ['objects', 'deleted_objects']);
+      const changes: Change[] = [];
+      for (const [index, item] of objects.entries()) {
+        const uri = typeof item === 'object' && item !== null ? (item as Shown)['resource_uri'] : undefined;
+        const id =
+          uri === undefined || uri === null ? undefined : idOf(uri, `/objects/${index}/resource_uri`);
+        const exists = id !== undefined && (await service.get(actorOf(response), id)) !== null;
+        // A resource_uri that leads nowhere makes a new object, with a number of its own.
+        changes.push(exists ? { op: 'patch', id, body: item } : { op: 'create', body: item });
+      }
+      for (const [index, uri] of deleted.entries()) {
+        changes.push({ op: 'delete', id: idOf(uri, `/deleted_objects/${index}`) });
+      }
+      const touched = await apply(response, changes);
+      if (wantsObject(request)) sendJson(response, 202, { objects: touched.map(shown) });
+      else sendEmpty(response, 202);
+    },
+    async DELETE(request, response) {
+      const changes = await selected(request, response);
+      if (changes.length > 0) await apply(response, changes);
+      sendEmpty(response, 204);
+    },
+  };
+
+  function created(request: Request, response: Response, object: Shown | undefined): void {
+    if (object === undefined) throw new Error(`nothing was created in ${service.name}`);
+    const location = { Location: `${originOf(request)}${uriOf(object)}` };
+    // What is told only once has to be told now.
+    if (wantsObject(request) || 'token' in object) sendJson(response, 201, shown(object), location);
+    else sendEmpty(response, 201, location);
+  }
+
+  const detailVerbs: Record<Method, Verb> = {
+    async GET(request, response) {
+      const id = String(request.params['id']);
+      const object = await service.get(actorOf(response), id);
+      if (object === null) throw missing(id);
+      const text = formatJson(shown(object));
+      const etag = etagOf(text);
+      const known = request.get('if-none-match');
+      if (known?.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag)) {
+        response.writeHead(304, { ETag: etag }).end();
+        return;
+      }
+      sendJsonText(response, 200, text, { ETag: etag });
+    },
+    async POST() {
+      throw new PenstockError(
+        'detail-post',
+        `Nothing can be posted to one ${service.name}; post to ${prefix}.`,
+      );
+    },
+    async PUT(request, response) {
+      const id = String(request.params['id']);
+      const exists = (await service.get(actorOf(response), id)) !== null;
+      if (!exists && request.get('if-match') !== undefined) {
+        throw new PenstockError('precondition-failed', `There is no ${service.name} ${id} to match.`);
+      }
+      const change: Change = { op: 'put', id, body: await body(request), ...condition(request) };
+      const [object] = await apply(response, [change]);
+      if (!exists) created(request, response, object);
+      else if (wantsObject(request) && object !== undefined) sendJson(response, 200, shown(object));
+      else sendEmpty(response, 204);
+    },
+    async PATCH(request, response) {
+      const id = String(request.params['id']);
+      const given = await body(request);
+      // PATCH has never looked at the id in a body.
+      const merged =
+        typeof given === 'object' && given !== null && !Array.isArray(given)
+          ? { ...given, id: undefined }
+          : given;
+      const [object] = await apply(response, [{ op: 'patch', id, body: merged, ...condition(request) }]);
+      if (wantsObject(request) && object !== undefined) sendJson(response, 202, shown(object));
+      else sendEmpty(response, 202);
+    },
+    async DELETE(request, response) {
+      const id = String(request.params['id']);
+      await apply(response, [{ op: 'delete', id, ...condition(request) }]);
+      sendEmpty(response, 204);
+    },
+  };
+
+  const setVerb: Verb = async (request, response) => {
+    const ids = String(request.params['ids']).split(';').slice(0, paging.maxLimit);
+    const found = await Promise.all(ids.map((id) => service.get(actorOf(response), id)));
+    const notFound = ids.filter((_, index) => found[index] === null);
+    sendJson(response, 200, {
+      objects: found.filter((object) => object !== null).map(shown),
+      ...(notFound.length > 0 ? { not_found: notFound } : {}),
+    });
+  };
+
+  const schemaVerb: Verb = async (_request, response) => sendJson(response, 200, schemaOf(service));
+
+  const { list, detail } = service.methods;
+  const router = Router();
+  const mount = (
+    path: string,
+    allowed: readonly Method[],
+    verbs: Partial<Record<Method, Verb>>,
+    override: boolean,
+  ) => {
+    router.all(
+      path,
+      checkMethod(allowed, override),
+      options.authenticate,
+      checkAccept,
+      (request, response, next) => {
+        const verb = verbs[(request.method === 'HEAD' ? 'GET' : request.method) as Method];
+        verb?.(request, response).catch(next);
+      },
+    );
+  };
+  mount('/', list, listVerbs, true);
+  mount('/schema', ['GET'], { GET: schemaVerb }, false);
+  mount('/set/:ids', ['GET'], { GET: setVerb }, false);
+  mount('/:id', detail, detailVerbs, true);
+  return router;
+}
+
+/** First of all checks: OPTIONS and 405 need no login. */
+export function checkMethod(allowed: readonly string[], override = false): RequestHandler {
+  const allow = allowed.join(',');
+  return (request: Request, response: Response, next: NextFunction) => {
+    const other = override ? request.get('x-http-method-override') : undefined;
+    if (other !== undefined) request.method = other.trim().toUpperCase();
+    if (request.method === 'OPTIONS') {
+      response.writeHead(200, { Allow: allow, 'Content-Type': 'text/html; charset=utf-8' }).end(allow);
+      return;
+    }
+    const method = request.method === 'HEAD' ? 'GET' : request.method;
+    if (allowed.includes(method)) next();
+    else {
+      next(
+        new PenstockError(
+          'method-not-allowed',
+          `${request.method.slice(0, 20)} is not for this URL; it takes ${allowed.join(', ')}.`,
+          {
+            headers: { Allow: allow },
+          },
+        ),
+      );
+    }
+  };
+}
+
+/** A media range without a slash is no media range; everything else gets JSON, whatever it asks for. */
+function checkAccept(request: Request, _response: Response, next: NextFunction): void {
+  const accept = request.get('accept');
+  const wrong = accept?.split(',').find((range) => range.trim() !== '' && !range.includes('/'));
+  if (wrong === undefined) next();
+  else
+    next(
+      new PenstockError(
+        'bad-header',
+        `Accept: '${wrong.trim()}' is not a media type such as application/json.`,
+      ),
+    );
+}
+
+/** The noun described in Tastypie's way. */
+export function schemaOf(service: ResourceService): Shown {
+  const verbs = (list: readonly Method[]) =>
+    methods.filter((method) => list.includes(method)).map((method) => method.toLowerCase());
+  const fields: Record<string, unknown> = {};
+  const filtering: Record<string, unknown> = {};
+  const ordering: string[] = [];
+  for (const [name, field] of Object.entries(service.fields)) {
+    fields[name] = {
+      blank: field.blank ?? false,
+      default: field.default === undefined ? 'No default provided.' : field.default,
+      help_text: field.help_text,
+      nullable: field.nullable ?? false,
+      primary_key: name === service.key,
+      readonly: field.readonly ?? false,
+      type: field.type,
+      ...(field.type === 'related' ? { related_type: 'to_one', related_schema: `/api/${name}/schema/` } : {}),
+      unique: field.unique ?? false,
+      verbose_name: name.replaceAll('_', ' '),
+    };
+    if (field.lookups !== undefined) filtering[name] = field.lookups;
+    if (field.orderable) ordering.push(name);
+  }
+  fields['resource_uri'] = {
+    blank: false,
+    default: 'No default provided.',
+    help_text: 'Where the object is.',
+    nullable: false,
+    primary_key: false,
+    readonly: true,
+    type: 'string',
+    unique: false,
+    verbose_name: 'resource uri',
+  };
+  return {
+    allowed_detail_http_methods: verbs(service.methods.detail),
+    allowed_list_http_methods: verbs(service.methods.list),
+    default_format: 'application/json',
+    default_limit: paging.defaultLimit,
+    fields,
+    ...(Object.keys(filtering).length > 0 ? { filtering } : {}),
+    ...(ordering.length > 0 ? { ordering } : {}),
+  };
+}

@@ -1,0 +1,230 @@
+import { Readable } from 'node:stream';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
+import type { Job } from '../domain/job.js';
+import { isUnfinished } from '../domain/job-state.js';
+import { PenstockError } from '../errors.js';
+import { fetchInput } from '../services/fetch-input.js';
+import { jobFile } from '../services/job-files.js';
+import type { JobService } from '../services/jobs.js';
+import type { DefinitionService } from '../services/process-definitions.js';
+import { checkedFileName, type Received, type Receiver } from '../services/receive.js';
+import type { Shown } from '../services/resource.js';
+import type { RunDocument, RunService } from '../services/runs.js';
+import type { JobFiles } from '../store/files.js';
+import type { DefinitionRow } from '../store/process-definitions.js';
+import { actorOf, originOf, queryPairs, queryValue, sendJson } from './answer.js';
+import { mediaType, readJson } from './body.js';
+import { problemBody } from './error-handler.js';
+import { goneSignal, sendBytes, waitOf } from './job-routes.js';
+import { readMultipart } from './multipart.js';
+import { checkMethod } from './resource.js';
+
+export interface RunRouteOptions {
+  authenticate: RequestHandler;
+  definitions: DefinitionService;
+  jobs: JobService;
+  runs: RunService;
+  receiver: Receiver;
+  files: JobFiles;
+  show: (job: Job) => Promise<Shown>;
+  accepting: () => boolean;
+  maxBodySize: number;
+  maxWait: number;
+  privateAddresses: boolean;
+}
+
+const known = ['wait', 'output', 'output_name', 'input_name', 'dry_run'];
+
+/** What the query of a run says, or an error that names what it says wrongly. */
+function runQuery(request: Request, longest: number) {
+  for (const [name] of queryPairs(request)) {
+    if (!known.includes(name)) {
+      const detail = `There is no parameter '${name}' here; known are ${known.join(', ')}.`;
+      throw new PenstockError('bad-query', detail, { problems: [{ pointer: `?${name}`, detail }] });
+    }
+  }
+  const wait = waitOf(request, longest);
+  const output = queryValue(request, 'output');
+  if (output !== undefined && output !== 'raw') {
+    throw new PenstockError('bad-query', `output: '${output}' is not 'raw', which is all there is.`);
+  }
+  if (output === 'raw' && wait === null) {
+    throw new PenstockError(
+      'bad-query',
+      'output=raw needs wait=SECONDS: without waiting there is no output to answer with.',
+    );
+  }
+  const dry = queryValue(request, 'dry_run');
+  if (dry !== undefined && !['', '0', '1', 'true', 'false'].includes(dry)) {
+    throw new PenstockError('bad-query', `dry_run: '${dry}' is neither 1 nor 0.`);
+  }
+  const outputName = queryValue(request, 'output_name');
+  const inputName = queryValue(request, 'input_name');
+  return {
+    wait,
+    raw: output === 'raw',
+    dry: dry !== undefined && dry !== '0' && dry !== 'false',
+    outputName: outputName === undefined ? undefined : checkedFileName(outputName, '?output_name'),
+    inputName: inputName === undefined ? undefined : checkedFileName(inputName, '?input_name'),
+  };
+}
+
+function idempotencyKey(request: Request): string | null {
+  const key = request.get('idempotency-key');
+  if (key === undefined) return null;
+  if (!/^[\x20-\x7e]{1,255}$/.test(key)) {
+    throw new PenstockError('bad-header', 'Idempotency-Key: it must be 1 to 255 printable ASCII characters.');
+  }
+  return key;
+}
+
+const hasBody = (request: Request) =>
+  request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+
+/** `POST …/<id>/run/`, and what else a definition has beyond what every resource has. */
+export function runRouter(options: RunRouteOptions): Router {
+  const { definitions, jobs, runs, receiver } = options;
+  const router = Router();
+
+  /** Reads the body in whichever form it comes; the input is on the disk when this returns. */
+  async function receive(
+    request: Request,
+    response: Response,
+    row: DefinitionRow,
+    received: Received,
+    names: { input: string | undefined; output: string | undefined },
+    digest: boolean,
+  ): Promise<RunDocument> {
+    const type = mediaType(request);
+    const inputName = (await definitions.currentRevision(row)).definition.input;
+    const fixedName = inputName?.via === 'path' ? inputName.fileName : undefined;
+    const name = names.input ?? fixedName;
+    let document: RunDocument = {};
+    if (type === 'multipart/form-data') {
+      const parts = await readMultipart(request, receiver, received, {
+        maxBodySize: options.maxBodySize,
+        digest,
+        name,
+      });
+      if (parts.job !== undefined) document = await runs.checkedDocument(row, parts.job);
+      if (document.input !== undefined && received.input !== null) {
+        throw new PenstockError('invalid-body', 'The input comes twice: as input_file and in the part job.');
+      }
+    } else if (type === 'application/json' && hasBody(request)) {
+      document = await runs.checkedDocument(row, await readJson(request, options.maxBodySize));
+    } else {
+      if (Number(request.headers['content-length'] ?? 0) > receiver.limit) {
+        throw new PenstockError(
+          'too-large',
+          `The input is larger than this server takes: ${receiver.limit} bytes (MAX_INPUT_SIZE).`,
+        );
+      }
+      // No body at all is no input; an empty body that says what it is, is an empty input.
+      if (hasBody(request) || request.headers['content-length'] !== undefined || type !== '') {
+        await receiver.store(received, name ?? 'input', request, { digest });
+      }
+    }
+    const { input } = document;
+    if (input?.text !== undefined) {
+      await receiver.store(
+        received,
+        name ?? input.name ?? 'input',
+        Readable.from([Buffer.from(input.text)]),
+        { digest },
+      );
+    } else if (input?.url !== undefined) {
+      const fetched = await fetchInput(input.url, {
+        allowPrivate: options.privateAddresses,
+        signal: goneSignal(response),
+      });
+      const chosen = name ?? input.name ?? fetched.name ?? 'input';
+      await receiver.store(received, checkedFileName(chosen, '/input/url'), fetched.stream, { digest });
+    }
+    if (names.output !== undefined) {
+      document = { ...document, output: { ...document.output, name: names.output } };
+    }
+    return document;
+  }
+
+  router.all('/:id/run', checkMethod(['POST']), options.authenticate, async (request, response) => {
+    const actor = actorOf(response);
+    const query = runQuery(request, options.maxWait);
+    const key = idempotencyKey(request);
+    const row = await definitions.find(actor, String(request.params['id']));
+    if (!options.accepting()) {
+      throw new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
+        headers: { 'Retry-After': '5' },
+      });
+    }
+    runs.checkQueue(actor);
+    const received = receiver.begin(jobs.newUuid());
+    let submitted: { job: Job; replayed: boolean };
+    try {
+      const names = { input: query.inputName, output: query.outputName };
+      const document = await receive(request, response, row, received, names, key !== null);
+      if (query.dry) {
+        const inputName = received.input?.name ?? null;
+        await receiver.drop(received);
+        sendJson(response, 200, await runs.dryRun(row, document, inputName));
+        return;
+      }
+      submitted = await runs.submit(actor, row, received, document, key);
+    } catch (error) {
+      await receiver.drop(received);
+      throw request.destroyed && !(error instanceof PenstockError)
+        ? new PenstockError('bad-request', 'The request was cut off.')
+        : error;
+    }
+    const headers: Record<string, string> = {
+      Location: `${originOf(request)}/api/job/${submitted.job.uuid}/`,
+      ...(submitted.replayed ? { 'Idempotent-Replayed': 'true' } : {}),
+    };
+    if (query.wait === null) {
+      sendJson(response, 202, await options.show(submitted.job), headers);
+      return;
+    }
+    const job = await jobs.waitForEnd(submitted.job, query.wait, goneSignal(response));
+    await answer(response, job, query.raw, headers);
+  });
+
+  async function answer(
+    response: Response,
+    job: Job,
+    raw: boolean,
+    headers: Record<string, string>,
+  ): Promise<void> {
+    if (isUnfinished(job.state)) {
+      sendJson(response, 202, await options.show(job), headers);
+    } else if (!raw) {
+      sendJson(response, 200, await options.show(job), headers);
+    } else if (job.state === 'FAILED') {
+      const { outcome } = job;
+      const how =
+        outcome === null
+          ? 'unknown'
+          : [outcome.cause, outcome.exit_code ?? outcome.signal].filter((part) => part !== null).join(' ');
+      const detail = `The job failed (${how})${outcome?.reason ? `: ${outcome.reason}` : '.'}`;
+      sendJson(
+        response,
+        422,
+        { ...problemBody('job-failed', detail), ...(await options.show(job)) },
+        headers,
+      );
+    } else {
+      const { file, name } = jobFile(options.files, job, 'output');
+      for (const [header, value] of Object.entries(headers)) response.setHeader(header, value);
+      response.setHeader('X-Job-UUID', job.uuid);
+      await sendBytes(response, file, name);
+    }
+  }
+
+  router.all('/:id/revisions', checkMethod(['GET']), options.authenticate, async (request, response) => {
+    const revisions = await definitions.revisions(actorOf(response), String(request.params['id']));
+    sendJson(response, 200, {
+      meta: { limit: revisions.length, next: null, offset: 0, previous: null, total_count: revisions.length },
+      objects: revisions,
+    });
+  });
+
+  return router;
+}

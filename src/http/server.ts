@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import express, { type Express, type Router } from 'express';
+import helmet from 'helmet';
+import { PenstockError } from '../errors.js';
+import type { Logger } from '../log.js';
+import type { ResourceService } from '../services/resource.js';
+import { queryValue, sendJson } from './answer.js';
+import { docsRouter } from './docs.js';
+import { errorHandler } from './error-handler.js';
+import type { Metrics } from './metrics.js';
+import { openApi } from './openapi.js';
+import { checkMethod, schemaOf } from './resource.js';
+
+export interface DoorOptions {
+  log: Logger;
+  metrics: Metrics;
+  trustProxy: boolean;
+  /** The nouns, each with its router and whatever goes before it. */
+  nouns: { service: ResourceService; routers: Router[] }[];
+  /** Throws if the server is not well. */
+  health: () => Promise<Record<string, unknown>>;
+}
+
+/** The whole of HTTP as one Express application. */
+export function buildApplication(options: DoorOptions): Express {
+  const { log, metrics } = options;
+  const application = express();
+  application.disable('x-powered-by');
+  application.disable('etag');
+  application.set('query parser', 'simple');
+  if (options.trustProxy) application.set('trust proxy', true);
+
+  const security = helmet({
+    contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } },
+    // Only behind TLS does the promise of TLS mean anything; a proxy makes it better than we can.
+    strictTransportSecurity: false,
+  });
+  application.use((request, response, next) => {
+    const started = performance.now();
+    const given = request.get('x-request-id');
+    const requestId = given !== undefined && /^[\w.-]{1,100}$/.test(given) ? given : randomUUID();
+    response.locals['requestId'] = requestId;
+    response.setHeader('X-Request-Id', requestId);
+    response.on('close', () => {
+      const seconds = (performance.now() - started) / 1000;
+      metrics.answered(request.method, response.statusCode, seconds);
+      if (!log.isLevelEnabled('debug')) return;
+      log.debug(
+        {
+          request: requestId,
+          method: request.method,
+          path: request.path,
+          status: response.statusCode,
+          seconds,
+        },
+        'answered',
+      );
+    });
+    security(request, response, next);
+  });
+
+  application.all('/healthz', checkMethod(['GET']), async (_request, response) => {
+    try {
+      sendJson(response, 200, { status: 'ok', ...(await options.health()) });
+    } catch (error) {
+      log.error({ error }, 'not well');
+      sendJson(response, 503, { status: 'failing', error: 'The database cannot be used right now.' });
+    }
+  });
+  application.all('/metrics', checkMethod(['GET']), metrics.handler);
+
+  const services = options.nouns.map(({ service }) => service);
+  const index = Object.fromEntries(
+    services.map(({ name }) => [name, { list_endpoint: `/api/${name}/`, schema: `/api/${name}/schema/` }]),
+  );
+  application.all('/api/', checkMethod(['GET']), (request, response) => {
+    const full = ['true', 'True', '1'].includes(queryValue(request, 'fullschema') ?? '');
+    sendJson(
+      response,
+      200,
+      full
+        ? Object.fromEntries(services.map((s) => [s.name, { ...index[s.name], schema: schemaOf(s) }]))
+        : index,
+    );
+  });
+  const document = openApi(services);
+  application.all('/api/openapi.json', checkMethod(['GET']), (_request, response) => {
+    sendJson(response, 200, document);
+  });
+  application.use('/api/docs', docsRouter());
+  application.get('/', (_request, response) => response.redirect('/api/docs/'));
+  for (const { service, routers } of options.nouns) application.use(`/api/${service.name}`, ...routers);
+
+  application.use((request) => {
+    throw new PenstockError(
+      'not-found',
+      `There is nothing at ${request.path.slice(0, 200)}; /api/ lists what there is.`,
+    );
+  });
+  application.use(errorHandler(log));
+  return application;
+}
+
+/** Listens. `stop` lets requests under way end, for a moment, and closes the rest. */
+export async function listen(
+  application: Express,
+  options: { host: string; port: number; tls: { certificate: string; key: string } | null },
+): Promise<{ url: string; stop: (patience: number) => Promise<void> }> {
+  const server =
+    options.tls === null
+      ? http.createServer({ keepAliveTimeout: 65_000 }, application)
+      : https.createServer(
+          {
+            cert: readFileSync(options.tls.certificate),
+            key: readFileSync(options.tls.key),
+            minVersion: 'TLSv1.2',
+          },
+          application,
+        );
+  // An upload may take hours; what may not is a client that never finishes its headers.
+  server.requestTimeout = 0;
+  server.headersTimeout = 30_000;
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) return;
+    const status =
+      error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+    const text = JSON.stringify({
+      error: 'This is not HTTP as we know it.',
+      status: Number(status.slice(0, 3)),
+    });
+    socket.end(
+      `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  return {
+    url: `${options.tls === null ? 'http' : 'https'}://${host}:${port}`,
+    async stop(patience: number) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, patience);
+      await closed;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { buildProgram, registerClientCommands, runCommandLine } from './cli/program.js';
+import { environment, type Flags } from './config.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+const io = { env: environment, stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
+
+const withFolders = (command: Command) =>
+  command
+    .option('--data <dir>', 'folder for the database and the files of jobs (PENSTOCK_DATA)')
+    .option('--config <dir>', 'folder with the YAML files (PENSTOCK_CONFIG)');
+
+const program = buildProgram(io, version);
+
+// The rooms are loaded by the command that needs them: a client command starts without the server's code.
+withFolders(program.command('serve').description('run the server'))
+  .option('--host <address>', 'address to listen on (PENSTOCK_HOST)')
+  .option('--port <number>', 'port to listen on, 0 for a free one (PENSTOCK_PORT)')
+  .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent (PENSTOCK_LOG_LEVEL)')
+  .action(async (flags: Flags) => {
+    const { serve } = await import('./serve.js');
+    await serve(flags);
+  });
+
+program
+  .command('demo')
+  .description('show what Penstock does: on a temporary folder, register programs and run them over HTTP')
+  .action(async () => {
+    const { demo } = await import('./demo.js');
+    await demo(io.stdout);
+  });
+
+withFolders(
+  program.command('backup <file>').description('copy the database, also of a running server, to a file'),
+)
+  .option('--force', 'overwrite the file if there is one')
+  .action(async (file: string, flags: Flags & { force?: boolean }) => {
+    const { makeBackup } = await import('./backup.js');
+    await makeBackup(file, flags, io.stderr);
+  });
+
+withFolders(
+  program
+    .command('doctor')
+    .description('check the installation and the configuration, and say how to mend them'),
+)
+  .option('--json', 'as JSON')
+  .action(async (flags: Flags & { json?: boolean }) => {
+    const { doctor } = await import('./doctor.js');
+    await doctor(flags, io);
+  });
+
+registerClientCommands(program, io);
+process.exitCode = await runCommandLine(program, process.argv.slice(2), io);

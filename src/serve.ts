@@ -1,0 +1,44 @@
+import { start } from './app.js';
+import { CliError } from './cli/failure.js';
+import { ConfigError, type Flags, loadConfig } from './config.js';
+import { messageOf } from './errors.js';
+import { openLog } from './log.js';
+
+/** The server as a command: until SIGTERM or SIGINT. */
+export async function serve(flags: Flags): Promise<void> {
+  let config: ReturnType<typeof loadConfig>;
+  try {
+    config = loadConfig(flags);
+  } catch (error) {
+    throw error instanceof ConfigError ? new CliError(error.message) : error;
+  }
+  const log = openLog(config.logLevel);
+  const app = await start(config, log).catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE')
+      throw new CliError(`port ${config.port} on ${config.host} is in use by another program`);
+    if (code === 'EACCES') throw new CliError(messageOf(error));
+    throw error;
+  });
+  process.stdout.write(`penstock listening on ${app.url}\n`);
+
+  let stopping = false;
+  const stop = (signal: string) => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'stopping; running programs go on');
+    app.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ error: messageOf(error) }, 'stopping failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  // A bug in one request must not end everybody else's work; what is stored is consistent at every instant.
+  process.on('unhandledRejection', (reason) =>
+    log.error({ error: messageOf(reason), stack: (reason as Error)?.stack }, 'unhandled'),
+  );
+}

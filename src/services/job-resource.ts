@@ -1,0 +1,71 @@
+import type { Job } from '../domain/job.js';
+import { isUnfinished } from '../domain/job-state.js';
+import { isTypedUuid } from '../domain/typed-uuid.js';
+import { PenstockError } from '../errors.js';
+import type { JobFiles } from '../store/files.js';
+import type { Store } from '../store/store.js';
+import { type Actor, mayUse } from './actor.js';
+import { jobFields, showJob } from './job-view.js';
+import type { JobService } from './jobs.js';
+import type { ResourceService, Shown } from './resource.js';
+
+/** Jobs as a resource: listed, read, and, once they have ended, deleted. */
+export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
+  /** Names of owners: users are never renamed. */
+  const names = new Map<number, string>();
+  async function ownerOf(job: Job): Promise<string> {
+    const known = names.get(job.ownerId);
+    if (known !== undefined) return known;
+    const name = (await store.users.byId(job.ownerId))?.username ?? '';
+    names.set(job.ownerId, name);
+    return name;
+  }
+  const present = async (job: Job): Promise<Shown> => showJob(job, await ownerOf(job));
+
+  async function find(actor: Actor, uuid: string): Promise<Job | null> {
+    if (!isTypedUuid('job', uuid)) return null;
+    const job = await store.jobs.byUuid(uuid);
+    return job !== null && mayUse(actor, job.ownerId) ? job : null;
+  }
+
+  const resource: ResourceService = {
+    name: 'job',
+    methods: { list: ['GET'], detail: ['GET', 'DELETE'] },
+    key: 'uuid',
+    fields: jobFields,
+    async list(actor, query) {
+      const { total, objects } = await jobs.list(actor, query);
+      return { total, objects: await Promise.all(objects.map(present)) };
+    },
+    async get(actor, uuid) {
+      const job = await find(actor, uuid);
+      return job === null ? null : present(job);
+    },
+    async apply(actor, changes) {
+      for (const change of changes) {
+        if (change.op !== 'delete')
+          throw new PenstockError('bad-request', 'A job is changed by events only.');
+        const job = await find(actor, change.id);
+        if (job === null) throw new PenstockError('not-found', `There is no job ${change.id}.`);
+        change.check?.(await present(job));
+        if (isUnfinished(job.state)) {
+          throw new PenstockError(
+            'conflict',
+            `The job is ${job.state}. Cancel it first; then it can be deleted.`,
+          );
+        }
+        await files.remove(job.uuid);
+        await store.jobs.remove([job.id]);
+      }
+      return [];
+    },
+  };
+  return {
+    ...resource,
+    /** One job with its `resource_uri`, as every answer about a job shows it. */
+    show: async (job: Job): Promise<Shown> => ({
+      ...(await present(job)),
+      resource_uri: `/api/job/${job.uuid}/`,
+    }),
+  };
+}

@@ -1,0 +1,5 @@
+/** Before all tests: what they start is built. */
+export async function setup(): Promise<void> {
+  const { prepare } = (await import('../../scripts/prepare.mjs' as string)) as { prepare: () => void };
+  prepare();
+}

@@ -1,0 +1,138 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { waitFor } from './wait-for.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const admin = { username: 'root', password: 'correct horse battery' };
+
+export interface Login {
+  username: string;
+  password: string;
+}
+
+/** A real server of ours, as a process of its own on a temporary folder, that can be killed and started again. */
+export interface TestServer {
+  url: string;
+  data: string;
+  pid: number;
+  admin: Login;
+  /** What it has written to stderr so far. */
+  log(): string;
+  /** A request with the admin's login, unless another or none (null) is given. JSON bodies are made from `json`. */
+  fetch(url: string, init?: RequestInit & { json?: unknown; as?: Login | null }): Promise<Response>;
+  /** Registers a definition and gives its id. */
+  register(definition: object, as?: Login): Promise<number>;
+  /** Adds a user. */
+  addUser(username: string, role?: 'admin' | 'user'): Promise<Login>;
+  /** Ends it as the kernel would. */
+  kill(): Promise<void>;
+  /** Ends it politely. */
+  stop(): Promise<void>;
+  /** Starts it again on the same folder. */
+  restart(): Promise<void>;
+  /** Ends it and removes its folder. */
+  remove(): Promise<void>;
+}
+
+export const basic = ({ username, password }: Login) =>
+  `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+
+/**
+ * Starts a server on a free port of 127.0.0.1.
+ *
+ * @param application keys of application.yaml
+ */
+export async function startServer(
+  options: { application?: Record<string, unknown>; environment?: Record<string, string> } = {},
+): Promise<TestServer> {
+  const data = mkdtempSync(path.join(os.tmpdir(), 'penstock-test-'));
+  const config = path.join(data, 'config');
+  const args = [path.join(root, 'dist/main.js'), 'serve', '--data', data, '--port', '0'];
+  if (options.application !== undefined) {
+    const { mkdirSync } = await import('node:fs');
+    mkdirSync(config);
+    writeFileSync(path.join(config, 'application.yaml'), stringify(options.application));
+    args.push('--config', config);
+  }
+  let child: ChildProcess;
+  let log = '';
+  let exited = Promise.resolve();
+
+  const server: TestServer = {
+    url: '',
+    data,
+    pid: 0,
+    admin,
+    log: () => log,
+    async fetch(url, { json, as = admin, headers, ...init } = {}) {
+      return fetch(new URL(url, server.url), {
+        ...init,
+        ...(json === undefined ? {} : { body: JSON.stringify(json), method: init.method ?? 'POST' }),
+        headers: {
+          ...(as === null ? {} : { Authorization: basic(as) }),
+          ...(json === undefined ? {} : { 'Content-Type': 'application/json' }),
+          ...(headers as Record<string, string> | undefined),
+        },
+      });
+    },
+    async register(definition, as = admin) {
+      const answer = await server.fetch('/api/process_definition/', { json: { definition }, as });
+      if (answer.status !== 201) throw new Error(`${answer.status}: ${await answer.text()}`);
+      return Number(/(\d+)\/$/.exec(answer.headers.get('location') ?? '')?.[1]);
+    },
+    async addUser(username, role = 'user') {
+      const login = { username, password: `password of ${username}` };
+      const answer = await server.fetch('/api/user/', { json: { ...login, role } });
+      if (answer.status !== 201) throw new Error(`${answer.status}: ${await answer.text()}`);
+      return login;
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      await exited;
+    },
+    async restart() {
+      await start();
+    },
+    async remove() {
+      if (child.exitCode === null && child.signalCode === null) await server.kill();
+      rmSync(data, { recursive: true, force: true, maxRetries: 10 });
+    },
+  };
+
+  async function start(): Promise<void> {
+    child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: '/usr/local/bin:/usr/bin:/bin',
+        HOME: data,
+        PENSTOCK_ADMIN_USER: admin.username,
+        PENSTOCK_ADMIN_PASSWORD: admin.password,
+        ...options.environment,
+      },
+    });
+    exited = new Promise((resolve) => child.once('exit', () => resolve()));
+    let out = '';
+    child.stdout?.on('data', (piece: Buffer) => {
+      out += piece.toString();
+    });
+    child.stderr?.on('data', (piece: Buffer) => {
+      log += piece.toString();
+    });
+    await waitFor(() => /listening on/.test(out) || child.exitCode !== null, 'the server to listen', 20_000);
+    const url = /penstock listening on (\S+)/.exec(out)?.[1];
+    if (url === undefined) throw new Error(`the server did not start:\n${out}${log}`);
+    server.url = url;
+    server.pid = child.pid ?? 0;
+  }
+
+  await start();
+  return server;
+}
