@@ -150,8 +150,8 @@ function databaseFile(url: string | undefined, data: string): string {
 
 /** Where the data are when nobody says: the XDG place for data of a user. */
 export function dataFolder(flags: Flags, env: Environment = environment): string {
-  const base = env['XDG_DATA_HOME'] ?? path.join(env['HOME'] ?? os.homedir(), '.local', 'share');
-  return path.resolve(flags.data ?? env['PENSTOCK_DATA'] ?? path.join(base, 'penstock'));
+  const base = env.XDG_DATA_HOME ?? path.join(env.HOME ?? os.homedir(), '.local', 'share');
+  return path.resolve(flags.data ?? env.PENSTOCK_DATA ?? path.join(base, 'penstock'));
 }
 
 /**
@@ -167,7 +167,7 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     }
   }
   const data = dataFolder(flags, env);
-  const asked = flags.config ?? env['PENSTOCK_CONFIG'];
+  const asked = flags.config ?? env.PENSTOCK_CONFIG;
   const folder = asked === undefined ? null : path.resolve(asked);
   if (folder !== null) {
     if (!existsSync(folder)) throw new ConfigError(`there is no config folder ${folder}`);
@@ -186,10 +186,10 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     throw new ConfigError(`${file}: TLS needs both TLS_CERTIFICATE and TLS_KEY; only one is given`);
   }
   const beside = (name: string) => path.resolve(folder ?? '.', name);
-  const port = flags.port ?? env['PENSTOCK_PORT'];
-  const password = env['PENSTOCK_ADMIN_PASSWORD'];
+  const port = flags.port ?? env.PENSTOCK_PORT;
+  const password = env.PENSTOCK_ADMIN_PASSWORD;
   if (password === '') throw new ConfigError('PENSTOCK_ADMIN_PASSWORD is empty');
-  const level = flags.logLevel ?? env['PENSTOCK_LOG_LEVEL'] ?? application.LOG_LEVEL;
+  const level = flags.logLevel ?? env.PENSTOCK_LOG_LEVEL ?? application.LOG_LEVEL;
   const levels = (schema('config/application') as { properties: { LOG_LEVEL: { enum: string[] } } })
     .properties.LOG_LEVEL.enum;
   if (!levels.includes(level)) {
@@ -198,9 +198,9 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
   const day = 24 * 60 * 60 * 1000;
   return Object.freeze({
     data,
-    database: databaseFile(env['PENSTOCK_DATABASE_URL'], data),
+    database: databaseFile(env.PENSTOCK_DATABASE_URL, data),
     configFolder: folder,
-    host: flags.host ?? env['PENSTOCK_HOST'] ?? application.HOST,
+    host: flags.host ?? env.PENSTOCK_HOST ?? application.HOST,
     port:
       port === undefined
         ? application.PORT
@@ -225,7 +225,7 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     inputUrlPrivateAddresses: application.INPUT_URL_PRIVATE_ADDRESSES,
     loginMemory: application.LOGIN_MEMORY * 1000,
     admin: {
-      username: env['PENSTOCK_ADMIN_USER'] ?? 'admin',
+      username: env.PENSTOCK_ADMIN_USER ?? 'admin',
       password: password ?? randomBytes(18).toString('base64url'),
       madeUp: password === undefined,
     },

@@ -183,7 +183,7 @@ export function localExecutor(options: LocalOptions): Executor {
 
   return {
     async start(command: ExecutorCommand, files: ExecutorFiles): Promise<LocalHandle> {
-      const searchPath = command.environment['PATH'] ?? options.path ?? '';
+      const searchPath = command.environment.PATH ?? options.path ?? '';
       const exec = await findProgram(command.exec, command.cwd, searchPath);
       const { limits } = command;
       const limited = limits.memory !== null || limits.cpus !== null || limits.processes !== null;

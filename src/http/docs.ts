@@ -32,7 +32,7 @@ const start = `window.ui = SwaggerUIBundle({
 });
 `;
 
-const escape = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+const escapeHtml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
 const errorsPage = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Penstock: errors</title></head>
@@ -41,7 +41,7 @@ const errorsPage = `<!doctype html>
 ${Object.entries(catalogue)
   .map(
     ([code, { status, title }]) =>
-      `<dt id="${code}"><code>${code}</code> (${status})</dt><dd>${escape(title)}</dd>`,
+      `<dt id="${code}"><code>${code}</code> (${status})</dt><dd>${escapeHtml(title)}</dd>`,
   )
   .join('\n')}
 </dl></body></html>

@@ -58,7 +58,7 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
     if (status >= 500 && known.code !== 'detail-post') {
       log.error(
         {
-          request: response.locals['requestId'] as string,
+          request: response.locals.requestId as string,
           method: request.method,
           path: request.path,
           code: known.code,

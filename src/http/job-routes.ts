@@ -78,10 +78,10 @@ export function jobRouter(options: JobRouteOptions): Router {
   const { jobs, files } = options;
   const router = Router();
   const find = (request: Request, response: Response) =>
-    jobs.get(actorOf(response), String(request.params['uuid']));
+    jobs.get(actorOf(response), String(request.params.uuid));
 
   router.get('/:uuid', options.authenticate, async (request, response, next) => {
-    const wait = request.query['wait'] === undefined ? null : waitOf(request, options.maxWait);
+    const wait = request.query.wait === undefined ? null : waitOf(request, options.maxWait);
     if (wait === null) {
       next();
       return;

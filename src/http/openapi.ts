@@ -69,7 +69,7 @@ function objectSchema(service: ResourceService): Json {
     const type = types[field.type];
     properties[name] = {
       ...type,
-      ...(field.nullable ? { type: [type['type'], 'null'] } : {}),
+      ...(field.nullable ? { type: [type.type, 'null'] } : {}),
       ...(field.readonly ? { readOnly: true } : {}),
       description: field.help_text,
     };

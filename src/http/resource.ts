@@ -109,7 +109,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
       const { objects, deleted } = objectsOf(await body(request), ['objects', 'deleted_objects']);
       const changes: Change[] = [];
       for (const [index, item] of objects.entries()) {
-        const uri = typeof item === 'object' && item !== null ? (item as Shown)['resource_uri'] : undefined;
+        const uri = typeof item === 'object' && item !== null ? (item as Shown).resource_uri : undefined;
         const id =
           uri === undefined || uri === null ? undefined : idOf(uri, `/objects/${index}/resource_uri`);
         const exists = id !== undefined && (await service.get(actorOf(response), id)) !== null;
@@ -140,7 +140,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
 
   const detailVerbs: Record<Method, Verb> = {
     async GET(request, response) {
-      const id = String(request.params['id']);
+      const id = String(request.params.id);
       const object = await service.get(actorOf(response), id);
       if (object === null) throw missing(id);
       const text = formatJson(shown(object));
@@ -159,7 +159,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
       );
     },
     async PUT(request, response) {
-      const id = String(request.params['id']);
+      const id = String(request.params.id);
       const exists = (await service.get(actorOf(response), id)) !== null;
       if (!exists && request.get('if-match') !== undefined) {
         throw new PenstockError('precondition-failed', `There is no ${service.name} ${id} to match.`);
@@ -171,7 +171,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
       else sendEmpty(response, 204);
     },
     async PATCH(request, response) {
-      const id = String(request.params['id']);
+      const id = String(request.params.id);
       const given = await body(request);
       // PATCH has never looked at the id in a body.
       const merged =
@@ -183,14 +183,14 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
       else sendEmpty(response, 202);
     },
     async DELETE(request, response) {
-      const id = String(request.params['id']);
+      const id = String(request.params.id);
       await apply(response, [{ op: 'delete', id, ...condition(request) }]);
       sendEmpty(response, 204);
     },
   };
 
   const setVerb: Verb = async (request, response) => {
-    const ids = String(request.params['ids']).split(';').slice(0, paging.maxLimit);
+    const ids = String(request.params.ids).split(';').slice(0, paging.maxLimit);
     const found = await Promise.all(ids.map((id) => service.get(actorOf(response), id)));
     const notFound = ids.filter((_, index) => found[index] === null);
     sendJson(response, 200, {
@@ -290,7 +290,7 @@ export function schemaOf(service: ResourceService): Shown {
     if (field.lookups !== undefined) filtering[name] = field.lookups;
     if (field.orderable) ordering.push(name);
   }
-  fields['resource_uri'] = {
+  fields.resource_uri = {
     blank: false,
     default: 'No default provided.',
     help_text: 'Where the object is.',

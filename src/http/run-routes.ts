@@ -150,7 +150,7 @@ export function runRouter(options: RunRouteOptions): Router {
     const actor = actorOf(response);
     const query = runQuery(request, options.maxWait);
     const key = idempotencyKey(request);
-    const row = await definitions.find(actor, String(request.params['id']));
+    const row = await definitions.find(actor, String(request.params.id));
     if (!options.accepting()) {
       throw new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
         headers: { 'Retry-After': '5' },
@@ -219,7 +219,7 @@ export function runRouter(options: RunRouteOptions): Router {
   }
 
   router.all('/:id/revisions', checkMethod(['GET']), options.authenticate, async (request, response) => {
-    const revisions = await definitions.revisions(actorOf(response), String(request.params['id']));
+    const revisions = await definitions.revisions(actorOf(response), String(request.params.id));
     sendJson(response, 200, {
       meta: { limit: revisions.length, next: null, offset: 0, previous: null, total_count: revisions.length },
       objects: revisions,

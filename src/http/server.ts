@@ -43,7 +43,7 @@ export function buildApplication(options: DoorOptions): Express {
     const started = performance.now();
     const given = request.get('x-request-id');
     const requestId = given !== undefined && /^[\w.-]{1,100}$/.test(given) ? given : randomUUID();
-    response.locals['requestId'] = requestId;
+    response.locals.requestId = requestId;
     response.setHeader('X-Request-Id', requestId);
     response.on('close', () => {
       const seconds = (performance.now() - started) / 1000;

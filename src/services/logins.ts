@@ -106,8 +106,7 @@ export function loginService(store: Store, options: { memory: number; clock: () 
       if (known !== undefined && known.until > now()) return known.actor;
       refuseIfSlowed([`token:${address}`]);
       const row = await store.tokens.byHash(digest);
-      const valid =
-        row !== null && row.owner.active && (row.expires === null || row.expires > options.clock());
+      const valid = row?.owner.active && (row.expires === null || row.expires > options.clock());
       if (!valid) {
         noteFailure([`token:${address}`]);
         return null;

@@ -141,7 +141,7 @@ export function definitionService(store: Store, clock: () => Date) {
     body: Record<string, unknown>,
     document: DefinitionDocument | undefined,
   ): string | null | undefined {
-    const given = body['name'] ?? body['process_name'] ?? document?.name ?? document?.process_name;
+    const given = body.name ?? body.process_name ?? document?.name ?? document?.process_name;
     if (given === undefined) return document === undefined ? undefined : null;
     if (typeof given !== 'string' || given.trim() === '' || given.length > 200) {
       throw invalid('invalid-body', [
@@ -158,7 +158,7 @@ export function definitionService(store: Store, clock: () => Date) {
         { pointer: '/definition', detail: 'this key is missing; it holds the definition' },
       ]);
     }
-    const document = checkedDocument(body['definition']);
+    const document = checkedDocument(body.definition);
     const now = clock();
     return {
       op: 'create',
@@ -176,15 +176,15 @@ export function definitionService(store: Store, clock: () => Date) {
 
   function changedRow(row: DefinitionRow, given: unknown): Extract<DefinitionWrite, { op: 'update' }> {
     const body = objectBody(given, bodyKeys, 'a process definition');
-    if (body['id'] !== undefined && String(body['id']) !== String(row.id)) {
+    if (body.id !== undefined && String(body.id) !== String(row.id)) {
       throw invalid('invalid-body', [
         {
           pointer: '/id',
-          detail: `the body speaks of ${String(body['id'])}, the URL of ${row.id}; an id cannot be changed`,
+          detail: `the body speaks of ${String(body.id)}, the URL of ${row.id}; an id cannot be changed`,
         },
       ]);
     }
-    const document = 'definition' in body ? checkedDocument(body['definition']) : undefined;
+    const document = 'definition' in body ? checkedDocument(body.definition) : undefined;
     const columns = document === undefined ? undefined : columnsOf(document);
     const changed = columns !== undefined && columns.definition !== row.definition;
     const name = nameOf(body, document);

@@ -92,7 +92,7 @@ export async function openSchemaEngine(file: string) {
     };
   };
   internals.__wbg_set_wasm(instance.exports);
-  instance.exports['__wbindgen_start']?.();
+  instance.exports.__wbindgen_start?.();
   const schema = { path: schemaFile, content: await readFile(schemaFile, 'utf8') };
   const database = new ClosableSqlite({ url: file });
   const engine = await internals.SchemaEngine.new(

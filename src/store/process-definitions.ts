@@ -64,20 +64,13 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
     async write(writes: readonly DefinitionWrite[]): Promise<number[] | false> {
       try {
         const results = await writer.batch((client) =>
-          writes.flatMap((write) => {
-            switch (write.op) {
-              case 'create':
-                return [client.processDefinition.create({ data: write.row })];
-              case 'update':
-                return [
-                  client.processDefinition.update({
-                    where: { id: write.id, revision: write.from },
-                    data: write.row,
-                  }),
-                ];
-              case 'delete':
-                return [client.processDefinition.delete({ where: { id: write.id } })];
-            }
+          writes.map((write) => {
+            if (write.op === 'create') return client.processDefinition.create({ data: write.row });
+            if (write.op === 'delete') return client.processDefinition.delete({ where: { id: write.id } });
+            return client.processDefinition.update({
+              where: { id: write.id, revision: write.from },
+              data: write.row,
+            });
           }),
         );
         return (results as ProcessDefinition[]).map((row) => row.id);

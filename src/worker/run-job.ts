@@ -119,7 +119,7 @@ export async function startProgram(context: RunContext, run: Run): Promise<{ rec
     {
       attempt: run.job.attempt,
       executor: run.job.executor,
-      pid: (run.handle['runner'] as { pid?: number } | null)?.pid ?? null,
+      pid: (run.handle.runner as { pid?: number } | null)?.pid ?? null,
       ...unkept(run.handle),
     },
   );
@@ -129,7 +129,7 @@ export async function startProgram(context: RunContext, run: Run): Promise<{ rec
 const basicEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
 function unkept(handle: Handle): object {
-  const limits = handle['unkept_limits'];
+  const limits = handle.unkept_limits;
   return Array.isArray(limits) && limits.length > 0 ? { limits_not_enforced: limits } : {};
 }
 
@@ -150,9 +150,9 @@ export async function waitForProgram(context: RunContext, run: Run): Promise<Out
   if (seconds !== null) {
     const since = job.started?.getTime() ?? Date.now();
     const left = Math.max(0, since + seconds * 1000 - Date.now());
-    void onTime(left, guards.signal, () =>
-      stopRun(context, run, ended('timeout', `It ran longer than its ${seconds} s.`)),
-    );
+    void onTime(left, guards.signal, () => {
+      void stopRun(context, run, ended('timeout', `It ran longer than its ${seconds} s.`));
+    });
   }
   void watchSizes(context, run, guards.signal);
   try {
@@ -191,7 +191,7 @@ async function watchSizes(context: RunContext, run: Run, signal: AbortSignal): P
       await delay(500, undefined, { signal, ref: false });
       const over = await oversize(context, run);
       if (over !== null) {
-        stopRun(context, run, ended('signal', over));
+        void stopRun(context, run, ended('signal', over));
         return;
       }
     }
