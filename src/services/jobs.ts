@@ -14,6 +14,7 @@ export interface JobNews {
   event: JobEvent;
 }
 
+const mostRecent = 2000;
 const newUuid = (kind: 'job' | 'job_event') => typedUuid(kind, randomBytes(16));
 
 /** Jobs: what happened to them, and the only door to a state change. */
@@ -22,9 +23,15 @@ export function jobService(store: Store, clock: () => Date) {
   news.setMaxListeners(0);
   /** Those who wait for one job's end, or its next event. */
   const waiters = new Map<string, Set<(job: Job) => void>>();
+  /** Jobs of which something was heard lately, so that nobody has to read what was just written. */
+  const recent = new Map<string, Job>();
   let lastId = 0;
 
   function announce(change: JobNews): void {
+    recent.delete(change.job.uuid);
+    recent.set(change.job.uuid, change.job);
+    if (recent.size > mostRecent) recent.delete(recent.keys().next().value ?? '');
+
     news.emit('news', change);
     for (const tell of waiters.get(change.job.uuid) ?? []) tell(change.job);
   }
@@ -155,7 +162,9 @@ export function jobService(store: Store, clock: () => Date) {
       signal?.addEventListener('abort', giveUp, { once: true });
       try {
         // Between the caller's look and ours it may have ended.
-        const current = isUnfinished(given.state) ? await store.jobs.byUuid(given.uuid) : given;
+        const current = isUnfinished(given.state)
+          ? (recent.get(given.uuid) ?? (await store.jobs.byUuid(given.uuid)))
+          : given;
         if (current !== null) tell(current);
         return await end;
       } finally {

@@ -131,6 +131,11 @@ export function checkedDocument(value: unknown): DefinitionDocument {
 /** Process definitions: registering, changing and reading them. */
 export function definitionService(store: Store, clock: () => Date) {
   const running = new Map<number, ProcessDefinition>();
+  /** Rows that are run again and again; this server is the only one that changes them. */
+  const current = new Map<number, { row: DefinitionRow; revisionId: number }>();
+  /** How many writes there were, and at which count a row was read: an older one must not be kept. */
+  let writes = 0;
+  const readAt = new WeakMap<DefinitionRow, number>();
 
   function columnsOf(document: DefinitionDocument) {
     const { exec, processType, application } = normalise(document);
@@ -203,8 +208,11 @@ export function definitionService(store: Store, clock: () => Date) {
 
   async function find(actor: Actor, id: string): Promise<DefinitionRow | null> {
     const number = numericId(id);
+    const before = writes;
     const row = number === null ? null : await store.definitions.byId(number);
-    return row !== null && mayUse(actor, row.ownerId) ? row : null;
+    if (row === null || !mayUse(actor, row.ownerId)) return null;
+    readAt.set(row, before);
+    return row;
   }
 
   async function plan(actor: Actor, change: Change): Promise<DefinitionWrite> {
@@ -238,11 +246,13 @@ export function definitionService(store: Store, clock: () => Date) {
     },
     async apply(actor, changes) {
       for (let tries = 0; ; tries += 1) {
-        const writes: DefinitionWrite[] = [];
-        for (const change of changes) writes.push(await plan(actor, change));
-        const ids = await store.definitions.write(writes);
+        const planned: DefinitionWrite[] = [];
+        for (const change of changes) planned.push(await plan(actor, change));
+        const ids = await store.definitions.write(planned);
+        writes += 1;
+        for (const write of planned) if (write.op !== 'create') current.delete(write.id);
         if (ids !== false) {
-          const kept = ids.filter((_, index) => writes[index]?.op !== 'delete');
+          const kept = ids.filter((_, index) => planned[index]?.op !== 'delete');
           const rows = new Map<number, Shown>(
             (await store.definitions.byIds(kept)).map((row) => [row.id, show(row)]),
           );
@@ -260,7 +270,8 @@ export function definitionService(store: Store, clock: () => Date) {
 
     /** The definition, for running it: another's is as if it were not there. */
     async find(actor: Actor, id: string): Promise<DefinitionRow> {
-      const row = await find(actor, id);
+      const known = current.get(numericId(id) ?? 0)?.row;
+      const row = known !== undefined && mayUse(actor, known.ownerId) ? known : await find(actor, id);
       if (row === null) throw new PenstockError('not-found', `There is no process definition ${id}.`);
       return row;
     },
@@ -277,8 +288,14 @@ export function definitionService(store: Store, clock: () => Date) {
 
     /** The stored revision that a definition is at. */
     async currentRevision(row: DefinitionRow): Promise<{ id: number; definition: ProcessDefinition }> {
+      const known = current.get(row.id);
+      if (known?.row === row) {
+        return { id: known.revisionId, definition: await this.definitionOf(known.revisionId) };
+      }
       const revision = await store.definitions.revision(row.id, row.revision);
       if (revision === null) throw new Error(`revision ${row.revision} of definition ${row.id} is missing`);
+      if (current.size >= 1000) current.clear();
+      if (readAt.get(row) === writes) current.set(row.id, { row, revisionId: revision.id });
       return { id: revision.id, definition: await this.definitionOf(revision.id) };
     },
 

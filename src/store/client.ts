@@ -6,7 +6,7 @@ import { PrismaClient } from './generated/client.js';
  * power; the writer commits in groups, so that it costs one sync for many jobs. The busy time-out is for
  * others at the same file, such as a backup.
  */
-const pragmas = `
+export const pragmas = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   PRAGMA foreign_keys = ON;

@@ -17,7 +17,7 @@ export async function openStore(file: string) {
   const migrations = await migrate(file);
   const reader = openClient(file);
   const writing = openClient(file);
-  const writer = new Writer(writing);
+  const writer = new Writer(writing, file);
   return {
     migrations,
     jobs: jobRepository(reader, writer),
@@ -43,6 +43,7 @@ export async function openStore(file: string) {
     },
 
     async close(): Promise<void> {
+      await writer.close();
       await Promise.all([reader.$disconnect(), writing.$disconnect()]);
     },
   };

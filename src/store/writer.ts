@@ -1,16 +1,10 @@
+import { Worker as Thread } from 'node:worker_threads';
 import type { Job, JobEvent } from '../domain/job.js';
 import { PenstockError } from '../errors.js';
 import type { PrismaClient } from './client.js';
+import type { Committed, Group } from './commit-thread.js';
 import type { PrismaPromise } from './generated/internal/prismaNamespace.js';
-import {
-  eventRecord,
-  insertEventsSql,
-  insertJobsSql,
-  insertKeysSql,
-  jobRecord,
-  storedDate,
-  updateJobsSql,
-} from './job-sql.js';
+import { eventRecord, jobRecord, storedDate } from './job-sql.js';
 
 /** A request that must make one job only, however often it is sent. */
 export interface IdempotencyKey {
@@ -41,11 +35,44 @@ interface BatchWrite {
  */
 export class Writer {
   readonly #client: PrismaClient;
+  readonly #thread: Thread;
+  #committed: ((answer: Committed) => void) | undefined;
   #queue: (JobWrite | BatchWrite)[] = [];
   #running = false;
 
-  constructor(client: PrismaClient) {
+  constructor(client: PrismaClient, file: string) {
     this.#client = client;
+    // Compiled code runs in threads; from the sources (in tests) it is taken from the build.
+    const place = import.meta.url.endsWith('.ts') ? '../../dist/store/' : './';
+    this.#thread = new Thread(new URL(`${place}commit-thread.js`, import.meta.url), { workerData: file });
+    this.#thread.unref();
+    const answered = (answer: Committed) => {
+      const tell = this.#committed;
+      this.#committed = undefined;
+      tell?.(answer);
+    };
+    this.#thread.on('message', answered);
+    this.#thread.on('error', (error: Error) =>
+      answered({ error: `the committing thread ended: ${error.message}` }),
+    );
+  }
+
+  /** Returns when everything is written and the thread has let go of the database. */
+  async close(): Promise<void> {
+    if (this.#running) await this.batch(() => []);
+    await new Promise<void>((resolve) => {
+      this.#thread.once('exit', () => resolve());
+      this.#thread.ref();
+      this.#thread.postMessage('close');
+    });
+  }
+
+  #commit(group: Group): Promise<Committed> {
+    return new Promise((resolve) => {
+      this.#committed = resolve;
+      this.#thread.ref();
+      this.#thread.postMessage(group);
+    });
   }
 
   /** Stores a new job with its first event. */
@@ -121,22 +148,22 @@ export class Writer {
   async #runJobs(writes: JobWrite[]): Promise<void> {
     const inserts = writes.filter((write) => write.kind === 'insert');
     const updates = writes.filter((write) => write.kind === 'update');
-    const json = (list: JobWrite[]) => JSON.stringify(list.map((write) => jobRecord(write.job)));
-    const statements: PrismaPromise<unknown>[] = [];
-    if (inserts.length > 0) statements.push(this.#client.$executeRawUnsafe(insertJobsSql, json(inserts)));
-    if (updates.length > 0) statements.push(this.#client.$executeRawUnsafe(updateJobsSql, json(updates)));
-    const keys = inserts.filter((write) => write.key !== null).map(keyRecord);
-    if (keys.length > 0) statements.push(this.#client.$executeRawUnsafe(insertKeysSql, JSON.stringify(keys)));
-    const events = JSON.stringify(writes.map((write) => eventRecord(write.event)));
-    statements.push(this.#client.$queryRawUnsafe(insertEventsSql, events));
-    try {
-      const results = await this.#client.$transaction(statements);
-      const written = new Set((results.at(-1) as { uuid: string }[]).map((row) => row.uuid));
-      for (const write of writes) write.resolve(written.has(write.event.uuid));
-    } catch (error) {
-      const known = storeError(error);
+    const json = (list: unknown[]) => (list.length === 0 ? null : JSON.stringify(list));
+    const jobs = (list: JobWrite[]) => json(list.map((write) => jobRecord(write.job)));
+    const answer = await this.#commit({
+      inserts: jobs(inserts),
+      updates: jobs(updates),
+      keys: json(inserts.filter((write) => write.key !== null).map(keyRecord)),
+      events: JSON.stringify(writes.map((write) => eventRecord(write.event))),
+    });
+    this.#thread.unref();
+    if ('error' in answer) {
+      const known = storeError(new Error(answer.error));
       for (const write of writes) write.reject(known);
+      return;
     }
+    const written = new Set(answer.written);
+    for (const write of writes) write.resolve(written.has(write.event.uuid));
   }
 }
 

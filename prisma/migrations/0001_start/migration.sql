@@ -152,19 +152,10 @@ CREATE INDEX "job_state_id_idx" ON "job"("state", "id");
 CREATE INDEX "job_process_definition_id_id_idx" ON "job"("process_definition_id", "id");
 
 -- CreateIndex
-CREATE INDEX "job_definition_revision_id_idx" ON "job"("definition_revision_id");
-
--- CreateIndex
-CREATE INDEX "job_owner_id_created_idx" ON "job"("owner_id", "created");
-
--- CreateIndex
 CREATE INDEX "job_created_idx" ON "job"("created");
 
 -- CreateIndex
 CREATE INDEX "job_ended_idx" ON "job"("ended");
-
--- CreateIndex
-CREATE UNIQUE INDEX "job_event_uuid_key" ON "job_event"("uuid");
 
 -- CreateIndex
 CREATE INDEX "job_event_job_id_id_idx" ON "job_event"("job_id", "id");
