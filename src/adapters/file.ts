@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
-import { copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, link, mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { inputPlace, outputPlace } from '../domain/command.js';
 import { PenstockError } from '../errors.js';
+import { fileSize } from '../store/files.js';
 import type { Adapter, AdapterContext, Prepared } from './adapter.js';
 
 /**
@@ -49,9 +50,8 @@ export const fileAdapter: Adapter = {
     const output = outputFile(context);
     if (!output.written) return { output: output.file };
     const kept = path.join(folder, 'output', outputName);
-    if (kept === output.file) return { output: (await isFile(kept)) ? kept : null };
-    if (await isFile(output.file)) await move(output.file, kept);
-    return { output: (await isFile(kept)) ? kept : null };
+    if (kept !== output.file && fileSize(output.file) !== null) await move(output.file, kept);
+    return { output: fileSize(kept) === null ? null : kept };
   },
 };
 
@@ -66,19 +66,12 @@ function outputFile({ definition, places, folder, outputName }: AdapterContext):
   return { file: path.join(folder, wanted?.stream === 'STDERR' ? 'stderr' : 'stdout'), written: false };
 }
 
-async function isFile(file: string): Promise<boolean> {
-  return stat(file).then(
-    (found) => found.isFile(),
-    () => false,
-  );
-}
-
-/** The input for a program that is given its path: a copy if a retry will need it as it was. */
+/** The input for a program that is given its path, by the name that it came with. */
 async function ownInput(context: AdapterContext, input: { file: string; name: string }): Promise<string> {
-  if (context.definition.retries.limit === 0) return input.file;
-  const copy = path.join(context.folder, 'input', input.name);
-  await place(input.file, copy, true);
-  return copy;
+  const own = path.join(context.folder, 'input', input.name);
+  // A copy if a retry will need it as it was, whatever the program does to it.
+  await place(input.file, own, context.definition.retries.limit > 0);
+  return own;
 }
 
 /** Puts the input where the program insists on having it: a second name of the same file, or a copy. */

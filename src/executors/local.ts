@@ -1,5 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { access, constants } from 'node:fs/promises';
+import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -48,7 +47,7 @@ const signalNames = new Map(Object.entries(os.constants.signals).map(([name, num
 const pollInterval = 100;
 
 /** Where a program is: `exec` itself, or the first of its name on PATH. Throws if it cannot be started. */
-async function findProgram(exec: string, cwd: string, searchPath: string): Promise<string> {
+function findProgram(exec: string, cwd: string, searchPath: string): string {
   const candidates = exec.includes('/')
     ? [path.resolve(cwd, exec)]
     : searchPath.split(':').map((folder) => path.join(folder === '' ? cwd : folder, exec));
@@ -57,7 +56,7 @@ async function findProgram(exec: string, cwd: string, searchPath: string): Promi
     if (!existsSync(candidate)) continue;
     found = candidate;
     try {
-      await access(candidate, constants.X_OK);
+      accessSync(candidate, constants.X_OK);
       return candidate;
     } catch {
       // Perhaps a later folder has one that may be executed.
@@ -184,7 +183,7 @@ export function localExecutor(options: LocalOptions): Executor {
   return {
     async start(command: ExecutorCommand, files: ExecutorFiles): Promise<LocalHandle> {
       const searchPath = command.environment.PATH ?? options.path ?? '';
-      const exec = await findProgram(command.exec, command.cwd, searchPath);
+      const exec = findProgram(command.exec, command.cwd, searchPath);
       const { limits } = command;
       const limited = limits.memory !== null || limits.cpus !== null || limits.processes !== null;
       const made = limited ? groups.create(command.uuid, limits) : { folders: [], unkept: [] };

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Request, Response } from 'express';
 import { type RequestHandler, Router } from 'express';
 import type { Job } from '../domain/job.js';
@@ -52,9 +53,12 @@ export function goneSignal(response: Response): AbortSignal {
   return gone.signal;
 }
 
+const smallFile = 64 * 1024;
+
 /** Sends a job's bytes: `Range`, conditional requests, type by name. */
 export async function sendBytes(response: Response, file: string, name: string): Promise<void> {
-  if ((await fileSize(file)) === null) {
+  const size = fileSize(file);
+  if (size === null) {
     // A stream that nothing was written to has no file before the program starts.
     response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': '0' }).end();
     return;
@@ -63,11 +67,19 @@ export async function sendBytes(response: Response, file: string, name: string):
   // A name without a known extension says nothing of the bytes.
   if (!/\.[^.]+$/.test(name) || response.get('Content-Type') === undefined)
     response.type('application/octet-stream');
+  const { range, 'if-none-match': etag, 'if-modified-since': since } = response.req.headers;
+  if (size <= smallFile && (range ?? etag ?? since) === undefined) {
+    // Small ones are in memory anyway: one answer, without the way through streams.
+    const bytes = readFileSync(file);
+    response.writeHead(200, { 'Content-Length': bytes.length, 'Accept-Ranges': 'bytes' });
+    response.end(response.req.method === 'HEAD' ? undefined : bytes);
+    return;
+  }
   await new Promise<void>((resolve, reject) => {
     response.sendFile(file, { dotfiles: 'allow', cacheControl: false }, (error?: Error) => {
       if (error === undefined || error === null) resolve();
       // The client went away in the middle: nobody is left to be told.
-      else if (response.headersSent) resolve();
+      else if (response.headersSent || response.req.destroyed) resolve();
       else reject(error);
     });
   });

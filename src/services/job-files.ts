@@ -21,7 +21,7 @@ export function jobFile(files: JobFiles, job: Job, stream: Stream): { file: stri
   switch (stream) {
     case 'input':
       if (job.inputName === null) throw new PenstockError('not-found', 'This job has no input.');
-      return { file: files.input(job.uuid, job.inputName), name: job.inputName };
+      return { file: files.input(job.uuid), name: job.inputName };
     case 'output':
       if (job.outputPath !== null) {
         return { file: path.join(files.folder(job.uuid), job.outputPath), name: job.outputName ?? 'output' };

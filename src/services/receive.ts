@@ -1,12 +1,10 @@
 import { createHash, type Hash } from 'node:crypto';
-import { close, fdatasync, mkdirSync, open, write, writeFileSync } from 'node:fs';
+import { closeSync, fdatasync, openSync, write, writeSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { PenstockError } from '../errors.js';
 import type { JobFiles } from '../store/files.js';
 
-const openFile = promisify(open);
-const closeFile = promisify(close);
 const syncFile = promisify(fdatasync);
 const writeSome = promisify(write);
 
@@ -71,9 +69,7 @@ export function receiver(files: JobFiles, limit: number) {
       stream: AsyncIterable<Buffer | string>,
       options: { digest: boolean },
     ): Promise<void> {
-      const folder = path.join(files.incoming(received.uuid), 'input');
-      mkdirSync(folder, { mode: 0o700 });
-      const file = path.join(folder, name);
+      const file = path.join(files.incoming(received.uuid), 'input');
       const hash: Hash | null = options.digest ? createHash('sha256') : null;
       const gathered: Buffer[] = [];
       let descriptor: number | null = null;
@@ -88,18 +84,18 @@ export function receiver(files: JobFiles, limit: number) {
           else {
             gathered.push(chunk);
             if (size > smallInput) {
-              descriptor = await openFile(file, 'wx', 0o600);
+              descriptor = openSync(file, 'wx', 0o600);
               await writeAll(descriptor, Buffer.concat(gathered.splice(0)));
             }
           }
         }
         if (descriptor === null) {
-          writeFileSync(file, Buffer.concat(gathered), { flag: 'wx', mode: 0o600 });
-          descriptor = await openFile(file, 'r');
+          descriptor = openSync(file, 'wx', 0o600);
+          for (const chunk of gathered) writeSync(descriptor, chunk);
         }
         await syncFile(descriptor);
       } finally {
-        if (descriptor !== null) await closeFile(descriptor);
+        if (descriptor !== null) closeSync(descriptor);
       }
       received.input = { name, size };
       received.digest = hash?.digest('hex') ?? null;

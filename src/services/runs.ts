@@ -188,7 +188,8 @@ export function runService(given: {
       const outputName = outputNameOf(definition, document.output?.name);
       const input = inputPlace(definition, places);
       const output = outputPlace(definition, places);
-      const inputFile = input?.kind === 'fixed' ? input.path : files.input(uuid, inputName ?? 'input');
+      const inputFile =
+        input?.kind === 'fixed' ? input.path : path.join(folder, 'input', inputName ?? 'input');
       const outputFile = output?.kind === 'fixed' ? output.path : path.join(folder, 'output', outputName);
       const command = buildCommand(definition, document, {
         ...places,

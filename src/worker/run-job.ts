@@ -1,7 +1,6 @@
-import { close as closeFile, fdatasync, mkdirSync, open as openFile } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { Adapter, AdapterContext } from '../adapters/adapter.js';
 import { buildCommand, outputNameOf } from '../domain/command.js';
 import type { Job, JobChange } from '../domain/job.js';
@@ -12,11 +11,7 @@ import { messageOf, PenstockError } from '../errors.js';
 import type { Executor, Handle, Receipt } from '../executors/executor.js';
 import type { Logger } from '../log.js';
 import type { JobService } from '../services/jobs.js';
-import { fileSize, type JobFiles } from '../store/files.js';
-
-const open = promisify(openFile);
-const sync = promisify(fdatasync);
-const close = promisify(closeFile);
+import { fileSize, type JobFiles, makeDurable } from '../store/files.js';
 
 /** What running a job needs of the house. */
 export interface RunContext {
@@ -50,8 +45,7 @@ export function adapterContext(files: JobFiles, run: Pick<Run, 'job' | 'definiti
     definition,
     folder,
     places: { work_dir: path.join(folder, 'work'), job_uuid: job.uuid },
-    input:
-      job.inputName === null ? null : { file: files.input(job.uuid, job.inputName), name: job.inputName },
+    input: job.inputName === null ? null : { file: files.input(job.uuid), name: job.inputName },
     outputName: outputNameOf(definition, job.request.output?.name),
   };
 }
@@ -84,7 +78,8 @@ export async function persist(
 export async function startProgram(context: RunContext, run: Run): Promise<{ recorded: Promise<Job> }> {
   const { definition } = run;
   const setting = adapterContext(context.files, run);
-  mkdirSync(path.join(setting.folder, 'work'), { recursive: true, mode: 0o700 });
+  mkdirSync(setting.folder, { mode: 0o700 });
+  mkdirSync(setting.places.work_dir, { mode: 0o700 });
   const adapter = adapterOf(context, definition);
   const prepared = await adapter.prepare(setting);
   const command = buildCommand(definition, run.job.request, { ...setting.places, ...prepared.places });
@@ -189,7 +184,7 @@ async function watchSizes(context: RunContext, run: Run, signal: AbortSignal): P
   try {
     for (;;) {
       await delay(500, undefined, { signal, ref: false });
-      const over = await oversize(context, run);
+      const over = oversize(context, run);
       if (over !== null) {
         void stopRun(context, run, ended('signal', over));
         return;
@@ -201,14 +196,14 @@ async function watchSizes(context: RunContext, run: Run, signal: AbortSignal): P
 }
 
 /** What is larger than its limit, in words; null if nothing is. */
-export async function oversize(context: RunContext, run: Run): Promise<string | null> {
+export function oversize(context: RunContext, run: Run): string | null {
   const { definition } = run;
   const { outputSize, logSize } = definition.limits;
   const folder = context.files.attempt(run.job.uuid, run.job.attempt);
   const outputStream = definition.output?.via === 'path' ? null : (definition.output?.stream ?? 'STDOUT');
   for (const stream of ['STDOUT', 'STDERR'] as const) {
     const limit = stream === outputStream ? outputSize : logSize;
-    const size = limit === null ? 0 : ((await fileSize(path.join(folder, stream.toLowerCase()))) ?? 0);
+    const size = limit === null ? 0 : (fileSize(path.join(folder, stream.toLowerCase())) ?? 0);
     if (limit !== null && size > limit) {
       const name = stream === outputStream ? 'output_size' : 'log_size';
       return `Its ${stream} is larger than limits.${name}, ${limit} bytes.`;
@@ -246,7 +241,7 @@ export async function collect(
     const taken = await adapter.finish(setting);
     if (taken.output !== null) {
       change.outputPath = path.relative(root, taken.output);
-      change.outputSize = await fileSize(taken.output);
+      change.outputSize = fileSize(taken.output);
       await makeDurable(taken.output);
     } else if (succeeded(final, definition.successCodes)) {
       final = {
@@ -255,7 +250,7 @@ export async function collect(
         reason: 'It ended well, but there is no output file where the definition says.',
       };
     }
-    const over = await oversize(context, run);
+    const over = oversize(context, run);
     if (over !== null && final.reason === null)
       final = { ...final, cause: final.cause === 'exit' ? 'signal' : final.cause, reason: over };
   } catch (error) {
@@ -265,14 +260,4 @@ export async function collect(
     }
   }
   return { outcome: final, change };
-}
-
-/** Returns when the file's bytes are on the disk. */
-export async function makeDurable(file: string): Promise<void> {
-  const descriptor = await open(file, 'r');
-  try {
-    await sync(descriptor);
-  } finally {
-    await close(descriptor);
-  }
 }
