@@ -29,6 +29,8 @@ export interface Taken {
 /** How input reaches a program and how its output is taken: one driver for each word in a definition. */
 export interface Adapter {
   prepare(context: AdapterContext): Promise<Prepared>;
+  /** Takes away what was laid out for a program that never started, lest it be in another's way. */
+  clear(context: AdapterContext): Promise<void>;
   /** Works from the context alone, so that it can be done after a restart, too. */
   finish(context: AdapterContext): Promise<Taken>;
 }

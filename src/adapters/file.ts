@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { copyFile, link, mkdir, rename, rm } from 'node:fs/promises';
+import { copyFile, link, lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { inputPlace, outputPlace } from '../domain/command.js';
 import { PenstockError } from '../errors.js';
@@ -35,18 +35,24 @@ export const fileAdapter: Adapter = {
     } else if (expected.kind === 'chosen') {
       prepared.places.input_file = await ownInput(context, input);
     } else {
-      await place(input.file, expected.path, definition.retries.limit > 0);
+      await placeAt(context, input.file, expected.path);
       prepared.places.input_file = expected.path;
     }
     return prepared;
   },
 
-  async finish(context: AdapterContext) {
-    const { definition, folder, input, outputName, places } = context;
-    const given = input === null ? null : inputPlace(definition, places);
+  async clear({ definition, folder, places }: AdapterContext): Promise<void> {
+    const given = inputPlace(definition, places);
     // A second name of the input in a folder that is not the job's own would be in the next run's way.
-    if (given?.kind === 'fixed' && !given.path.startsWith(`${folder}/`))
+    if (given?.kind === 'fixed' && fileSize(noteOf(folder)) !== null) {
       await rm(given.path, { force: true });
+      await rm(noteOf(folder), { force: true });
+    }
+  },
+
+  async finish(context: AdapterContext) {
+    const { folder, outputName } = context;
+    await fileAdapter.clear(context);
     const output = outputFile(context);
     if (!output.written) return { output: output.file };
     const kept = path.join(folder, 'output', outputName);
@@ -74,6 +80,31 @@ async function ownInput(context: AdapterContext, input: { file: string; name: st
   return own;
 }
 
+/** Where an attempt notes that it puts its input outside its own folder, before it does. */
+const noteOf = (folder: string) => path.join(folder, 'placed');
+
+/**
+ * Puts the input at a fixed place. There may be what an attempt of the same job left there, which a crash of ours
+ * kept from clearing up; its note tells it from a stranger's file.
+ */
+async function placeAt({ folder, definition }: AdapterContext, file: string, target: string): Promise<void> {
+  const copy = definition.retries.limit > 0;
+  if (target.startsWith(`${folder}/`)) return place(file, target, copy);
+  for (const attempt of await readdir(path.dirname(folder))) {
+    const note = noteOf(path.join(path.dirname(folder), attempt));
+    if (fileSize(note) === null) continue;
+    await rm(target, { force: true });
+    await rm(note);
+  }
+  await writeFile(noteOf(folder), target);
+  try {
+    await place(file, target, copy);
+  } catch (error) {
+    await rm(noteOf(folder), { force: true });
+    throw error;
+  }
+}
+
 /** Puts the input where the program insists on having it: a second name of the same file, or a copy. */
 async function place(file: string, target: string, copy: boolean): Promise<void> {
   await mkdir(path.dirname(target), { recursive: true });
@@ -90,10 +121,13 @@ async function place(file: string, target: string, copy: boolean): Promise<void>
   }
 }
 
-/** Moves a file, also to another file system. */
+/** Moves a file, also to another file system. Of a symbolic link it is the file that counts: links break on the way. */
 async function move(from: string, to: string): Promise<void> {
   try {
-    await rename(from, to);
+    if ((await lstat(from)).isSymbolicLink()) {
+      await copyFile(from, to);
+      await rm(from);
+    } else await rename(from, to);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
     await copyFile(from, to);

@@ -1,4 +1,14 @@
-import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,7 +26,7 @@ import {
   workingFolder,
 } from '../hosts/processes.js';
 import { commandScript, readStatus } from '../hosts/runner.js';
-import type { ProcessIdentity, RunnerPool } from '../hosts/runner-pool.js';
+import type { Placement, ProcessIdentity, RunnerPool } from '../hosts/runner-pool.js';
 import { terminate } from '../hosts/terminate.js';
 import type { Executor, ExecutorCommand, ExecutorFiles, Handle } from './executor.js';
 
@@ -28,6 +38,9 @@ interface LocalHandle extends Handle {
   uuid: string;
   boot_id: string;
   runner: ProcessIdentity | null;
+  /** The control group that its runner lives in, with all that comes of the program. */
+  home?: string | null;
+  /** Control groups that keep its limits. */
   groups: string[];
   /** Limits that this machine cannot keep. */
   unkept_limits: string[];
@@ -46,6 +59,18 @@ const signalNames = new Map(Object.entries(os.constants.signals).map(([name, num
 /** While somebody else's process is watched, since its end is not told to us. */
 const pollInterval = 100;
 
+/** An attempt's groups are its own: what another attempt left must not count against it. */
+const groupName = (uuid: string, folder: string) => `${uuid}.${path.basename(folder)}`;
+
+/** The folder as the kernel calls it: the data may lie behind a symbolic link. */
+function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder;
+  }
+}
+
 /** Where a program is: `exec` itself, or the first of its name on PATH. Throws if it cannot be started. */
 function findProgram(exec: string, cwd: string, searchPath: string): string {
   const candidates = exec.includes('/')
@@ -53,7 +78,7 @@ function findProgram(exec: string, cwd: string, searchPath: string): string {
     : searchPath.split(':').map((folder) => path.join(folder === '' ? cwd : folder, exec));
   let found: string | undefined;
   for (const candidate of candidates) {
-    if (!existsSync(candidate)) continue;
+    if (!statSync(candidate, { throwIfNoEntry: false })?.isFile()) continue;
     found = candidate;
     try {
       accessSync(candidate, constants.X_OK);
@@ -75,11 +100,25 @@ function findProgram(exec: string, cwd: string, searchPath: string): string {
 /** Runs commands on this machine, detached from the server, each in a session of a runner's. */
 export function localExecutor(options: LocalOptions): Executor {
   const { instance, pool, groups } = options;
+  pool.liveIn(groups);
   const boot = bootId();
-  const running = new Map<string, { end: Promise<void>; ended: boolean; died: boolean }>();
-  /** Jobs that are being run or watched here: the sweep leaves their processes alone. */
-  const watched = new Set<string>();
+  const running = new Map<string, { folder: string; end: Promise<void>; ended: boolean; died: boolean }>();
+  /** Uuids and homes of what is being run, watched or cancelled here, and how often: the sweep leaves it alone. */
+  const held = new Map<string, number>();
+  const hold = (handle: LocalHandle, by: 1 | -1) => {
+    for (const key of [handle.uuid, handle.home]) {
+      if (key === null || key === undefined) continue;
+      const count = (held.get(key) ?? 0) + by;
+      if (count > 0) held.set(key, count);
+      else held.delete(key);
+    }
+  };
+  /** Jobs that ended here before the first was started: until then others may still wait to be recovered. */
+  const endedEarly = new Set<string>();
+  let opened = false;
   let lastEnd = 0;
+  /** Groups that still had processes when their job ended. */
+  let groupsLeft: string[] = [];
 
   const statusFile = (folder: string) => path.join(folder, 'status');
   const readStatusFile = (folder: string) => {
@@ -90,19 +129,30 @@ export function localExecutor(options: LocalOptions): Executor {
     }
   };
 
-  /** All processes that belong to the run, by every mark that there is. The runner itself is not one of them. */
+  /**
+   * All processes that belong to the run, by every mark that there is. The runner itself is not one of them.
+   *
+   * @param all the machine's processes; the list must be older than the call, because what counts is whether the
+   *   runner has had no other job since
+   */
   function membersOf(handle: LocalHandle, all: readonly Process[]): Process[] {
-    const runner = handle.runner;
-    const runnerLives = runner !== null && lives(runner.pid, runner.start_time);
-    const inGroups = groupMembers(handle.groups);
+    const { runner } = handle;
+    const folder = realFolder(handle.folder);
+    const kept = runner !== null && handle.boot_id === boot && pool.keeps(runner, handle.folder);
+    // A dead leader's session keeps its number only while somebody is in it: a fresh death is certain, an old one not.
+    const inSession =
+      kept && (runOf(handle)?.died || lives(runner.pid, runner.start_time))
+        ? (process: Process) => process.session === runner.pid
+        : () => false;
+    const inGroups = groupMembers([...handle.groups, ...(kept && handle.home ? [handle.home] : [])]);
     const members = new Map<number, Process>();
     for (const process of all) {
-      if (runner !== null && process.pid === runner.pid) continue;
+      if (process.pid === runner?.pid || process.pid === globalThis.process.pid) continue;
       if (
-        (runnerLives && process.session === runner?.pid) ||
+        inSession(process) ||
         inGroups.has(process.pid) ||
         variableOf(process.pid, jobVariable) === handle.uuid ||
-        usesFolder(process.pid, handle.folder)
+        (!process.terminal && usesFolder(process.pid, folder))
       ) {
         if (!isRunner(process.pid)) members.set(process.pid, process);
       }
@@ -133,8 +183,33 @@ export function localExecutor(options: LocalOptions): Executor {
     }
   }
 
+  /** A run of this server's, or undefined if another one started it or it has been waited for. */
+  function runOf(handle: LocalHandle) {
+    const run = running.get(handle.uuid);
+    return run?.folder === handle.folder ? run : undefined;
+  }
+
+  /** The handle of a run that was begun, but whose handle is not known any more. */
+  function foundHandle(uuid: string, folder: string): LocalHandle {
+    const real = realFolder(folder);
+    const runner = listProcesses().find(({ pid }) => isRunner(pid) && workingFolder(pid) === real);
+    const home =
+      runner === undefined
+        ? undefined
+        : groups.listHomes().find((one) => groupMembers([one]).has(runner.pid));
+    return {
+      folder,
+      uuid,
+      boot_id: boot,
+      runner: runner === undefined ? null : { pid: runner.pid, start_time: runner.startTime },
+      home: home ?? null,
+      groups: groups.find(groupName(uuid, folder)),
+      unkept_limits: [],
+    };
+  }
+
   /** Waits for a run that another server started: it tells only by its status file. */
-  async function watch(handle: LocalHandle, signal?: AbortSignal): Promise<void> {
+  async function follow(handle: LocalHandle, signal?: AbortSignal): Promise<void> {
     for (;;) {
       if (readStatusFile(handle.folder).ended) return;
       const runner = handle.runner;
@@ -146,27 +221,66 @@ export function localExecutor(options: LocalOptions): Executor {
   function outcomeOf(handle: LocalHandle): Outcome {
     const status = readStatusFile(handle.folder);
     if (!status.ended) {
+      if (claim(handle.folder)) {
+        return ended('platform', 'The shell that was to run the program ended before it could begin.');
+      }
       const where =
-        handle.boot_id === boot ? 'the shell that watched over it is gone' : 'this machine was started anew';
+        handle.boot_id !== boot
+          ? 'this machine was started anew'
+          : runOf(handle)?.died === false
+            ? 'its exit status could not be written'
+            : 'the shell that watched over it is gone';
       return ended('lost', `How the program ended is not known: ${where}.`);
     }
     if (status.problem !== null) return ended('platform', status.problem);
     if (ranOutOfMemory(handle.groups)) {
       return { ...ended('oom', 'It used more memory than its limit.'), signal: 'SIGKILL' };
     }
-    if (status.signal === null) return exited(status.code);
+    if (status.signal === null) {
+      if (status.perhaps === null) return exited(status.code);
+      const name = signalNames.get(status.perhaps);
+      return { ...exited(status.code), reason: `It exited with ${status.code}, or ${name} ended it.` };
+    }
     return { ...ended('signal'), signal: signalNames.get(status.signal) ?? `SIG${status.signal}` };
+  }
+
+  /**
+   * Makes the status file. Whoever makes it has the only right to start the job: if it can be made, nobody has
+   * started it, and a runner that still has it in its pipe will find that it comes too late.
+   */
+  function claim(folder: string): boolean {
+    try {
+      closeSync(openSync(statusFile(folder), 'wx'));
+      return true;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST' || code === 'ENOENT') return false;
+      throw error;
+    }
   }
 
   /** Ends what programs left behind when they ended, such as daemons, and what a crash of ours left. */
   async function sweep(): Promise<void> {
-    const left = (all: readonly Process[]) =>
-      all.filter((process) => {
+    const left = (all: readonly Process[]) => {
+      const abandoned = groupMembers([...groupsLeft, ...abandonedHomes()]);
+      return all.filter((process) => {
         const uuid = variableOf(process.pid, jobVariable);
-        if (uuid === undefined || watched.has(uuid)) return false;
+        if (uuid === undefined) return abandoned.has(process.pid);
+        if (held.has(uuid) || !(opened || endedEarly.has(uuid))) return false;
         return variableOf(process.pid, instanceVariable) === instance;
       });
+    };
     if (left(listProcesses()).length > 0) await terminate(left, 1000, () => true);
+    groupsLeft = groups.remove(groupsLeft);
+    groups.remove(abandonedHomes());
+  }
+
+  /** Homes whose runner has gone and whose job is not held: who is still there was left behind. */
+  function abandonedHomes(): string[] {
+    if (!opened) return [];
+    return groups
+      .listHomes()
+      .filter((home) => !pool.uses(home) && !held.has(home) && ![...groupMembers([home])].some(isRunner));
   }
   let sweeping = false;
   let swept = 0;
@@ -184,9 +298,17 @@ export function localExecutor(options: LocalOptions): Executor {
     async start(command: ExecutorCommand, files: ExecutorFiles): Promise<LocalHandle> {
       const searchPath = command.environment.PATH ?? options.path ?? '';
       const exec = findProgram(command.exec, command.cwd, searchPath);
+      const known = running.get(command.uuid);
+      if (known?.folder === files.folder || existsSync(statusFile(files.folder))) {
+        const handle = foundHandle(command.uuid, files.folder);
+        hold(handle, 1);
+        return handle;
+      }
       const { limits } = command;
       const limited = limits.memory !== null || limits.cpus !== null || limits.processes !== null;
-      const made = limited ? groups.create(command.uuid, limits) : { folders: [], unkept: [] };
+      const made = limited
+        ? groups.create(groupName(command.uuid, files.folder), limits)
+        : { folders: [], unkept: [] };
       const noMemoryGroup = made.unkept.includes('memory');
       writeFileSync(
         path.join(files.folder, 'command'),
@@ -211,32 +333,35 @@ export function localExecutor(options: LocalOptions): Executor {
         }),
         { mode: 0o600 },
       );
-      const run = { end: Promise.resolve(), ended: false, died: false };
-      const identity: { runner: ProcessIdentity | null } = { runner: null };
+      const run = { folder: files.folder, end: Promise.resolve(), ended: false, died: false };
+      const given: { placement: Placement | null } = { placement: null };
       run.end = new Promise((resolve) => {
-        identity.runner = pool.run(files.folder, (died) => {
+        given.placement = pool.run(files.folder, (died) => {
           run.ended = true;
           run.died = died;
           lastEnd = Date.now();
           resolve();
         });
       });
-      running.set(command.uuid, run);
-      watched.add(command.uuid);
-      return {
+      const handle = {
         folder: files.folder,
         uuid: command.uuid,
         boot_id: boot,
-        runner: identity.runner,
+        runner: given.placement?.runner ?? null,
+        home: given.placement?.home ?? null,
         groups: made.folders,
         unkept_limits: made.unkept.filter((limit) => limit !== 'memory'),
       };
+      running.set(command.uuid, run);
+      opened = true;
+      hold(handle, 1);
+      return handle;
     },
 
     async wait(given: Handle, signal?: AbortSignal): Promise<Outcome> {
       const handle = given as LocalHandle;
-      const run = running.get(handle.uuid);
-      await (run?.end ?? watch(handle, signal));
+      const run = runOf(handle);
+      await (run?.end ?? follow(handle, signal));
       const outcome = outcomeOf(handle);
       // A dead runner's program may live on, unwatched: nothing of it is left to go on.
       if (outcome.cause === 'lost' || run?.died) {
@@ -246,48 +371,47 @@ export function localExecutor(options: LocalOptions): Executor {
           () => true,
         );
       }
-      running.delete(handle.uuid);
-      watched.delete(handle.uuid);
-      groups.remove(handle.groups);
+      if (run !== undefined) running.delete(handle.uuid);
+      if (!opened) endedEarly.add(handle.uuid);
+      hold(handle, -1);
+      groupsLeft.push(...groups.remove(handle.groups));
       lastEnd = Date.now();
       return outcome;
     },
 
     async cancel(given: Handle, killGrace: number) {
       const handle = given as LocalHandle;
-      const run = running.get(handle.uuid);
-      const over = () =>
-        run?.ended ??
-        (readStatusFile(handle.folder).ended ||
-          handle.runner === null ||
-          !lives(handle.runner.pid, handle.runner.start_time));
-      return terminate((all) => membersOf(handle, all), killGrace * 1000, over);
+      const { runner } = handle;
+      const run = runOf(handle);
+      const over = () => {
+        if (run !== undefined) return run.ended;
+        if (runner === null || handle.boot_id !== boot || !lives(runner.pid, runner.start_time)) return true;
+        return readStatusFile(handle.folder).ended;
+      };
+      hold(handle, 1);
+      try {
+        return await terminate(
+          (all) => {
+            // A program can stop its runner, too (`kill -STOP 0`), which then would never tell of the end.
+            if (runner !== null && !over() && readProcess(runner.pid)?.state === 'T') {
+              globalThis.process.kill(runner.pid, 'SIGCONT');
+            }
+            return membersOf(handle, all);
+          },
+          killGrace * 1000,
+          over,
+        );
+      } finally {
+        hold(handle, -1);
+        lastEnd = Date.now();
+      }
     },
 
     async recover(uuid: string, folder: string, stored: Handle | null): Promise<Handle | 'never-started'> {
-      if (existsSync(folder)) {
-        try {
-          // Whoever makes the status file has the only right to start the job. If it can be made now, nobody
-          // has started it, and a runner that still has it in its pipe will find that it comes too late.
-          closeSync(openSync(statusFile(folder), 'wx'));
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-          watched.add(uuid);
-          if (stored !== null) return stored;
-          const runner = listProcesses().find(
-            (process) => isRunner(process.pid) && workingFolder(process.pid) === folder,
-          );
-          return {
-            folder,
-            uuid,
-            boot_id: boot,
-            runner: runner === undefined ? null : { pid: runner.pid, start_time: runner.startTime },
-            groups: [],
-            unkept_limits: [],
-          } satisfies LocalHandle;
-        }
-      }
-      return 'never-started';
+      if (!existsSync(folder) || claim(folder)) return 'never-started';
+      const handle = (stored as LocalHandle | null) ?? foundHandle(uuid, folder);
+      hold(handle, 1);
+      return handle;
     },
 
     async close(): Promise<void> {

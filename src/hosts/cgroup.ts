@@ -3,6 +3,7 @@ import {
   constants,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmdirSync,
   writeFileSync,
@@ -25,7 +26,13 @@ const kinds: Record<
   Record<GroupLimit, { controller: string; settings: (value: number) => [string, string][] }>
 > = {
   1: {
-    memory: { controller: 'memory', settings: (bytes) => [['memory.limit_in_bytes', String(bytes)]] },
+    memory: {
+      controller: 'memory',
+      settings: (bytes) => [
+        ['memory.limit_in_bytes', String(bytes)],
+        ['memory.memsw.limit_in_bytes', String(bytes)],
+      ],
+    },
     cpus: {
       controller: 'cpu',
       settings: (cpus) => [
@@ -94,7 +101,45 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
     });
   }
 
+  /** Any hierarchy will do to know who descends from whom; the second version's costs the least. */
+  const tracking = (
+    unified ? [root] : ['unified', 'pids', 'freezer'].map((one) => path.join(root, one))
+  ).find(
+    (base) => existsSync(path.join(base, 'cgroup.procs')) && attempt(() => accessSync(base, constants.W_OK)),
+  );
+  const homes = tracking === undefined ? undefined : path.join(tracking, `${name}-runners`);
+
   return {
+    /**
+     * Makes a home for a runner: a group without limits, which holds all that its programs start, however they
+     * detach themselves. A runner enters it once, so that a job costs nothing more.
+     *
+     * @returns its folder, or null where groups cannot be made
+     */
+    makeHome(key: string): string | null {
+      if (homes === undefined) return null;
+      const folder = path.join(homes, key);
+      return attempt(() => mkdirSync(folder, { recursive: true })) ? folder : null;
+    },
+
+    /** The homes that there are, also those of runners from before a restart. */
+    listHomes(): string[] {
+      if (homes === undefined) return [];
+      try {
+        return readdirSync(homes, { withFileTypes: true })
+          .filter((entry) => entry.isDirectory())
+          .map((entry) => path.join(homes, entry.name));
+      } catch {
+        return [];
+      }
+    },
+
+    /** The groups that were made for a job, also by a server that could not store its handle any more. */
+    find(uuid: string): string[] {
+      const folders = Object.values(parents).map((parent) => path.join(parent, uuid));
+      return [...new Set(folders)].filter((folder) => existsSync(folder));
+    },
+
     /**
      * Makes a job's groups.
      *
@@ -113,20 +158,24 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
           attempt(() => {
             mkdirSync(folder, { recursive: true });
             folders.add(folder);
-            for (const [file, text] of kinds[version][limit].settings(value)) {
+            kinds[version][limit].settings(value).forEach(([file, text], index) => {
               const full = path.join(folder, file);
-              // Not every kernel has every file (swap accounting can be off).
-              if (existsSync(full)) writeFileSync(full, text);
-            }
+              // The first is the limit itself. Not every kernel has every other (swap accounting can be off).
+              if (index === 0 || existsSync(full)) writeFileSync(full, text);
+            });
           });
         if (!made) unkept.push(limit);
       }
       return { folders: [...folders], unkept };
     },
 
-    /** Removes a job's groups. One that still has processes stays, and is tried again by whoever sweeps. */
-    remove(folders: readonly string[]): void {
-      for (const folder of folders) attempt(() => rmdirSync(folder));
+    /**
+     * Removes groups. One that still has processes stays.
+     *
+     * @returns those that stay
+     */
+    remove(folders: readonly string[]): string[] {
+      return folders.filter((folder) => !attempt(() => rmdirSync(folder)) && existsSync(folder));
     },
   };
 }

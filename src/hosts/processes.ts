@@ -8,6 +8,8 @@ export interface Process {
   parent: number;
   group: number;
   session: number;
+  /** True if it has a controlling terminal: then a person sits before it. */
+  terminal: boolean;
   startTime: number;
 }
 
@@ -35,6 +37,7 @@ export function readProcess(pid: number): Process | undefined {
     parent: Number(fields[1]),
     group: Number(fields[2]),
     session: Number(fields[3]),
+    terminal: fields[4] !== '0',
     startTime: Number(fields[19]),
   };
 }
@@ -72,7 +75,7 @@ export function workingFolder(pid: number): string | undefined {
   }
 }
 
-/** True if the process works in the folder or holds a file of it open. */
+/** True if the process works in the folder or writes to a file of it. Who only reads there is a guest. */
 export function usesFolder(pid: number, folder: string): boolean {
   const inside = (link: string) => {
     try {
@@ -84,10 +87,17 @@ export function usesFolder(pid: number, folder: string): boolean {
   };
   if (inside(`/proc/${pid}/cwd`)) return true;
   try {
-    return readdirSync(`/proc/${pid}/fd`).some((descriptor) => inside(`/proc/${pid}/fd/${descriptor}`));
+    return readdirSync(`/proc/${pid}/fd`).some(
+      (descriptor) => inside(`/proc/${pid}/fd/${descriptor}`) && writes(pid, descriptor),
+    );
   } catch {
     return false;
   }
+}
+
+function writes(pid: number, descriptor: string): boolean {
+  const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, 'utf8'))?.[1];
+  return flags !== undefined && (Number.parseInt(flags, 8) & 3) !== 0;
 }
 
 /** True if that very process still lives: the pid alone may have been given to another. A zombie does not live. */

@@ -1,4 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { type ControlGroups, groupMembers } from './cgroup.js';
 import { readProcess } from './processes.js';
 import { runnerScript } from './runner.js';
 
@@ -8,8 +11,16 @@ export interface ProcessIdentity {
   start_time: number;
 }
 
+/** Who runs a job, and the control group in which it does, if there is one. */
+export interface Placement {
+  runner: ProcessIdentity;
+  home: string | null;
+}
+
 interface Runner {
-  identity: ProcessIdentity;
+  placement: Placement;
+  /** The job that it has, or had last. */
+  folder: string;
   child: ChildProcess;
   /** Called once when the runner has ended its job (`died` false) or has died itself. */
   done: ((died: boolean) => void) | undefined;
@@ -24,7 +35,9 @@ const runnerEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr
  */
 export class RunnerPool {
   readonly #idle: Runner[] = [];
+  readonly #all = new Map<number, Runner>();
   readonly #maxIdle: number;
+  #groups: Pick<ControlGroups, 'makeHome' | 'remove'> | null = null;
   readonly #environment: Record<string, string>;
   #closed = false;
 
@@ -33,32 +46,69 @@ export class RunnerPool {
     this.#environment = environment;
   }
 
+  /** Runners that start from now on live in groups of their own. */
+  liveIn(groups: Pick<ControlGroups, 'makeHome' | 'remove'>): void {
+    this.#groups = groups;
+  }
+
+  /** True if one of these runners lives there, or is about to move in. */
+  uses(home: string): boolean {
+    return [...this.#all.values()].some(({ placement }) => placement.home === home);
+  }
+
   /**
    * Hands a prepared folder to a runner.
    *
    * @param done called once when the folder's job has ended, or (`true`) its runner has died
    * @returns who runs it
    */
-  run(folder: string, done: (died: boolean) => void): ProcessIdentity {
+  run(folder: string, done: (died: boolean) => void): Placement {
     const runner = this.#idle.pop() ?? this.#start();
     runner.done = done;
+    runner.folder = folder;
     runner.child.stdin?.write(`${folder}\n`);
-    return runner.identity;
+    return runner.placement;
+  }
+
+  /**
+   * True unless the runner has another job by now. A runner that is not of this pool, because a server before this
+   * one started it, never gets another.
+   */
+  keeps(runner: ProcessIdentity, folder: string): boolean {
+    const known = this.#all.get(runner.pid);
+    return (
+      known === undefined ||
+      known.placement.runner.start_time !== runner.start_time ||
+      known.folder === folder
+    );
   }
 
   #start(): Runner {
-    const child = spawn('/bin/sh', ['-c', runnerScript, 'penstock-runner'], {
+    const home = this.#groups?.makeHome(randomBytes(8).toString('hex')) ?? null;
+    const door = home === null ? '' : path.join(home, 'cgroup.procs');
+    const child = spawn('/bin/sh', ['-c', runnerScript, 'penstock-runner', door], {
       cwd: '/',
       detached: true, // setsid: a session of its own, which no terminal and no end of ours touches
       env: this.#environment,
       stdio: ['pipe', 'pipe', 'ignore'],
     });
-    if (child.pid === undefined) throw new Error('no shell can be started on this machine');
+    const leave = () => {
+      if (home !== null) this.#groups?.remove([home]);
+    };
+    const { pid } = child;
+    if (pid === undefined) {
+      // The error comes as an event, too, and one that nobody listens to would end the server.
+      child.on('error', () => {});
+      leave();
+      throw new Error('no shell can be started on this machine');
+    }
     const runner: Runner = {
-      identity: { pid: child.pid, start_time: readProcess(child.pid)?.startTime ?? 0 },
+      placement: { runner: { pid, start_time: readProcess(pid)?.startTime ?? 0 }, home },
+      folder: '',
       child,
       done: undefined,
     };
+    this.#all.set(pid, runner);
     const finish = (died: boolean) => {
       const { done } = runner;
       runner.done = undefined;
@@ -75,6 +125,8 @@ export class RunnerPool {
     child.on('exit', () => {
       const index = this.#idle.indexOf(runner);
       if (index >= 0) this.#idle.splice(index, 1);
+      this.#all.delete(pid);
+      leave();
       finish(true);
     });
     child.on('error', () => finish(true));
@@ -85,7 +137,10 @@ export class RunnerPool {
   }
 
   #release(runner: Runner): void {
-    if (this.#closed || this.#idle.length >= this.#maxIdle) runner.child.stdin?.end();
+    const { home } = runner.placement;
+    // What a program left behind stays in its home: the next one moves into another.
+    const shared = home !== null && groupMembers([home]).size > 1;
+    if (shared || this.#closed || this.#idle.length >= this.#maxIdle) runner.child.stdin?.end();
     else this.#idle.push(runner);
   }
 

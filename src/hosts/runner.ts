@@ -9,15 +9,19 @@
  *
  * Files of a job's folder:
  *   command  what to run, written by us: shell words, each quoted, no expansion of any kind
- *   status   made by whoever starts the job (O_EXCL: at most one can); its last line is `exit N`
+ *   status   made by whoever starts the job (O_EXCL: at most one can). `program` stands in it once the shell is
+ *            about to become the program; its last line is `exit N`, with the shell's name if that is bash
+ *
+ * Its argument, if there is one, is the `cgroup.procs` of a control group to live in, with all that it starts.
  */
 export const runnerScript = `
 trap : HUP INT QUIT TERM PIPE
+[ -z "$1" ] || { echo 0 >"$1"; } 2>/dev/null
 set -C
 while read -r folder; do
   if cd "$folder" && command exec 2>status; then
     ( . ./command )
-    echo "exit $?" >&2
+    echo "exit $?\${BASH_VERSION:+ bash}" >&2
     exec 2>/dev/null
   fi
   cd /
@@ -51,6 +55,13 @@ export interface Launch {
   groups: readonly string[];
 }
 
+/** Variables that some shell refuses to set, or sets itself: only `env` can hand these to a program. */
+const shellsOwn = new Set(
+  `_ BASHOPTS BASHPID BASH_ARGC BASH_ARGV BASH_ARGV0 BASH_LINENO BASH_SOURCE BASH_VERSINFO COMP_WORDBREAKS DIRSTACK
+  EPOCHREALTIME EPOCHSECONDS EUID FUNCNAME GROUPS HISTCMD LINENO OPTIND PPID RANDOM SECONDS SHELLOPTS SRANDOM
+  UID`.split(/\s+/),
+);
+
 /** The text of a job's `command` file. */
 export function commandScript(launch: Launch): string {
   const lines: string[] = [];
@@ -69,33 +80,62 @@ export function commandScript(launch: Launch): string {
   }
   // The runner refuses to overwrite (set -C); the program must be free to, should it be a shell itself.
   lines.push('set +C');
+  // Without `command` a shell that cannot redirect would leave with a code that looks like the program's.
+  const stdin = launch.stdin ?? '/dev/null';
+  must(`command exec <${shellWord(stdin)}`, `the input ${stdin} cannot be opened`);
+  must(`command exec >${shellWord(launch.stdout)}`, `${launch.stdout} cannot be written`);
+  lines.push('unset PWD OLDPWD SHLVL');
+  const words = [launch.exec, ...launch.argv].map(shellWord);
+  const special: string[] = [];
   for (const [name, value] of Object.entries(launch.environment)) {
-    lines.push(`export ${name}=${shellWord(value)}`);
+    if (shellsOwn.has(name)) special.push(`${name}=${shellWord(value)}`);
+    else lines.push(`export ${name}=${shellWord(value)}`);
   }
-  const words = [launch.exec, ...launch.argv].map(shellWord).join(' ');
-  lines.push(
-    `exec ${words} <${shellWord(launch.stdin ?? '/dev/null')} >${shellWord(launch.stdout)} 2>${shellWord(launch.stderr)}`,
-  );
+  if (special.length > 0) words.unshift('/usr/bin/env', ...special);
+  lines.push('echo program >&2', `exec ${words.join(' ')} 2>${shellWord(launch.stderr)}`);
   return `${lines.join('\n')}\n`;
 }
 
 /** How a run ended, as its `status` file tells it. */
 export type RunnerStatus =
   | { ended: false }
-  | { ended: true; code: number; signal: number | null; problem: string | null };
+  | {
+      ended: true;
+      code: number;
+      /** The signal that ended the program, where the shell says so. */
+      signal: number | null;
+      /** A signal that may have ended the program, or it exited with that code: the shell does not tell. */
+      perhaps: number | null;
+      problem: string | null;
+    };
+
+/** Deaths that shells pass over in silence, as being of every day. */
+const quiet = new Set([2, 13]);
+const quietInBash = new Set([2, 13, 15]);
 
 /**
- * Reads a `status` file. A shell reports a death by signal n as 128 + n, as if the program had exited so; but it
- * also says in words that it was a signal ("Killed"), except for the few signals that end programs every day.
+ * Reads a `status` file. A shell reports a death by signal n as 128 + n, as if the program had exited so; but after
+ * a death it also says so in words ("Killed"), except for the few signals that end programs every day. Those leave
+ * a doubt, which is told and not hidden.
  */
 export function readStatus(text: string): RunnerStatus {
-  const match = /^exit (\d+)\n$/m.exec(text);
+  const match = /^exit (\d+)( bash)?\n$/m.exec(text);
   if (match === null || !text.endsWith('\n')) return { ended: false };
   const code = Number(match[1]);
-  const words = text.slice(0, match.index);
-  const problem = /^platform: (.*)$/m.exec(words)?.[1] ?? null;
-  const quiet = [2, 13, 15];
+  const before = text.slice(0, match.index);
+  const problem = /^platform: (.*)$/m.exec(before)?.[1] ?? null;
+  // What stands before `program` are complaints of the shell that prepared it, and no word on its end.
+  const start = before.lastIndexOf('program\n');
+  const words = start < 0 ? before : before.slice(start + 'program\n'.length);
   const number = code - 128;
-  const bySignal = number > 0 && number <= 64 && (words.trim() !== '' || quiet.includes(number));
-  return { ended: true, code, signal: bySignal ? number : null, problem };
+  const possible = number > 0 && number <= 64;
+  const told = possible && words.trim() !== '';
+  const silent = match[2] === undefined ? quiet : quietInBash;
+  return {
+    ended: true,
+    code,
+    signal: told ? number : null,
+    perhaps: possible && !told && silent.has(number) ? number : null,
+    problem,
+  };
 }

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import type { Job } from '../domain/job.js';
+import type { ProcessDefinition } from '../domain/process-definition.js';
 import type { Handle } from '../executors/executor.js';
 import type { QueuedRow } from '../store/jobs.js';
 import type { Store } from '../store/store.js';
-import { persist } from './run-job.js';
+import { clearUp, persist } from './run-job.js';
 import { newRun, type Worker, type WorkerOptions } from './worker.js';
 
 const pieces = 1000;
@@ -81,15 +82,21 @@ async function takeUp(
       worker.resume(waiting, run);
       return true;
     }
-    await burn(options, job, attempt);
+    await burn(options, job, attempt, definition);
   }
   worker.enqueue(waiting, row.notBefore);
   return false;
 }
 
 /** Nobody will ever start that attempt: the next one has the next number, in a folder of its own. */
-async function burn(options: WorkerOptions, job: Job, attempt: number): Promise<void> {
+async function burn(
+  options: WorkerOptions,
+  job: Job,
+  attempt: number,
+  definition: ProcessDefinition,
+): Promise<void> {
   if (job.state !== 'RUNNING' && !existsSync(options.files.attempt(job.uuid, attempt))) return;
+  await clearUp(options, { job: { ...job, attempt }, definition });
   const event = job.state === 'RUNNING' ? 'run' : 'resource';
   await persist(options, job, event, { attempt, handle: null }, { attempt, never_started: true });
 }

@@ -24,29 +24,41 @@ const idempotencyKeysKept = 24 * 60 * 60 * 1000;
  * @returns how many jobs lost their files, and how many were deleted
  */
 export async function clearAway(
-  { store, files, keepFiles, keepJobs }: RetentionOptions,
+  { store, files, log, keepFiles, keepJobs }: RetentionOptions,
   now: Date,
   signal: AbortSignal,
 ): Promise<{ cleared: number; deleted: number }> {
   const done = { cleared: 0, deleted: 0 };
   const before = (age: number) => new Date(now.getTime() - age);
+  /** A folder that cannot be removed is left for the next time; it does not keep the others. */
+  const removeFiles = async (old: readonly { id: number; uuid: string }[]) => {
+    const removed: number[] = [];
+    for (const { id, uuid } of old) {
+      try {
+        await files.remove(uuid);
+        removed.push(id);
+      } catch (error) {
+        log.warn({ job: uuid, error: messageOf(error) }, 'the files of a job cannot be removed');
+      }
+    }
+    return removed;
+  };
   while (keepFiles !== null && !signal.aborted) {
     const old = await store.jobs.endedBefore(before(keepFiles), { cleared: false, take: batch });
     if (old.length === 0) break;
-    for (const { uuid } of old) await files.remove(uuid);
-    await store.jobs.markCleared(
-      old.map(({ id }) => id),
-      now,
-    );
-    done.cleared += old.length;
+    const removed = await removeFiles(old);
+    if (removed.length === 0) break;
+    await store.jobs.markCleared(removed, now);
+    done.cleared += removed.length;
     await delay(20);
   }
   while (keepJobs !== null && !signal.aborted) {
     const old = await store.jobs.endedBefore(before(keepJobs), { cleared: true, take: batch });
     if (old.length === 0) break;
-    for (const { uuid } of old) await files.remove(uuid);
-    await store.jobs.remove(old.map(({ id }) => id));
-    done.deleted += old.length;
+    const removed = await removeFiles(old);
+    if (removed.length === 0) break;
+    await store.jobs.remove(removed);
+    done.deleted += removed.length;
     await delay(20);
   }
   await store.jobs.forgetIdempotencyKeys(before(idempotencyKeysKept));

@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Adapter, AdapterContext } from '../adapters/adapter.js';
-import { buildCommand, outputNameOf } from '../domain/command.js';
+import type { Adapter, AdapterContext, Prepared } from '../adapters/adapter.js';
+import { buildCommand, outputNameOf, outputPlace } from '../domain/command.js';
 import type { Job, JobChange } from '../domain/job.js';
 import type { EventName } from '../domain/job-state.js';
 import { ended, type Outcome, succeeded } from '../domain/outcome.js';
@@ -82,9 +82,50 @@ export async function startProgram(context: RunContext, run: Run): Promise<{ rec
   mkdirSync(setting.places.work_dir, { mode: 0o700 });
   const adapter = adapterOf(context, definition);
   const prepared = await adapter.prepare(setting);
+  let handle: Handle;
+  try {
+    handle = await launch(context, run, setting, prepared);
+  } catch (error) {
+    await clearUp(context, run);
+    throw error;
+  }
+  run.handle = handle;
+  const recorded = persist(
+    context,
+    run.job,
+    'run',
+    {
+      handle,
+      attempt: run.job.attempt,
+      started: new Date(),
+      waiting: null,
+      notBefore: null,
+    },
+    {
+      attempt: run.job.attempt,
+      executor: run.job.executor,
+      pid: (handle.runner as { pid?: number } | null)?.pid ?? null,
+      ...unkept(handle),
+    },
+  );
+  return { recorded };
+}
+
+/** Takes away what was laid out for a program that never started. */
+export async function clearUp(context: RunContext, run: Pick<Run, 'job' | 'definition'>): Promise<void> {
+  try {
+    await adapterOf(context, run.definition).clear(adapterContext(context.files, run));
+  } catch (error) {
+    context.log.warn({ job: run.job.uuid, error: messageOf(error) }, 'an input cannot be taken away again');
+  }
+}
+
+/** Starts the program with what the adapter has prepared. */
+function launch(context: RunContext, run: Run, setting: AdapterContext, prepared: Prepared): Promise<Handle> {
+  const { definition } = run;
   const command = buildCommand(definition, run.job.request, { ...setting.places, ...prepared.places });
   const sizes = [definition.limits.outputSize, definition.limits.logSize].filter((size) => size !== null);
-  run.handle = await context.executor.start(
+  return context.executor.start(
     {
       uuid: run.job.uuid,
       exec: command.exec,
@@ -100,25 +141,6 @@ export async function startProgram(context: RunContext, run: Run): Promise<{ rec
     },
     { folder: setting.folder, stdin: prepared.stdin, stdout: prepared.stdout, stderr: prepared.stderr },
   );
-  const recorded = persist(
-    context,
-    run.job,
-    'run',
-    {
-      handle: run.handle,
-      attempt: run.job.attempt,
-      started: new Date(),
-      waiting: null,
-      notBefore: null,
-    },
-    {
-      attempt: run.job.attempt,
-      executor: run.job.executor,
-      pid: (run.handle.runner as { pid?: number } | null)?.pid ?? null,
-      ...unkept(run.handle),
-    },
-  );
-  return { recorded };
 }
 
 const basicEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
@@ -155,7 +177,7 @@ export async function waitForProgram(context: RunContext, run: Run): Promise<Out
     if (run.stop === null) return outcome;
     const { signalled } = await run.stop.receipt;
     // It had ended by itself before anything reached it: that was the first cause.
-    if (signalled.length === 0 && outcome.cause === 'exit') return outcome;
+    if (signalled.length === 0) return outcome;
     const { cause, reason } = run.stop.outcome;
     return { ...outcome, cause, reason };
   } finally {
@@ -207,6 +229,15 @@ export function oversize(context: RunContext, run: Run): string | null {
     if (limit !== null && size > limit) {
       const name = stream === outputStream ? 'output_size' : 'log_size';
       return `Its ${stream} is larger than limits.${name}, ${limit} bytes.`;
+    }
+  }
+  if (definition.output?.via === 'path' && outputSize !== null) {
+    const { places, outputName } = adapterContext(context.files, run);
+    const wanted = outputPlace(definition, places);
+    const kept = path.join(folder, 'output', outputName);
+    const file = wanted?.kind === 'fixed' && !existsSync(kept) ? wanted.path : kept;
+    if ((fileSize(file) ?? 0) > outputSize) {
+      return `Its output is larger than limits.output_size, ${outputSize} bytes.`;
     }
   }
   return null;

@@ -32,6 +32,9 @@ const platformBackoff = { initial: 1, factor: 2, maximum: 60 };
 /** A retry that is further away than this is looked at again then: timers cannot be longer. */
 const longestTimer = 24 * 60 * 60 * 1000;
 
+/** A job that is to wait for another attempt; null if there will be none. */
+type Again = { job: Job; definition: ProcessDefinition } | null;
+
 /** The only room that makes machines work: takes waiting jobs in their turn and sees each to its one end. */
 export class Worker {
   readonly #options: WorkerOptions;
@@ -124,9 +127,11 @@ export class Worker {
           'a job cannot be gone on with',
         );
       })
-      .finally(() => {
+      .then((again) => {
         this.#active.delete(waiting.uuid);
         this.queue.release(waiting.uuid);
+        // Only now: a job that queues while it still counts as running would be begun under its own feet.
+        if (again) this.submit(again.job, again.definition);
         this.#pump();
       });
     this.#active.set(waiting.uuid, { run: loading, end });
@@ -140,9 +145,9 @@ export class Worker {
     return newRun({ ...job, attempt: job.attempt + 1 }, definition);
   }
 
-  /** One attempt, to its end. */
-  async #see(run: Run): Promise<void> {
-    if (!isUnfinished(run.job.state)) return;
+  /** One attempt, to its end. Gives the job back if it is to wait for another. */
+  async #see(run: Run): Promise<Again> {
+    if (!isUnfinished(run.job.state)) return null;
     let outcome: Outcome;
     let attempted = run.handle !== null;
     try {
@@ -166,10 +171,10 @@ export class Worker {
       run.permanent = error instanceof PenstockError;
       run.begun();
     }
-    await this.#conclude(run, outcome, attempted);
+    return this.#conclude(run, outcome, attempted);
   }
 
-  async #conclude(run: Run, given: Outcome, attempted: boolean): Promise<void> {
+  async #conclude(run: Run, given: Outcome, attempted: boolean): Promise<Again> {
     const context = this.#options;
     const { definition } = run;
     const collected = attempted
@@ -178,9 +183,10 @@ export class Worker {
     const { outcome, change } = collected;
     if (succeeded(outcome, definition.successCodes)) {
       await persist(context, run.job, 'finish', { ...change, outcome, ended: new Date() }, outcome);
-      return;
+      return null;
     }
-    if (!(await this.#retry(run, outcome))) {
+    const again = await this.#retry(run, outcome);
+    if (again === null) {
       await persist(
         context,
         run.job,
@@ -189,16 +195,19 @@ export class Worker {
         outcome,
       );
     }
+    return again;
   }
 
   /** Sends the job back to wait for another attempt, if a budget allows one. */
-  async #retry(run: Run, outcome: Outcome): Promise<boolean> {
+  async #retry(run: Run, outcome: Outcome): Promise<Again> {
     const { definition, job } = run;
-    const kind = run.permanent ? undefined : failureKind(outcome, definition.temporaryFailCodes);
-    if (kind === undefined) return false;
+    // Who cancels a job that has just failed does not want to see it tried again.
+    const unwanted = run.permanent || run.stop?.outcome.cause === 'cancelled';
+    const kind = unwanted ? undefined : failureKind(outcome, definition.temporaryFailCodes);
+    if (kind === undefined) return null;
     const failures = (kind === 'program' ? job.programFailures : job.platformFailures) + 1;
     const limit = kind === 'program' ? definition.retries.limit : this.#options.platformRetries;
-    if (failures > limit) return false;
+    if (failures > limit) return null;
     const backoff = kind === 'program' ? definition.retries.backoff : platformBackoff;
     const wait = backoffDelay(backoff, failures, randomInt(2 ** 32) / 2 ** 32);
     const notBefore = new Date(Date.now() + wait);
@@ -218,9 +227,7 @@ export class Worker {
       not_before: notBefore.toISOString(),
     };
     const reset = await persist(this.#options, job, 'reset', change, data);
-    const ready = await persist(this.#options, reset, 'ready', {});
-    this.submit(ready, definition);
-    return true;
+    return { job: await persist(this.#options, reset, 'ready', {}), definition };
   }
 
   /**
@@ -248,6 +255,8 @@ export class Worker {
     if (active === undefined) return undefined;
     const receipt = await stopRun(this.#options, await active.run, outcome);
     await active.end;
+    // It may have failed by itself a moment before, and wait for another attempt by now.
+    await this.cancel(job, by);
     return receipt;
   }
 }
