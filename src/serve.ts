@@ -1,8 +1,18 @@
-import { start } from './app.js';
+import { setFlagsFromString } from 'node:v8';
 import { CliError } from './cli/failure.js';
 import { ConfigError, type Flags, loadConfig } from './config.js';
 import { messageOf } from './errors.js';
 import { openLog } from './log.js';
+
+/**
+ * Settings of the engine that halve the memory of an idle server: the query compiler's WebAssembly is compiled once
+ * and simply (its plans are cached, it is not what takes the time), and young objects get little room to grow into.
+ * They only work before the code that they are about is loaded.
+ */
+function keepSmall(): void {
+  setFlagsFromString('--liftoff-only');
+  setFlagsFromString('--max-semi-space-size=4');
+}
 
 /** The server as a command: until SIGTERM or SIGINT. */
 export async function serve(flags: Flags): Promise<void> {
@@ -12,6 +22,8 @@ export async function serve(flags: Flags): Promise<void> {
   } catch (error) {
     throw error instanceof ConfigError ? new CliError(error.message) : error;
   }
+  keepSmall();
+  const { start } = await import('./app.js');
   const log = openLog(config.logLevel);
   const app = await start(config, log).catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;

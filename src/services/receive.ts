@@ -1,15 +1,18 @@
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, fdatasync, openSync, write, writeSync } from 'node:fs';
+import { closeSync, fdatasync, openSync, writeSync, writev } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { PenstockError } from '../errors.js';
 import type { JobFiles } from '../store/files.js';
 
 const syncFile = promisify(fdatasync);
-const writeSome = promisify(write);
+const writeMany = promisify(writev);
 
 /** Up to here an input is gathered and written at once; a larger one goes to the disk piece by piece. */
 const smallInput = 256 * 1024;
+const writeSize = 256 * 1024;
+const mostGathered = 4 * 1024 * 1024;
+const syncEvery = 128 * 1024 * 1024;
 
 /** An input on its way in: stored, but not yet any job's. */
 export interface Received {
@@ -44,11 +47,65 @@ const tooLarge = (limit: number) =>
     `The input is larger than this server takes: ${limit} bytes (MAX_INPUT_SIZE).`,
   );
 
-async function writeAll(descriptor: number, data: Buffer): Promise<void> {
-  for (let from = 0; from < data.length; ) {
-    const { bytesWritten } = await writeSome(descriptor, data, from, data.length - from);
-    from += bytesWritten;
+/**
+ * Bytes on their way to a file: while some are being written, what comes is gathered, and goes as one write. The
+ * disk gets to work long before the end, so that the last sync finds little to do.
+ */
+function fileSink(descriptor: number) {
+  let gathered: Buffer[] = [];
+  let size = 0;
+  let unsynced = 0;
+  let working: Promise<void> | null = null;
+
+  async function work(): Promise<void> {
+    const chunks = gathered;
+    gathered = [];
+    size = 0;
+    for (let left = chunks; left.length > 0; ) {
+      const { bytesWritten } = await writeMany(descriptor, left);
+      unsynced += bytesWritten;
+      left = after(left, bytesWritten);
+    }
+    if (unsynced > syncEvery) {
+      unsynced = 0;
+      await syncFile(descriptor);
+    }
   }
+  /** Starts the next write when the one before is done, without waiting for it. */
+  function start(): void {
+    if (working !== null || gathered.length === 0) return;
+    working = work().finally(() => {
+      working = null;
+    });
+    // Whoever waits next hears of a failure; until then it is nobody's.
+    working.catch(() => {});
+  }
+  return {
+    /** Takes a chunk; waits only while too much is under way. */
+    async write(chunk: Buffer): Promise<void> {
+      gathered.push(chunk);
+      size += chunk.length;
+      if (size >= writeSize) start();
+      while (size > mostGathered && working !== null) await working;
+    },
+    /** Writes the rest. */
+    async end(): Promise<void> {
+      while (working !== null || gathered.length > 0) {
+        start();
+        await working;
+      }
+    },
+  };
+}
+
+/** What is left of chunks of which so many bytes were written. */
+function after(chunks: Buffer[], written: number): Buffer[] {
+  let done = written;
+  for (const [index, chunk] of chunks.entries()) {
+    if (done < chunk.length) return [chunk.subarray(done), ...chunks.slice(index + 1)];
+    done -= chunk.length;
+  }
+  return [];
 }
 
 /** Takes bytes from outside to the disk: streamed, bounded, and durable before it returns. */
@@ -73,6 +130,7 @@ export function receiver(files: JobFiles, limit: number) {
       const hash: Hash | null = options.digest ? createHash('sha256') : null;
       const gathered: Buffer[] = [];
       let descriptor: number | null = null;
+      let sink: ReturnType<typeof fileSink> | null = null;
       let size = 0;
       try {
         for await (const piece of stream) {
@@ -80,21 +138,25 @@ export function receiver(files: JobFiles, limit: number) {
           size += chunk.length;
           if (size > limit) throw tooLarge(limit);
           hash?.update(chunk);
-          if (descriptor !== null) await writeAll(descriptor, chunk);
+          if (sink !== null) await sink.write(chunk);
           else {
             gathered.push(chunk);
             if (size > smallInput) {
               descriptor = openSync(file, 'wx', 0o600);
-              await writeAll(descriptor, Buffer.concat(gathered.splice(0)));
+              sink = fileSink(descriptor);
+              for (const early of gathered.splice(0)) await sink.write(early);
             }
           }
         }
+        await sink?.end();
         if (descriptor === null) {
           descriptor = openSync(file, 'wx', 0o600);
           for (const chunk of gathered) writeSync(descriptor, chunk);
         }
         await syncFile(descriptor);
       } finally {
+        // A write may still be under way when the client has gone: the descriptor is its until it ends.
+        await sink?.end().catch(() => {});
         if (descriptor !== null) closeSync(descriptor);
       }
       received.input = { name, size };

@@ -44,7 +44,10 @@ export class Writer {
     this.#client = client;
     // Compiled code runs in threads; from the sources (in tests) it is taken from the build.
     const place = import.meta.url.endsWith('.ts') ? '../../dist/store/' : './';
-    this.#thread = new Thread(new URL(`${place}commit-thread.js`, import.meta.url), { workerData: file });
+    this.#thread = new Thread(new URL(`${place}commit-thread.js`, import.meta.url), {
+      workerData: file,
+      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128 },
+    });
     this.#thread.unref();
     const answered = (answer: Committed) => {
       const tell = this.#committed;
