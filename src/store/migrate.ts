@@ -73,6 +73,18 @@ class ClosableSqlite extends PrismaBetterSqlite3 {
     return adapter;
   }
 
+  /** The engine sends whole migrations to its shadow database as one statement; the adapter takes them as scripts only. */
+  override async connectToShadowDb() {
+    const adapter = await super.connectToShadowDb();
+    const executeRaw = adapter.executeRaw.bind(adapter);
+    adapter.executeRaw = async (query) => {
+      if (query.args.length > 0) return executeRaw(query);
+      await adapter.executeScript(query.sql);
+      return 0;
+    };
+    return adapter;
+  }
+
   async close(): Promise<void> {
     for (const adapter of this.#open.splice(0)) await adapter.dispose();
   }
