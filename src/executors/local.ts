@@ -54,7 +54,12 @@ export interface LocalOptions {
   path?: string;
 }
 
-const signalNames = new Map(Object.entries(os.constants.signals).map(([name, number]) => [number, name]));
+/** Where a number has two names, as 6 has, the first is the one that people know. */
+const signalNames = new Map(
+  Object.entries(os.constants.signals)
+    .map(([name, number]) => [number, name] as const)
+    .reverse(),
+);
 /** While somebody else's process is watched, since its end is not told to us. */
 const pollInterval = 100;
 

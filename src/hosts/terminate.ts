@@ -26,14 +26,18 @@ export async function terminate(
   grace: number,
   over: () => boolean,
 ): Promise<Receipt> {
-  const seen = new Map<string, { pid: number; name: string; signals: string[] }>();
+  const seen = new Map<string, Receipt['signalled'][number]>();
+  /** What each process was called when it was last asked to end. */
+  const asked = new Map<string, string>();
   const look = () =>
     find(listProcesses()).filter((process) => process.state !== 'Z' && process.state !== 'X');
   const send = (process: Process, signal: 'SIGTERM' | 'SIGCONT' | 'SIGKILL') => {
     const key = `${process.pid}:${process.startTime}`;
     const entry = seen.get(key) ?? { pid: process.pid, name: process.name, signals: [] };
     seen.set(key, entry);
-    if (entry.signals.includes(signal) && signal !== 'SIGKILL') return;
+    // A signal is lost on a shell that has just been forked; what it has become by now must hear it, too.
+    if (signal === 'SIGTERM' && asked.get(key) === process.name) return;
+    if (signal === 'SIGTERM') asked.set(key, process.name);
     try {
       // Between the look and the signal the pid could have gone to somebody else.
       if (!lives(process.pid, process.startTime)) return;
