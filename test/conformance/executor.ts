@@ -308,12 +308,13 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       const forks = prepare('forks', ['50'], { limits: { ...none, processes: 20 } });
       const handle = await executor.start(forks.command, forks.files);
       await executor.wait(handle);
+      expect((await executor.cancel(handle, 0.2)).survivors).toEqual([]);
       expect(readFileSync(forks.stderr, 'utf8')).toMatch(/fork/i);
     });
 
     test('close lets running programs go on', async () => {
       const log = path.join(root, 'log');
-      const { command, files } = prepare('appear', [log, '0.3']);
+      const { command, files } = prepare('appear', [log, '0.6']);
       const first = stage.make();
       const handle = await first.start(command, files);
       await first.close();
