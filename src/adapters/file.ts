@@ -80,6 +80,9 @@ async function ownInput(context: AdapterContext, input: { file: string; name: st
   return own;
 }
 
+const taken = (target: string) =>
+  new PenstockError('conflict', `the input's place ${target} is taken: there is a file already`);
+
 /** Where an attempt notes that it puts its input outside its own folder, before it does. */
 const noteOf = (folder: string) => path.join(folder, 'placed');
 
@@ -96,6 +99,8 @@ async function placeAt({ folder, definition }: AdapterContext, file: string, tar
     await rm(target, { force: true });
     await rm(note);
   }
+  // Noted before it is done, but never of what is somebody else's already.
+  if (await isFile(target)) throw taken(target);
   await writeFile(noteOf(folder), target);
   try {
     await place(file, target, copy);
@@ -114,7 +119,7 @@ async function place(file: string, target: string, copy: boolean): Promise<void>
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') {
-      throw new PenstockError('conflict', `the input's place ${target} is taken: there is a file already`);
+      throw taken(target);
     }
     if (code !== 'EXDEV' && code !== 'EPERM') throw error;
     await copyFile(file, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);

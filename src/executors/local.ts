@@ -55,7 +55,12 @@ export interface LocalOptions {
   path?: string;
 }
 
-const signalNames = new Map(Object.entries(os.constants.signals).map(([name, number]) => [number, name]));
+/** Where a number has two names, as 6 has, the first is the one that people know. */
+const signalNames = new Map(
+  Object.entries(os.constants.signals)
+    .map(([name, number]) => [number, name] as const)
+    .reverse(),
+);
 /** While somebody else's process is watched, since its end is not told to us. */
 const pollInterval = 100;
 
@@ -132,29 +137,49 @@ export function localExecutor(options: LocalOptions): Executor {
   /**
    * All processes that belong to the run, by every mark that there is. The runner itself is not one of them.
    *
-   * @param all the machine's processes; the list must be older than the call, because what counts is whether the
-   *   runner has had no other job since
+   * @param thorough false if the members of its control groups are enough, where there are any: they are found
+   *   without a look at every process of the machine
    */
-  function membersOf(handle: LocalHandle, all: readonly Process[]): Process[] {
+  function membersOf(handle: LocalHandle, thorough: boolean): Process[] {
+    const { runner } = handle;
+    // Before the question whether the runner has had no other job since: what is listed now was not of a later one.
+    const all = thorough ? listProcesses() : null;
+    const homeMembers = handle.home ? groupMembers([handle.home]) : new Set<number>();
+    const kept = runner !== null && handle.boot_id === boot && pool.keeps(runner, handle.folder);
+    const inGroups = groupMembers(handle.groups);
+    if (kept) for (const pid of homeMembers) inGroups.add(pid);
+    const mine = (pid: number) => pid !== runner?.pid && pid !== globalThis.process.pid && !isRunner(pid);
+    if (all === null) {
+      const members = [...inGroups].flatMap((pid) => (mine(pid) ? (readProcess(pid) ?? []) : []));
+      if (members.length > 0 || (kept && homeMembers.size > 0)) return members;
+    }
+    return markedOf(handle, all ?? listProcesses(), inGroups, kept).filter(({ pid }) => mine(pid));
+  }
+
+  function markedOf(
+    handle: LocalHandle,
+    all: readonly Process[],
+    inGroups: ReadonlySet<number>,
+    kept: boolean,
+  ): Process[] {
     const { runner } = handle;
     const folder = realFolder(handle.folder);
-    const kept = runner !== null && handle.boot_id === boot && pool.keeps(runner, handle.folder);
     // A dead leader's session keeps its number only while somebody is in it: a fresh death is certain, an old one not.
-    const inSession =
-      kept && (runOf(handle)?.died || lives(runner.pid, runner.start_time))
-        ? (process: Process) => process.session === runner.pid
-        : () => false;
-    const inGroups = groupMembers([...handle.groups, ...(kept && handle.home ? [handle.home] : [])]);
+    const session =
+      kept && runner !== null && (runOf(handle)?.died || lives(runner.pid, runner.start_time))
+        ? runner.pid
+        : null;
     const members = new Map<number, Process>();
     for (const process of all) {
-      if (process.pid === runner?.pid || process.pid === globalThis.process.pid) continue;
+      if (process.pid === runner?.pid || process.pid === globalThis.process.pid || isRunner(process.pid))
+        continue;
       if (
-        inSession(process) ||
+        process.session === session ||
         inGroups.has(process.pid) ||
         variableOf(process.pid, jobVariable) === handle.uuid ||
         (!process.terminal && usesFolder(process.pid, folder))
       ) {
-        if (!isRunner(process.pid)) members.set(process.pid, process);
+        members.set(process.pid, process);
       }
     }
     // Children of members, should one have shed every mark.
@@ -261,7 +286,8 @@ export function localExecutor(options: LocalOptions): Executor {
 
   /** Ends what programs left behind when they ended, such as daemons, and what a crash of ours left. */
   async function sweep(): Promise<void> {
-    const left = (all: readonly Process[]) => {
+    const left = () => {
+      const all = listProcesses();
       const abandoned = groupMembers([...groupsLeft, ...abandonedHomes()]);
       return all.filter((process) => {
         const uuid = variableOf(process.pid, jobVariable);
@@ -270,7 +296,7 @@ export function localExecutor(options: LocalOptions): Executor {
         return variableOf(process.pid, instanceVariable) === instance;
       });
     };
-    if (left(listProcesses()).length > 0) await terminate(left, 1000, () => true);
+    if (left().length > 0) await terminate(left, 1000, () => true);
     groupsLeft = groups.remove(groupsLeft);
     groups.remove(abandonedHomes());
   }
@@ -366,7 +392,7 @@ export function localExecutor(options: LocalOptions): Executor {
       // A dead runner's program may live on, unwatched: nothing of it is left to go on.
       if (outcome.cause === 'lost' || run?.died) {
         await terminate(
-          (all) => membersOf(handle, all),
+          (thorough) => membersOf(handle, thorough),
           1000,
           () => true,
         );
@@ -391,12 +417,12 @@ export function localExecutor(options: LocalOptions): Executor {
       hold(handle, 1);
       try {
         return await terminate(
-          (all) => {
+          (thorough) => {
             // A program can stop its runner, too (`kill -STOP 0`), which then would never tell of the end.
             if (runner !== null && !over() && readProcess(runner.pid)?.state === 'T') {
               globalThis.process.kill(runner.pid, 'SIGCONT');
             }
-            return membersOf(handle, all);
+            return membersOf(handle, thorough);
           },
           killGrace * 1000,
           over,

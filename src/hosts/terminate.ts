@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { listProcesses, lives, type Process } from './processes.js';
+import { lives, type Process } from './processes.js';
 
 /** What was done to end a job's processes, and that it worked. */
 export interface Receipt {
@@ -9,31 +9,38 @@ export interface Receipt {
   survivors: { pid: number; name: string; state: string }[];
 }
 
-const step = 15;
+/** Milliseconds between two looks: soon at first, then less and less often, since a look has its price. */
+const shortest = 10;
+const longest = 100;
 /** Even SIGKILL needs the kernel's time: a process in an uninterruptible wait dies only after it. */
 const killPatience = 10_000;
 
 /**
  * Ends processes: SIGTERM, a grace, SIGKILL, and again for whatever was born meanwhile, until a look finds none.
  *
- * @param find the processes to end, as of now; it is asked again and again
+ * @param find the processes to end, as of now; it is asked again and again. `thorough` is the first look, and the
+ *   one that is to prove that nothing is left: any other may pass over what is costly to find
  * @param grace milliseconds between SIGTERM and SIGKILL
  * @param over whether the run itself is over: until then a look that finds nothing proves nothing, since the
  *   program may be just about to start
  */
 export async function terminate(
-  find: (all: readonly Process[]) => readonly Process[],
+  find: (thorough: boolean) => readonly Process[],
   grace: number,
   over: () => boolean,
 ): Promise<Receipt> {
-  const seen = new Map<string, { pid: number; name: string; signals: string[] }>();
-  const look = () =>
-    find(listProcesses()).filter((process) => process.state !== 'Z' && process.state !== 'X');
+  const seen = new Map<string, Receipt['signalled'][number]>();
+  /** What each process was called when it was last asked to end. */
+  const asked = new Map<string, string>();
+  const look = (thorough: boolean) =>
+    find(thorough).filter((process) => process.state !== 'Z' && process.state !== 'X');
   const send = (process: Process, signal: 'SIGTERM' | 'SIGCONT' | 'SIGKILL') => {
     const key = `${process.pid}:${process.startTime}`;
     const entry = seen.get(key) ?? { pid: process.pid, name: process.name, signals: [] };
     seen.set(key, entry);
-    if (entry.signals.includes(signal) && signal !== 'SIGKILL') return;
+    // A signal is lost on a shell that has just been forked; what it has become by now must hear it, too.
+    if (signal === 'SIGTERM' && asked.get(key) === process.name) return;
+    if (signal === 'SIGTERM') asked.set(key, process.name);
     try {
       // Between the look and the signal the pid could have gone to somebody else.
       if (!lives(process.pid, process.startTime)) return;
@@ -46,7 +53,8 @@ export async function terminate(
 
   const killFrom = Date.now() + grace;
   const giveUp = killFrom + killPatience;
-  let left = look();
+  let left = look(true);
+  let pause = shortest;
   while ((left.length > 0 || !over()) && Date.now() < giveUp) {
     const signal = Date.now() < killFrom ? 'SIGTERM' : 'SIGKILL';
     for (const process of left) {
@@ -54,8 +62,10 @@ export async function terminate(
       // A stopped process would keep its SIGTERM for later.
       if (process.state === 'T') send(process, 'SIGCONT');
     }
-    await delay(step);
-    left = look();
+    await delay(pause);
+    pause = Math.min(pause * 1.25, longest);
+    left = look(false);
+    if (left.length === 0 && over()) left = look(true);
   }
   return {
     signalled: [...seen.values()],

@@ -1,0 +1,325 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Outcome } from '../../src/domain/outcome.js';
+import type { Executor, ExecutorCommand, Handle } from '../../src/executors/executor.js';
+import { readProcess } from '../../src/hosts/processes.js';
+import { alive, linesOf, program } from '../support/programs.js';
+import { waitFor } from '../support/wait-for.js';
+
+/** What a driver's tests bring: executors that share one place, as one of before a restart and one of after it. */
+export interface ExecutorStage {
+  make(): Executor;
+  /** Limits that this machine can keep. */
+  keeps: { memory: boolean; processes: boolean };
+  /** True if a process without any mark can still be told, because a control group holds it. */
+  tracks: boolean;
+  close(): void;
+}
+
+const none = { fileSize: null, memory: null, cpuTime: null, cpus: null, processes: null };
+const nasty = [
+  '',
+  ' ',
+  '-n',
+  '--',
+  "it's",
+  '"quoted"',
+  'two\nlines\n',
+  '$HOME ${HOME} $(id) `id`',
+  '\\n \\\\ \\',
+  '*?[a]~',
+  '!! # ; & | < > ( ) { }',
+  '\t\u0001\u007f',
+  'naïve – 日本語 – 🚰',
+  // Every continuation byte of UTF-8: some shells use bytes of that range for themselves.
+  Array.from({ length: 64 }, (_, n) => String.fromCharCode(0x80 + n)).join(''),
+  'x'.repeat(100_000),
+];
+
+/** What every executor must do, against real programs. */
+export function executorConformance(name: string, open: () => ExecutorStage): void {
+  describe(`executor ${name}`, () => {
+    const stage = open();
+    let executor: Executor;
+    let root: string;
+    let count = 0;
+
+    beforeEach(() => {
+      executor = stage.make();
+      root = mkdtempSync(path.join(os.tmpdir(), 'penstock-executor-'));
+    });
+    afterEach(async () => {
+      await executor.close();
+      rmSync(root, { recursive: true, force: true });
+    });
+    afterAll(() => stage.close());
+
+    function prepare(exec: string, argv: string[] = [], more: Partial<ExecutorCommand> = {}) {
+      count += 1;
+      const folder = path.join(root, `${count}`, '1');
+      const work = path.join(folder, 'work');
+      mkdirSync(work, { recursive: true });
+      const command: ExecutorCommand = {
+        uuid: `1070000${count}-0000-5000-8000-${String(process.pid).padStart(12, '0')}`,
+        exec: exec.includes('/') ? exec : program(exec),
+        argv,
+        environment: { PATH: process.env.PATH ?? '', HOME: work },
+        cwd: work,
+        killGrace: 1,
+        ...more,
+        limits: { ...none, ...more.limits },
+      };
+      const stdout = path.join(folder, 'stdout');
+      const stderr = path.join(folder, 'stderr');
+      return { command, files: { folder, stdin: null, stdout, stderr }, stdout, stderr, work };
+    }
+    async function run(...given: Parameters<typeof prepare>) {
+      const job = prepare(...given);
+      const outcome = await executor.wait(await executor.start(job.command, job.files));
+      return { ...job, outcome, out: readFileSync(job.stdout, 'utf8') };
+    }
+    const exited = (code: number) =>
+      expect.objectContaining({ cause: 'exit', exit_code: code, signal: null });
+
+    test('tells every exit code', async () => {
+      const codes = Array.from({ length: 256 }, (_, code) => code);
+      const outcomes: Outcome[] = [];
+      for (let from = 0; from < codes.length; from += 32) {
+        const part = codes.slice(from, from + 32).map((code) => run('exit-code', [String(code)]));
+        outcomes.push(...(await Promise.all(part)).map(({ outcome }) => outcome));
+      }
+      expect(outcomes).toEqual(codes.map(exited));
+    });
+
+    test.each([
+      'HUP',
+      'QUIT',
+      'ILL',
+      'ABRT',
+      'BUS',
+      'FPE',
+      'KILL',
+      'USR1',
+      'SEGV',
+      'ALRM',
+      'TERM',
+      'XCPU',
+    ])('tells the signal %s from an exit code', async (signal) => {
+      const { outcome } = await run('killed-by', [signal]);
+      expect(outcome).toMatchObject({ cause: 'signal', exit_code: null, signal: `SIG${signal}` });
+    });
+
+    test.each(['INT', 'PIPE'])('says so where %s can be an exit code, too', async (signal) => {
+      const { outcome } = await run('killed-by', [signal]);
+      if (outcome.cause === 'signal') expect(outcome.signal).toBe(`SIG${signal}`);
+      else expect(outcome.reason).toContain(`SIG${signal}`);
+    });
+
+    test('hands over arguments and variables as they are', async () => {
+      const echo = await run(process.execPath, [program('echo-argv.mjs'), ...nasty]);
+      expect(JSON.parse(echo.out)).toEqual(nasty);
+      const values = Object.fromEntries(nasty.map((text, index) => [`V${index}`, text]));
+      const special = {
+        IFS: ':',
+        OPTIND: 'abc',
+        UID: '7',
+        PPID: 'x',
+        RANDOM: '4',
+        PS4: '$(id)',
+        LC_ALL: 'xx',
+      };
+      const wanted = { PATH: '/usr/bin:/bin', HOME: '/nowhere', ...values, ...special };
+      const { out, command } = await run('/usr/bin/env', ['-0'], { environment: wanted });
+      const entries = out
+        .split('\0')
+        .slice(0, -1)
+        .map((entry) => entry.split(/=(.*)/s).slice(0, 2));
+      const found = Object.fromEntries(entries) as Record<string, string>;
+      const { PENSTOCK_JOB_UUID, PENSTOCK_INSTANCE, _, ...others } = found;
+      expect(PENSTOCK_JOB_UUID).toBe(command.uuid);
+      expect(PENSTOCK_INSTANCE).toBeTypeOf('string');
+      expect(others).toEqual(wanted);
+    });
+
+    test('gives a program its streams, folder, and nothing else', async () => {
+      const noisy = await run('noisy');
+      expect(noisy.out).toBe('to standard output\n');
+      expect(readFileSync(noisy.stderr, 'utf8')).toBe('to standard error\n');
+      const { out, work } = await run('bare-status');
+      const [blocked, ignored, ...rest] = out.trimEnd().split('\n');
+      expect([blocked, ignored]).toEqual(['SigBlk:\t0000000000000000', 'SigIgn:\t0000000000000000']);
+      expect(rest.at(-2)).toBe(work);
+      expect(rest.at(-1)).not.toBe(String(readProcess(process.pid)?.session));
+      // 0, 1, 2, and the one with which ls reads the folder; whoever started the tests may have left more open.
+      const open = rest.slice(1, -2).map((line) => Number(/(\d+) ->/.exec(line)?.[1]));
+      expect(open.filter((number) => number < 16)).toEqual([0, 1, 2, 3]);
+    });
+
+    test('refuses a program that is not there, or is none', async () => {
+      for (const exec of ['/no/such/program', '/tmp', path.join(root, 'plain')]) {
+        const { command, files } = prepare(exec);
+        await expect(executor.start(command, files)).rejects.toMatchObject({ code: 'not-found' });
+      }
+    });
+
+    test('an input that cannot be opened is no exit code of the program', async () => {
+      const { command, files } = prepare('noisy');
+      const handle = await executor.start(command, { ...files, stdin: path.join(root, 'missing') });
+      expect(await executor.wait(handle)).toMatchObject({ cause: 'platform', exit_code: null });
+    });
+
+    test('runs once what is started twice', async () => {
+      const log = path.join(root, 'log');
+      const { command, files, stdout } = prepare('appear', [log, '0.3']);
+      const handles = await Promise.all([1, 2].map(() => executor.start(command, files)));
+      handles.push(await executor.start(command, files));
+      const again = stage.make();
+      handles.push(await again.start(command, files));
+      const outcomes = await Promise.all(
+        handles.map((handle, index) => (index === 3 ? again : executor).wait(handle)),
+      );
+      expect(outcomes).toEqual(outcomes.map(() => exited(0)));
+      expect(linesOf(log)).toHaveLength(1);
+      expect(readFileSync(stdout, 'utf8')).toBe(command.uuid);
+      await again.close();
+    });
+
+    test('another executor waits on the same handle, and finds a run without one', async () => {
+      const log = path.join(root, 'log');
+      const jobs = [prepare('appear', [log, '0.5']), prepare('appear', [log, '0.5'])];
+      const handles: Handle[] = [];
+      for (const { command, files } of jobs) handles.push(await executor.start(command, files));
+      await waitFor(() => linesOf(log).length === 2, 'both to run');
+      const later = stage.make();
+      const stored = JSON.parse(JSON.stringify(handles[0])) as Handle;
+      const found = await Promise.all(
+        jobs.map(({ command, files }, index) =>
+          later.recover(command.uuid, files.folder, index === 0 ? stored : null),
+        ),
+      );
+      expect(found[1]).toMatchObject({ runner: handles[1]?.runner });
+      for (const handle of found) expect(await later.wait(handle as Handle)).toEqual(exited(0));
+      // What has ended can be asked again, and what never began never will.
+      expect(await later.wait(stored)).toEqual(exited(0));
+      const unborn = prepare('appear', [log, '0']);
+      expect(await later.recover(unborn.command.uuid, unborn.files.folder, null)).toBe('never-started');
+      await later.close();
+    });
+
+    const nastyPrograms: [string, string[]][] = [
+      ['forever', []],
+      ['double-fork', []],
+      ['ignores-sigterm', []],
+      ['dies-first', []],
+      ...(stage.tracks ? [['sheds-environment', []] as [string, string[]]] : []),
+    ];
+    test.each(nastyPrograms)('cancel of %s leaves no process, and says so', async (exec) => {
+      const log = path.join(root, 'log');
+      const { command, files } = prepare(exec, [log], { killGrace: 0.3 });
+      const handle = await executor.start(command, files);
+      const line = await waitFor(() => linesOf(log)[0], 'the program to run');
+      const receipt = await executor.cancel(handle, 0.3);
+      expect(receipt.survivors).toEqual([]);
+      expect(receipt.signalled.map(({ pid }) => pid)).toContain(Number(line));
+      expect(alive(Number(line))).toBeUndefined();
+      expect(await executor.wait(handle)).not.toMatchObject({ cause: 'exit', exit_code: 0 });
+      // Once more, and when it has ended.
+      expect(await executor.cancel(handle, 0.3)).toEqual({ signalled: [], survivors: [] });
+    });
+
+    test('cancel of many forks leaves none', async () => {
+      const { command, files, stdout } = prepare('forks', ['40']);
+      const handle = await executor.start(command, files);
+      await waitFor(() => linesOf(stdout).length > 0, 'the forks');
+      const receipt = await executor.cancel(handle, 1);
+      expect(receipt.survivors).toEqual([]);
+      expect(receipt.signalled.length).toBeGreaterThan(80);
+      for (const { pid } of receipt.signalled) expect(alive(pid)).toBeUndefined();
+      await executor.wait(handle);
+    });
+
+    test('cancel before the program is up, and by two at once', async () => {
+      const jobs = Array.from({ length: 20 }, () => prepare('forever'));
+      await Promise.all(
+        jobs.map(async ({ command, files }) => {
+          const handle = await executor.start(command, files);
+          const receipts = await Promise.all([executor.cancel(handle, 1), executor.cancel(handle, 1)]);
+          expect(receipts.flatMap(({ survivors }) => survivors)).toEqual([]);
+          expect(await executor.wait(handle)).not.toMatchObject({ cause: 'exit', exit_code: 0 });
+        }),
+      );
+    });
+
+    test('cancel ends nothing of another job that runs where it ran', async () => {
+      const log = path.join(root, 'log');
+      const stubborn = prepare('dies-first', [log], { killGrace: 1 });
+      const handle = await executor.start(stubborn.command, stubborn.files);
+      await waitFor(() => linesOf(log).length > 0, 'the stubborn child');
+      const cancelling = executor.cancel(handle, 1);
+      const ended = executor.wait(handle);
+      let over = false;
+      void cancelling.then(() => {
+        over = true;
+      });
+      await ended;
+      while (!over)
+        expect((await run('appear', [path.join(root, 'others'), '0.1'])).outcome).toEqual(exited(0));
+      expect((await cancelling).survivors).toEqual([]);
+      // A cancel that comes too late finds nothing, either.
+      const next = prepare('appear', [path.join(root, 'others'), '0.3']);
+      const nextHandle = await executor.start(next.command, next.files);
+      expect((await executor.cancel(handle, 1)).signalled).toEqual([]);
+      expect(await executor.wait(nextHandle)).toEqual(exited(0));
+    });
+
+    test('what ends its whole group is told honestly, and others go on', async () => {
+      const other = prepare('appear', [path.join(root, 'log'), '0.3']);
+      const handle = await executor.start(other.command, other.files);
+      const { outcome } = await run('kill-group');
+      if (outcome.cause === 'signal') expect(outcome.signal).toBe('SIGKILL');
+      else expect(outcome.cause).toBe('lost');
+      expect(await executor.wait(handle)).toEqual(exited(0));
+    });
+
+    test('who holds standard output open does not hold up the end, and is ended later', async () => {
+      const log = path.join(root, 'log');
+      expect((await run('holds-stdout', [log])).outcome).toEqual(exited(0));
+      const line = await waitFor(() => linesOf(log)[0], 'the one left behind');
+      await waitFor(() => alive(Number(line)) === undefined, 'its end');
+    });
+
+    test('keeps limits of file size and processor time', async () => {
+      const big = await run('big-output', ['100000'], { limits: { ...none, fileSize: 5000 } });
+      expect(big.outcome).toMatchObject({ cause: 'signal', signal: 'SIGXFSZ' });
+      expect(Buffer.byteLength(big.out)).toBeLessThanOrEqual(5120);
+      const busy = await run('/bin/sh', ['-c', 'while :; do :; done'], { limits: { ...none, cpuTime: 1 } });
+      expect(busy.outcome.cause).toBe('signal');
+    });
+
+    test.skipIf(!stage.keeps.memory)('tells that a program ran out of memory', async () => {
+      const hog = [program('memory-hog.mjs'), '300'];
+      const { outcome } = await run(process.execPath, hog, { limits: { ...none, memory: 128 * 2 ** 20 } });
+      expect(outcome).toMatchObject({ cause: 'oom', signal: 'SIGKILL' });
+    });
+
+    test.skipIf(!stage.keeps.processes)('keeps a limit of processes', async () => {
+      const forks = prepare('forks', ['50'], { limits: { ...none, processes: 20 } });
+      const handle = await executor.start(forks.command, forks.files);
+      await executor.wait(handle);
+      expect((await executor.cancel(handle, 0.2)).survivors).toEqual([]);
+      expect(readFileSync(forks.stderr, 'utf8')).toMatch(/fork/i);
+    });
+
+    test('close lets running programs go on', async () => {
+      const log = path.join(root, 'log');
+      const { command, files } = prepare('appear', [log, '0.6']);
+      const first = stage.make();
+      const handle = await first.start(command, files);
+      await first.close();
+      expect(await executor.wait(handle)).toEqual(exited(0));
+      expect(linesOf(log)).toHaveLength(1);
+    });
+  });
+}

@@ -1,0 +1,18 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Process, readProcess } from '../../src/hosts/processes.js';
+
+/** The path of one of the tiny programs in `test/programs`. */
+export const program = (name: string): string =>
+  fileURLToPath(new URL(`../programs/${name}`, import.meta.url));
+
+/** The lines of a file, as far as it is written; none if it is not there. */
+export function linesOf(file: string): string[] {
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
+}
+
+/** A process that still does something: one that has ended and only waits to be noticed does not. */
+export function alive(pid: number): Process | undefined {
+  const process = readProcess(pid);
+  return process === undefined || process.state === 'Z' || process.state === 'X' ? undefined : process;
+}
