@@ -146,7 +146,8 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
       const text = formatJson(shown(object));
       const etag = etagOf(text);
       const known = request.get('if-none-match');
-      if (known?.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag)) {
+      const candidates = known?.split(',').map((candidate) => candidate.trim().replace(/^W\//, '')) ?? [];
+      if (candidates.includes(etag) || candidates.includes('*')) {
         response.writeHead(304, { ETag: etag }).end();
         return;
       }

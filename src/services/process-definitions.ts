@@ -84,6 +84,9 @@ export const definitionFields: Fields = {
   },
 };
 
+/** Ids go on from the highest: one that is chosen too high would leave none for those to come. */
+const highestChosenId = 2_147_483_647;
+
 /** Keys that a body may have: what is read may be sent back; only `definition` and `name` mean anything. */
 const bodyKeys = [
   'definition',
@@ -131,6 +134,7 @@ export function checkedDocument(value: unknown): DefinitionDocument {
 /** Process definitions: registering, changing and reading them. */
 export function definitionService(store: Store, clock: () => Date) {
   const running = new Map<number, ProcessDefinition>();
+  let last: Promise<unknown> = Promise.resolve();
 
   function columnsOf(document: DefinitionDocument) {
     const { exec, processType, application } = normalise(document);
@@ -142,10 +146,12 @@ export function definitionService(store: Store, clock: () => Date) {
     document: DefinitionDocument | undefined,
   ): string | null | undefined {
     const given = body.name ?? body.process_name ?? document?.name ?? document?.process_name;
-    if (given === undefined) return document === undefined ? undefined : null;
-    if (typeof given !== 'string' || given.trim() === '' || given.length > 200) {
+    if (given === undefined || given === null) return document === undefined ? undefined : null;
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+    if (typeof given !== 'string' || !/^[^\u0000-\u001f\u007f]{1,255}$/u.test(given)) {
+      const pointer = body.name === undefined || body.name === null ? '/process_name' : '/name';
       throw invalid('invalid-body', [
-        { pointer: '/name', detail: 'a name is a string of 1 to 200 characters' },
+        { pointer, detail: 'a name is a text of 1 to 255 characters, without control characters' },
       ]);
     }
     return given;
@@ -187,7 +193,11 @@ export function definitionService(store: Store, clock: () => Date) {
     const document = 'definition' in body ? checkedDocument(body.definition) : undefined;
     const columns = document === undefined ? undefined : columnsOf(document);
     const changed = columns !== undefined && columns.definition !== row.definition;
-    const name = nameOf(body, document);
+    const old = JSON.parse(row.definition) as DefinitionDocument;
+    // A name that was given beside the definition stays until another one comes.
+    const beside = row.name !== (old.name ?? old.process_name ?? null);
+    const named = nameOf(body, document);
+    const name = named === null && beside ? undefined : named;
     return {
       op: 'update',
       id: row.id,
@@ -216,7 +226,8 @@ export function definitionService(store: Store, clock: () => Date) {
     }
     const number = numericId(change.id);
     const taken = number !== null && (await store.definitions.byId(number)) !== null;
-    if (change.op === 'put' && number !== null && !taken) return newRow(actor, change.body, number);
+    if (change.op === 'put' && number !== null && number <= highestChosenId && !taken)
+      return newRow(actor, change.body, number);
     throw new PenstockError('not-found', `There is no process definition ${change.id}.`);
   }
 
@@ -236,24 +247,38 @@ export function definitionService(store: Store, clock: () => Date) {
     async select(actor, query) {
       return (await store.definitions.idsOf(scopeOf(actor), query)).map(String);
     },
-    async apply(actor, changes) {
-      for (let tries = 0; ; tries += 1) {
-        const writes: DefinitionWrite[] = [];
-        for (const change of changes) writes.push(await plan(actor, change));
-        const ids = await store.definitions.write(writes);
-        if (ids !== false) {
-          const kept = ids.filter((_, index) => writes[index]?.op !== 'delete');
-          const rows = new Map<number, Shown>(
-            (await store.definitions.byIds(kept)).map((row) => [row.id, show(row)]),
-          );
-          return kept.map((id) => rows.get(id)).filter((shown) => shown !== undefined);
-        }
-        // Somebody changed one of them meanwhile: look again, and check again.
-        if (tries === 3)
-          throw new PenstockError('conflict', 'It is being changed by others all the time. Try again.');
-      }
+    apply(actor, changes) {
+      // One after the other: what a change was checked against is still so when it is written.
+      const turn = last.then(() => applyAll(actor, changes));
+      last = turn.catch(() => null);
+      return turn;
     },
   };
+
+  async function applyAll(actor: Actor, changes: readonly Change[]): Promise<Shown[]> {
+    const touched = changes.flatMap((change) =>
+      change.op === 'create' ? [] : [change.id.replace(/^0+/, '')],
+    );
+    const twice = touched.find((id, index) => touched.indexOf(id) !== index);
+    if (twice !== undefined) {
+      throw new PenstockError('invalid-body', `The process definition ${twice} is in this list twice.`);
+    }
+    for (let tries = 0; ; tries += 1) {
+      const writes: DefinitionWrite[] = [];
+      for (const change of changes) writes.push(await plan(actor, change));
+      const ids = await store.definitions.write(writes);
+      if (ids !== false) {
+        const kept = ids.filter((_, index) => writes[index]?.op !== 'delete');
+        const rows = new Map<number, Shown>(
+          (await store.definitions.byIds(kept)).map((row) => [row.id, show(row)]),
+        );
+        return kept.map((id) => rows.get(id)).filter((shown) => shown !== undefined);
+      }
+      // Somebody changed one of them meanwhile: look again, and check again.
+      if (tries === 3)
+        throw new PenstockError('conflict', 'It is being changed by others all the time. Try again.');
+    }
+  }
 
   return {
     resource,
