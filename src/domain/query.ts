@@ -102,8 +102,9 @@ function filterValue(name: string, field: Field, lookup: Lookup, text: string): 
       return { ok: true, value: Number(text) };
     case 'related': {
       // A resource_uri and the bare id mean the same.
-      const id = /(?:^|\/)([^/]+)\/?$/.exec(text)?.[1] ?? text;
-      return { ok: true, value: id };
+      const id = /^(?:.*\/)?(\d{1,15})\/?$/.exec(text)?.[1];
+      if (id === undefined) return wrong(name, `'${text}' is neither an id nor a resource_uri.`);
+      return { ok: true, value: Number(id) };
     }
     case 'boolean':
       return wrong(name, `'${text}' is neither true nor false.`);

@@ -38,6 +38,11 @@ function translate(thrown: unknown): unknown {
   const http = typeof status === 'number' ? status : statusCode;
   if (http === 400) return new PenstockError('bad-request', messageOf(thrown), { cause: thrown });
   if (http === 404) return new PenstockError('not-found', 'There is no such file.', { cause: thrown });
+  if (http === 412) {
+    return new PenstockError('precondition-failed', 'The file is not the one that is meant.', {
+      cause: thrown,
+    });
+  }
   if (http === 416) {
     const { headers } = thrown as { headers?: Record<string, string> };
     return new PenstockError('range-not-satisfiable', 'The file has no such bytes.', {

@@ -4,85 +4,15 @@ import {
   normalise,
   type ProcessDefinition,
 } from '../domain/process-definition.js';
-import type { Fields, ListQuery } from '../domain/query.js';
+import type { ListQuery } from '../domain/query.js';
 import { PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
 import type { DefinitionRow, DefinitionWrite } from '../store/process-definitions.js';
 import type { Store } from '../store/store.js';
 import { type Actor, mayUse, scopeOf } from './actor.js';
 import { invalid, objectBody } from './body.js';
+import { definitionFields } from './definition-fields.js';
 import { type Change, methods, numericId, type ResourceService, type Shown, shownDate } from './resource.js';
-
-const text = ['exact', 'in', 'contains', 'startswith'] as const;
-const ranged = ['exact', 'in', 'gt', 'gte', 'lt', 'lte', 'range'] as const;
-
-export const definitionFields: Fields = {
-  id: {
-    type: 'integer',
-    help_text: 'Number of the definition.',
-    unique: true,
-    blank: true,
-    default: '',
-    lookups: ranged,
-    orderable: true,
-  },
-  definition: { type: 'dict', help_text: 'The definition, as it was sent.' },
-  name: {
-    type: 'string',
-    help_text: 'Its name, from the definition (`name` or `process_name`) or given beside it.',
-    nullable: true,
-    lookups: [...text, 'isnull'],
-    orderable: true,
-  },
-  exec: {
-    type: 'string',
-    help_text: "To filter by: the definition's program.",
-    readonly: true,
-    lookups: text,
-    orderable: true,
-  },
-  process_type: {
-    type: 'string',
-    help_text: 'To filter by: `single` or `service`.',
-    readonly: true,
-    lookups: ['exact', 'in'],
-    orderable: true,
-  },
-  application: {
-    type: 'string',
-    help_text: 'To filter by: what it needs of a server.',
-    readonly: true,
-    nullable: true,
-    lookups: [...text, 'isnull'],
-    orderable: true,
-  },
-  revision: {
-    type: 'integer',
-    help_text: 'Rises by one with every change of the definition.',
-    readonly: true,
-  },
-  owner: {
-    type: 'string',
-    help_text: 'Name of the user who made it.',
-    readonly: true,
-    lookups: ['exact', 'in'],
-    orderable: true,
-  },
-  created: {
-    type: 'datetime',
-    help_text: 'When it was registered.',
-    readonly: true,
-    lookups: [...ranged],
-    orderable: true,
-  },
-  updated: {
-    type: 'datetime',
-    help_text: 'When it was last changed.',
-    readonly: true,
-    lookups: [...ranged],
-    orderable: true,
-  },
-};
 
 /** Ids go on from the highest: one that is chosen too high would leave none for those to come. */
 const highestChosenId = 2_147_483_647;
@@ -217,13 +147,14 @@ export function definitionService(store: Store, clock: () => Date) {
     return row !== null && mayUse(actor, row.ownerId) ? row : null;
   }
 
-  async function plan(actor: Actor, change: Change): Promise<DefinitionWrite> {
+  async function plan(actor: Actor, change: Change): Promise<DefinitionWrite | null> {
     if (change.op === 'create') return newRow(actor, change.body);
     const row = await find(actor, change.id);
     if (row !== null) {
       change.check?.(show(row));
       return change.op === 'delete' ? { op: 'delete', id: row.id } : changedRow(row, change.body);
     }
+    if (change.op === 'delete' && change.maybe) return null;
     const number = numericId(change.id);
     const taken = number !== null && (await store.definitions.byId(number)) !== null;
     if (change.op === 'put' && number !== null && number <= highestChosenId && !taken)
@@ -265,7 +196,10 @@ export function definitionService(store: Store, clock: () => Date) {
     }
     for (let tries = 0; ; tries += 1) {
       const writes: DefinitionWrite[] = [];
-      for (const change of changes) writes.push(await plan(actor, change));
+      for (const change of changes) {
+        const write = await plan(actor, change);
+        if (write !== null) writes.push(write);
+      }
       const ids = await store.definitions.write(writes);
       if (ids !== false) {
         const kept = ids.filter((_, index) => writes[index]?.op !== 'delete');
