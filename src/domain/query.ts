@@ -89,10 +89,11 @@ const words: Readonly<Record<string, FilterValue>> = {
   None: null,
 };
 
-function filterValue(name: string, field: Field, text: string): Parsed<FilterValue> {
-  if (text in words && (field.type === 'boolean' || words[text] === null)) {
-    return { ok: true, value: words[text] ?? null };
-  }
+function filterValue(name: string, field: Field, lookup: Lookup, text: string): Parsed<FilterValue> {
+  const word = Object.hasOwn(words, text) ? words[text] : undefined;
+  if (field.type === 'boolean' && typeof word === 'boolean') return { ok: true, value: word };
+  // Only where it may be missing does a word for nothing mean nothing; elsewhere it is a text like others.
+  if (word === null && field.nullable && lookup === 'exact') return { ok: true, value: null };
   switch (field.type) {
     case 'integer':
       if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
@@ -101,8 +102,9 @@ function filterValue(name: string, field: Field, text: string): Parsed<FilterVal
       return { ok: true, value: Number(text) };
     case 'related': {
       // A resource_uri and the bare id mean the same.
-      const id = /(?:^|\/)([^/]+)\/?$/.exec(text)?.[1] ?? text;
-      return { ok: true, value: id };
+      const id = /^(?:.*\/)?(\d{1,15})\/?$/.exec(text)?.[1];
+      if (id === undefined) return wrong(name, `'${text}' is neither an id nor a resource_uri.`);
+      return { ok: true, value: Number(id) };
     }
     case 'boolean':
       return wrong(name, `'${text}' is neither true nor false.`);
@@ -125,7 +127,7 @@ function filterValue(name: string, field: Field, text: string): Parsed<FilterVal
 
 function readFilter(name: string, values: string[], fields: Fields): Parsed<Filter> {
   const [fieldName = '', ...rest] = name.split('__');
-  const field = fields[fieldName];
+  const field = Object.hasOwn(fields, fieldName) ? fields[fieldName] : undefined;
   if (field === undefined) {
     const known = [...Object.keys(fields).filter((key) => fields[key]?.lookups), ...pageParameters];
     const near = nearest(fieldName, known);
@@ -145,8 +147,9 @@ function readFilter(name: string, values: string[], fields: Fields): Parsed<Filt
     );
   }
   if (lookup === 'isnull') {
-    const word = words[values.at(-1) ?? ''];
-    if (typeof word !== 'boolean') return wrong(name, `'${values.at(-1)}' is neither true nor false.`);
+    const last = values.at(-1) ?? '';
+    const word = Object.hasOwn(words, last) ? words[last] : undefined;
+    if (typeof word !== 'boolean') return wrong(name, `'${last}' is neither true nor false.`);
     return { ok: true, value: { field: fieldName, lookup, values: [word] } };
   }
   const many = lookup === 'in' || lookup === 'range';
@@ -158,7 +161,7 @@ function readFilter(name: string, values: string[], fields: Fields): Parsed<Filt
   if (texts.length > 500) return wrong(name, `at most 500 values; here are ${texts.length}.`);
   const read: FilterValue[] = [];
   for (const text of texts) {
-    const value = filterValue(name, field, text);
+    const value = filterValue(name, field, lookup, text);
     if (!value.ok) return value;
     read.push(value.value);
   }
@@ -168,7 +171,7 @@ function readFilter(name: string, values: string[], fields: Fields): Parsed<Filt
 function readOrder(name: string, text: string, fields: Fields): Parsed<Order> {
   const descending = text.startsWith('-');
   const fieldName = descending ? text.slice(1) : text;
-  const field = fields[fieldName];
+  const field = Object.hasOwn(fields, fieldName) ? fields[fieldName] : undefined;
   if (!field?.orderable) {
     const known = Object.keys(fields).filter((key) => fields[key]?.orderable);
     const near = nearest(fieldName, known);
@@ -210,6 +213,8 @@ export function readListQuery(
       for (const value of values) {
         const order = readOrder(name, value, fields);
         if (!order.ok) return order;
+        // Once it is ordered by a field, the same field again changes nothing.
+        if (query.order.some(({ field }) => field === order.value.field)) continue;
         query.order.push(order.value);
       }
     } else if (!pageParameters.has(name) && !otherParameters.has(name)) {

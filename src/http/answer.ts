@@ -57,6 +57,39 @@ export function sendJsonText(
   response.end(response.req.method === 'HEAD' ? undefined : text);
 }
 
+/** How long what is left of a refused body is taken in, so that its sender comes to read why. */
+const lingering = 2000;
+
+/**
+ * Answers a request whose body is still on its way. A connection that is closed under a sender is a reset to it, and
+ * the answer is lost; so the answer goes out whole, and the connection ends when the body does, or after a while.
+ */
+export function sendJsonAndLinger(
+  response: Response,
+  status: number,
+  value: unknown,
+  headers: Record<string, string> = {},
+): void {
+  const text = formatJson(value);
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    Vary: 'Accept',
+    ...headers,
+    Connection: 'close',
+  });
+  const { req: request } = response;
+  const end = () => {
+    clearTimeout(timer);
+    response.end();
+  };
+  const timer = setTimeout(end, lingering);
+  request.once('end', end);
+  response.once('close', end);
+  response.write(text);
+  request.resume();
+}
+
 /** Answers without a body, as the older registry did; its clients get the content type that they always got. */
 export function sendEmpty(response: Response, status: number, headers: Record<string, string> = {}): void {
   response.writeHead(status, {

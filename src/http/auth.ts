@@ -1,4 +1,5 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import type { StrategyCreated } from 'passport';
 import passport from 'passport';
 import { BasicStrategy } from 'passport-http';
 import { PenstockError } from '../errors.js';
@@ -6,11 +7,48 @@ import type { Actor } from '../services/actor.js';
 import type { LoginService } from '../services/logins.js';
 import type { Known } from './answer.js';
 
+type Verify = (
+  request: Request,
+  username: string,
+  password: string,
+  done: (error: unknown, actor?: Actor | false) => void,
+) => void;
+
 /** What a 401 asks for, letter for letter as of old. */
 export const challenge = 'Basic Realm="django-tastypie"';
 
 const unauthenticated = (detail: string) =>
   new PenstockError('unauthenticated', detail, { headers: { 'WWW-Authenticate': challenge } });
+
+/**
+ * passport-http's strategy, but for how it reads the header: it cuts a password at its first colon and takes any
+ * scheme with `Basic` in it.
+ */
+class WholeBasicStrategy extends BasicStrategy {
+  readonly verify: Verify;
+
+  constructor(verify: Verify) {
+    super({ passReqToCallback: true, realm: 'django-tastypie' }, verify as never);
+    this.verify = verify;
+  }
+
+  override authenticate(request: Request): void {
+    // Passport gives each request a copy of the strategy with these actions.
+    const outcome = this as unknown as StrategyCreated<unknown>;
+    const [, encoded = ''] = /^Basic +([^\s]+)\s*$/i.exec(request.headers.authorization ?? '') ?? [];
+    const credentials = Buffer.from(encoded, 'base64').toString();
+    const colon = credentials.indexOf(':');
+    if (colon < 1 || colon === credentials.length - 1) {
+      outcome.fail(challenge);
+      return;
+    }
+    this.verify(request, credentials.slice(0, colon), credentials.slice(colon + 1), (error, actor) => {
+      if (error) outcome.error(error);
+      else if (actor) outcome.success(actor);
+      else outcome.fail(challenge);
+    });
+  }
+}
 
 const addressOf = (request: Request) => request.ip ?? request.socket.remoteAddress ?? '';
 
@@ -19,17 +57,12 @@ const addressOf = (request: Request) => request.ip ?? request.socket.remoteAddre
  * `response.locals.actor`.
  */
 export function authenticate(logins: LoginService): RequestHandler {
-  const strategy = new BasicStrategy({ passReqToCallback: true, realm: 'django-tastypie' }, ((
-    request: Request,
-    username: string,
-    password: string,
-    done: (error: unknown, actor?: Actor | false) => void,
-  ) => {
+  const strategy = new WholeBasicStrategy((request, username, password, done) => {
     logins.byPassword(username, password, addressOf(request)).then(
       (actor) => done(null, actor ?? false),
       (error: unknown) => done(error),
     );
-  }) as never);
+  });
   const authenticator = new passport.Passport();
   authenticator.use(strategy);
 

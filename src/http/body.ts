@@ -6,6 +6,15 @@ export function mediaType(request: Request): string {
   return (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 }
 
+/** A request's body, piece by piece. Whoever stops reading leaves the connection open for the answer. */
+export async function* bodyOf(request: Request): AsyncGenerator<Buffer> {
+  try {
+    for await (const piece of request.iterator({ destroyOnReturn: false })) yield piece as Buffer;
+  } catch (error) {
+    throw new PenstockError('bad-request', 'The request was cut off.', { cause: error });
+  }
+}
+
 /** A whole body of bounded size. */
 export async function readBody(request: Request, limit: number): Promise<Buffer> {
   const tooLarge = () =>
@@ -13,7 +22,7 @@ export async function readBody(request: Request, limit: number): Promise<Buffer>
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge();
   const pieces: Buffer[] = [];
   let size = 0;
-  for await (const piece of request as AsyncIterable<Buffer>) {
+  for await (const piece of bodyOf(request)) {
     size += piece.length;
     if (size > limit) throw tooLarge();
     pieces.push(piece);

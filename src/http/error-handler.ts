@@ -2,7 +2,7 @@ import type { ErrorRequestHandler } from 'express';
 import { catalogue, type ErrorCode, messageOf, PenstockError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { storeError } from '../store/writer.js';
-import { sendJson } from './answer.js';
+import { sendJson, sendJsonAndLinger } from './answer.js';
 
 /** What an error looks like to a client: the old `error` text, and the members of RFC 9457 beside it. */
 export function problemBody(
@@ -38,8 +38,18 @@ function translate(thrown: unknown): unknown {
   const http = typeof status === 'number' ? status : statusCode;
   if (http === 400) return new PenstockError('bad-request', messageOf(thrown), { cause: thrown });
   if (http === 404) return new PenstockError('not-found', 'There is no such file.', { cause: thrown });
-  if (http === 416)
-    return new PenstockError('range-not-satisfiable', 'The file has no such bytes.', { cause: thrown });
+  if (http === 412) {
+    return new PenstockError('precondition-failed', 'The file is not the one that is meant.', {
+      cause: thrown,
+    });
+  }
+  if (http === 416) {
+    const { headers } = thrown as { headers?: Record<string, string> };
+    return new PenstockError('range-not-satisfiable', 'The file has no such bytes.', {
+      cause: thrown,
+      ...(headers === undefined ? {} : { headers }),
+    });
+  }
   return thrown;
 }
 
@@ -68,18 +78,19 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
         'a request failed',
       );
     }
-    if (response.headersSent || request.destroyed) {
+    // A request that was read to its end counts as destroyed; only a connection that is gone is gone.
+    if (response.headersSent || request.socket.destroyed) {
       response.destroy();
       return;
     }
-    // A body that is not read to its end cannot be followed by another request.
-    const unread =
-      !request.readableEnded &&
-      Number(request.headers['content-length'] ?? 1) > 0 &&
-      request.method !== 'GET';
-    sendJson(response, status, problemBody(known.code, known.message, known.problems), {
-      ...known.headers,
-      ...(unread ? { Connection: 'close' } : {}),
-    });
+    // What was meant for the bytes of a file says nothing of an error.
+    for (const name of ['Content-Disposition', 'Last-Modified', 'ETag', 'Accept-Ranges', 'Cache-Control']) {
+      response.removeHeader(name);
+    }
+    const hasBody =
+      request.headers['transfer-encoding'] !== undefined ||
+      Number(request.headers['content-length'] ?? 0) > 0;
+    const send = hasBody && !request.readableEnded ? sendJsonAndLinger : sendJson;
+    send(response, status, problemBody(known.code, known.message, known.problems), known.headers);
   };
 }

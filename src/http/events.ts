@@ -35,7 +35,10 @@ export function eventStream(request: Request, response: Response) {
     clearInterval(timer);
     gone.abort();
   });
-  if (request.method === 'HEAD') response.end();
+  if (request.method === 'HEAD') {
+    response.end();
+    gone.abort();
+  }
 
   return {
     /** Aborted when the client has gone. */
@@ -66,11 +69,17 @@ export type EventStream = ReturnType<typeof eventStream>;
 
 /**
  * Sends what stands in a file from an offset on, as events whose id is the offset after them. Bytes that are not
- * UTF-8 are replaced; a character is never cut in two.
+ * UTF-8 are replaced; neither a character nor a CR LF is ever cut in two.
  *
+ * @param whole true if nothing more will be written: then what looks unfinished is sent as well
  * @returns the offset reached
  */
-export async function sendFile(stream: EventStream, file: string, from: number): Promise<number> {
+export async function sendFile(
+  stream: EventStream,
+  file: string,
+  from: number,
+  whole: boolean,
+): Promise<number> {
   let handle: Awaited<ReturnType<typeof open>>;
   try {
     handle = await open(file, 'r');
@@ -78,20 +87,27 @@ export async function sendFile(stream: EventStream, file: string, from: number):
     return from; // not made yet
   }
   try {
-    const decoder = new StringDecoder('utf8');
     const buffer = Buffer.alloc(chunkSize);
     let offset = from;
     while (!stream.signal.aborted) {
       const { bytesRead } = await handle.read(buffer, 0, chunkSize, offset);
-      if (bytesRead === 0) break;
-      const text = decoder.write(buffer.subarray(0, bytesRead));
-      offset += bytesRead;
-      const held = heldBack(decoder);
-      if (text !== '') await stream.send({ id: offset - held, data: text });
-      if (bytesRead < chunkSize) return text === '' ? from : offset - held;
-      from = offset - held;
+      const atEnd = bytesRead < chunkSize;
+      const decoder = new StringDecoder('utf8');
+      let text = decoder.write(buffer.subarray(0, bytesRead));
+      let next = offset + bytesRead - heldBack(decoder);
+      if (atEnd && whole) {
+        text += decoder.end();
+        next = offset + bytesRead;
+      } else if (text.endsWith('\r')) {
+        // Perhaps the first half of a line's end.
+        text = text.slice(0, -1);
+        next -= 1;
+      }
+      if (text !== '') await stream.send({ id: next, data: text });
+      offset = next;
+      if (atEnd) break;
     }
-    return from;
+    return offset;
   } finally {
     await handle.close();
   }

@@ -159,8 +159,9 @@ async function followLog(
       if (attempt > 0) offset = 0;
       attempt = job.attempt;
     }
-    offset = await sendFile(sent, jobFile(files, job, stream).file, offset);
-    if (isUnfinished(job.state)) continue;
+    const ended = !isUnfinished(job.state);
+    offset = await sendFile(sent, jobFile(files, job, stream).file, offset, ended);
+    if (!ended) continue;
     await sent.send({
       name: 'end',
       id: offset,

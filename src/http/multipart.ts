@@ -39,6 +39,12 @@ export async function readMultipart(
       },
     );
 
+  const jobTooLarge = () =>
+    new PenstockError(
+      'too-large',
+      `The part job is larger than ${options.maxBodySize} bytes (MAX_BODY_SIZE).`,
+    );
+
   let parser: InstanceType<typeof Busboy>;
   try {
     parser = new Busboy({
@@ -57,7 +63,10 @@ export async function readMultipart(
         size += piece.length;
         if (size <= options.maxBodySize) pieces.push(piece);
       });
-      stream.on('end', () => setJob(Buffer.concat(pieces)));
+      stream.on('end', () => {
+        if (size > options.maxBodySize) fail(jobTooLarge());
+        else setJob(Buffer.concat(pieces));
+      });
       return;
     }
     files += 1;
@@ -89,8 +98,7 @@ export async function readMultipart(
   });
   parser.on('field', (name, value, _nameTruncated, valueTruncated) => {
     if (name !== 'job') fail(wrongPart(name));
-    else if (valueTruncated)
-      fail(new PenstockError('too-large', `The part job is larger than ${options.maxBodySize} bytes.`));
+    else if (valueTruncated) fail(jobTooLarge());
     else setJob(Buffer.from(value));
   });
   function setJob(bytes: Buffer): void {

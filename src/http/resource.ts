@@ -2,10 +2,11 @@ import { type NextFunction, type Request, type RequestHandler, type Response, Ro
 import { pageMeta, paging, readListQuery } from '../domain/query.js';
 import { PenstockError } from '../errors.js';
 import { objectBody } from '../services/body.js';
-import { type Change, type Method, methods, type ResourceService, type Shown } from '../services/resource.js';
+import type { Change, Method, ResourceService, Shown } from '../services/resource.js';
 import { actorOf, etagOf, originOf, queryPairs, sendEmpty, sendJson, sendJsonText } from './answer.js';
 import { readJson } from './body.js';
 import { formatJson } from './json.js';
+import { schemaOf } from './resource-schema.js';
 
 export interface ResourceOptions {
   authenticate: RequestHandler;
@@ -66,7 +67,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
   async function selected(request: Request, response: Response): Promise<Change[]> {
     const query = listQuery(request, false);
     const ids = (await service.select?.(actorOf(response), query)) ?? [];
-    return ids.map((id) => ({ op: 'delete', id }));
+    return ids.map((id) => ({ op: 'delete', id, maybe: true }));
   }
 
   /** If-Match: the change is only made on the representation that the client has seen. */
@@ -146,7 +147,8 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
       const text = formatJson(shown(object));
       const etag = etagOf(text);
       const known = request.get('if-none-match');
-      if (known?.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag)) {
+      const candidates = known?.split(',').map((candidate) => candidate.trim().replace(/^W\//, '')) ?? [];
+      if (candidates.includes(etag) || candidates.includes('*')) {
         response.writeHead(304, { ETag: etag }).end();
         return;
       }
@@ -265,49 +267,4 @@ function checkAccept(request: Request, _response: Response, next: NextFunction):
         `Accept: '${wrong.trim()}' is not a media type such as application/json.`,
       ),
     );
-}
-
-/** The noun described in Tastypie's way. */
-export function schemaOf(service: ResourceService): Shown {
-  const verbs = (list: readonly Method[]) =>
-    methods.filter((method) => list.includes(method)).map((method) => method.toLowerCase());
-  const fields: Record<string, unknown> = {};
-  const filtering: Record<string, unknown> = {};
-  const ordering: string[] = [];
-  for (const [name, field] of Object.entries(service.fields)) {
-    fields[name] = {
-      blank: field.blank ?? false,
-      default: field.default === undefined ? 'No default provided.' : field.default,
-      help_text: field.help_text,
-      nullable: field.nullable ?? false,
-      primary_key: name === service.key,
-      readonly: field.readonly ?? false,
-      type: field.type,
-      ...(field.type === 'related' ? { related_type: 'to_one', related_schema: `/api/${name}/schema/` } : {}),
-      unique: field.unique ?? false,
-      verbose_name: name.replaceAll('_', ' '),
-    };
-    if (field.lookups !== undefined) filtering[name] = field.lookups;
-    if (field.orderable) ordering.push(name);
-  }
-  fields.resource_uri = {
-    blank: false,
-    default: 'No default provided.',
-    help_text: 'Where the object is.',
-    nullable: false,
-    primary_key: false,
-    readonly: true,
-    type: 'string',
-    unique: false,
-    verbose_name: 'resource uri',
-  };
-  return {
-    allowed_detail_http_methods: verbs(service.methods.detail),
-    allowed_list_http_methods: verbs(service.methods.list),
-    default_format: 'application/json',
-    default_limit: paging.defaultLimit,
-    fields,
-    ...(Object.keys(filtering).length > 0 ? { filtering } : {}),
-    ...(ordering.length > 0 ? { ordering } : {}),
-  };
 }

@@ -13,7 +13,7 @@ import type { RunDocument, RunService } from '../services/runs.js';
 import type { JobFiles } from '../store/files.js';
 import type { DefinitionRow } from '../store/process-definitions.js';
 import { actorOf, originOf, queryPairs, queryValue, sendJson } from './answer.js';
-import { mediaType, readJson } from './body.js';
+import { bodyOf, mediaType, readJson } from './body.js';
 import { problemBody } from './error-handler.js';
 import { goneSignal, sendBytes, waitOf } from './job-routes.js';
 import { readMultipart } from './multipart.js';
@@ -121,7 +121,7 @@ export function runRouter(options: RunRouteOptions): Router {
       }
       // No body at all is no input; an empty body that says what it is, is an empty input.
       if (hasBody(request) || request.headers['content-length'] !== undefined || type !== '') {
-        await receiver.store(received, name ?? 'input', request, { digest });
+        await receiver.store(received, name ?? 'input', bodyOf(request), { digest });
       }
     }
     const { input } = document;
@@ -171,9 +171,7 @@ export function runRouter(options: RunRouteOptions): Router {
       submitted = await runs.submit(actor, row, received, document, key);
     } catch (error) {
       await receiver.drop(received);
-      throw request.destroyed && !(error instanceof PenstockError)
-        ? new PenstockError('bad-request', 'The request was cut off.')
-        : error;
+      throw error;
     }
     const headers: Record<string, string> = {
       Location: `${originOf(request)}/api/job/${submitted.job.uuid}/`,

@@ -13,7 +13,8 @@ import { docsRouter } from './docs.js';
 import { errorHandler } from './error-handler.js';
 import type { Metrics } from './metrics.js';
 import { openApi } from './openapi.js';
-import { checkMethod, schemaOf } from './resource.js';
+import { checkMethod } from './resource.js';
+import { schemaOf } from './resource-schema.js';
 
 export interface DoorOptions {
   log: Logger;

@@ -115,6 +115,22 @@ function get(
   });
 }
 
+/** What another server sends; if it breaks off, that is its failure and not ours. */
+async function* bytesOf(answer: IncomingMessage, host: string): AsyncGenerator<Buffer> {
+  const pieces = answer[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await pieces.next().catch((error: unknown) => {
+        throw new PenstockError('input-source-failed', `${host} broke off: ${messageOf(error)}.`);
+      });
+      if (next.done) return;
+      yield next.value as Buffer;
+    }
+  } finally {
+    answer.destroy();
+  }
+}
+
 /**
  * Fetches an input from a URL: http(s) only, public addresses only unless allowed, each redirect checked like the
  * first address. Throws `invalid-input-url` for what is refused and `input-source-failed` for what went wrong there.
@@ -124,7 +140,7 @@ function get(
 export async function fetchInput(
   text: string,
   options: { allowPrivate: boolean; signal: AbortSignal },
-): Promise<{ stream: IncomingMessage; name: string | undefined }> {
+): Promise<{ stream: AsyncIterable<Buffer>; name: string | undefined }> {
   let url = checkedUrl(text);
   for (let redirects = 0; ; redirects += 1) {
     const pinned = await addressOf(url, options.allowPrivate);
@@ -136,13 +152,13 @@ export async function fetchInput(
     }
     const status = answer.statusCode ?? 0;
     if (status >= 300 && status < 400 && answer.headers.location !== undefined) {
-      answer.resume();
+      answer.destroy();
       if (redirects === mostRedirects) throw refused(`More than ${mostRedirects} redirects.`);
       url = checkedUrl(answer.headers.location, url);
       continue;
     }
     if (status !== 200) {
-      answer.resume();
+      answer.destroy();
       throw new PenstockError(
         'input-source-failed',
         `${url.host} answered ${status} ${answer.statusMessage ?? ''}.`,
@@ -155,6 +171,6 @@ export async function fetchInput(
     } catch {
       name = undefined;
     }
-    return { stream: answer, name };
+    return { stream: bytesOf(answer, url.host), name };
   }
 }

@@ -33,6 +33,9 @@ export function loginService(store: Store, options: { memory: number; clock: () 
   const failures = new Map<string, { count: number; until: number; last: number }>();
   /** Guesses at the same name wait for each other, or a burst would all be the first. */
   const checking = new Map<string, Promise<Actor | null>>();
+  const turns = new Map<string, Promise<unknown>>();
+  /** Rises when something is forgotten: what was read before that is not remembered after it. */
+  let age = 0;
   let dummyHash: Promise<string> | undefined;
 
   function prune<T>(map: Map<string, T>, dead: (entry: T) => boolean): void {
@@ -70,6 +73,17 @@ export function loginService(store: Store, options: { memory: number; clock: () 
     return right && user?.active ? actorOf(user) : null;
   }
 
+  async function inTurn<T>(username: string, work: () => Promise<T>): Promise<T> {
+    const mine = (turns.get(username) ?? Promise.resolve()).then(work);
+    const settled = mine.catch(() => {});
+    turns.set(username, settled);
+    try {
+      return await mine;
+    } finally {
+      if (turns.get(username) === settled) turns.delete(username);
+    }
+  }
+
   return {
     /**
      * The user behind a name and password, or null. Right ones are remembered for a while, as a keyed hash.
@@ -82,18 +96,24 @@ export function loginService(store: Store, options: { memory: number; clock: () 
       const keys = [`address:${address}:${username}`, `name:${username}`];
       const pending = checking.get(digest);
       if (pending !== undefined) return pending;
-      refuseIfSlowed(keys);
-      const answer = check(username, password);
-      checking.set(digest, answer);
-      try {
-        const actor = await answer;
-        if (actor === null) noteFailure(keys);
-        else {
-          failures.delete(keys[0] ?? '');
-          prune(remembered, (entry) => entry.until < now());
-          if (options.memory > 0) remembered.set(digest, { actor, until: now() + options.memory });
+      const answer = inTurn(username, async () => {
+        refuseIfSlowed(keys);
+        const before = age;
+        const actor = await check(username, password);
+        if (actor === null) {
+          noteFailure(keys);
+          return null;
+        }
+        failures.delete(keys[0] ?? '');
+        prune(remembered, (entry) => entry.until < now());
+        if (options.memory > 0 && age === before) {
+          remembered.set(digest, { actor, until: now() + options.memory });
         }
         return actor;
+      });
+      checking.set(digest, answer);
+      try {
+        return await answer;
       } finally {
         checking.delete(digest);
       }
@@ -105,6 +125,7 @@ export function loginService(store: Store, options: { memory: number; clock: () 
       const known = remembered.get(`token:${digest}`);
       if (known !== undefined && known.until > now()) return known.actor;
       refuseIfSlowed([`token:${address}`]);
+      const before = age;
       const row = await store.tokens.byHash(digest);
       const valid = row?.owner.active && (row.expires === null || row.expires > options.clock());
       if (!valid) {
@@ -114,12 +135,13 @@ export function loginService(store: Store, options: { memory: number; clock: () 
       const actor = actorOf(row.owner);
       const until = Math.min(now() + options.memory, row.expires?.getTime() ?? Number.POSITIVE_INFINITY);
       prune(remembered, (entry) => entry.until < now());
-      remembered.set(`token:${digest}`, { actor, until });
+      if (age === before) remembered.set(`token:${digest}`, { actor, until });
       return actor;
     },
 
     /** After a change to a user or a token: nothing that was verified before counts any more. */
     forget(userId: number): void {
+      age += 1;
       for (const [name, entry] of remembered) if (entry.actor.id === userId) remembered.delete(name);
     },
   };

@@ -4,85 +4,18 @@ import {
   normalise,
   type ProcessDefinition,
 } from '../domain/process-definition.js';
-import type { Fields, ListQuery } from '../domain/query.js';
+import type { ListQuery } from '../domain/query.js';
 import { PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
 import type { DefinitionRow, DefinitionWrite } from '../store/process-definitions.js';
 import type { Store } from '../store/store.js';
 import { type Actor, mayUse, scopeOf } from './actor.js';
 import { invalid, objectBody } from './body.js';
+import { definitionFields } from './definition-fields.js';
 import { type Change, methods, numericId, type ResourceService, type Shown, shownDate } from './resource.js';
 
-const text = ['exact', 'in', 'contains', 'startswith'] as const;
-const ranged = ['exact', 'in', 'gt', 'gte', 'lt', 'lte', 'range'] as const;
-
-export const definitionFields: Fields = {
-  id: {
-    type: 'integer',
-    help_text: 'Number of the definition.',
-    unique: true,
-    blank: true,
-    default: '',
-    lookups: ranged,
-    orderable: true,
-  },
-  definition: { type: 'dict', help_text: 'The definition, as it was sent.' },
-  name: {
-    type: 'string',
-    help_text: 'Its name, from the definition (`name` or `process_name`) or given beside it.',
-    nullable: true,
-    lookups: [...text, 'isnull'],
-    orderable: true,
-  },
-  exec: {
-    type: 'string',
-    help_text: "To filter by: the definition's program.",
-    readonly: true,
-    lookups: text,
-    orderable: true,
-  },
-  process_type: {
-    type: 'string',
-    help_text: 'To filter by: `single` or `service`.',
-    readonly: true,
-    lookups: ['exact', 'in'],
-    orderable: true,
-  },
-  application: {
-    type: 'string',
-    help_text: 'To filter by: what it needs of a server.',
-    readonly: true,
-    nullable: true,
-    lookups: [...text, 'isnull'],
-    orderable: true,
-  },
-  revision: {
-    type: 'integer',
-    help_text: 'Rises by one with every change of the definition.',
-    readonly: true,
-  },
-  owner: {
-    type: 'string',
-    help_text: 'Name of the user who made it.',
-    readonly: true,
-    lookups: ['exact', 'in'],
-    orderable: true,
-  },
-  created: {
-    type: 'datetime',
-    help_text: 'When it was registered.',
-    readonly: true,
-    lookups: [...ranged],
-    orderable: true,
-  },
-  updated: {
-    type: 'datetime',
-    help_text: 'When it was last changed.',
-    readonly: true,
-    lookups: [...ranged],
-    orderable: true,
-  },
-};
+/** Ids go on from the highest: one that is chosen too high would leave none for those to come. */
+const highestChosenId = 2_147_483_647;
 
 /** Keys that a body may have: what is read may be sent back; only `definition` and `name` mean anything. */
 const bodyKeys = [
@@ -136,6 +69,7 @@ export function definitionService(store: Store, clock: () => Date) {
   /** How many writes there were, and at which count a row was read: an older one must not be kept. */
   let writes = 0;
   const readAt = new WeakMap<DefinitionRow, number>();
+  let last: Promise<unknown> = Promise.resolve();
 
   function columnsOf(document: DefinitionDocument) {
     const { exec, processType, application } = normalise(document);
@@ -147,10 +81,12 @@ export function definitionService(store: Store, clock: () => Date) {
     document: DefinitionDocument | undefined,
   ): string | null | undefined {
     const given = body.name ?? body.process_name ?? document?.name ?? document?.process_name;
-    if (given === undefined) return document === undefined ? undefined : null;
-    if (typeof given !== 'string' || given.trim() === '' || given.length > 200) {
+    if (given === undefined || given === null) return document === undefined ? undefined : null;
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+    if (typeof given !== 'string' || !/^[^\u0000-\u001f\u007f]{1,255}$/u.test(given)) {
+      const pointer = body.name === undefined || body.name === null ? '/process_name' : '/name';
       throw invalid('invalid-body', [
-        { pointer: '/name', detail: 'a name is a string of 1 to 200 characters' },
+        { pointer, detail: 'a name is a text of 1 to 255 characters, without control characters' },
       ]);
     }
     return given;
@@ -192,7 +128,11 @@ export function definitionService(store: Store, clock: () => Date) {
     const document = 'definition' in body ? checkedDocument(body.definition) : undefined;
     const columns = document === undefined ? undefined : columnsOf(document);
     const changed = columns !== undefined && columns.definition !== row.definition;
-    const name = nameOf(body, document);
+    const old = JSON.parse(row.definition) as DefinitionDocument;
+    // A name that was given beside the definition stays until another one comes.
+    const beside = row.name !== (old.name ?? old.process_name ?? null);
+    const named = nameOf(body, document);
+    const name = named === null && beside ? undefined : named;
     return {
       op: 'update',
       id: row.id,
@@ -215,16 +155,18 @@ export function definitionService(store: Store, clock: () => Date) {
     return row;
   }
 
-  async function plan(actor: Actor, change: Change): Promise<DefinitionWrite> {
+  async function plan(actor: Actor, change: Change): Promise<DefinitionWrite | null> {
     if (change.op === 'create') return newRow(actor, change.body);
     const row = await find(actor, change.id);
     if (row !== null) {
       change.check?.(show(row));
       return change.op === 'delete' ? { op: 'delete', id: row.id } : changedRow(row, change.body);
     }
+    if (change.op === 'delete' && change.maybe) return null;
     const number = numericId(change.id);
     const taken = number !== null && (await store.definitions.byId(number)) !== null;
-    if (change.op === 'put' && number !== null && !taken) return newRow(actor, change.body, number);
+    if (change.op === 'put' && number !== null && number <= highestChosenId && !taken)
+      return newRow(actor, change.body, number);
     throw new PenstockError('not-found', `There is no process definition ${change.id}.`);
   }
 
@@ -244,26 +186,43 @@ export function definitionService(store: Store, clock: () => Date) {
     async select(actor, query) {
       return (await store.definitions.idsOf(scopeOf(actor), query)).map(String);
     },
-    async apply(actor, changes) {
-      for (let tries = 0; ; tries += 1) {
-        const planned: DefinitionWrite[] = [];
-        for (const change of changes) planned.push(await plan(actor, change));
-        const ids = await store.definitions.write(planned);
-        writes += 1;
-        for (const write of planned) if (write.op !== 'create') current.delete(write.id);
-        if (ids !== false) {
-          const kept = ids.filter((_, index) => planned[index]?.op !== 'delete');
-          const rows = new Map<number, Shown>(
-            (await store.definitions.byIds(kept)).map((row) => [row.id, show(row)]),
-          );
-          return kept.map((id) => rows.get(id)).filter((shown) => shown !== undefined);
-        }
-        // Somebody changed one of them meanwhile: look again, and check again.
-        if (tries === 3)
-          throw new PenstockError('conflict', 'It is being changed by others all the time. Try again.');
-      }
+    apply(actor, changes) {
+      // One after the other: what a change was checked against is still so when it is written.
+      const turn = last.then(() => applyAll(actor, changes));
+      last = turn.catch(() => null);
+      return turn;
     },
   };
+
+  async function applyAll(actor: Actor, changes: readonly Change[]): Promise<Shown[]> {
+    const touched = changes.flatMap((change) =>
+      change.op === 'create' ? [] : [change.id.replace(/^0+/, '')],
+    );
+    const twice = touched.find((id, index) => touched.indexOf(id) !== index);
+    if (twice !== undefined) {
+      throw new PenstockError('invalid-body', `The process definition ${twice} is in this list twice.`);
+    }
+    for (let tries = 0; ; tries += 1) {
+      const planned: DefinitionWrite[] = [];
+      for (const change of changes) {
+        const write = await plan(actor, change);
+        if (write !== null) planned.push(write);
+      }
+      const ids = await store.definitions.write(planned);
+      writes += 1;
+      for (const write of planned) if (write.op !== 'create') current.delete(write.id);
+      if (ids !== false) {
+        const kept = ids.filter((_, index) => planned[index]?.op !== 'delete');
+        const rows = new Map<number, Shown>(
+          (await store.definitions.byIds(kept)).map((row) => [row.id, show(row)]),
+        );
+        return kept.map((id) => rows.get(id)).filter((shown) => shown !== undefined);
+      }
+      // Somebody changed one of them meanwhile: look again, and check again.
+      if (tries === 3)
+        throw new PenstockError('conflict', 'It is being changed by others all the time. Try again.');
+    }
+  }
 
   return {
     resource,

@@ -6,12 +6,13 @@ export type Shown = Record<string, unknown>;
 
 /**
  * One change to a resource. `put` merges into the object, or creates it under that very id; `patch` needs it to
- * exist. `check` sees the object as it is now and throws if the change must not be made on that (If-Match).
+ * exist. `check` sees the object as it is now and throws if the change must not be made on that (If-Match). `maybe`: if it is gone by
+ * then, that is what was wanted.
  */
 export type Change =
   | { op: 'create'; body: unknown }
   | { op: 'put' | 'patch'; id: string; body: unknown; check?: (current: Shown) => void }
-  | { op: 'delete'; id: string; check?: (current: Shown) => void };
+  | { op: 'delete'; id: string; check?: (current: Shown) => void; maybe?: true };
 
 export const methods = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const;
 export type Method = (typeof methods)[number];

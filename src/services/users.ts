@@ -76,6 +76,7 @@ const show = (user: User): Shown => ({
 /** Users: an admin manages them; everybody may see themselves and change their own password. */
 export function userService(store: Store, logins: LoginService, clock: () => Date) {
   const check = compile(userBody);
+  let last: Promise<unknown> = Promise.resolve();
 
   function checkedBody(given: unknown): {
     username?: string;
@@ -184,7 +185,10 @@ export function userService(store: Store, logins: LoginService, clock: () => Dat
       if (changes.length !== 1 || one === undefined) {
         throw new PenstockError('bad-request', 'Users are changed one at a time.');
       }
-      const user = await applyOne(actor, one);
+      // One after the other: of two admins who demote each other one has to stay, and a name is given once.
+      const turn = last.then(() => applyOne(actor, one));
+      last = turn.catch(() => null);
+      const user = await turn;
       return user === null ? [] : [show(user)];
     },
   };

@@ -1,0 +1,202 @@
+import type { ErrorCode } from '../errors.js';
+import { answer, bytes, errors, type Json, jsonContent, parameter, ref, sse } from './openapi-parts.js';
+
+const page = (operationId: string, summary: string): Json => ({
+  get: {
+    operationId,
+    security: [],
+    summary,
+    responses: {
+      304: { description: 'Unchanged' },
+      200: { description: 'A page', content: { 'text/html': { schema: { type: 'string' } } } },
+    },
+  },
+});
+
+const waitParameter = parameter(
+  'wait',
+  'query',
+  { type: 'number', minimum: 0 },
+  'Seconds to wait for the end of the job.',
+);
+const followParameter = parameter(
+  'follow',
+  'query',
+  { enum: ['0', '1'] },
+  'Live, as server-sent events, ending with an `end` event.',
+);
+const resume = parameter('Last-Event-ID', 'header', { type: 'integer' }, 'Where a stream broke off.');
+const definitionKey = parameter('id', 'path', { type: 'integer' }, 'Which definition.');
+const jobKey = parameter('uuid', 'path', { type: 'string', format: 'uuid' }, 'Which job.');
+
+/** What there is beyond the generic resources. */
+export function otherPaths(): Json {
+  const login: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'not-found', 'bad-request'];
+  const jobBytes = (name: string, live: boolean): Json => ({
+    parameters: [jobKey],
+    get: {
+      operationId: `job_${name}`,
+      tags: ['job'],
+      summary: `The bytes of a job's ${name}`,
+      parameters: [
+        parameter('Range', 'header', { type: 'string' }, 'Part of the bytes.'),
+        ...(live ? [followParameter, resume] : []),
+      ],
+      responses: {
+        200: { description: 'The bytes', content: { ...bytes, ...(live ? sse : {}) } },
+        206: { description: 'Part of them', content: bytes },
+        304: { description: 'Unchanged' },
+        ...errors(
+          ...login,
+          'precondition-failed',
+          'not-ready',
+          'gone',
+          'range-not-satisfiable',
+          ...(live ? (['bad-query', 'bad-header'] as const) : []),
+        ),
+      },
+    },
+  });
+  return {
+    '/api/process_definition/{id}/run/': {
+      parameters: [definitionKey],
+      post: {
+        operationId: 'process_definition_run',
+        tags: ['process_definition', 'job'],
+        summary: 'Run it',
+        description:
+          'The body is the input itself, whatever its content type, but for multipart (`input_file`, `job`) and JSON.',
+        parameters: [
+          waitParameter,
+          parameter('output', 'query', { enum: ['raw'] }, "With `wait`: the answer's body is the output."),
+          parameter('output_name', 'query', { type: 'string' }, 'File name for the output.'),
+          parameter('input_name', 'query', { type: 'string' }, 'File name for the input.'),
+          parameter('dry_run', 'query', { enum: ['0', '1'] }, 'Only say what would run.'),
+          parameter(
+            'Idempotency-Key',
+            'header',
+            { type: 'string', maxLength: 255 },
+            'The same key and request: the same job.',
+          ),
+          parameter('Prefer', 'header', { type: 'string' }, '`wait=SECONDS`'),
+        ],
+        requestBody: {
+          content: {
+            ...bytes,
+            'application/json': { schema: ref('RunRequest') },
+            'multipart/form-data': {
+              schema: {
+                type: 'object',
+                properties: { input_file: { type: 'string', format: 'binary' }, job: ref('RunRequest') },
+              },
+            },
+          },
+        },
+        responses: {
+          200: {
+            description: 'It has ended: the job, or with `output=raw` its output',
+            content: { ...jsonContent(ref('Job')), ...bytes },
+          },
+          202: answer('Accepted, not ended yet', ref('Job')),
+          ...errors(
+            ...login,
+            'invalid-body',
+            'bad-json',
+            'bad-query',
+            'bad-header',
+            'invalid-input-url',
+            'idempotency-conflict',
+            'too-large',
+            'job-failed',
+            'queue-full',
+            'input-source-failed',
+            'shutting-down',
+          ),
+        },
+      },
+    },
+    '/api/process_definition/{id}/revisions/': {
+      parameters: [definitionKey],
+      get: {
+        operationId: 'process_definition_revisions',
+        tags: ['process_definition'],
+        summary: 'All that it ever said',
+        responses: { 200: answer('Revisions, oldest first', { type: 'object' }), ...errors(...login) },
+      },
+    },
+    '/api/job/{uuid}/input/': jobBytes('input', false),
+    '/api/job/{uuid}/output/': jobBytes('output', false),
+    '/api/job/{uuid}/stdout/': jobBytes('stdout', true),
+    '/api/job/{uuid}/stderr/': jobBytes('stderr', true),
+    '/api/job/{uuid}/history/': {
+      parameters: [jobKey],
+      get: {
+        operationId: 'job_history',
+        tags: ['job'],
+        summary: 'Its events, oldest first',
+        parameters: [followParameter, resume],
+        responses: {
+          200: { description: 'The events', content: { ...jsonContent({ type: 'object' }), ...sse } },
+          ...errors(...login, 'bad-query', 'bad-header'),
+        },
+      },
+    },
+    '/api/job/{uuid}/cancel/': {
+      parameters: [jobKey],
+      post: {
+        operationId: 'job_cancel',
+        tags: ['job'],
+        summary: 'End it, with every process it started',
+        responses: {
+          200: answer('What was signalled, and that nothing survived', ref('Receipt')),
+          ...errors(...login, 'illegal-transition'),
+        },
+      },
+    },
+    '/api/': {
+      get: {
+        operationId: 'index',
+        security: [],
+        summary: 'All nouns',
+        parameters: [parameter('fullschema', 'query', { type: 'boolean' }, 'Schemas included.')],
+        responses: { 200: answer('Where their lists and schemas are', { type: 'object' }) },
+      },
+    },
+    '/': {
+      get: {
+        operationId: 'start',
+        security: [],
+        summary: 'To the docs',
+        responses: { 302: { description: 'To /api/docs/' } },
+      },
+    },
+    '/api/openapi.json': {
+      get: {
+        operationId: 'openapi',
+        security: [],
+        summary: 'This document',
+        responses: { 200: answer('OpenAPI 3.1', { type: 'object' }) },
+      },
+    },
+    '/api/docs/': page('docs', 'The API, to read and to try'),
+    '/api/docs/errors/': page('docs_errors', 'What each error means'),
+    '/healthz': {
+      get: {
+        operationId: 'health',
+        security: [],
+        summary: 'Whether the server is well',
+        responses: { 200: answer('It is', { type: 'object' }), 503: answer('It is not', { type: 'object' }) },
+      },
+    },
+    '/metrics': {
+      get: {
+        operationId: 'metrics',
+        security: [],
+        summary: 'Numbers for Prometheus',
+        responses: {
+          200: { description: 'Text format', content: { 'text/plain': { schema: { type: 'string' } } } },
+        },
+      },
+    },
+  };
+}

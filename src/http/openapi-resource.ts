@@ -1,0 +1,230 @@
+import { paging } from '../domain/query.js';
+import type { ErrorCode } from '../errors.js';
+import { type Method, methods, type ResourceService } from '../services/resource.js';
+import { tokenBody } from '../services/tokens.js';
+import { userBody } from '../services/users.js';
+import { answer, errors, type Json, jsonContent, parameter, ref, titleOf, types } from './openapi-parts.js';
+
+/** An object as it is read. */
+export function objectSchema(service: ResourceService): Json {
+  const properties: Json = {
+    resource_uri: { type: 'string', readOnly: true, description: 'Where the object is.' },
+  };
+  for (const [name, field] of Object.entries(service.fields)) {
+    const type = types[field.type];
+    properties[name] = {
+      ...type,
+      ...(field.nullable ? { type: [type.type, 'null'] } : {}),
+      ...(field.readonly ? { readOnly: true } : {}),
+      description: field.help_text,
+    };
+  }
+  return { title: titleOf(service.name), type: 'object', properties };
+}
+
+/** An object as it is sent, where that is more than the fields say. */
+export const bodies: Record<string, Json> = {
+  process_definition: {
+    type: 'object',
+    required: ['definition'],
+    properties: { definition: ref('Definition'), name: { type: 'string' } },
+  },
+  user: userBody,
+  token: tokenBody,
+};
+
+function listParameters(service: ResourceService, paged: boolean): Json[] {
+  const entries = Object.entries(service.fields);
+  const page = paged
+    ? [
+        parameter(
+          'limit',
+          'query',
+          { type: 'integer', minimum: 0, default: paging.defaultLimit },
+          `Objects in a page; 0 and more than ${paging.maxLimit} mean ${paging.maxLimit}.`,
+        ),
+        parameter('offset', 'query', { type: 'integer', minimum: 0, default: 0 }, 'Objects before the page.'),
+      ]
+    : [];
+  const orderable = entries.filter(([, field]) => field.orderable).flatMap(([name]) => [name, `-${name}`]);
+  return [
+    ...page,
+    ...(orderable.length > 0
+      ? [
+          {
+            ...parameter(
+              'order_by',
+              'query',
+              { type: 'array', items: { enum: orderable } },
+              'Repeatable; `-` for descending.',
+            ),
+            style: 'form',
+            explode: true,
+          },
+        ]
+      : []),
+    ...entries.flatMap(([name, field]) =>
+      (field.lookups ?? []).map((lookup) =>
+        parameter(
+          lookup === 'exact' ? name : `${name}__${lookup}`,
+          'query',
+          lookup === 'isnull' ? { type: 'boolean' } : { type: 'string' },
+          `${field.help_text} Lookup \`${lookup}\`${lookup === 'in' || lookup === 'range' ? ', values separated by commas' : ''}.`,
+        ),
+      ),
+    ),
+  ];
+}
+
+export function resourcePaths(service: ResourceService): Json {
+  const { name } = service;
+  const object = ref(titleOf(name));
+  const body = bodies[name] === undefined ? undefined : ref(`${titleOf(name)}Body`);
+  const requestBody = (value: Json): Json => ({
+    requestBody: { required: true, content: jsonContent(value) },
+  });
+  const tags = [name];
+  const always: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'bad-header'];
+  const change: ErrorCode[] = [
+    ...always,
+    'invalid-body',
+    'bad-json',
+    'too-large',
+    'unsupported-media-type',
+    'forbidden',
+    'conflict',
+  ];
+  const page: Json = {
+    type: 'object',
+    properties: { meta: ref('PageMeta'), objects: { type: 'array', items: object } },
+  };
+  const listOperations: Record<Method, Json> = {
+    GET: {
+      summary: `List ${name}`,
+      parameters: listParameters(service, true),
+      responses: { 200: answer('A page', page), ...errors('bad-query', ...always) },
+    },
+    POST: {
+      summary: `Add a ${name}`,
+      ...requestBody(body ?? object),
+      responses: {
+        201: { description: 'Added; Location says where' },
+        ...errors(...change, 'invalid-definition'),
+      },
+    },
+    PUT: {
+      summary: `Replace all ${name} that the filters select`,
+      parameters: listParameters(service, false),
+      ...requestBody({
+        type: 'object',
+        required: ['objects'],
+        properties: { objects: { type: 'array', items: body ?? object } },
+      }),
+      responses: { 204: { description: 'Replaced' }, ...errors(...change) },
+    },
+    PATCH: {
+      summary: `Add, change and delete several ${name} at once`,
+      ...requestBody({
+        type: 'object',
+        required: ['objects'],
+        properties: {
+          objects: { type: 'array', items: body ?? object },
+          deleted_objects: { type: 'array', items: { type: 'string' } },
+        },
+      }),
+      responses: { 202: { description: 'Done' }, ...errors(...change, 'not-found') },
+    },
+    DELETE: {
+      summary: `Delete all ${name} that the filters select`,
+      parameters: listParameters(service, false),
+      responses: { 204: { description: 'Deleted' }, ...errors('bad-query', ...always) },
+    },
+  };
+  const match = parameter('If-Match', 'header', { type: 'string' }, 'Only if the ETag is still this one.');
+  const detailOperations: Record<Method, Json> = {
+    GET: {
+      summary: `Read one ${name}`,
+      responses: {
+        200: answer('The object', object),
+        304: { description: 'Unchanged' },
+        ...errors(...always, 'not-found'),
+      },
+    },
+    POST: { summary: 'Not for one object', responses: errors(...always, 'detail-post') },
+    PUT: {
+      summary: `Change one ${name}, or add it under this id`,
+      parameters: [match],
+      ...requestBody(body ?? object),
+      responses: {
+        204: { description: 'Changed' },
+        201: { description: 'Added' },
+        ...errors(...change, 'not-found', 'precondition-failed'),
+      },
+    },
+    PATCH: {
+      summary: `Change one ${name}`,
+      parameters: [match],
+      ...requestBody(body ?? object),
+      responses: {
+        202: { description: 'Changed' },
+        ...errors(...change, 'not-found', 'precondition-failed'),
+      },
+    },
+    DELETE: {
+      summary: `Delete one ${name}`,
+      parameters: [match],
+      responses: {
+        204: { description: 'Deleted' },
+        ...errors(...always, 'not-found', 'conflict', 'precondition-failed'),
+      },
+    },
+  };
+  const operations = (allowed: readonly Method[], all: Record<Method, Json>, where: string): Json =>
+    Object.fromEntries(
+      methods
+        .filter((method) => allowed.includes(method))
+        .map((method) => [
+          method.toLowerCase(),
+          { operationId: `${name}_${where}_${method.toLowerCase()}`, tags, ...all[method] },
+        ]),
+    );
+  const key = parameter(
+    service.key,
+    'path',
+    service.key === 'id' ? { type: 'integer' } : { type: 'string', format: 'uuid' },
+    'Which one.',
+  );
+  return {
+    [`/api/${name}/`]: operations(service.methods.list, listOperations, 'list'),
+    [`/api/${name}/schema/`]: {
+      get: {
+        operationId: `${name}_schema`,
+        tags,
+        summary: `Fields of a ${name}`,
+        responses: { 200: answer('The schema', { type: 'object' }), ...errors(...always) },
+      },
+    },
+    [`/api/${name}/set/{ids}/`]: {
+      parameters: [parameter('ids', 'path', { type: 'string' }, 'Ids, separated by `;`.')],
+      get: {
+        operationId: `${name}_set`,
+        tags,
+        summary: `Read several ${name}`,
+        responses: {
+          200: answer('Those found, in the order asked for', {
+            type: 'object',
+            properties: {
+              objects: { type: 'array', items: object },
+              not_found: { type: 'array', items: { type: 'string' } },
+            },
+          }),
+          ...errors(...always),
+        },
+      },
+    },
+    [`/api/${name}/{${service.key}}/`]: {
+      parameters: [key],
+      ...operations(service.methods.detail, detailOperations, 'detail'),
+    },
+  };
+}

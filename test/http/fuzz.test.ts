@@ -1,0 +1,346 @@
+import http from 'node:http';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Answer, ask } from '../support/raw.js';
+import { basic, startServer, type TestServer } from '../support/server.js';
+
+/** Requests from the API's own description, most of them wrong in some way: none may do harm. */
+const requests = Number(process.env.FUZZ_REQUESTS ?? 20_000);
+const seed = Number(process.env.FUZZ_SEED ?? 20260101);
+const lanes = 8;
+const deadline = 15_000;
+
+interface Operation {
+  parameters?: { name: string; in: string }[];
+  responses: Record<string, unknown>;
+}
+type Paths = Record<string, Record<string, Operation>>;
+interface Shot {
+  method: string;
+  path: string;
+  template: string;
+  /** True if the path is not one of the template's. */
+  odd: boolean;
+  headers: Record<string, string>;
+  body?: Buffer;
+}
+
+let server: TestServer;
+let paths: Paths;
+const uuids: string[] = [];
+
+beforeAll(async () => {
+  server = await startServer({
+    application: { MAX_QUEUED_JOBS: 1_000_000, MAX_QUEUED_JOBS_PER_USER: 1_000_000, MAX_WAIT: 1 },
+  });
+  await server.addUser('alice');
+  for (let number = 0; number < 5; number += 1)
+    await server.register({ exec: '/bin/true', name: `n${number}` });
+  for (let number = 0; number < 3; number += 1) {
+    uuids.push((await ask(server, '/api/process_definition/1/run/?wait=1', { method: 'POST' })).json.uuid);
+  }
+  paths = (await ask(server, '/api/openapi.json')).json.paths;
+});
+afterAll(() => server.remove());
+
+/** mulberry32: the same seed makes the same run. */
+function random(start: number) {
+  let state = start >>> 0;
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+  return {
+    chance: (share: number) => next() < share,
+    pick: <T>(list: readonly T[]): T => list[Math.floor(next() * list.length)] as T,
+    below: (limit: number) => Math.floor(next() * limit),
+  };
+}
+type Random = ReturnType<typeof random>;
+
+const words = [
+  '',
+  '0',
+  '1',
+  '2',
+  '-1',
+  '1.5',
+  '007',
+  '99999999999',
+  '9007199254740993',
+  '9223372036854775808',
+  '1e999',
+  'NaN',
+  'true',
+  'false',
+  'None',
+  'null',
+  'x',
+  'é☃𝒳',
+  '\u0000',
+  '\ud800',
+  '../../etc/passwd',
+  'a;b',
+  '%',
+  '<script>',
+  "' OR 1=1 --",
+  'constructor',
+  '__proto__',
+  'toString',
+  '2026-01-31',
+  '2026-13-45T99:99:99Z',
+  '/api/process_definition/1/',
+  'single',
+  'n1',
+  'schema',
+  'set',
+  '1,2',
+  ',',
+  'raw',
+  '1;2;;3',
+  'x'.repeat(300),
+  'x'.repeat(5000),
+  '+',
+  '*',
+  'W/"x"',
+  'wait=1',
+  'id',
+  '-id',
+  'job',
+];
+
+const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value) ?? 'null');
+const deep = (levels: number) => Buffer.from('['.repeat(levels) + ']'.repeat(levels));
+
+function junk(dice: Random, depth = 0): unknown {
+  const kind = dice.below(depth > 3 ? 6 : 9);
+  if (kind < 2) return dice.pick(words);
+  if (kind === 2) return dice.pick([0, -1, 1.5, 1e308, 2 ** 53, 2 ** 31, -0]);
+  if (kind === 3) return dice.pick([null, true, false]);
+  if (kind < 6) return dice.pick(words);
+  if (kind === 6) return Array.from({ length: dice.below(4) }, () => junk(dice, depth + 1));
+  return Object.fromEntries(
+    Array.from({ length: dice.below(5) }, () => [dice.pick([...keys, ...words]), junk(dice, depth + 1)]),
+  );
+}
+
+const keys = [
+  'definition',
+  'exec',
+  'argv',
+  'args',
+  'environment',
+  'name',
+  'objects',
+  'deleted_objects',
+  'resource_uri',
+  'id',
+  'input',
+  'text',
+  'url',
+  'output',
+  'timeout',
+  'username',
+  'password',
+  'role',
+  'active',
+  'expires',
+  'token',
+  'metadata',
+  'cwd',
+  'input_adapter',
+];
+
+/** Something that may well be accepted; what runs is `/bin/true`. */
+function sensible(dice: Random): unknown {
+  const definition = { exec: '/bin/true', ...(dice.chance(0.5) ? { name: dice.pick(words) } : {}) };
+  return dice.pick<() => unknown>([
+    () => ({ definition }),
+    () => ({ definition, id: 1, name: dice.pick(words) }),
+    () => ({
+      objects: [{ definition }, { resource_uri: `/api/process_definition/${dice.below(9)}/`, definition }],
+    }),
+    () => ({ objects: [], deleted_objects: [`/api/process_definition/${dice.below(99)}/`] }),
+    () => ({ input: { text: dice.pick(words), name: dice.pick(words) } }),
+    () => ({ output: { name: dice.pick(words) }, environment: { A: dice.pick(words) }, timeout: 5 }),
+    () => ({
+      input: {
+        url: dice.pick([
+          'http://127.0.0.1/',
+          'http://[::1]/',
+          'file:///etc/passwd',
+          'http://169.254.169.254/x',
+          ...words,
+        ]),
+      },
+    }),
+    () => ({ name: dice.pick(words), expires: dice.pick(['2100-01-01T00:00:00Z', ...words]) }),
+    () => ({ username: `u${dice.below(4)}`, password: dice.pick(words), role: 'user' }),
+    () => ({ name: dice.pick(words) }),
+  ])();
+}
+
+function body(dice: Random, type: string): Buffer {
+  if (type.startsWith('multipart/')) {
+    const part = (name: string, file: string, content: string) =>
+      `--b\r\nContent-Disposition: form-data; name="${name}"${file}\r\n\r\n${content}\r\n`;
+    const parts = Array.from({ length: dice.below(4) }, () =>
+      part(
+        dice.pick(['input_file', 'job', 'other', '']),
+        dice.pick(['', '; filename="a.txt"', '; filename="../x"', '; filename="é"']),
+        dice.pick(['{}', '{"timeout": 1}', '{', 'text', '\u0000']),
+      ),
+    );
+    return Buffer.from(parts.join('') + dice.pick(['--b--\r\n', '--b--\r\n', '--b', '']));
+  }
+  const kind = dice.below(20);
+  if (kind < 11) return json(sensible(dice));
+  if (kind < 15) return json(junk(dice));
+  if (kind === 15) return deep(dice.pick([10, 250, 20_000]));
+  if (kind === 16)
+    return Buffer.from(
+      dice.pick(['', '{', '{"a": 1e999}', '\ufeff{}', '{"a":1,}', '"\\ud800"', '[1', 'nul']),
+    );
+  if (kind === 17) return Buffer.from([0xff, 0xfe, 0x00, 0x80]);
+  if (kind === 18)
+    return Buffer.from(`{"definition": {"exec": "/bin/true", "timeout": 1e${dice.below(400)}}}`);
+  return Buffer.alloc(dice.below(70_000), 'x');
+}
+
+/** Without halves of characters, which no URL can hold. */
+const wellFormed = (text: string) => Buffer.from(text).toString();
+
+/** Printable as a header, or left out. */
+const headerText = (text: string) => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
+
+function shot(dice: Random): Shot {
+  const template = dice.pick(Object.keys(paths));
+  const operations = paths[template] ?? {};
+  const methods = Object.keys(operations).filter((name) => name !== 'parameters');
+  const method = dice.chance(0.85)
+    ? dice.pick(methods).toUpperCase()
+    : dice.pick(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'LOCK']);
+  let path = template.replace(/\{(\w+)\}/g, (_whole, name: string) => {
+    const good =
+      name === 'uuid' ? dice.pick(uuids) : name === 'ids' ? '1;2;99;x' : String(1 + dice.below(12));
+    const value = dice.chance(0.6) ? good : dice.pick(words).slice(0, 500) || 'x';
+    return encodeURIComponent(wellFormed(value));
+  });
+  const odd = dice.chance(0.02);
+  if (odd)
+    path = dice.pick([
+      '/api/%E0%A4%A',
+      '/api//job/',
+      '/api/job/%00/',
+      '/%2e%2e/%2e%2e/etc/passwd',
+      '/api/docs/assets/%2e%2e/package.json',
+      path.replace(/\/$/, ''),
+    ]);
+  const known = operations[method.toLowerCase()]?.parameters ?? [];
+  const query = Array.from({ length: dice.pick([0, 0, 1, 1, 2, 4]) }, () => {
+    const names = known.filter((parameter) => parameter.in === 'query').map(({ name }) => name);
+    const name = names.length > 0 && dice.chance(0.8) ? dice.pick(names) : dice.pick(words);
+    // A stream of a job that goes on would outlast any deadline; those of ended jobs end.
+    return `${encodeURIComponent(wellFormed(name).slice(0, 200))}=${encodeURIComponent(wellFormed(dice.pick(words)).slice(0, 600))}`;
+  });
+  const headers: Record<string, string> = {};
+  const login = dice.below(50);
+  if (login === 0) headers.Authorization = headerText(`Basic ${dice.pick(words)}`);
+  else if (login > 1) headers.Authorization = basic(server.admin);
+  for (const name of [
+    'Accept',
+    'If-Match',
+    'If-None-Match',
+    'Range',
+    'Last-Event-ID',
+    'Prefer',
+    'Idempotency-Key',
+    'X-HTTP-Method-Override',
+    'X-Request-Id',
+    'If-Range',
+    'X-Forwarded-For',
+  ]) {
+    if (dice.chance(0.04))
+      headers[name] = headerText(
+        dice.pick(['bytes=0-1', 'bytes=-5', 'bytes=9-', 'wait=1', 'GET', 'DELETE', ...words]),
+      );
+  }
+  if (['GET', 'HEAD', 'OPTIONS', 'TRACE'].includes(method) && dice.chance(0.97)) return finish();
+  const type = dice.pick([
+    'application/json',
+    'application/json',
+    'application/json',
+    'multipart/form-data; boundary=b',
+    'multipart/form-data',
+    'text/plain',
+    'application/xml',
+    '',
+    'application/json; charset=latin1',
+    '/;=',
+  ]);
+  if (type !== '') headers['Content-Type'] = type;
+  return { ...finish(), body: body(dice, type) };
+
+  function finish(): Shot {
+    return { method, path: path + (query.length > 0 ? `?${query.join('&')}` : ''), template, odd, headers };
+  }
+}
+
+/** What is wrong with an answer, or undefined. */
+function fault({ method, template, headers, path, odd }: Shot, answer: Answer): string | undefined {
+  if (answer.status >= 500 && answer.status !== 501) return `status ${answer.status}`;
+  const type = answer.headers['content-type'] ?? '';
+  if (type.startsWith('application/json') && type !== 'application/json') return `type ${type}`;
+  if (answer.status >= 400 && method !== 'HEAD' && answer.json?.error === undefined)
+    return 'an error without a text';
+  if (/node_modules|\bat .*\.js:\d+/.test(answer.status >= 400 ? answer.text : '')) return 'a stack trace';
+  const override = headers['X-HTTP-Method-Override'];
+  const told =
+    odd || override !== undefined || method === 'HEAD' || odd
+      ? undefined
+      : paths[template]?.[method.toLowerCase()];
+  const escaped = !path.startsWith(template.split('{')[0] ?? '');
+  if (told === undefined || escaped || /\/(schema|set)(\?|\/?$|\/\?)/.test(path)) return undefined;
+  return String(answer.status) in told.responses
+    ? undefined
+    : `status ${answer.status} is not documented for ${method} ${template}`;
+}
+
+test(`${requests} requests, seed ${seed}: no 5xx, no hang, nothing undocumented`, {
+  timeout: 180_000,
+}, async () => {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: lanes });
+  const faults = new Map<string, string>();
+  let left = requests;
+  const lane = async (number: number) => {
+    const dice = random(seed + number * 7919);
+    while (left-- > 0) {
+      const one = shot(dice);
+      const { body: bytes, ...rest } = one;
+      const told = `${one.method} ${one.path.slice(0, 300)} ${JSON.stringify(rest.headers)} ${bytes?.toString().slice(0, 300) ?? ''}`;
+      try {
+        const answer = await ask(server, one.path, {
+          method: one.method,
+          headers: one.headers,
+          as: null,
+          agent,
+          deadline,
+          ...(bytes === undefined ? {} : { body: bytes }),
+        });
+        const wrong = fault(one, answer);
+        if (wrong !== undefined && !faults.has(wrong))
+          faults.set(wrong, `${told}\n→ ${answer.status} ${answer.text.slice(0, 300)}`);
+      } catch (error) {
+        faults.set(String(error).slice(0, 60), told);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, (_, number) => lane(number)));
+  agent.destroy();
+  expect([...faults].map(([wrong, where]) => `${wrong}: ${where}`).join('\n\n')).toBe('');
+  const health = await ask(server, '/healthz', { as: null });
+  expect(health.json.status).toBe('ok');
+  expect((await ask(server, '/api/process_definition/?limit=1')).status).toBe(200);
+  expect(server.log()).not.toMatch(/"level":[56]0/);
+});
