@@ -1,7 +1,8 @@
 // Makes a fresh clone ready: installs, generates the database client, compiles. Says what it does, and does
 // only what is missing or out of date, so that a second run takes no time.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -41,13 +42,15 @@ function stamp(file) {
   utimesSync(file, now, now);
 }
 
-/** Installs the dependencies when the lock file is newer than what is installed. */
+/** Installs the dependencies when what is installed is not what the lock file says. */
 export function install() {
   const done = at('node_modules', '.penstock-installed');
-  if (timeOf(done) >= timeOf(at('package-lock.json'))) return;
+  // By content, not by time: a checkout makes every file new.
+  const wanted = createHash('sha256').update(readFileSync(at('package-lock.json'))).digest('hex');
+  if (existsSync(done) && readFileSync(done, 'utf8') === wanted) return;
   console.error('penstock: installing dependencies (npm ci) …');
   run('npm', ['ci', '--no-fund', '--no-audit'], { NODE_ENV: 'development' });
-  stamp(done);
+  writeFileSync(done, wanted);
 }
 
 /** Generates the Prisma client when the schema is newer. */
