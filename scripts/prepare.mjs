@@ -14,6 +14,14 @@ import {
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(
+    `penstock: this is Node.js ${process.version}; Penstock needs 20.19 or later (22 and 24 are fine).`,
+  );
+  process.exit(1);
+}
+
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...parts) => path.join(root, ...parts);
 
