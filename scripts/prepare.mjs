@@ -2,9 +2,25 @@
 // only what is missing or out of date, so that a second run takes no time.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(
+    `penstock: this is Node.js ${process.version}; Penstock needs 20.19 or later (22 and 24 are fine).`,
+  );
+  process.exit(1);
+}
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...parts) => path.join(root, ...parts);
@@ -46,7 +62,9 @@ function stamp(file) {
 export function install() {
   const done = at('node_modules', '.penstock-installed');
   // By content, not by time: a checkout makes every file new.
-  const wanted = createHash('sha256').update(readFileSync(at('package-lock.json'))).digest('hex');
+  const wanted = createHash('sha256')
+    .update(readFileSync(at('package-lock.json')))
+    .digest('hex');
   if (existsSync(done) && readFileSync(done, 'utf8') === wanted) return;
   console.error('penstock: installing dependencies (npm ci) …');
   run('npm', ['ci', '--no-fund', '--no-audit'], { NODE_ENV: 'development' });

@@ -1,1 +1,243 @@
-export async function demo(_out: NodeJS.WritableStream): Promise<void> {}
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { type App, start } from './app.js';
+import { CliError, Ended, exitCodes } from './cli/failure.js';
+import { environment, loadConfig } from './config.js';
+import { messageOf } from './errors.js';
+import { openLog } from './log.js';
+
+type Json = Record<string, unknown>;
+
+/** A server that is there for the demo only, and one login to it. */
+interface Stage {
+  url: string;
+  login: string;
+  folder: string;
+  signal: AbortSignal;
+  say(text?: string): void;
+}
+
+/** Both definitions are those that the older registry's document shows; only the paths of the programs may differ. */
+const removeX = (exec: string) => ({
+  exec,
+  argv: ['-d', 'x'],
+  input_adapter: {
+    input_type: 'file',
+    input_parameters: { file_type: 'stream', stream_name: 'STDIN' },
+  },
+  output_adapter: {
+    output_type: 'file',
+    output_parameters: { file_type: 'stream', stream_name: 'STDOUT' },
+  },
+});
+const toMp3 = (exec: string) => ({
+  exec,
+  argv: ['-i', '${input_file}', '-q:a', '2', '${output_file}'],
+  input_adapter: { input_type: 'file', input_parameters: { file_path: '${input_file}' } },
+  output_adapter: { output_type: 'file', output_parameters: { file_path: '${output_file}' } },
+});
+
+/**
+ * `penstock demo`: a real server on a temporary folder, two programs registered and run over HTTP, and what they
+ * made compared with what they should make. Nothing of it stays.
+ */
+export async function demo(out: NodeJS.WritableStream): Promise<void> {
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, interrupt);
+
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-demo-'));
+  const clear = () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  // However this process ends: a reader that goes away, as `head` does, ends it in the middle.
+  process.on('exit', clear);
+  const login = { user: 'demo', password: randomBytes(9).toString('base64url') };
+  let app: App | undefined;
+  let stage: Stage | undefined;
+  try {
+    const config = loadConfig(
+      { data: path.join(folder, 'data'), host: '127.0.0.1', port: '0', logLevel: 'error' },
+      { PENSTOCK_ADMIN_USER: login.user, PENSTOCK_ADMIN_PASSWORD: login.password },
+    );
+    app = await start(config, openLog(config.logLevel));
+    stage = {
+      url: app.url,
+      login: `${login.user}:${login.password}`,
+      folder,
+      signal: stop.signal,
+      say: (text = '') => out.write(`${text}\n`),
+    };
+    stage.say(`Penstock is running on ${app.url}, with its data in ${folder}.`);
+    stage.say('Each step shows the curl command that does the same.');
+    await showText(stage);
+    await showSound(stage);
+    stage.say('\nEverything came out as it should.');
+  } catch (error) {
+    if (stop.signal.aborted) throw new Ended(exitCodes.interrupted);
+    throw error;
+  } finally {
+    if (stage !== undefined) await cancelAll(stage);
+    await app?.stop();
+    clear();
+    process.off('exit', clear);
+    for (const signal of signals) process.off(signal, interrupt);
+  }
+  out.write(
+    'The server is stopped and its folder is removed. Go on with: npm start, and the tour in README.md\n',
+  );
+}
+
+async function showText(stage: Stage): Promise<void> {
+  const program = existsSync('/usr/bin/tr') ? '/usr/bin/tr' : findProgram('tr');
+  if (program === undefined) throw new CliError('There is no program tr on this machine.');
+  const text = Array.from(
+    { length: 5000 },
+    (_, index) => `${index + 1}: six quick foxes mix wax in the old mill's extra box\n`,
+  ).join('');
+  stage.say('\n1. A text through `tr -d x`: every x is removed');
+  const output = await registerAndRun(stage, removeX(program), {
+    name: 'foxes.txt',
+    bytes: Buffer.from(text),
+  });
+  stage.say('   The first lines of the output:');
+  for (const line of output.toString().split('\n', 3)) stage.say(`     ${line}`);
+  if (output.toString() !== text.replaceAll('x', '')) {
+    throw new CliError('The output of tr is not the text without its x.');
+  }
+  stage.say(`   All ${count(output.length)} bytes are those that JavaScript's replaceAll('x', '') gives.`);
+}
+
+async function showSound(stage: Stage): Promise<void> {
+  stage.say('\n2. A sound through ffmpeg: WAV to MP3');
+  const program = findProgram('ffmpeg');
+  if (program === undefined) {
+    stage.say('   Left out: there is no ffmpeg on the PATH of this machine.');
+    return;
+  }
+  const output = await registerAndRun(
+    stage,
+    toMp3(program),
+    { name: 'sine.wav', bytes: sineWav(440, 2) },
+    'sine.mp3',
+  );
+  const isMp3 =
+    output.subarray(0, 3).toString() === 'ID3' || (output[0] === 0xff && (output[1] ?? 0) >= 0xe0);
+  if (!isMp3) throw new CliError('What ffmpeg made is not an MP3 file.');
+  stage.say(
+    `   ${count(output.length)} bytes of MP3: they begin with ${output.subarray(0, 4).toString('hex')}.`,
+  );
+}
+
+/** Registers the definition, runs it on the input, shows all of it, and gives the output. */
+async function registerAndRun(
+  stage: Stage,
+  definition: object,
+  input: { name: string; bytes: Buffer },
+  outputName?: string,
+): Promise<Buffer> {
+  const { say } = stage;
+  const text = JSON.stringify({ definition }, null, 1);
+  say('\n   Register it:');
+  say(`   $ curl -i -u '${stage.login}' -H 'Content-Type: application/json' \\`);
+  say(
+    `       ${stage.url}/api/process_definition/ \\\n       --data '${text.replaceAll('\n', '\n       ')}'`,
+  );
+  const registered = await ask(stage, '/api/process_definition/', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: text,
+  });
+  const location = registered.headers.get('location') ?? '';
+  say(`   ${registered.status} ${registered.statusText}, Location: ${location}`);
+
+  const query = new URLSearchParams({ wait: '60', output: 'raw', input_name: input.name });
+  if (outputName !== undefined) query.set('output_name', outputName);
+  const run = `${new URL(location).pathname}run/?${query}`;
+  say(`\n   Run it on ${input.name}, ${count(input.bytes.length)} bytes:`);
+  say(`   $ curl -u '${stage.login}' --data-binary @${input.name} \\`);
+  say(`       '${stage.url}${run}' > ${outputName ?? 'output'}`);
+  const answer = await ask(stage, run, { method: 'POST', body: new Uint8Array(input.bytes) });
+  const output = Buffer.from(await answer.arrayBuffer());
+  say(`   ${answer.status} ${answer.statusText}, ${count(output.length)} bytes`);
+
+  const job = `/api/job/${answer.headers.get('x-job-uuid')}/`;
+  say(`\n   Its history:\n   $ curl -u '${stage.login}' ${stage.url}${job}history/`);
+  const { objects } = (await (await ask(stage, `${job}history/`)).json()) as { objects: Json[] };
+  for (const { date, name, state, data } of objects) {
+    const exit = (data as Json | null)?.exit_code;
+    say(
+      `     ${date}  ${String(name).padEnd(6)} → ${state}${exit === undefined ? '' : `, exit code ${exit}`}`,
+    );
+  }
+  return output;
+}
+
+async function ask(stage: Stage, url: string, init: RequestInit = {}): Promise<Response> {
+  const { headers, ...rest } = init;
+  const answer = await fetch(new URL(url, stage.url), {
+    signal: stage.signal,
+    ...rest,
+    headers: {
+      Authorization: `Basic ${Buffer.from(stage.login).toString('base64')}`,
+      ...(headers as Record<string, string> | undefined),
+    },
+  });
+  if (answer.ok) return answer;
+  throw new CliError(`${rest.method ?? 'GET'} ${url} was answered ${answer.status}: ${await answer.text()}`);
+}
+
+/** Stopping a server leaves running programs to its next start; there will be none here. */
+async function cancelAll(stage: Stage): Promise<void> {
+  const calm = { ...stage, signal: AbortSignal.timeout(20_000) };
+  try {
+    const list = await ask(calm, '/api/job/?state__in=CREATED,RUNNING,RESET');
+    const { objects } = (await list.json()) as { objects: Json[] };
+    for (const { resource_uri } of objects) {
+      await ask(calm, `${resource_uri}cancel/`, { method: 'POST' }).catch(() => {}); // it ended meanwhile
+    }
+  } catch (error) {
+    throw new CliError(`The jobs of the demo cannot be ended: ${messageOf(error)}`);
+  }
+}
+
+/** Where a program is on PATH. */
+function findProgram(name: string): string | undefined {
+  const folders = (environment.PATH ?? '').split(':').filter((folder) => folder.startsWith('/'));
+  return folders
+    .map((folder) => path.join(folder, name))
+    .find((candidate) => {
+      try {
+        accessSync(candidate, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** A pure tone as a WAV file: PCM, 16 bits, one channel. */
+function sineWav(frequency: number, seconds: number): Buffer {
+  const rate = 44_100;
+  const samples = rate * seconds;
+  const wav = Buffer.alloc(44 + 2 * samples);
+  wav.write('RIFF', 0);
+  wav.writeUInt32LE(wav.length - 8, 4);
+  wav.write('WAVEfmt ', 8);
+  wav.writeUInt32LE(16, 16); // bytes of the format that follows
+  wav.writeUInt16LE(1, 20); // PCM
+  wav.writeUInt16LE(1, 22); // channels
+  wav.writeUInt32LE(rate, 24);
+  wav.writeUInt32LE(2 * rate, 28); // bytes a second
+  wav.writeUInt16LE(2, 32); // bytes a sample
+  wav.writeUInt16LE(16, 34); // bits a sample
+  wav.write('data', 36);
+  wav.writeUInt32LE(2 * samples, 40);
+  for (let index = 0; index < samples; index += 1) {
+    wav.writeInt16LE(Math.round(12_000 * Math.sin((2 * Math.PI * frequency * index) / rate)), 44 + 2 * index);
+  }
+  return wav;
+}
+
+const count = (number: number) => number.toLocaleString('en');

@@ -1,0 +1,36 @@
+// `npm test`: prepares a fresh clone, runs every test, and ends with what was skipped and the line
+// `N passed, N failed, N skipped`. Arguments go to vitest: `npm test -- test/domain`.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { prepare, root } from './prepare.mjs';
+
+prepare();
+const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-summary-'));
+const file = path.join(folder, 'summary.json');
+const { status, signal } = spawnSync(
+  process.execPath,
+  [
+    path.join(root, 'node_modules/vitest/vitest.mjs'),
+    'run',
+    '--reporter=default',
+    '--reporter=./test/support/skips.ts',
+    ...process.argv.slice(2),
+  ],
+  { cwd: root, stdio: 'inherit', env: { ...process.env, PENSTOCK_TEST_SUMMARY: file } },
+);
+let summary;
+try {
+  summary = JSON.parse(readFileSync(file, 'utf8'));
+} catch {
+  console.error(`penstock: the tests did not run to their end (${signal ?? `exit code ${status}`})`);
+}
+rmSync(folder, { recursive: true, force: true });
+if (summary === undefined) process.exitCode = status || 1;
+else {
+  const { passed, failed, skipped } = summary;
+  process.exitCode = status || (failed > 0 ? 1 : 0);
+  // Vitest can fail without a failing test, as when it finds none.
+  console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`);
+}
