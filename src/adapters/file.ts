@@ -100,7 +100,7 @@ async function placeAt({ folder, definition }: AdapterContext, file: string, tar
     await rm(note);
   }
   // Noted before it is done, but never of what is somebody else's already.
-  if (await isFile(target)) throw taken(target);
+  if (fileSize(target) !== null) throw taken(target);
   await writeFile(noteOf(folder), target);
   try {
     await place(file, target, copy);
