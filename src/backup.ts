@@ -10,7 +10,7 @@ export async function makeBackup(
   flags: Flags & { force?: boolean },
   stderr: NodeJS.WritableStream,
 ): Promise<void> {
-  const { database } = loadConfig(flags);
+  const { data, database } = loadConfig(flags);
   const target = path.resolve(file);
   if (!existsSync(database)) throw new CliError(`there is no database ${database}; --data says where it is`);
   if (existsSync(target) && !flags.force)
@@ -25,6 +25,6 @@ export async function makeBackup(
     rmSync(partial, { force: true });
   }
   stderr.write(
-    `penstock: ${database} is copied to ${target}; the files of jobs are in ${path.dirname(database)}/jobs\n`,
+    `penstock: ${database} is copied to ${target}; the files of jobs are in ${path.join(data, 'jobs')}\n`,
   );
 }

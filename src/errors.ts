@@ -30,7 +30,6 @@ export const catalogue = {
   'unsupported-media-type': { status: 415, title: 'This content type is not understood here' },
   'range-not-satisfiable': { status: 416, title: 'There are no such bytes' },
   'job-failed': { status: 422, title: 'The job failed' },
-  'too-many-requests': { status: 429, title: 'Too many requests' },
   'too-many-failed-logins': { status: 429, title: 'Too many failed logins' },
   'queue-full': { status: 429, title: 'The queue is full' },
   internal: { status: 500, title: 'Something went wrong in this server' },

@@ -92,12 +92,11 @@ export function jobRouter(options: JobRouteOptions): Router {
   const find = (request: Request, response: Response) =>
     jobs.get(actorOf(response), String(request.params.uuid));
 
-  router.get('/:uuid', options.authenticate, async (request, response, next) => {
-    const wait = request.query.wait === undefined ? null : waitOf(request, options.maxWait);
-    if (wait === null) {
-      next();
-      return;
-    }
+  // Not `get`: with it the router would answer OPTIONS in its own words.
+  const waits: RequestHandler = (request, _response, next) =>
+    next(['GET', 'HEAD'].includes(request.method) && request.query.wait !== undefined ? undefined : 'route');
+  router.all('/:uuid', waits, options.authenticate, async (request, response) => {
+    const wait = waitOf(request, options.maxWait) ?? 0;
     const job = await jobs.waitForEnd(await find(request, response), wait, goneSignal(response));
     sendJson(response, 200, await options.show(job));
   });

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { Busboy, type BusboyHeaders } from '@fastify/busboy';
 import type { Request } from 'express';
 import { messageOf, PenstockError } from '../errors.js';
@@ -13,6 +14,9 @@ export interface Multipart {
   fileName: string | undefined;
 }
 
+/** Whoever stops reading leaves the parser alone: it is told by `fail`, with the reason. */
+const piecesOf = (stream: Readable) => stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+
 /**
  * Reads a `multipart/form-data` run: the file `input_file` goes straight to its place on the disk, the part `job`
  * is JSON, as a field or as a file. Any other part is refused by name.
@@ -27,8 +31,16 @@ export async function readMultipart(
   let files = 0;
   let failure: unknown;
   const stores: Promise<void>[] = [];
+  const open = new Set<Readable>();
+  let stop = () => {};
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  /** The first mistake ends it all: nobody waits for the rest of an upload that is refused. */
   const fail = (error: unknown) => {
     failure ??= error;
+    for (const stream of open) stream.destroy();
+    stop();
   };
   const wrongPart = (name: string) =>
     new PenstockError(
@@ -55,7 +67,9 @@ export async function readMultipart(
     throw new PenstockError('bad-header', `Content-Type: ${messageOf(error)}`);
   }
   parser.on('file', (name, stream, fileName) => {
+    open.add(stream);
     stream.on('error', fail);
+    stream.on('close', () => open.delete(stream));
     if (name === 'job') {
       const pieces: Buffer[] = [];
       let size = 0;
@@ -85,11 +99,8 @@ export async function readMultipart(
       result.fileName = given;
       stores.push(
         receiver
-          .store(received, options.name ?? given ?? 'input', stream, { digest: options.digest })
-          .catch((error: unknown) => {
-            fail(error);
-            stream.resume();
-          }),
+          .store(received, options.name ?? given ?? 'input', piecesOf(stream), { digest: options.digest })
+          .catch(fail),
       );
     } catch (error) {
       fail(error);
@@ -115,23 +126,16 @@ export async function readMultipart(
     }
   }
 
-  await new Promise<void>((resolve) => {
-    parser.on('finish', resolve);
-    parser.on('error', (error: unknown) => {
-      fail(new PenstockError('bad-request', `The multipart body cannot be read: ${messageOf(error)}.`));
-      resolve();
-    });
-    request.on('aborted', () => {
-      fail(new PenstockError('bad-request', 'The request was cut off.'));
-      parser.destroy();
-      resolve();
-    });
-    request.pipe(parser);
-  });
+  parser.on('finish', stop);
+  parser.on('error', (error: unknown) =>
+    fail(new PenstockError('bad-request', `The multipart body cannot be read: ${messageOf(error)}.`)),
+  );
+  request.on('aborted', () => fail(new PenstockError('bad-request', 'The request was cut off.')));
+  request.pipe(parser);
+  await stopped;
   await Promise.all(stores);
   if (failure !== undefined) {
     request.unpipe(parser);
-    request.resume();
     throw failure;
   }
   return result;

@@ -101,7 +101,7 @@ export function showJob(job: Job, owner: string): Shown {
     state: job.state,
     revision: job.revision,
     last_event: job.lastEvent,
-    waiting: job.waiting,
+    waiting: job.waiting ?? (job.state === 'CREATED' ? 'its turn' : null),
     executor: job.executor,
     priority: job.priority,
     attempt: job.attempt,

@@ -104,7 +104,7 @@ export function loginService(store: Store, options: { memory: number; clock: () 
           noteFailure(keys);
           return null;
         }
-        failures.delete(keys[0] ?? '');
+        for (const name of keys) failures.delete(name);
         prune(remembered, (entry) => entry.until < now());
         if (options.memory > 0 && age === before) {
           remembered.set(digest, { actor, until: now() + options.memory });

@@ -85,6 +85,8 @@ export function runService(given: {
   ): Promise<Job> {
     const { id: revisionId, definition } = await definitions.currentRevision(row);
     checkQueue(actor);
+    const { environment } = request;
+    if (environment !== undefined) files.keepEnvironment(received.uuid, environment);
     const job = await jobs.create(
       {
         uuid: received.uuid,
@@ -96,7 +98,7 @@ export function runService(given: {
         attempt: 0,
         programFailures: 0,
         platformFailures: 0,
-        request,
+        request: environment === undefined ? request : { ...request, environment: namesOnly(environment) },
         handle: null,
         outcome: null,
         waiting: null,
@@ -210,6 +212,10 @@ export function runService(given: {
     },
   };
 }
+
+/** The names of variables without their values, which may be secrets. */
+const namesOnly = (environment: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.keys(environment).map((name) => [name, '']));
 
 function shownLimits({ limits }: ProcessDefinition): Shown {
   return {

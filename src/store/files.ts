@@ -1,4 +1,15 @@
-import { closeSync, existsSync, fdatasync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -63,6 +74,27 @@ export class JobFiles {
     const from = path.join(this.#incoming, uuid);
     if (existsSync(from)) renameSync(from, this.folder(uuid));
     else if (!existsSync(this.folder(uuid))) mkdirSync(this.folder(uuid), { mode: 0o700 });
+  }
+
+  /** Keeps the values of a run's variables beside its input: they may be secrets, and stay out of the database. */
+  keepEnvironment(uuid: string, environment: Readonly<Record<string, string>>): void {
+    writeFileSync(path.join(this.incoming(uuid), 'environment'), JSON.stringify(environment), {
+      mode: 0o600,
+    });
+  }
+
+  /** The values that were kept. */
+  environment(uuid: string): Record<string, string> {
+    return JSON.parse(readFileSync(path.join(this.folder(uuid), 'environment'), 'utf8')) as Record<
+      string,
+      string
+    >;
+  }
+
+  /** Forgets them once no attempt needs them any more, and the command that they went into. */
+  forgetEnvironment(uuid: string, attempt: number): void {
+    rmSync(path.join(this.folder(uuid), 'environment'), { force: true });
+    rmSync(path.join(this.attempt(uuid, attempt), 'command'), { force: true });
   }
 
   /** Drops what came in for a job that will not be. */

@@ -180,8 +180,9 @@ const keyRecord = ({ job, key }: JobWrite): unknown[] => [
 
 /** What the caller is told when the database will not: what heals by itself says so. Other errors pass through. */
 export function storeError(error: unknown): unknown {
+  if (error instanceof PenstockError) return error;
   const text = error instanceof Error ? error.message : String(error);
-  if (/SQLITE_FULL|database or disk is full|ENOSPC/i.test(text)) {
+  if (/SQLITE_FULL|database or disk is full|ENOSPC/.test(text)) {
     return new PenstockError(
       'disk-full',
       'The database cannot grow: the disk is full. Nothing was changed.',
@@ -190,7 +191,7 @@ export function storeError(error: unknown): unknown {
       },
     );
   }
-  if (/SQLITE_BUSY|database is locked|SQLITE_IOERR|SQLITE_CANTOPEN|SocketTimeout|timed out/i.test(text)) {
+  if (/SQLITE_BUSY|database is locked|SQLITE_IOERR|SQLITE_CANTOPEN|SocketTimeout/.test(text)) {
     return new PenstockError(
       'store-unavailable',
       'The database is locked or unreachable. Nothing was changed.',

@@ -123,7 +123,14 @@ export async function clearUp(context: RunContext, run: Pick<Run, 'job' | 'defin
 /** Starts the program with what the adapter has prepared. */
 function launch(context: RunContext, run: Run, setting: AdapterContext, prepared: Prepared): Promise<Handle> {
   const { definition } = run;
-  const command = buildCommand(definition, run.job.request, { ...setting.places, ...prepared.places });
+  const { request, uuid } = run.job;
+  const environment =
+    request.environment === undefined ? {} : { environment: context.files.environment(uuid) };
+  const command = buildCommand(
+    definition,
+    { ...request, ...environment },
+    { ...setting.places, ...prepared.places },
+  );
   const sizes = [definition.limits.outputSize, definition.limits.logSize].filter((size) => size !== null);
   return context.executor.start(
     {

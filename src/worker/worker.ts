@@ -183,6 +183,7 @@ export class Worker {
     const { outcome, change } = collected;
     if (succeeded(outcome, definition.successCodes)) {
       await persist(context, run.job, 'finish', { ...change, outcome, ended: new Date() }, outcome);
+      this.#forgetSecrets(run);
       return null;
     }
     const again = await this.#retry(run, outcome);
@@ -194,8 +195,14 @@ export class Worker {
         { ...change, outcome, ended: new Date(), waiting: null },
         outcome,
       );
+      this.#forgetSecrets(run);
     }
     return again;
+  }
+
+  /** The values of a run's variables are kept no longer than an attempt may need them. */
+  #forgetSecrets({ job }: Run): void {
+    if (job.request.environment !== undefined) this.#options.files.forgetEnvironment(job.uuid, job.attempt);
   }
 
   /** Sends the job back to wait for another attempt, if a budget allows one. */

@@ -1,0 +1,107 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { catalogue } from '../src/errors.js';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const source = path.join(root, 'src');
+const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts') && !name.includes('generated'))
+  .map((name) => ({
+    name: name.replaceAll(path.sep, '/'),
+    text: readFileSync(path.join(source, name), 'utf8'),
+  }));
+
+/** The room that a file is in; a file at the top is a room of its own. */
+const roomOf = (name: string) =>
+  name.includes('/') ? (name.split('/')[0] ?? '') : name.replace(/\.[jt]s$/, '');
+
+/** What a file imports of ours: rooms, and whether more than types. */
+function imports({ name, text }: { name: string; text: string }): { room: string; typesOnly: boolean }[] {
+  return [
+    ...text.matchAll(/(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'(\.[^']+)'|import\('(\.[^']+)'\)/g),
+  ].map((match) => {
+    const target = path.posix.normalize(
+      path.posix.join(path.posix.dirname(name), match[2] ?? match[3] ?? ''),
+    );
+    return { room: roomOf(target), typesOnly: match[1] !== undefined };
+  });
+}
+
+describe('imports go one way', () => {
+  const drivers = ['domain', 'errors', 'hosts', 'log', 'schemas'];
+  const allowed: Record<string, readonly string[]> = {
+    domain: ['domain', 'errors'],
+    errors: [],
+    log: [],
+    schemas: ['domain', 'errors'],
+    hosts: ['hosts', 'domain', 'errors', 'log'],
+    adapters: ['adapters', ...drivers],
+    executors: ['executors', ...drivers],
+    store: ['store', 'domain', 'errors'],
+    services: ['services', 'store', 'domain', 'errors', 'schemas', 'log'],
+    http: ['http', 'services', 'store', 'domain', 'errors', 'schemas', 'log'],
+    cli: ['cli', 'domain', 'errors', 'config'],
+    worker: ['worker', 'services', 'store', 'executors', 'adapters', 'hosts', 'domain', 'errors', 'log'],
+  };
+  test.each(files.filter(({ name }) => allowed[roomOf(name)] !== undefined))('$name', (file) => {
+    const known = allowed[roomOf(file.name)] ?? [];
+    expect(
+      imports(file)
+        .map(({ room }) => room)
+        .filter((room) => !known.includes(room)),
+    ).toEqual([]);
+  });
+
+  test('only the composition root knows the worker and the executors', () => {
+    const knowing = files.filter((file) =>
+      imports(file).some(({ room }) => room === 'worker' && roomOf(file.name) !== 'worker'),
+    );
+    expect(knowing.map(({ name }) => name)).toEqual(['app.ts']);
+  });
+});
+
+describe('one place for each thing', () => {
+  const where = (pattern: RegExp) => files.filter(({ text }) => pattern.test(text)).map(({ name }) => name);
+  const code = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+
+  test('the environment is read in config.ts only', () => {
+    expect(files.filter(({ text }) => /process\.env\b/.test(code(text))).map(({ name }) => name)).toEqual([
+      'config.ts',
+    ]);
+  });
+
+  test('the statuses of the catalogue are read by the error handler and the docs only', () => {
+    const readers = where(/import[^;]*\bcatalogue\b[^;]*errors\.js/).filter((name) => name !== 'errors.ts');
+    expect(readers.sort()).toEqual(['http/docs.ts', 'http/error-handler.ts', 'http/openapi-parts.ts']);
+  });
+
+  test('a file tells one story: fewer than 300 lines', () => {
+    const long = files
+      .map(({ name, text }) => ({ name, lines: text.split('\n').length - 1 }))
+      .filter(({ lines }) => lines >= 300);
+    expect(long).toEqual([]);
+  });
+});
+
+describe('docs/errors.md', () => {
+  const text = readFileSync(path.join(root, 'docs/errors.md'), 'utf8');
+  const lines = text.split('\n').filter((line) => /^\| `[a-z-]+`/.test(line));
+
+  test('has one line for every code, and none for others', () => {
+    const told = lines.map((line) => /`([a-z-]+)`/.exec(line)?.[1]);
+    expect(told.sort()).toEqual(Object.keys(catalogue).sort());
+  });
+
+  test.each(Object.entries(catalogue))('%s has its status, a cause and a remedy', (code, { status }) => {
+    const cells =
+      lines
+        .find((line) => line.startsWith(`| \`${code}\``))
+        ?.split(/(?<!\\)\|/)
+        .map((cell) => cell.trim()) ?? [];
+    expect(cells[2]).toBe(String(status));
+    expect(cells[3]?.length).toBeGreaterThan(10);
+    expect(cells[4]?.length).toBeGreaterThan(10);
+  });
+});

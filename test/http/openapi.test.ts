@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ask } from '../support/raw.js';
+import { startServer, type TestServer } from '../support/server.js';
+
+type Json = Record<string, unknown>;
+let server: TestServer;
+let document: Json & { paths: Record<string, Record<string, Json>> };
+beforeAll(async () => {
+  server = await startServer();
+  document = (await ask(server, '/api/openapi.json', { as: null })).json;
+});
+afterAll(() => server.remove());
+
+const operations = () =>
+  Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item)
+      .filter(([method]) => method !== 'parameters')
+      .map(([method, operation]) => ({
+        path,
+        method,
+        operation,
+        shared: (item.parameters ?? []) as unknown as Json[],
+      })),
+  );
+
+test('it says what it is', () => {
+  expect(document).toMatchObject({
+    openapi: '3.1.0',
+    info: { title: 'Penstock', version: expect.stringMatching(/\d/) },
+  });
+});
+
+test('every reference leads somewhere', () => {
+  const references: string[] = [];
+  const walk = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    for (const [key, value] of Object.entries(node)) {
+      if (key === '$ref') references.push(String(value));
+      else walk(value);
+    }
+  };
+  walk(document);
+  expect(references.length).toBeGreaterThan(50);
+  for (const reference of references) {
+    const target = reference
+      .replace(/^#\//, '')
+      .split('/')
+      .reduce<unknown>((node, key) => (node as Json | undefined)?.[key], document);
+    expect([reference, typeof target]).toEqual([reference, 'object']);
+  }
+});
+
+test('every operation has an id of its own, responses, and its path parameters', () => {
+  const ids = new Set<unknown>();
+  for (const { path, method, operation, shared } of operations()) {
+    const where = `${method} ${path}`;
+    expect(['get', 'put', 'post', 'delete', 'patch'], where).toContain(method);
+    expect(ids.has(operation.operationId), where).toBe(false);
+    ids.add(operation.operationId);
+    const responses = Object.entries(operation.responses as Record<string, Json>);
+    expect(responses.length, where).toBeGreaterThan(0);
+    for (const [status, response] of responses) {
+      expect(status, where).toMatch(/^[1-5]\d\d$/);
+      expect(typeof response.description, where).toBe('string');
+    }
+    const parameters = [...shared, ...((operation.parameters ?? []) as Json[])];
+    const names = parameters.map(({ name, in: place }) => `${place}:${name}`);
+    expect(new Set(names).size, where).toBe(names.length);
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map((match) => `path:${match[1]}`);
+    expect(names.filter((name) => name.startsWith('path:')).sort(), where).toEqual(inPath.sort());
+    for (const parameter of parameters) expect(parameter.schema, where).toBeTypeOf('object');
+  }
+});
+
+/** What a path answers to is what OPTIONS, or a method that nobody has, says of it. */
+test('every route of the application is in it, with every method', async () => {
+  const nouns = Object.keys((await ask(server, '/api/', { as: null })).json);
+  const templates = [
+    '/healthz',
+    '/metrics',
+    '/api/',
+    '/api/openapi.json',
+    ...nouns.flatMap((noun) => {
+      const key = noun === 'job' ? 'uuid' : 'id';
+      return [`/api/${noun}/`, `/api/${noun}/schema/`, `/api/${noun}/set/{ids}/`, `/api/${noun}/{${key}}/`];
+    }),
+    ...['run', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
+    ...['input', 'output', 'stdout', 'stderr', 'history', 'cancel'].map((part) => `/api/job/{uuid}/${part}/`),
+  ];
+  for (const template of templates) {
+    const path = template.replace(/\{\w+\}/, '1');
+    const { headers } = await ask(server, path, { method: 'OPTIONS', as: null });
+    const described = Object.keys(document.paths[template] ?? {}).filter((method) => method !== 'parameters');
+    expect([template, headers.allow?.toLowerCase().split(',').sort()]).toEqual([template, described.sort()]);
+  }
+  const pages = ['/', '/api/docs/', '/api/docs/errors/'];
+  expect(Object.keys(document.paths).sort()).toEqual([...templates, ...pages].sort());
+});
+
+test('the page to try it on loads, with nothing from elsewhere', async () => {
+  const page = await ask(server, '/api/docs/', { as: null });
+  expect(page.headers['content-type']).toBe('text/html; charset=utf-8');
+  const links = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '');
+  expect(links.length).toBeGreaterThan(3);
+  for (const link of links) {
+    expect(link).toMatch(/^\/api\//);
+    const asset = await ask(server, link, { as: null });
+    expect([link, asset.status]).toEqual([link, 200]);
+    expect(asset.body.length).toBeGreaterThan(100);
+  }
+  expect(page.headers['content-security-policy']).toContain("script-src 'self'");
+  expect((await ask(server, '/', { as: null })).headers.location).toBe('/api/docs/');
+  expect((await ask(server, '/api/docs/errors/', { as: null })).text).toContain('id="queue-full"');
+});
