@@ -111,7 +111,8 @@ export type RunnerStatus =
 
 /** Deaths that shells pass over in silence, as being of every day. */
 const quiet = new Set([2, 13]);
-const quietInBash = new Set([2, 13, 15]);
+/** Bash passes over those, too, that the runner has a trap for. */
+const quietInBash = new Set([1, 2, 3, 13, 15]);
 
 /**
  * Reads a `status` file. A shell reports a death by signal n as 128 + n, as if the program had exited so; but after

@@ -101,7 +101,8 @@ test('killed while an input is uploading: no job, and nothing of it is left', as
   const incoming = path.join(server.data, 'incoming');
   const stop = new AbortController();
   const body = new ReadableStream({
-    pull: (controller) => controller.enqueue(new Uint8Array(64 * 1024)),
+    // More than is gathered in memory, and then no more: the rest never comes.
+    start: (controller) => controller.enqueue(new Uint8Array(2 ** 20)),
   });
   const upload = server.fetch(`/api/process_definition/${id}/run/`, {
     method: 'POST',
