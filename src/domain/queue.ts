@@ -56,7 +56,7 @@ export class Queue {
   }
 
   add(job: Waiting): void {
-    if (this.#queued.has(job.uuid)) return;
+    if (this.#queued.has(job.uuid) || this.#running.has(job.uuid)) return;
     const key = `${job.priority}:${job.ownerId}:${job.definitionId}:${job.concurrency}`;
     const lane = this.#lanes.get(key);
     if (lane === undefined) this.#lanes.set(key, { waiting: [job], head: 0 });

@@ -109,9 +109,8 @@ export type RunnerStatus =
       problem: string | null;
     };
 
-/** Deaths that shells pass over in silence, as being of every day. */
+/** Deaths that shells pass over in silence, as being of every day. Bash, run with `-c`, passes over all. */
 const quiet = new Set([2, 13]);
-const quietInBash = new Set([2, 13, 15]);
 
 /**
  * Reads a `status` file. A shell reports a death by signal n as 128 + n, as if the program had exited so; but after
@@ -130,12 +129,12 @@ export function readStatus(text: string): RunnerStatus {
   const number = code - 128;
   const possible = number > 0 && number <= 64;
   const told = possible && words.trim() !== '';
-  const silent = match[2] === undefined ? quiet : quietInBash;
+  const silent = match[2] !== undefined || quiet.has(number);
   return {
     ended: true,
     code,
     signal: told ? number : null,
-    perhaps: possible && !told && silent.has(number) ? number : null,
+    perhaps: possible && !told && silent ? number : null,
     problem,
   };
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -43,16 +43,21 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
   describe(`executor ${name}`, () => {
     const stage = open();
     let executor: Executor;
+    let real: string;
     let root: string;
     let count = 0;
 
     beforeEach(() => {
       executor = stage.make();
-      root = mkdtempSync(path.join(os.tmpdir(), 'penstock-executor-'));
+      // Behind a symbolic link, as data folders often are.
+      real = mkdtempSync(path.join(os.tmpdir(), 'penstock-executor-'));
+      root = `${real}-link`;
+      symlinkSync(real, root);
     });
     afterEach(async () => {
       await executor.close();
-      rmSync(root, { recursive: true, force: true });
+      rmSync(root);
+      rmSync(real, { recursive: true, force: true });
     });
     afterAll(() => stage.close());
 
@@ -94,8 +99,6 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
     });
 
     test.each([
-      'HUP',
-      'QUIT',
       'ILL',
       'ABRT',
       'BUS',
@@ -104,14 +107,19 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       'USR1',
       'SEGV',
       'ALRM',
-      'TERM',
       'XCPU',
     ])('tells the signal %s from an exit code', async (signal) => {
       const { outcome } = await run('killed-by', [signal]);
       expect(outcome).toMatchObject({ cause: 'signal', exit_code: null, signal: `SIG${signal}` });
     });
 
-    test.each(['INT', 'PIPE'])('says so where %s can be an exit code, too', async (signal) => {
+    test.each([
+      'HUP',
+      'INT',
+      'QUIT',
+      'PIPE',
+      'TERM',
+    ])('says so where %s can be an exit code, too', async (signal) => {
       const { outcome } = await run('killed-by', [signal]);
       if (outcome.cause === 'signal') expect(outcome.signal).toBe(`SIG${signal}`);
       else expect(outcome.reason).toContain(`SIG${signal}`);
@@ -150,7 +158,7 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       const { out, work } = await run('bare-status');
       const [blocked, ignored, ...rest] = out.trimEnd().split('\n');
       expect([blocked, ignored]).toEqual(['SigBlk:\t0000000000000000', 'SigIgn:\t0000000000000000']);
-      expect(rest.at(-2)).toBe(work);
+      expect(rest.at(-2)).toBe(realpathSync(work));
       expect(rest.at(-1)).not.toBe(String(readProcess(process.pid)?.session));
       // 0, 1, 2, and the one with which ls reads the folder; whoever started the tests may have left more open.
       const open = rest.slice(1, -2).map((line) => Number(/(\d+) ->/.exec(line)?.[1]));

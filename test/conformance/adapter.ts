@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { jobOf, submit } from '../support/jobs.js';
+import { startServer, type TestServer } from '../support/server.js';
+
+/** One way in or out: what the definition says of it, and what the program is told in its place in `argv`. */
+export interface End {
+  name: string;
+  adapter: object;
+  argument: string;
+}
+
+const payloads: [string, Buffer<ArrayBuffer>][] = [
+  ['empty', Buffer.alloc(0)],
+  ['one byte', Buffer.from([0])],
+  ['text without a last newline', Buffer.from('zwei Zeilen\nund ein Rest – ende')],
+  ['1 MiB of anything', Buffer.from(randomBytes(2 ** 20))],
+];
+
+/** Every way in with every way out, over HTTP through a real server: what comes out is what went in. */
+export function adapterConformance(name: string, exec: string, inputs: End[], outputs: End[]): void {
+  describe(`adapter ${name}`, () => {
+    let server: TestServer;
+    beforeAll(async () => {
+      server = await startServer({ application: { LOG_LEVEL: 'warn' } });
+    });
+    afterAll(() => server.remove());
+
+    const table = inputs.flatMap((input) =>
+      outputs.map((output) => [input.name, output.name, input, output] as const),
+    );
+    test.each(table)('%s → %s', async (_in, _out, input, output) => {
+      const id = await server.register({
+        exec,
+        argv: [input.argument, output.argument],
+        input_adapter: { input_type: name, input_parameters: input.adapter },
+        output_adapter: { output_type: name, output_parameters: output.adapter },
+      });
+      for (const [what, bytes] of payloads) {
+        const uuid = await submit(server, id, new Uint8Array(bytes));
+        const job = await jobOf(server, uuid, 20);
+        expect([what, job.state, job.outcome?.reason]).toEqual([what, 'FINISHED', null]);
+        expect(job.output_size).toBe(bytes.length);
+        const answer = await server.fetch(`/api/job/${uuid}/output/`);
+        const came = Buffer.from(await answer.arrayBuffer());
+        expect(came.equals(bytes), what).toBe(true);
+        const kept = await server.fetch(`/api/job/${uuid}/input/`);
+        expect(Buffer.from(await kept.arrayBuffer()).equals(bytes), `${what}: the input`).toBe(true);
+      }
+    });
+  });
+}
