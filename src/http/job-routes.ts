@@ -58,6 +58,11 @@ const smallFile = 64 * 1024;
 /** Sends a job's bytes: `Range`, conditional requests, type by name. */
 export async function sendBytes(response: Response, file: string, name: string): Promise<void> {
   const size = fileSize(file);
+  const suffix = /^bytes=-(\d+)$/.exec(response.req.headers.range ?? '')?.[1];
+  // The last n bytes of fewer than n are all of them (RFC 9110, 14.1.2); the library calls that unsatisfiable.
+  if (suffix !== undefined && size !== null && size > 0 && Number(suffix) > size) {
+    response.req.headers.range = 'bytes=0-';
+  }
   if (size === null) {
     // A stream that nothing was written to has no file before the program starts.
     response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': '0' }).end();

@@ -2,10 +2,15 @@ import path from 'node:path';
 import type { Job } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
 import { PenstockError } from '../errors.js';
-import type { JobFiles } from '../store/files.js';
+import { fileSize, type JobFiles } from '../store/files.js';
 
 export const streams = ['input', 'output', 'stdout', 'stderr'] as const;
 export type Stream = (typeof streams)[number];
+
+function present(file: string, name: string): { file: string; name: string } {
+  if (fileSize(file) !== null) return { file, name };
+  throw new PenstockError('gone', `The file ${name} of this job was there and has been taken away.`);
+}
 
 /**
  * The file behind a job's bytes, and the name that a client should give it.
@@ -21,10 +26,10 @@ export function jobFile(files: JobFiles, job: Job, stream: Stream): { file: stri
   switch (stream) {
     case 'input':
       if (job.inputName === null) throw new PenstockError('not-found', 'This job has no input.');
-      return { file: files.input(job.uuid), name: job.inputName };
+      return present(files.input(job.uuid), job.inputName);
     case 'output':
       if (job.outputPath !== null) {
-        return { file: path.join(files.folder(job.uuid), job.outputPath), name: job.outputName ?? 'output' };
+        return present(path.join(files.folder(job.uuid), job.outputPath), job.outputName ?? 'output');
       }
       if (isUnfinished(job.state)) {
         throw new PenstockError(

@@ -90,8 +90,13 @@ class ClosableSqlite extends PrismaBetterSqlite3 {
   }
 }
 
-/** Prisma's own schema engine, compiled to WebAssembly: no binary, no download. */
-export async function openSchemaEngine(file: string) {
+interface Engines {
+  new: (...options: unknown[]) => Promise<import('@prisma/schema-engine-wasm').SchemaEngine>;
+}
+/** A second instance in one process would pull the memory from under the first: it is loaded once. */
+let engines: Promise<Engines> | undefined;
+
+async function loadEngines(): Promise<Engines> {
   const require = createRequire(import.meta.url);
   const glue = await import('@prisma/schema-engine-wasm/schema_engine_bg');
   const folder = path.dirname(require.resolve('@prisma/schema-engine-wasm/schema_engine_bg'));
@@ -99,15 +104,20 @@ export async function openSchemaEngine(file: string) {
   const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': glue });
   const internals = glue as unknown as {
     __wbg_set_wasm(exports: unknown): void;
-    SchemaEngine: {
-      new: (...options: unknown[]) => Promise<import('@prisma/schema-engine-wasm').SchemaEngine>;
-    };
+    SchemaEngine: Engines;
   };
   internals.__wbg_set_wasm(instance.exports);
   instance.exports.__wbindgen_start?.();
+  return internals.SchemaEngine;
+}
+
+/** Prisma's own schema engine, compiled to WebAssembly: no binary, no download. */
+export async function openSchemaEngine(file: string) {
+  engines ??= loadEngines();
+  const SchemaEngine = await engines;
   const schema = { path: schemaFile, content: await readFile(schemaFile, 'utf8') };
   const database = new ClosableSqlite({ url: file });
-  const engine = await internals.SchemaEngine.new(
+  const engine = await SchemaEngine.new(
     { datamodels: [[schema.path, schema.content]] },
     () => {},
     bindMigrationAwareSqlAdapterFactory(database),
@@ -148,10 +158,13 @@ export async function migrate(file: string): Promise<string[]> {
   }
   if ([...known].every((name) => applied.has(name))) return [];
   const { engine, close } = await openSchemaEngine(file);
-  const { appliedMigrationNames } = await engine.applyMigrations({
-    migrationsList: list,
-    filters: { externalTables: [], externalEnums: [] },
-  });
-  await close();
-  return appliedMigrationNames;
+  try {
+    const { appliedMigrationNames } = await engine.applyMigrations({
+      migrationsList: list,
+      filters: { externalTables: [], externalEnums: [] },
+    });
+    return appliedMigrationNames;
+  } finally {
+    await close();
+  }
 }

@@ -162,6 +162,11 @@ export class Writer {
     this.#thread.unref();
     if ('error' in answer) {
       const known = storeError(new Error(answer.error));
+      // One that cannot be written must not take the others with it: each for itself.
+      if (writes.length > 1 && !(known instanceof PenstockError)) {
+        for (const write of writes) await this.#runJobs([write]);
+        return;
+      }
       for (const write of writes) write.reject(known);
       return;
     }

@@ -107,7 +107,9 @@ export class Worker {
   }
 
   waitingOf(ownerId: number): number {
-    return this.queue.waitingOf(ownerId);
+    let delayed = 0;
+    for (const waiting of this.#delayed.values()) if (waiting.ownerId === ownerId) delayed += 1;
+    return this.queue.waitingOf(ownerId) + delayed;
   }
 
   #pump(): void {

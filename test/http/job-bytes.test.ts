@@ -37,6 +37,7 @@ describe('the bytes of a job', () => {
   test.each<[string, number, string, string | undefined]>([
     ['bytes=2-4', 206, '234', 'bytes 2-4/10'],
     ['bytes=-3', 206, '789', 'bytes 7-9/10'],
+    ['bytes=-99', 206, '0123456789', 'bytes 0-9/10'],
     ['bytes=8-', 206, '89', 'bytes 8-9/10'],
     ['bytes=5-99', 206, '56789', 'bytes 5-9/10'],
     ['nonsense', 200, '0123456789', undefined],

@@ -126,7 +126,14 @@ export async function startServer(
     child.stderr?.on('data', (piece: Buffer) => {
       log += piece.toString();
     });
-    await waitFor(() => /listening on/.test(out) || child.exitCode !== null, 'the server to listen', 20_000);
+    await waitFor(
+      () => /listening on/.test(out) || child.exitCode !== null,
+      'the server to listen',
+      30_000,
+    ).catch((error: unknown) => {
+      child.kill('SIGKILL');
+      throw error;
+    });
     const url = /penstock listening on (\S+)/.exec(out)?.[1];
     if (url === undefined) throw new Error(`the server did not start:\n${out}${log}`);
     server.url = url;
