@@ -1,9 +1,8 @@
-import { constants } from 'node:fs';
+import { constants, statSync } from 'node:fs';
 import { copyFile, link, lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { inputPlace, outputPlace } from '../domain/command.js';
 import { PenstockError } from '../errors.js';
-import { fileSize } from '../store/files.js';
 import type { Adapter, AdapterContext, Prepared } from './adapter.js';
 
 /**
@@ -44,7 +43,7 @@ export const fileAdapter: Adapter = {
   async clear({ definition, folder, places }: AdapterContext): Promise<void> {
     const given = inputPlace(definition, places);
     // A second name of the input in a folder that is not the job's own would be in the next run's way.
-    if (given?.kind === 'fixed' && fileSize(noteOf(folder)) !== null) {
+    if (given?.kind === 'fixed' && isFile(noteOf(folder))) {
       await rm(given.path, { force: true });
       await rm(noteOf(folder), { force: true });
     }
@@ -56,8 +55,8 @@ export const fileAdapter: Adapter = {
     const output = outputFile(context);
     if (!output.written) return { output: output.file };
     const kept = path.join(folder, 'output', outputName);
-    if (kept !== output.file && fileSize(output.file) !== null) await move(output.file, kept);
-    return { output: fileSize(kept) === null ? null : kept };
+    if (kept !== output.file && isFile(output.file)) await move(output.file, kept);
+    return { output: isFile(kept) ? kept : null };
   },
 };
 
@@ -83,6 +82,8 @@ async function ownInput(context: AdapterContext, input: { file: string; name: st
 const taken = (target: string) =>
   new PenstockError('conflict', `the input's place ${target} is taken: there is a file already`);
 
+const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+
 /** Where an attempt notes that it puts its input outside its own folder, before it does. */
 const noteOf = (folder: string) => path.join(folder, 'placed');
 
@@ -94,13 +95,14 @@ async function placeAt({ folder, definition }: AdapterContext, file: string, tar
   const copy = definition.retries.limit > 0;
   if (target.startsWith(`${folder}/`)) return place(file, target, copy);
   for (const attempt of await readdir(path.dirname(folder))) {
+    if (!/^\d+$/.test(attempt)) continue;
     const note = noteOf(path.join(path.dirname(folder), attempt));
-    if (fileSize(note) === null) continue;
+    if (!isFile(note)) continue;
     await rm(target, { force: true });
     await rm(note);
   }
   // Noted before it is done, but never of what is somebody else's already.
-  if (fileSize(target) !== null) throw taken(target);
+  if (isFile(target)) throw taken(target);
   await writeFile(noteOf(folder), target);
   try {
     await place(file, target, copy);

@@ -1,38 +1,23 @@
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import os from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { ended, exited, type Outcome } from '../domain/outcome.js';
-import { PenstockError } from '../errors.js';
 import { type ControlGroups, groupMembers, ranOutOfMemory } from '../hosts/cgroup.js';
+import { findProgram } from '../hosts/find-program.js';
+import { instanceVariable, isRunner, jobVariable, membersOf, realFolder } from '../hosts/members.js';
 import {
   bootId,
   listProcesses,
   lives,
   type Process,
   readProcess,
-  usesFolder,
   variableOf,
   workingFolder,
 } from '../hosts/processes.js';
-import { commandScript, readStatus } from '../hosts/runner.js';
+import { commandScript } from '../hosts/runner.js';
 import type { Placement, ProcessIdentity, RunnerPool } from '../hosts/runner-pool.js';
+import { claim, readStatusFile, signalName, statusEnded, statusFile } from '../hosts/status-file.js';
 import { terminate } from '../hosts/terminate.js';
 import type { Executor, ExecutorCommand, ExecutorFiles, Handle } from './executor.js';
-
-/** Every process of a job carries these in its environment, however it detaches itself. */
-export const jobVariable = 'PENSTOCK_JOB_UUID';
-export const instanceVariable = 'PENSTOCK_INSTANCE';
 
 interface LocalHandle extends Handle {
   uuid: string;
@@ -55,52 +40,8 @@ export interface LocalOptions {
   path?: string;
 }
 
-/** Where a number has two names, as 6 has, the first is the one that people know. */
-const signalNames = new Map(
-  Object.entries(os.constants.signals)
-    .map(([name, number]) => [number, name] as const)
-    .reverse(),
-);
-/** While somebody else's process is watched, since its end is not told to us. */
-const pollInterval = 100;
-
 /** An attempt's groups are its own: what another attempt left must not count against it. */
 const groupName = (uuid: string, folder: string) => `${uuid}.${path.basename(folder)}`;
-
-/** The folder as the kernel calls it: the data may lie behind a symbolic link. */
-function realFolder(folder: string): string {
-  try {
-    return realpathSync(folder);
-  } catch {
-    return folder;
-  }
-}
-
-/** Where a program is: `exec` itself, or the first of its name on PATH. Throws if it cannot be started. */
-function findProgram(exec: string, cwd: string, searchPath: string): string {
-  const candidates = exec.includes('/')
-    ? [path.resolve(cwd, exec)]
-    : searchPath.split(':').map((folder) => path.join(folder === '' ? cwd : folder, exec));
-  let found: string | undefined;
-  for (const candidate of candidates) {
-    if (!statSync(candidate, { throwIfNoEntry: false })?.isFile()) continue;
-    found = candidate;
-    try {
-      accessSync(candidate, constants.X_OK);
-      return candidate;
-    } catch {
-      // Perhaps a later folder has one that may be executed.
-    }
-  }
-  throw new PenstockError(
-    'not-found',
-    found === undefined
-      ? exec.includes('/')
-        ? `exec: there is no program ${exec} on this machine`
-        : `exec: there is no program '${exec}' on this machine's PATH (${searchPath})`
-      : `exec: ${found} may not be executed`,
-  );
-}
 
 /** Runs commands on this machine, detached from the server, each in a session of a runner's. */
 export function localExecutor(options: LocalOptions): Executor {
@@ -125,88 +66,15 @@ export function localExecutor(options: LocalOptions): Executor {
   /** Groups that still had processes when their job ended. */
   let groupsLeft: string[] = [];
 
-  const statusFile = (folder: string) => path.join(folder, 'status');
-  const readStatusFile = (folder: string) => {
-    try {
-      return readStatus(readFileSync(statusFile(folder), 'latin1'));
-    } catch {
-      return { ended: false } as const;
-    }
-  };
-
-  /**
-   * All processes that belong to the run, by every mark that there is. The runner itself is not one of them.
-   *
-   * @param thorough false if the members of its control groups are enough, where there are any: they are found
-   *   without a look at every process of the machine
-   */
-  function membersOf(handle: LocalHandle, thorough: boolean): Process[] {
-    const { runner } = handle;
-    // Before the question whether the runner has had no other job since: what is listed now was not of a later one.
-    const all = thorough ? listProcesses() : null;
-    const homeMembers = handle.home ? groupMembers([handle.home]) : new Set<number>();
-    const kept = runner !== null && handle.boot_id === boot && pool.keeps(runner, handle.folder);
-    const inGroups = groupMembers(handle.groups);
-    if (kept) for (const pid of homeMembers) inGroups.add(pid);
-    const mine = (pid: number) => pid !== runner?.pid && pid !== globalThis.process.pid && !isRunner(pid);
-    if (all === null) {
-      const members = [...inGroups].flatMap((pid) => (mine(pid) ? (readProcess(pid) ?? []) : []));
-      if (members.length > 0 || (kept && homeMembers.size > 0)) return members;
-    }
-    return markedOf(handle, all ?? listProcesses(), inGroups, kept).filter(({ pid }) => mine(pid));
-  }
-
-  function markedOf(
-    handle: LocalHandle,
-    all: readonly Process[],
-    inGroups: ReadonlySet<number>,
-    kept: boolean,
-  ): Process[] {
-    const { runner } = handle;
-    const folder = realFolder(handle.folder);
-    // A dead leader's session keeps its number only while somebody is in it: a fresh death is certain, an old one not.
-    const session =
-      kept && runner !== null && (runOf(handle)?.died || lives(runner.pid, runner.start_time))
-        ? runner.pid
-        : null;
-    const members = new Map<number, Process>();
-    for (const process of all) {
-      if (process.pid === runner?.pid || process.pid === globalThis.process.pid || isRunner(process.pid))
-        continue;
-      if (
-        process.session === session ||
-        inGroups.has(process.pid) ||
-        variableOf(process.pid, jobVariable) === handle.uuid ||
-        (!process.terminal && usesFolder(process.pid, folder))
-      ) {
-        members.set(process.pid, process);
-      }
-    }
-    // Children of members, should one have shed every mark.
-    for (let grown = true; grown; ) {
-      grown = false;
-      for (const process of all) {
-        if (!members.has(process.pid) && members.has(process.parent)) {
-          members.set(process.pid, process);
-          grown = true;
-        }
-      }
-    }
-    return [...members.values()];
-  }
-
-  function isRunner(pid: number): boolean {
-    try {
-      const [, , , name] = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
-      return (
-        name === 'penstock-runner' &&
-        variableOf(pid, jobVariable) === undefined &&
-        readProcess(pid)?.session === pid
-      );
-    } catch {
-      return false;
-    }
-  }
+  const runnerLives = ({ runner, boot_id }: LocalHandle): boolean =>
+    runner !== null && boot_id === boot && lives(runner.pid, runner.start_time);
+  const members = (handle: LocalHandle, thorough: boolean): Process[] =>
+    membersOf(handle, {
+      thorough,
+      kept: () =>
+        handle.runner !== null && handle.boot_id === boot && pool.keeps(handle.runner, handle.folder),
+      died: runOf(handle)?.died === true,
+    });
 
   /** A run of this server's, or undefined if another one started it or it has been waited for. */
   function runOf(handle: LocalHandle) {
@@ -233,16 +101,6 @@ export function localExecutor(options: LocalOptions): Executor {
     };
   }
 
-  /** Waits for a run that another server started: it tells only by its status file. */
-  async function follow(handle: LocalHandle, signal?: AbortSignal): Promise<void> {
-    for (;;) {
-      if (readStatusFile(handle.folder).ended) return;
-      const runner = handle.runner;
-      if (runner === null || handle.boot_id !== boot || !lives(runner.pid, runner.start_time)) return;
-      await delay(pollInterval, undefined, { signal });
-    }
-  }
-
   function outcomeOf(handle: LocalHandle): Outcome {
     const status = readStatusFile(handle.folder);
     if (!status.ended) {
@@ -263,25 +121,10 @@ export function localExecutor(options: LocalOptions): Executor {
     }
     if (status.signal === null) {
       if (status.perhaps === null) return exited(status.code);
-      const name = signalNames.get(status.perhaps);
+      const name = signalName(status.perhaps);
       return { ...exited(status.code), reason: `It exited with ${status.code}, or ${name} ended it.` };
     }
-    return { ...ended('signal'), signal: signalNames.get(status.signal) ?? `SIG${status.signal}` };
-  }
-
-  /**
-   * Makes the status file. Whoever makes it has the only right to start the job: if it can be made, nobody has
-   * started it, and a runner that still has it in its pipe will find that it comes too late.
-   */
-  function claim(folder: string): boolean {
-    try {
-      closeSync(openSync(statusFile(folder), 'wx'));
-      return true;
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EEXIST' || code === 'ENOENT') return false;
-      throw error;
-    }
+    return { ...ended('signal'), signal: signalName(status.signal) };
   }
 
   /** Ends what programs left behind when they ended, such as daemons, and what a crash of ours left. */
@@ -387,12 +230,12 @@ export function localExecutor(options: LocalOptions): Executor {
     async wait(given: Handle, signal?: AbortSignal): Promise<Outcome> {
       const handle = given as LocalHandle;
       const run = runOf(handle);
-      await (run?.end ?? follow(handle, signal));
+      await (run?.end ?? statusEnded(handle.folder, () => runnerLives(handle), signal));
       const outcome = outcomeOf(handle);
       // A dead runner's program may live on, unwatched: nothing of it is left to go on.
       if (outcome.cause === 'lost' || run?.died) {
         await terminate(
-          (thorough) => membersOf(handle, thorough),
+          (thorough) => members(handle, thorough),
           1000,
           () => true,
         );
@@ -411,8 +254,7 @@ export function localExecutor(options: LocalOptions): Executor {
       const run = runOf(handle);
       const over = () => {
         if (run !== undefined) return run.ended;
-        if (runner === null || handle.boot_id !== boot || !lives(runner.pid, runner.start_time)) return true;
-        return readStatusFile(handle.folder).ended;
+        return !runnerLives(handle) || readStatusFile(handle.folder).ended;
       };
       hold(handle, 1);
       try {
@@ -422,7 +264,7 @@ export function localExecutor(options: LocalOptions): Executor {
             if (runner !== null && !over() && readProcess(runner.pid)?.state === 'T') {
               globalThis.process.kill(runner.pid, 'SIGCONT');
             }
-            return membersOf(handle, thorough);
+            return members(handle, thorough);
           },
           killGrace * 1000,
           over,

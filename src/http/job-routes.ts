@@ -54,6 +54,15 @@ export function goneSignal(response: Response): AbortSignal {
 }
 
 const smallFile = 64 * 1024;
+/** Requests with one of these want more than just all of the bytes. */
+const conditional = [
+  'range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+];
 
 /** Sends a job's bytes: `Range`, conditional requests, type by name. */
 export async function sendBytes(response: Response, file: string, name: string): Promise<void> {
@@ -72,8 +81,8 @@ export async function sendBytes(response: Response, file: string, name: string):
   // A name without a known extension says nothing of the bytes.
   if (!/\.[^.]+$/.test(name) || response.get('Content-Type') === undefined)
     response.type('application/octet-stream');
-  const { range, 'if-none-match': etag, 'if-modified-since': since } = response.req.headers;
-  if (size <= smallFile && (range ?? etag ?? since) === undefined) {
+  const asked = conditional.some((header) => response.req.headers[header] !== undefined);
+  if (size <= smallFile && !asked) {
     // Small ones are in memory anyway: one answer, without the way through streams.
     const bytes = readFileSync(file);
     response.writeHead(200, { 'Content-Length': bytes.length, 'Accept-Ranges': 'bytes' });

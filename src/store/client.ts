@@ -1,4 +1,5 @@
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import { PrismaClient } from './generated/client.js';
 
 /**
@@ -16,10 +17,16 @@ export const pragmas = `
   PRAGMA journal_size_limit = 67108864;
 `;
 
+/** `text LIKE '%part%'`, with every character of the part meaning itself. */
+const contains = (pattern: unknown, text: unknown): number =>
+  typeof text === 'string' && text.includes(String(pattern).slice(1, -1)) ? 1 : 0;
+
 class Sqlite extends PrismaBetterSqlite3 {
   override async connect() {
     const adapter = await super.connect();
     await adapter.executeScript(pragmas);
+    // Prisma makes `contains` of LIKE and escapes nothing: "a_b" would find "a-b". LIKE is used for nothing else here.
+    (adapter as unknown as { client: Database }).client.function('like', { deterministic: true }, contains);
     return adapter;
   }
 }

@@ -13,7 +13,8 @@ function condition(filter: Filter): unknown {
     case 'contains':
       return { contains: String(first) };
     case 'startswith':
-      return { startsWith: String(first) };
+      // As a range it can use the column's index.
+      return { gte: String(first), lt: `${String(first)}\u{10ffff}` };
     case 'gt':
     case 'gte':
     case 'lt':

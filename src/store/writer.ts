@@ -196,7 +196,11 @@ export function storeError(error: unknown): unknown {
       },
     );
   }
-  if (/SQLITE_BUSY|database is locked|SQLITE_IOERR|SQLITE_CANTOPEN|SocketTimeout/.test(text)) {
+  if (
+    /SQLITE_BUSY|database is locked|SQLITE_IOERR|SQLITE_CANTOPEN|SocketTimeout|[Oo]perations? (has )?timed out/.test(
+      text,
+    )
+  ) {
     return new PenstockError(
       'store-unavailable',
       'The database is locked or unreachable. Nothing was changed.',

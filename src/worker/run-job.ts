@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Adapter, AdapterContext, Prepared } from '../adapters/adapter.js';
-import { buildCommand, outputNameOf, outputPlace } from '../domain/command.js';
+import { buildCommand, outputNameOf } from '../domain/command.js';
 import type { Job, JobChange } from '../domain/job.js';
 import type { EventName } from '../domain/job-state.js';
 import { ended, type Outcome, succeeded } from '../domain/outcome.js';
@@ -12,6 +12,7 @@ import type { Executor, Handle, Receipt } from '../executors/executor.js';
 import type { Logger } from '../log.js';
 import type { JobService } from '../services/jobs.js';
 import { fileSize, type JobFiles, makeDurable } from '../store/files.js';
+import { oversize } from './oversize.js';
 
 /** What running a job needs of the house. */
 export interface RunContext {
@@ -208,12 +209,14 @@ async function onTime(milliseconds: number, signal: AbortSignal, action: () => v
 
 /** Output goes straight into files: a look now and then is how its size is bounded, besides the kernel's limit. */
 async function watchSizes(context: RunContext, run: Run, signal: AbortSignal): Promise<void> {
-  const { outputSize, logSize } = run.definition.limits;
+  const { definition } = run;
+  const { outputSize, logSize } = definition.limits;
   if (outputSize === null && logSize === null) return;
+  const setting = adapterContext(context.files, run);
   try {
     for (;;) {
       await delay(500, undefined, { signal, ref: false });
-      const over = oversize(context, run);
+      const over = oversize(definition, setting);
       if (over !== null) {
         void stopRun(context, run, ended('signal', over));
         return;
@@ -222,32 +225,6 @@ async function watchSizes(context: RunContext, run: Run, signal: AbortSignal): P
   } catch {
     // The program ended first.
   }
-}
-
-/** What is larger than its limit, in words; null if nothing is. */
-export function oversize(context: RunContext, run: Run): string | null {
-  const { definition } = run;
-  const { outputSize, logSize } = definition.limits;
-  const folder = context.files.attempt(run.job.uuid, run.job.attempt);
-  const outputStream = definition.output?.via === 'path' ? null : (definition.output?.stream ?? 'STDOUT');
-  for (const stream of ['STDOUT', 'STDERR'] as const) {
-    const limit = stream === outputStream ? outputSize : logSize;
-    const size = limit === null ? 0 : (fileSize(path.join(folder, stream.toLowerCase())) ?? 0);
-    if (limit !== null && size > limit) {
-      const name = stream === outputStream ? 'output_size' : 'log_size';
-      return `Its ${stream} is larger than limits.${name}, ${limit} bytes.`;
-    }
-  }
-  if (definition.output?.via === 'path' && outputSize !== null) {
-    const { places, outputName } = adapterContext(context.files, run);
-    const wanted = outputPlace(definition, places);
-    const kept = path.join(folder, 'output', outputName);
-    const file = wanted?.kind === 'fixed' && !existsSync(kept) ? wanted.path : kept;
-    if ((fileSize(file) ?? 0) > outputSize) {
-      return `Its output is larger than limits.output_size, ${outputSize} bytes.`;
-    }
-  }
-  return null;
 }
 
 /** Ends the program, with every process that it started. Who comes second changes nothing but hears the same. */
@@ -288,7 +265,7 @@ export async function collect(
         reason: 'It ended well, but there is no output file where the definition says.',
       };
     }
-    const over = oversize(context, run);
+    const over = oversize(definition, setting);
     if (over !== null && final.reason === null)
       final = { ...final, cause: final.cause === 'exit' ? 'signal' : final.cause, reason: over };
   } catch (error) {
