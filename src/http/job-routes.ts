@@ -49,7 +49,9 @@ export function followOf(request: Request): boolean {
 /** Aborted when the client has gone before its answer. */
 export function goneSignal(response: Response): AbortSignal {
   const gone = new AbortController();
-  response.on('close', () => gone.abort());
+  response.on('close', () => {
+    if (!response.writableFinished) gone.abort();
+  });
   return gone.signal;
 }
 

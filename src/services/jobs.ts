@@ -15,7 +15,16 @@ export interface JobNews {
 }
 
 const mostRecent = 2000;
-const newUuid = (kind: 'job' | 'job_event') => typedUuid(kind, randomBytes(16));
+
+/** Random bytes, drawn from the system many at a time. */
+let pool = Buffer.alloc(0);
+function random16(): Buffer {
+  if (pool.length < 16) pool = randomBytes(4096);
+  const bytes = pool.subarray(0, 16);
+  pool = pool.subarray(16);
+  return bytes;
+}
+const newUuid = (kind: 'job' | 'job_event') => typedUuid(kind, random16());
 
 /** Jobs: what happened to them, and the only door to a state change. */
 export function jobService(store: Store, clock: () => Date) {

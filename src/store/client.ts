@@ -1,21 +1,7 @@
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
 import type { Database } from 'better-sqlite3';
 import { PrismaClient } from './generated/client.js';
-
-/**
- * WAL lets readers go on while the one writer writes. `synchronous=FULL` makes every commit survive a loss of
- * power; the writer commits in groups, so that it costs one sync for many jobs. The busy time-out is for
- * others at the same file, such as a backup.
- */
-export const pragmas = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  PRAGMA foreign_keys = ON;
-  PRAGMA busy_timeout = 10000;
-  PRAGMA cache_size = -16000;
-  PRAGMA temp_store = MEMORY;
-  PRAGMA journal_size_limit = 67108864;
-`;
+import { pragmas } from './pragmas.js';
 
 /** `text LIKE '%part%'`, with every character of the part meaning itself. */
 const contains = (pattern: unknown, text: unknown): number =>

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
-import { pragmas } from './client.js';
 import { insertEventsSql, insertJobsSql, insertKeysSql, updateJobsSql } from './job-sql.js';
+import { pragmas } from './pragmas.js';
 
 /**
  * A thread that commits groups of job writes, with the driver that Prisma's adapter uses, too. Waiting for the disk

@@ -189,7 +189,8 @@ export async function waitForProgram(context: RunContext, run: Run): Promise<Out
     const { cause, reason } = run.stop.outcome;
     return { ...outcome, cause, reason };
   } finally {
-    guards.abort();
+    // With a reason of ours no error object, with its stack, has to be made for every job.
+    guards.abort('ended');
   }
 }
 
