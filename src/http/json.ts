@@ -33,15 +33,9 @@ export function formatJson(value: unknown): string {
     }
     text = `{${parts.join(', ')}}`;
   }
-  if (frozen.has(value)) formatted.set(value, text);
+  if (Object.isFrozen(value)) formatted.set(value, text);
   return text;
 }
 
-const frozen = new WeakSet<object>();
+/** The texts of objects that can never change: lists show the same ones again and again. */
 const formatted = new WeakMap<object, string>();
-
-/** Says that a value is never changed, so that its text may be kept. */
-export function keepFormatted<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) frozen.add(value);
-  return value;
-}

@@ -5,7 +5,7 @@ import type { JobService } from '../services/jobs.js';
 /** Numbers for Prometheus. */
 export function openMetrics(given: { jobs: JobService; waiting: () => number; running: () => number }) {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
   const registers = [registry];
   new Gauge({
     name: 'penstock_jobs_waiting',

@@ -19,7 +19,15 @@ type Verb = (request: Request, response: Response) => Promise<void>;
 export function resourceRouter(service: ResourceService, options: ResourceOptions): Router {
   const prefix = `/api/${service.name}/`;
   const uriOf = (object: Shown) => `${prefix}${String(object[service.key])}/`;
-  const shown = (object: Shown): Shown => ({ ...object, resource_uri: uriOf(object) });
+  const complete = new WeakMap<Shown, Shown>();
+  /** The object with its address; what is frozen is put together, and later formatted, only once. */
+  const shown = (object: Shown): Shown => {
+    const known = complete.get(object);
+    if (known !== undefined) return known;
+    const made = { ...object, resource_uri: uriOf(object) };
+    if (Object.isFrozen(object)) complete.set(object, Object.freeze(made));
+    return made;
+  };
   const body = (request: Request) => readJson(request, options.maxBodySize);
   const apply = (response: Response, changes: Change[]) => {
     if (service.apply === undefined) throw new Error(`${service.name} cannot be changed`);

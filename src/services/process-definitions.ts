@@ -30,28 +30,6 @@ const bodyKeys = [
   'updated',
 ];
 
-/** Parsed definitions by their text: lists show the same ones again and again. */
-const parsed = new Map<string, unknown>();
-function parse(definition: string): unknown {
-  let value = parsed.get(definition);
-  if (value === undefined) {
-    value = JSON.parse(definition);
-    if (parsed.size >= 2000) parsed.clear();
-    parsed.set(definition, value);
-  }
-  return value;
-}
-
-const show = (row: Omit<DefinitionRow, 'owner'> & { owner: { username: string } }): Shown => ({
-  id: row.id,
-  definition: parse(row.definition),
-  name: row.name,
-  revision: row.revision,
-  owner: row.owner.username,
-  created: shownDate(row.created),
-  updated: shownDate(row.updated),
-});
-
 /** A definition that may be registered, or an error that says all that is wrong with it. */
 export function checkedDocument(value: unknown): DefinitionDocument {
   const problems = validator('process-definition')(value, '/definition');
@@ -63,6 +41,33 @@ export function checkedDocument(value: unknown): DefinitionDocument {
 
 /** Process definitions: registering, changing and reading them. */
 export function definitionService(store: Store, clock: () => Date) {
+  /** Rows as they are shown, while they stand: lists show the same ones again and again. */
+  const standing = new Map<number, { row: DefinitionRow; shown: Shown }>();
+
+  function show(row: DefinitionRow): Shown {
+    const known = standing.get(row.id);
+    if (
+      known?.row.updated.getTime() === row.updated.getTime() &&
+      known.row.definition === row.definition &&
+      known.row.name === row.name &&
+      known.row.created.getTime() === row.created.getTime()
+    ) {
+      return known.shown;
+    }
+    const shown = Object.freeze({
+      id: row.id,
+      definition: JSON.parse(row.definition) as unknown,
+      name: row.name,
+      revision: row.revision,
+      owner: row.owner.username,
+      created: shownDate(row.created),
+      updated: shownDate(row.updated),
+    });
+    if (standing.size >= 2000) standing.clear();
+    standing.set(row.id, { row, shown });
+    return shown;
+  }
+
   const running = new Map<number, ProcessDefinition>();
   /** Rows that are run again and again; this server is the only one that changes them. */
   const current = new Map<number, { row: DefinitionRow; revisionId: number }>();

@@ -1,10 +1,10 @@
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
-import type { DefinitionRevision, ProcessDefinition, User } from './generated/client.js';
+import type { DefinitionRevision, ProcessDefinition } from './generated/client.js';
 import { orderOf, whereOf } from './where.js';
 import type { Writer } from './writer.js';
 
-export type DefinitionRow = ProcessDefinition & { owner: User };
+export type DefinitionRow = ProcessDefinition & { owner: { username: string } };
 export type { DefinitionRevision };
 
 /** One write of several that are made together. */
@@ -17,13 +17,27 @@ const columns = { process_type: 'processType', owner: 'owner.username' };
 
 /** Process definitions and their revisions. */
 export function definitionRepository(reader: PrismaClient, writer: Writer) {
-  const include = { owner: true } as const;
-  return {
-    byId: (id: number): Promise<DefinitionRow | null> =>
-      reader.processDefinition.findUnique({ where: { id }, include }),
+  /** Names of owners: users are never renamed, and one who owns something is never deleted. */
+  const owners = new Map<number, string>();
 
-    byIds: (ids: readonly number[]): Promise<DefinitionRow[]> =>
-      reader.processDefinition.findMany({ where: { id: { in: [...ids] } }, include }),
+  /** Rows with their owners' names, without joining the same few users to every page. */
+  async function withOwners(rows: readonly ProcessDefinition[]): Promise<DefinitionRow[]> {
+    const missing = new Set(rows.map((row) => row.ownerId).filter((id) => !owners.has(id)));
+    if (missing.size > 0) {
+      const users = await reader.user.findMany({ where: { id: { in: [...missing] } } });
+      for (const user of users) owners.set(user.id, user.username);
+    }
+    return rows.map((row) => ({ ...row, owner: { username: owners.get(row.ownerId) ?? '' } }));
+  }
+
+  return {
+    async byId(id: number): Promise<DefinitionRow | null> {
+      const row = await reader.processDefinition.findUnique({ where: { id } });
+      return row === null ? null : ((await withOwners([row]))[0] ?? null);
+    },
+
+    byIds: async (ids: readonly number[]): Promise<DefinitionRow[]> =>
+      withOwners(await reader.processDefinition.findMany({ where: { id: { in: [...ids] } } })),
 
     async list(
       ownerId: number | null,
@@ -35,7 +49,6 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
       };
       const objects = await reader.processDefinition.findMany({
         where,
-        include,
         orderBy: orderOf(query.order, columns),
         skip: query.offset,
         take: query.limit,
@@ -45,7 +58,7 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
         query.offset === 0 && objects.length < query.limit
           ? objects.length
           : await reader.processDefinition.count({ where });
-      return { total, objects };
+      return { total, objects: await withOwners(objects) };
     },
 
     /** The ids that a list's filters select. */
