@@ -13,6 +13,7 @@ import type { Logger } from '../log.js';
 import type { JobService } from '../services/jobs.js';
 import { fileSize, type JobFiles, makeDurable } from '../store/files.js';
 import { oversize } from './oversize.js';
+import { syncEarly } from './sync-early.js';
 
 /** What running a job needs of the house. */
 export interface RunContext {
@@ -180,6 +181,8 @@ export async function waitForProgram(context: RunContext, run: Run): Promise<Out
     });
   }
   void watchSizes(context, run, guards.signal);
+  const { folder, outputName } = adapterContext(context.files, run);
+  const endSync = syncEarly([path.join(folder, 'stdout'), path.join(folder, 'output', outputName)]);
   try {
     const outcome = await context.executor.wait(handle);
     if (run.stop === null) return outcome;
@@ -189,6 +192,7 @@ export async function waitForProgram(context: RunContext, run: Run): Promise<Out
     const { cause, reason } = run.stop.outcome;
     return { ...outcome, cause, reason };
   } finally {
+    endSync();
     // With a reason of ours no error object, with its stack, has to be made for every job.
     guards.abort('ended');
   }
