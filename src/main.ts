@@ -53,5 +53,14 @@ withFolders(
     await doctor(flags, io);
   });
 
+withFolders(
+  program
+    .command('reset-password <name>')
+    .description("give a user a new password, from stdin, while the server is stopped: for a lost admin's"),
+).action(async (name: string, flags: Flags) => {
+  const { resetPassword } = await import('./reset-password.js');
+  await resetPassword(name, flags, io);
+});
+
 registerClientCommands(program, io);
 process.exitCode = await runCommandLine(program, process.argv.slice(2), io);
