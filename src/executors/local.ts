@@ -130,6 +130,7 @@ export function localExecutor(options: LocalOptions): Executor {
   /** Ends what programs left behind when they ended, such as daemons, and what a crash of ours left. */
   async function sweep(): Promise<void> {
     const left = () => {
+      if (closed) return [];
       const all = listProcesses();
       const abandoned = groupMembers([...groupsLeft, ...abandonedHomes()]);
       return all.filter((process) => {
@@ -151,14 +152,14 @@ export function localExecutor(options: LocalOptions): Executor {
       .listHomes()
       .filter((home) => !pool.uses(home) && !held.has(home) && ![...groupMembers([home])].some(isRunner));
   }
-  let sweeping = false;
+  let sweeping: Promise<void> | null = null;
   let swept = 0;
+  let closed = false;
   const sweeper = setInterval(() => {
-    if (sweeping || swept >= lastEnd) return;
-    sweeping = true;
+    if (sweeping !== null || swept >= lastEnd) return;
     swept = Date.now();
-    void sweep().finally(() => {
-      sweeping = false;
+    sweeping = sweep().finally(() => {
+      sweeping = null;
     });
   }, 2000);
   sweeper.unref();
@@ -283,7 +284,10 @@ export function localExecutor(options: LocalOptions): Executor {
     },
 
     async close(): Promise<void> {
+      closed = true;
       clearInterval(sweeper);
+      // Who comes after us has jobs of its own, which this sweep knows nothing of.
+      await sweeping;
       pool.close();
     },
   };
