@@ -128,5 +128,3 @@ export function tokenService(store: Store, logins: LoginService, clock: () => Da
   };
   return { resource };
 }
-
-export type TokenService = ReturnType<typeof tokenService>;

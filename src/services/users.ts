@@ -203,5 +203,3 @@ export function userService(store: Store, logins: LoginService, clock: () => Dat
     },
   };
 }
-
-export type UserService = ReturnType<typeof userService>;

@@ -85,10 +85,6 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
       return row === null ? null : jobOf(row);
     },
 
-    async byUuids(uuids: readonly string[]): Promise<Job[]> {
-      return (await reader.job.findMany({ where: { uuid: { in: [...uuids] } } })).map(jobOf);
-    },
-
     /** A page of jobs, and how many there are in all. `ownerId` null: everybody's. */
     async list(ownerId: number | null, query: ListQuery): Promise<{ total: number; objects: Job[] }> {
       const where = {
@@ -133,14 +129,6 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
       return rows.map((row) => ({ ...row, state: row.state as State }));
     },
 
-    /** How many jobs there are in each state. */
-    async countByState(): Promise<Record<string, number>> {
-      const rows = await reader.$queryRawUnsafe<{ state: string; total: bigint | number }[]>(
-        'SELECT "state", SUM("count") AS "total" FROM "job_count" GROUP BY "state"',
-      );
-      return Object.fromEntries(rows.map((row) => [row.state, Number(row.total)]));
-    },
-
     /** Jobs that ended before a time, oldest first: candidates for clearing or deleting. */
     async endedBefore(date: Date, options: { cleared: boolean; take: number }) {
       return reader.job.findMany({
@@ -180,5 +168,3 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
     },
   };
 }
-
-export type JobRepository = ReturnType<typeof jobRepository>;

@@ -112,5 +112,3 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
       }),
   };
 }
-
-export type DefinitionRepository = ReturnType<typeof definitionRepository>;

@@ -40,5 +40,3 @@ export function tokenRepository(reader: PrismaClient, writer: Writer) {
     },
   };
 }
-
-export type TokenRepository = ReturnType<typeof tokenRepository>;

@@ -54,5 +54,3 @@ export function userRepository(reader: PrismaClient, writer: Writer) {
     },
   };
 }
-
-export type UserRepository = ReturnType<typeof userRepository>;
