@@ -5,6 +5,7 @@ import { fileAdapter } from './adapters/file.js';
 import type { Config } from './config.js';
 import type { Job } from './domain/job.js';
 import { isUnfinished } from './domain/job-state.js';
+import { typedUuids, typePrefixes } from './domain/typed-uuid.js';
 import { PenstockError } from './errors.js';
 import { localExecutor } from './executors/local.js';
 import { openControlGroups } from './hosts/cgroup.js';
@@ -53,11 +54,19 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const instance = await store.setting('instance', () => randomBytes(8).toString('hex'));
   const files = new JobFiles(config.data);
 
+  const { pipelineJobs } = config;
+  const uuids = typedUuids(pipelineJobs.dns_domain, {
+    ...typePrefixes,
+    pipeline: pipelineJobs.uuid_prefix_pipeline,
+    job: pipelineJobs.uuid_prefix_pipelinejob,
+    job_event: pipelineJobs.uuid_prefix_pipelinejob_event,
+  });
+
   const logins = loginService(store, { memory: config.loginMemory, clock });
   const users = userService(store, logins, clock);
   const tokens = tokenService(store, logins, clock);
   const definitions = definitionService(store, clock);
-  const jobs = jobService(store, clock);
+  const jobs = jobService(store, uuids, clock);
   await jobs.start();
 
   const executor = localExecutor({

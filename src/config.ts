@@ -43,6 +43,36 @@ interface ApplicationFile {
   KEEP_JOBS: number | null;
   INPUT_URL_PRIVATE_ADDRESSES: boolean;
   LOGIN_MEMORY: number;
+  WEBHOOK_TIMEOUT: number;
+  WEBHOOK_MAX_PAUSE: number;
+  WEBHOOK_KEEP_TRYING: number;
+  WEBHOOK_PRIVATE_ADDRESSES: boolean;
+  KEEP_DELIVERIES: number | null;
+}
+
+/** `pipelinejobs.yaml` with its defaults filled in. */
+export interface PipelineJobsFile {
+  actors: readonly string[];
+  tenant: string;
+  api_server: string | null;
+  job_manager_id: string | null;
+  job_manager_nonce: string | null;
+  dns_domain: string;
+  uuid_prefix_pipeline: string;
+  uuid_prefix_pipelinejob: string;
+  uuid_prefix_pipelinejob_event: string;
+  typeduuid_hashids_salt: string;
+  admin_token_secret: string | null;
+  admin_token_key: string | null;
+  admin_token_lifetime: number;
+  archive_system: string;
+  archive_systems: Readonly<Record<string, { root: string; prefixes: readonly string[] }>>;
+}
+
+/** `streams.yaml` with its defaults filled in. */
+export interface StreamsFile {
+  amqp_url: string | null;
+  job_events: string | null;
 }
 
 /** The whole configuration, checked and frozen. Times in milliseconds, sizes in bytes. */
@@ -69,6 +99,10 @@ export interface Config {
   keepJobs: number | null;
   inputUrlPrivateAddresses: boolean;
   loginMemory: number;
+  webhooks: { timeout: number; maxPause: number; keepTrying: number; privateAddresses: boolean };
+  keepDeliveries: number | null;
+  pipelineJobs: PipelineJobsFile;
+  streams: StreamsFile;
   /** The first admin; the password is made up if the environment gives none. */
   admin: { username: string; password: string; madeUp: boolean };
 }
@@ -91,7 +125,7 @@ const variables = [
   'PENSTOCK_LOG_LEVEL',
 ];
 /** Files that the config folder may hold. */
-const files = ['application.yaml'];
+const files = ['application.yaml', 'pipelinejobs.yaml', 'streams.yaml'];
 
 /** The environment, for the parts that are started by hand (the command line client). Nobody else reads it. */
 export const environment: Environment = process.env;
@@ -113,12 +147,29 @@ function explainProblems(file: string, problems: readonly Problem[]): ConfigErro
   return new ConfigError(`${file} is not right:\n${lines.join('\n')}`);
 }
 
-function readApplication(folder: string | null): ApplicationFile {
-  const file = folder === null ? null : path.join(folder, 'application.yaml');
+/** One file of the config folder, checked by the schema of its name, with the schema's defaults filled in. */
+function readConcern<T>(folder: string | null, concern: string): T {
+  const file = folder === null ? null : path.join(folder, `${concern}.yaml`);
   const value = file !== null && existsSync(file) ? readYaml(file) : {};
-  const problems = validator('config/application', { useDefaults: true })(value);
-  if (problems.length > 0) throw explainProblems(file ?? 'application.yaml', problems);
-  return value as ApplicationFile;
+  const problems = validator(`config/${concern}`, { useDefaults: true })(value);
+  if (problems.length > 0) throw explainProblems(file ?? `${concern}.yaml`, problems);
+  return value as T;
+}
+
+function readPipelineJobs(folder: string | null): PipelineJobsFile {
+  const value = readConcern<PipelineJobsFile>(folder, 'pipelinejobs');
+  if ((value.admin_token_secret === null) !== (value.admin_token_key === null)) {
+    throw new ConfigError(
+      'pipelinejobs.yaml: admin tokens need both admin_token_secret and admin_token_key; only one is given',
+    );
+  }
+  const actor = value.job_manager_id;
+  if (actor !== null && !value.actors.includes(actor)) {
+    throw explainProblems('pipelinejobs.yaml', [
+      { pointer: '/job_manager_id', detail: `'${actor}' is not one of actors: ${value.actors.join(', ')}` },
+    ]);
+  }
+  return value;
 }
 
 function sizeOf(file: string, key: string, value: string | number): number {
@@ -179,7 +230,7 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
       );
     }
   }
-  const application = readApplication(folder);
+  const application = readConcern<ApplicationFile>(folder, 'application');
   const file = folder === null ? 'application.yaml' : path.join(folder, 'application.yaml');
   const { TLS_CERTIFICATE, TLS_KEY } = application;
   if ((TLS_CERTIFICATE === null) !== (TLS_KEY === null)) {
@@ -224,6 +275,15 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     keepJobs: application.KEEP_JOBS === null ? null : application.KEEP_JOBS * day,
     inputUrlPrivateAddresses: application.INPUT_URL_PRIVATE_ADDRESSES,
     loginMemory: application.LOGIN_MEMORY * 1000,
+    webhooks: {
+      timeout: application.WEBHOOK_TIMEOUT * 1000,
+      maxPause: application.WEBHOOK_MAX_PAUSE * 1000,
+      keepTrying: application.WEBHOOK_KEEP_TRYING * 1000,
+      privateAddresses: application.WEBHOOK_PRIVATE_ADDRESSES,
+    },
+    keepDeliveries: application.KEEP_DELIVERIES === null ? null : application.KEEP_DELIVERIES * day,
+    pipelineJobs: readPipelineJobs(folder),
+    streams: readConcern<StreamsFile>(folder, 'streams'),
     admin: {
       username: env.PENSTOCK_ADMIN_USER ?? 'admin',
       password: password ?? randomBytes(18).toString('base64url'),

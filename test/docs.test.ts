@@ -45,7 +45,7 @@ describe('docs/configuration.md', () => {
 
   it.each(keys)('has %s with its default', (key, { default: value }) => {
     const row = rows.find(([first]) => first === `\`${key}\``);
-    expect(row?.[1]).toBe(`\`${String(value)}\``);
+    expect(row?.[1]).toBe(`\`${typeof value === 'object' ? JSON.stringify(value) : String(value)}\``);
     expect(row?.[2]).not.toBe('');
   });
 });

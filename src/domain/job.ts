@@ -10,11 +10,27 @@ export interface RunRequest {
   priority?: number;
 }
 
+/** The executor of a job that Penstock does not run: others report on it by events. */
+export const elsewhere = 'none';
+
+/** What a job that runs elsewhere is linked to, with the keys of old. */
+export interface JobLinks {
+  child_of?: string[];
+  generated_by?: string[];
+  acted_on?: string[];
+  acted_using?: string[];
+  archive_patterns?: unknown[];
+  product_patterns?: unknown[];
+  agent?: string | null;
+  task?: string | null;
+}
+
 /** One execution, here or elsewhere. Sizes in bytes. */
 export interface Job {
   id: number;
   uuid: string;
   ownerId: number;
+  pipelineId: number | null;
   processDefinitionId: number | null;
   definitionRevisionId: number | null;
   executor: string;
@@ -38,6 +54,16 @@ export interface Job {
   outputSize: number | null;
   /** Where the output is, below the job's folder. */
   outputPath: string | null;
+  /** SHA-256 of the token that lets others send events; null for jobs from before there were tokens. */
+  tokenHash: string | null;
+  session: string | null;
+  archiveSystem: string | null;
+  archivePath: string | null;
+  /** Parameters of a job that runs elsewhere; part of its identity. */
+  data: unknown;
+  links: JobLinks | null;
+  /** Left out of lists, and taking no events from outside. */
+  hidden: boolean;
   created: Date;
   updated: Date;
   notBefore: Date | null;

@@ -1,6 +1,6 @@
 import type { Job } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
-import { isTypedUuid } from '../domain/typed-uuid.js';
+import { isUuid } from '../domain/typed-uuid.js';
 import { PenstockError } from '../errors.js';
 import type { JobFiles } from '../store/files.js';
 import type { Store } from '../store/store.js';
@@ -23,7 +23,7 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
   const present = async (job: Job): Promise<Shown> => showJob(job, await ownerOf(job));
 
   async function find(actor: Actor, uuid: string): Promise<Job | null> {
-    if (!isTypedUuid('job', uuid)) return null;
+    if (!isUuid(uuid)) return null;
     const job = await store.jobs.byUuid(uuid);
     return job !== null && mayUse(actor, job.ownerId) ? job : null;
   }

@@ -3,9 +3,10 @@ import { EventEmitter } from 'node:events';
 import { applyEvent, type Job, type JobChange, type JobEvent } from '../domain/job.js';
 import { type EventName, isUnfinished, legalEvents, nextState } from '../domain/job-state.js';
 import type { ListQuery } from '../domain/query.js';
-import { typedUuid } from '../domain/typed-uuid.js';
+import type { TypedUuids } from '../domain/typed-uuid.js';
 import { PenstockError } from '../errors.js';
 import type { Store } from '../store/store.js';
+import type { JobCompanions } from '../store/writer.js';
 import { type Actor, mayUse, scopeOf } from './actor.js';
 
 /** A job's change as others hear of it. */
@@ -24,10 +25,17 @@ function random16(): Buffer {
   pool = pool.subarray(16);
   return bytes;
 }
-const newUuid = (kind: 'job' | 'job_event') => typedUuid(kind, random16());
+
+/** A state change: the job before and after it, and its entry in the history. */
+export interface Recorded {
+  before: Job;
+  job: Job;
+  event: JobEvent;
+}
 
 /** Jobs: what happened to them, and the only door to a state change. */
-export function jobService(store: Store, clock: () => Date) {
+export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
+  const newUuid = (kind: 'job' | 'job_event') => uuids.of(kind, random16());
   const news = new EventEmitter<{ news: [JobNews] }>();
   news.setMaxListeners(0);
   /** Those who wait for one job's end, or its next event. */
@@ -54,11 +62,11 @@ export function jobService(store: Store, clock: () => Date) {
 
     newUuid: () => newUuid('job'),
 
-    /** Stores a new job with its `create` event, and the idempotency key that it came with. When this returns, the job is durable. */
+    /** Stores a new job with its `create` event, and what belongs to it. When this returns, the job is durable. */
     async create(
       fields: Omit<Job, 'id' | 'state' | 'revision' | 'lastEvent' | 'lastEventUuid' | 'created' | 'updated'>,
       data: unknown,
-      key: { key: string; fingerprint: string } | null = null,
+      companions: JobCompanions = {},
     ): Promise<Job> {
       lastId += 1;
       const now = clock();
@@ -82,7 +90,7 @@ export function jobService(store: Store, clock: () => Date) {
         date: now,
         data,
       };
-      await store.jobs.insert(job, event, key);
+      await store.jobs.insert(job, event, companions);
       announce({ job, event });
       return job;
     },
@@ -93,7 +101,12 @@ export function jobService(store: Store, clock: () => Date) {
      *
      * Throws `illegal-transition` where the one table has no such step.
      */
-    async record(known: Job, name: EventName, change: JobChange = {}, data: unknown = null): Promise<Job> {
+    async record(
+      known: Job,
+      name: EventName,
+      change: JobChange = {},
+      data: unknown = null,
+    ): Promise<Recorded> {
       let job = known;
       for (;;) {
         const to = nextState(job.state, name);
@@ -106,7 +119,7 @@ export function jobService(store: Store, clock: () => Date) {
         const step = applyEvent(job, { name, to, uuid: newUuid('job_event'), date: clock(), data, change });
         if (await store.jobs.update(step.job, step.event)) {
           announce(step);
-          return step.job;
+          return { ...step, before: job };
         }
         const current = await store.jobs.byId(job.id);
         if (current === null) throw new PenstockError('not-found', `The job ${job.uuid} is gone.`);

@@ -91,6 +91,7 @@ export function runService(given: {
       {
         uuid: received.uuid,
         ownerId: actor.id,
+        pipelineId: null,
         processDefinitionId: row.id,
         definitionRevisionId: revisionId,
         executor: request.executor ?? definition.executor,
@@ -107,13 +108,20 @@ export function runService(given: {
         outputName: outputNameOf(definition, request.output?.name),
         outputPath: null,
         outputSize: null,
+        tokenHash: null,
+        session: null,
+        archiveSystem: null,
+        archivePath: null,
+        data: null,
+        links: null,
+        hidden: false,
         notBefore: null,
         started: null,
         ended: null,
         cleared: null,
       },
       { process_definition: row.id, revision: row.revision },
-      key,
+      { key },
     );
     files.accept(job.uuid);
     scheduler.submit(job, definition);

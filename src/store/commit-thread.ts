@@ -1,6 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
-import { insertEventsSql, insertJobsSql, insertKeysSql, updateJobsSql } from './job-sql.js';
+import {
+  insertEventsSql,
+  insertJobsSql,
+  insertKeysSql,
+  insertNoncesSql,
+  insertSubscriptionsSql,
+  updateJobsSql,
+} from './job-sql.js';
 import { pragmas } from './pragmas.js';
 
 /**
@@ -13,6 +20,8 @@ export interface Group {
   inserts: string | null;
   updates: string | null;
   keys: string | null;
+  nonces: string | null;
+  subscriptions: string | null;
   events: string;
 }
 
@@ -25,6 +34,8 @@ const statements = {
   inserts: database.prepare(insertJobsSql),
   updates: database.prepare(updateJobsSql),
   keys: database.prepare(insertKeysSql),
+  nonces: database.prepare(insertNoncesSql),
+  subscriptions: database.prepare(insertSubscriptionsSql),
   events: database.prepare(insertEventsSql).pluck(),
 };
 
@@ -32,6 +43,9 @@ const commit = database.transaction((group: Group): string[] => {
   if (group.inserts !== null) statements.inserts.run(group.inserts);
   if (group.updates !== null) statements.updates.run(group.updates);
   if (group.keys !== null) statements.keys.run(group.keys);
+  if (group.nonces !== null) statements.nonces.run(group.nonces);
+  // Before the events, of which the first is told to them already.
+  if (group.subscriptions !== null) statements.subscriptions.run(group.subscriptions);
   return statements.events.all(group.events) as string[];
 });
 

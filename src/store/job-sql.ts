@@ -11,16 +11,23 @@ const maybeDate = (date: Date | null): string | null => (date === null ? null : 
 const maybeJson = (value: unknown): string | null =>
   value === null || value === undefined ? null : JSON.stringify(value);
 
-/** Column → value, for the columns that never change after the insert. */
+/** Column → value, for the columns that no event changes. */
 const fixedColumns: Readonly<Record<string, (job: Job) => unknown>> = {
   uuid: (job) => job.uuid,
   owner_id: (job) => job.ownerId,
+  pipeline_id: (job) => job.pipelineId,
   process_definition_id: (job) => job.processDefinitionId,
   definition_revision_id: (job) => job.definitionRevisionId,
   executor: (job) => job.executor,
   request: (job) => JSON.stringify(job.request),
   input_name: (job) => job.inputName,
   input_size: (job) => job.inputSize,
+  session: (job) => job.session,
+  archive_system: (job) => job.archiveSystem,
+  archive_path: (job) => job.archivePath,
+  data: (job) => maybeJson(job.data),
+  links: (job) => maybeJson(job.links),
+  token_hash: (job) => job.tokenHash,
   created: (job) => storedDate(job.created),
 };
 
@@ -86,6 +93,15 @@ export const insertEventsSql = `INSERT INTO "job_event" (${eventNames.map((name)
 SELECT ${extract(eventNames, eventNames)} FROM json_each(?)
 WHERE EXISTS (SELECT 1 FROM "job" WHERE "id" = value ->> 1 AND "last_event_uuid" = value ->> 0)
 RETURNING "uuid"`;
+
+export const insertNoncesSql = `INSERT INTO "nonce"
+  ("owner_id", "actor", "name", "hash", "level", "max_uses", "description", "job_id", "created")
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
+FROM json_each(?)`;
+
+export const insertSubscriptionsSql = `INSERT INTO "subscription"
+  ("owner_id", "job_id", "url", "events", "format", "created", "updated")
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 5 FROM json_each(?)`;
 
 export const insertKeysSql = `INSERT INTO "idempotency_key" ("owner_id", "key", "fingerprint", "job_id", "created")
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?)`;

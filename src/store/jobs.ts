@@ -1,13 +1,16 @@
-import type { Job, JobEvent } from '../domain/job.js';
+import { elsewhere, type Job, type JobEvent } from '../domain/job.js';
 import type { State } from '../domain/job-state.js';
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
 import type { JobEvent as EventRow, Job as JobRow } from './generated/client.js';
 import { exactValues, orderOf, whereOf } from './where.js';
-import type { IdempotencyKey, Writer } from './writer.js';
+import type { JobCompanions, Writer } from './writer.js';
 
 const columns = {
   process_definition: 'processDefinitionId',
+  pipeline: 'pipelineId',
+  archive_path: 'archivePath',
+  archive_system: 'archiveSystem',
   owner: 'owner.username',
   cause: 'cause',
   exit_code: 'exitCode',
@@ -22,6 +25,8 @@ function jobOf(row: JobRow): Job {
     state: row.state as State,
     request: parse(row.request) as Job['request'],
     handle: parse(row.handle),
+    data: parse(row.data),
+    links: parse(row.links) as Job['links'],
     outcome: parse(row.outcome) as Job['outcome'],
     inputSize: size(row.inputSize),
     outputSize: size(row.outputSize),
@@ -72,7 +77,8 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
   }
 
   return {
-    insert: (job: Job, event: JobEvent, key: IdempotencyKey | null) => writer.insertJob(job, event, key),
+    insert: (job: Job, event: JobEvent, companions: JobCompanions) =>
+      writer.insertJob(job, event, companions),
     update: (job: Job, event: JobEvent) => writer.updateJob(job, event),
 
     async byUuid(uuid: string): Promise<Job | null> {
@@ -87,8 +93,10 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
 
     /** A page of jobs, and how many there are in all. `ownerId` null: everybody's. */
     async list(ownerId: number | null, query: ListQuery): Promise<{ total: number; objects: Job[] }> {
+      const asksForHidden = query.filters.some((filter) => filter.field === 'hidden');
       const where = {
         ...(ownerId === null ? {} : { ownerId }),
+        ...(asksForHidden ? {} : { hidden: false }),
         ...(query.filters.length > 0 ? whereOf(query.filters, columns) : {}),
       };
       const rows = await reader.job.findMany({
@@ -110,7 +118,7 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
         where: {
           id: { gt: after },
           state: { in: ['CREATED', 'RUNNING', 'RESET'] },
-          executor: { not: 'none' },
+          executor: { not: elsewhere },
         },
         orderBy: { id: 'asc' },
         take,

@@ -12,12 +12,19 @@ export interface IdempotencyKey {
   fingerprint: string;
 }
 
+/** What may be stored together with a new job. */
+export interface JobCompanions {
+  key?: IdempotencyKey | null;
+  /** The nonce of its callback. */
+  nonce?: { actor: string; name: string; hash: string; description: string };
+  subscriptions?: readonly { url: string; events: readonly string[] | null; format: string }[];
+}
+
 /** A job's new row, or its next one, with the event that goes with it. */
-interface JobWrite {
+interface JobWrite extends JobCompanions {
   kind: 'insert' | 'update';
   job: Job;
   event: JobEvent;
-  key: IdempotencyKey | null;
   resolve: (written: boolean) => void;
   reject: (error: unknown) => void;
 }
@@ -78,10 +85,10 @@ export class Writer {
     });
   }
 
-  /** Stores a new job with its first event. */
-  async insertJob(job: Job, event: JobEvent, key: IdempotencyKey | null): Promise<void> {
+  /** Stores a new job with its first event, and what belongs to it. */
+  async insertJob(job: Job, event: JobEvent, companions: JobCompanions): Promise<void> {
     await new Promise<boolean>((resolve, reject) => {
-      this.#enqueue({ kind: 'insert', job, event, key, resolve, reject });
+      this.#enqueue({ kind: 'insert', job, event, ...companions, resolve, reject });
     });
   }
 
@@ -92,7 +99,7 @@ export class Writer {
    */
   updateJob(job: Job, event: JobEvent): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      this.#enqueue({ kind: 'update', job, event, key: null, resolve, reject });
+      this.#enqueue({ kind: 'update', job, event, resolve, reject });
     });
   }
 
@@ -156,7 +163,9 @@ export class Writer {
     const answer = await this.#commit({
       inserts: jobs(inserts),
       updates: jobs(updates),
-      keys: json(inserts.filter((write) => write.key !== null).map(keyRecord)),
+      keys: json(inserts.flatMap(keyRecords)),
+      nonces: json(inserts.flatMap(nonceRecords)),
+      subscriptions: json(inserts.flatMap(subscriptionRecords)),
       events: JSON.stringify(writes.map((write) => eventRecord(write.event))),
     });
     this.#thread.unref();
@@ -175,13 +184,36 @@ export class Writer {
   }
 }
 
-const keyRecord = ({ job, key }: JobWrite): unknown[] => [
-  job.ownerId,
-  key?.key,
-  key?.fingerprint,
-  job.id,
-  storedDate(job.created),
-];
+// Each is an array in the order of its statement in job-sql.ts.
+const keyRecords = ({ job, key }: JobWrite): unknown[][] =>
+  key ? [[job.ownerId, key.key, key.fingerprint, job.id, storedDate(job.created)]] : [];
+
+const nonceRecords = ({ job, nonce }: JobWrite): unknown[][] =>
+  nonce === undefined
+    ? []
+    : [
+        [
+          job.ownerId,
+          nonce.actor,
+          nonce.name,
+          nonce.hash,
+          'EXECUTE',
+          -1,
+          nonce.description,
+          job.id,
+          storedDate(job.created),
+        ],
+      ];
+
+const subscriptionRecords = ({ job, subscriptions = [] }: JobWrite): unknown[][] =>
+  subscriptions.map(({ url, events, format }) => [
+    job.ownerId,
+    job.id,
+    url,
+    events === null ? null : JSON.stringify(events),
+    format,
+    storedDate(job.created),
+  ]);
 
 /** What the caller is told when the database will not: what heals by itself says so. Other errors pass through. */
 export function storeError(error: unknown): unknown {

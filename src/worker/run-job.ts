@@ -62,7 +62,7 @@ export async function persist(
 ): Promise<Job> {
   for (let wait = 100; ; wait = Math.min(wait * 2, 5000)) {
     try {
-      return await context.jobs.record(job, name, change, data);
+      return (await context.jobs.record(job, name, change, data)).job;
     } catch (error) {
       const passing =
         error instanceof PenstockError && ['store-unavailable', 'disk-full'].includes(error.code);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { backoffDelay } from '../../src/domain/backoff.js';
 import { events, isUnfinished, legalEvents, nextState, states } from '../../src/domain/job-state.js';
 import { type Cause, ended, exited, failureKind, succeeded } from '../../src/domain/outcome.js';
-import { isTypedUuid, prefixes, type TypedKind, typedUuid } from '../../src/domain/typed-uuid.js';
+import { isUuid, type TypedKind, typedUuids } from '../../src/domain/typed-uuid.js';
 
 /** The whole table, written down once more: state, then event → next state. */
 const table = `
@@ -90,15 +90,16 @@ test('only an exit with a wanted code is success, and every failure has one budg
 });
 
 test('a typed UUID says what it names, and nothing else does', () => {
-  const kinds = Object.keys(prefixes) as TypedKind[];
+  const uuids = typedUuids();
+  const kinds = Object.keys(uuids.prefixes) as TypedKind[];
   const bytes = fc.uint8Array({ minLength: 16, maxLength: 16 });
   fc.assert(
     fc.property(fc.constantFrom(...kinds), bytes, (kind, given) => {
-      const uuid = typedUuid(kind, given);
+      const uuid = uuids.of(kind, given);
       expect(uuid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-      expect(kinds.filter((one) => isTypedUuid(one, uuid))).toEqual([kind]);
-      expect(typedUuid(kind, given)).toBe(uuid);
+      expect(uuids.kindOf(uuid)).toBe(kind);
+      expect(uuids.of(kind, given)).toBe(uuid);
     }),
   );
-  fc.assert(fc.property(fc.string(), (text) => !isTypedUuid('job', text)));
+  fc.assert(fc.property(fc.string(), (text) => !isUuid(text) && uuids.kindOf(text) === undefined));
 });
