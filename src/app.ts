@@ -3,7 +3,8 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileAdapter } from './adapters/file.js';
 import type { Config } from './config.js';
-import type { Job } from './domain/job.js';
+import { pipelineJobsRouter } from './dialects/pipeline-jobs/routes.js';
+import { elsewhere, type Job } from './domain/job.js';
 import { isUnfinished } from './domain/job-state.js';
 import { typedUuids, typePrefixes } from './domain/typed-uuid.js';
 import { PenstockError } from './errors.js';
@@ -12,15 +13,20 @@ import { openControlGroups } from './hosts/cgroup.js';
 import { RunnerPool } from './hosts/runner-pool.js';
 import { authenticate } from './http/auth.js';
 import { jobRouter } from './http/job-routes.js';
+import { jobTokenRouter } from './http/job-token-routes.js';
 import { openMetrics } from './http/metrics.js';
 import { resourceRouter } from './http/resource.js';
 import { runRouter } from './http/run-routes.js';
 import { buildApplication, listen } from './http/server.js';
 import type { Logger } from './log.js';
 import type { Actor } from './services/actor.js';
+import { externalJobService } from './services/external-jobs.js';
+import { jobEventService } from './services/job-events.js';
 import { jobResource } from './services/job-resource.js';
 import { jobService } from './services/jobs.js';
 import { loginService } from './services/logins.js';
+import { nonceService } from './services/nonces.js';
+import { pipelineService } from './services/pipelines.js';
 import { definitionService } from './services/process-definitions.js';
 import { receiver as openReceiver } from './services/receive.js';
 import { runService } from './services/runs.js';
@@ -99,6 +105,32 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     limits: { queued: config.maxQueuedJobs, queuedPerUser: config.maxQueuedJobsPerUser },
   });
   const resource = jobResource(store, jobs, files);
+  const pipelines = pipelineService(store, uuids, clock);
+  const nonces = nonceService(store, logins, { tenant: pipelineJobs.tenant, clock });
+  const { admin_token_secret: secret, admin_token_key: key, admin_token_lifetime: lifetime } = pipelineJobs;
+  const jobEvents = jobEventService({
+    store,
+    jobs,
+    nonces,
+    uuids,
+    adminTokens: secret === null || key === null ? null : { secret, key, lifetime },
+    clearArchive: async () => ({ cleared: false, reason: 'TODO' }),
+    clock,
+  });
+  const externalJobs = externalJobService({
+    store,
+    jobs,
+    nonces,
+    uuids,
+    archiveSystem: pipelineJobs.archive_system,
+    archivePathOf: () => '/TODO',
+    clock,
+  });
+  const callback = {
+    server: pipelineJobs.api_server,
+    actor: pipelineJobs.job_manager_id ?? pipelineJobs.actors[0] ?? '',
+    nonce: pipelineJobs.job_manager_nonce,
+  };
 
   const found = await recover(store, worker, workerOptions);
   if (found.waiting + found.running > 0) log.info(found, 'jobs were taken up again');
@@ -115,6 +147,23 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       await store.check();
       return { jobs_waiting: worker.waiting, jobs_running: worker.active };
     },
+    dialects: [
+      {
+        path: '/actors/v2',
+        router: pipelineJobsRouter({
+          authenticate: check,
+          jobEvents,
+          externalJobs,
+          nonces,
+          actors: pipelineJobs.actors,
+          callback,
+          pipelineOf: async (job) => (await store.pipelines.byId(job.pipelineId ?? 0))?.uuid ?? '',
+          subscriptionsOf: () => undefined,
+          showSubscriptions: async () => [],
+          maxBodySize: config.maxBodySize,
+        }),
+      },
+    ],
     nouns: [
       {
         service: definitions.resource,
@@ -138,6 +187,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       {
         service: resource,
         routers: [
+          jobTokenRouter({ authenticate: check, jobEvents, callback }),
           jobRouter({
             authenticate: check,
             jobs,
@@ -149,13 +199,18 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
           resourceRouter(resource, generic),
         ],
       },
+      { service: pipelines.resource, routers: [resourceRouter(pipelines.resource, generic)] },
       { service: users.resource, routers: [resourceRouter(users.resource, generic)] },
       { service: tokens.resource, routers: [resourceRouter(tokens.resource, generic)] },
     ],
   });
 
   async function cancel(actor: Actor, job: Job) {
-    const receipt = isUnfinished(job.state) ? await worker.cancel(job, actor.username) : undefined;
+    const receipt = !isUnfinished(job.state)
+      ? undefined
+      : job.executor === elsewhere
+        ? await jobEvents.cancel(job, actor.username)
+        : await worker.cancel(job, actor.username);
     const after = await jobs.get(actor, job.uuid);
     if (receipt === undefined) {
       throw new PenstockError('illegal-transition', `The job has ended already: it is ${after.state}.`);
@@ -182,6 +237,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       stopRetention();
       await door.stop(stopPatience);
       await executor.close();
+      await nonces.close();
       await store.close();
       lock.release();
     },

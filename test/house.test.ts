@@ -42,6 +42,8 @@ describe('imports go one way', () => {
     store: ['store', 'domain', 'errors'],
     services: ['services', 'store', 'domain', 'errors', 'schemas', 'log'],
     http: ['http', 'services', 'store', 'domain', 'errors', 'schemas', 'log'],
+    dialects: ['dialects', 'http', 'services', 'store', 'domain', 'errors', 'schemas'],
+    outlets: ['outlets', ...drivers],
     cli: ['cli', 'domain', 'errors', 'config'],
     worker: ['worker', 'services', 'store', 'executors', 'adapters', 'hosts', 'domain', 'errors', 'log'],
   };

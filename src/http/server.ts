@@ -20,6 +20,8 @@ export interface DoorOptions {
   log: Logger;
   metrics: Metrics;
   trustProxy: boolean;
+  /** Older protocols, each below a path of its own. */
+  dialects: { path: string; router: Router }[];
   /** The nouns, each with its router and whatever goes before it. */
   nouns: { service: ResourceService; routers: Router[] }[];
   /** Throws if the server is not well. */
@@ -95,6 +97,8 @@ export function buildApplication(options: DoorOptions): Express {
   application.use('/api/docs', docsRouter());
   application.get('/', (_request, response) => response.redirect('/api/docs/'));
   for (const { service, routers } of options.nouns) application.use(`/api/${service.name}`, ...routers);
+
+  for (const { path, router } of options.dialects) application.use(path, router);
 
   application.use((request) => {
     throw new PenstockError(

@@ -153,6 +153,10 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
       ]);
     },
 
+    async setHidden(id: number, hidden: boolean): Promise<void> {
+      await writer.batch((client) => [client.job.updateMany({ where: { id }, data: { hidden } })]);
+    },
+
     async remove(ids: readonly number[]): Promise<void> {
       await writer.batch((client) => [client.job.deleteMany({ where: { id: { in: [...ids] } } })]);
     },

@@ -2,6 +2,8 @@ import Database from 'better-sqlite3';
 import { openClient } from './client.js';
 import { jobRepository } from './jobs.js';
 import { migrate } from './migrate.js';
+import { nonceRepository } from './nonces.js';
+import { pipelineRepository } from './pipelines.js';
 import { definitionRepository } from './process-definitions.js';
 import { tokenRepository } from './tokens.js';
 import { userRepository } from './users.js';
@@ -24,6 +26,8 @@ export async function openStore(file: string) {
     definitions: definitionRepository(reader, writer),
     users: userRepository(reader, writer),
     tokens: tokenRepository(reader, writer),
+    nonces: nonceRepository(reader, writer),
+    pipelines: pipelineRepository(reader, writer),
 
     /** Proves that the database can be written to. */
     async check(): Promise<void> {
