@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileAdapter } from './adapters/file.js';
@@ -11,6 +12,7 @@ import { localExecutor } from './executors/local.js';
 import { openControlGroups } from './hosts/cgroup.js';
 import { RunnerPool } from './hosts/runner-pool.js';
 import { authenticate } from './http/auth.js';
+import { followJobsRouter } from './http/follow-jobs.js';
 import { jobRouter } from './http/job-routes.js';
 import { openMetrics } from './http/metrics.js';
 import { resourceRouter } from './http/resource.js';
@@ -18,6 +20,7 @@ import { runRouter } from './http/run-routes.js';
 import { buildApplication, listen } from './http/server.js';
 import type { Logger } from './log.js';
 import type { Actor } from './services/actor.js';
+import { jobEventService } from './services/job-events.js';
 import { jobResource } from './services/job-resource.js';
 import { jobService } from './services/jobs.js';
 import { loginService } from './services/logins.js';
@@ -104,6 +107,9 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   if (found.waiting + found.running > 0) log.info(found, 'jobs were taken up again');
 
   let accepting = true;
+  const stopping = new AbortController();
+  // One listener for each stream.
+  setMaxListeners(0, stopping.signal);
   const check = authenticate(logins);
   const generic = { authenticate: check, maxBodySize: config.maxBodySize };
   const metrics = openMetrics({ jobs, waiting: () => worker.waiting, running: () => worker.active });
@@ -138,6 +144,11 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       {
         service: resource,
         routers: [
+          followJobsRouter({
+            authenticate: check,
+            jobEvents: jobEventService(store, jobs),
+            stopping: stopping.signal,
+          }),
           jobRouter({
             authenticate: check,
             jobs,
@@ -145,6 +156,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
             show: resource.show,
             cancel: (actor, job) => cancel(actor, job),
             maxWait: config.maxWait,
+            stopping: stopping.signal,
           }),
           resourceRouter(resource, generic),
         ],
@@ -180,6 +192,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       accepting = false;
       worker.close();
       stopRetention();
+      stopping.abort();
       await door.stop(stopPatience);
       await executor.close();
       await store.close();

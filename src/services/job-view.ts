@@ -148,8 +148,9 @@ export const jobFields: Fields = {
 };
 
 const uriOf = (noun: string) => (id: number | null) => (id === null ? null : `/api/${noun}/${id}/`);
-const definitionUri = uriOf('process_definition');
-const pipelineUri = uriOf('pipeline');
+export const jobUri = (uuid: string): string => `/api/job/${uuid}/`;
+export const definitionUri = uriOf('process_definition');
+export const pipelineUri = uriOf('pipeline');
 
 /** A job as the API shows it. Values of its variables are not shown: they may be secrets. */
 export function showJob(job: Job, owner: string): Shown {
