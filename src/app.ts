@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileAdapter } from './adapters/file.js';
@@ -12,6 +13,7 @@ import { localExecutor } from './executors/local.js';
 import { openControlGroups } from './hosts/cgroup.js';
 import { RunnerPool } from './hosts/runner-pool.js';
 import { authenticate } from './http/auth.js';
+import { followJobsRouter } from './http/follow-jobs.js';
 import { jobRouter } from './http/job-routes.js';
 import { jobTokenRouter } from './http/job-token-routes.js';
 import { openMetrics } from './http/metrics.js';
@@ -21,6 +23,7 @@ import { buildApplication, listen } from './http/server.js';
 import type { Logger } from './log.js';
 import type { Actor } from './services/actor.js';
 import { externalJobService } from './services/external-jobs.js';
+import { followJobsService } from './services/follow-jobs.js';
 import { jobEventService } from './services/job-events.js';
 import { jobResource } from './services/job-resource.js';
 import { jobService } from './services/jobs.js';
@@ -136,6 +139,9 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   if (found.waiting + found.running > 0) log.info(found, 'jobs were taken up again');
 
   let accepting = true;
+  const stopping = new AbortController();
+  // One listener for each stream.
+  setMaxListeners(0, stopping.signal);
   const check = authenticate(logins);
   const generic = { authenticate: check, maxBodySize: config.maxBodySize };
   const metrics = openMetrics({ jobs, waiting: () => worker.waiting, running: () => worker.active });
@@ -188,6 +194,11 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
         service: resource,
         routers: [
           jobTokenRouter({ authenticate: check, jobEvents, callback }),
+          followJobsRouter({
+            authenticate: check,
+            service: followJobsService(store, jobs),
+            stopping: stopping.signal,
+          }),
           jobRouter({
             authenticate: check,
             jobs,
@@ -195,6 +206,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
             show: resource.show,
             cancel: (actor, job) => cancel(actor, job),
             maxWait: config.maxWait,
+            stopping: stopping.signal,
           }),
           resourceRouter(resource, generic),
         ],
@@ -235,6 +247,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       accepting = false;
       worker.close();
       stopRetention();
+      stopping.abort();
       await door.stop(stopPatience);
       await executor.close();
       await nonces.close();

@@ -11,6 +11,8 @@ interface ListOptions {
   state?: string;
   limit: number;
   definition?: string;
+  pipeline?: string;
+  session?: string;
   json?: boolean;
 }
 
@@ -21,6 +23,8 @@ export function registerJob(program: Command, io: CliIo): void {
   serverCommand(job, 'list', 'list jobs, the newest first')
     .addOption(new Option('--state <state>', 'only those in this state').choices(states))
     .option('--definition <definition>', 'only runs of this process definition, by name or id')
+    .option('--pipeline <id>', 'only jobs of this pipeline')
+    .option('--session <session>', 'only jobs of this session')
     .option('--limit <number>', 'at most so many', readCount, 20)
     .action((options: ListOptions, command: Command) => list(options, command, io));
 
@@ -74,6 +78,8 @@ async function list(options: ListOptions, command: Command, io: CliIo): Promise<
   const query = {
     state: options.state,
     process_definition: definition?.object.id as number,
+    pipeline: options.pipeline,
+    session: options.session,
     order_by: '-created',
   };
   const { objects, total } = await client.list('/api/job/', query, options.limit);

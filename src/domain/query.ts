@@ -53,7 +53,7 @@ export interface ListQuery {
 export const paging = { defaultLimit: 20, maxLimit: 1000 } as const;
 
 /** Query parameters that are neither filters nor page controls but are understood elsewhere. */
-const otherParameters = new Set(['format', 'callback', 'follow', 'wait', 'fullschema']);
+const otherParameters = new Set(['format', 'callback', 'follow', 'last_event_id', 'wait', 'fullschema']);
 const pageParameters = new Set(['limit', 'offset', 'order_by', 'sort_by']);
 
 /** The result of reading a query: what it asks for, or what is wrong with it. */

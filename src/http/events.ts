@@ -2,26 +2,44 @@ import { open } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import type { Request, Response } from 'express';
 import { PenstockError } from '../errors.js';
+import { queryValue } from './answer.js';
 
 /** A comment now and then keeps proxies from cutting a quiet connection. */
 const heartbeat = 15_000;
 const chunkSize = 64 * 1024;
 
-/** Where a client broke off: the id of the last event that it got, from the header or the query. */
-export function lastEventId(request: Request): number | null {
-  const text = request.get('last-event-id') ?? '';
-  if (text === '') return null;
-  if (!/^\d{1,15}$/.test(text)) {
-    throw new PenstockError(
-      'bad-header',
-      `Last-Event-ID: '${text.slice(0, 40)}' is not the id of an event of ours.`,
-    );
-  }
-  return Number(text);
+/** True if the client wants a live stream. */
+export function followOf(request: Request): boolean {
+  const text = queryValue(request, 'follow');
+  if (text === undefined || text === '0' || text === 'false') return false;
+  if (text === '' || text === '1' || text === 'true') return true;
+  throw new PenstockError('bad-query', `follow: '${text}' is neither 1 nor 0.`, {
+    problems: [{ pointer: '?follow', detail: 'it is 1 or 0' }],
+  });
 }
 
-/** A stream of server-sent events (WHATWG HTML, 9.2) to one client. */
-export function eventStream(request: Request, response: Response) {
+/**
+ * Where a client broke off: the id of the last event that it got. It is in the header; or in the query, for who
+ * cannot set headers. A browser that connects again sends both, and the header is the newer one.
+ */
+export function lastEventId(request: Request): number | null {
+  const header = request.get('last-event-id') ?? '';
+  const text = header === '' ? (queryValue(request, 'last_event_id') ?? '') : header;
+  if (text === '') return null;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  const detail = `'${text.slice(0, 40)}' is not the id of an event of ours.`;
+  if (header !== '') throw new PenstockError('bad-header', `Last-Event-ID: ${detail}`);
+  throw new PenstockError('bad-query', `last_event_id: ${detail}`, {
+    problems: [{ pointer: '?last_event_id', detail }],
+  });
+}
+
+/**
+ * A stream of server-sent events (WHATWG HTML, 9.2) to one client.
+ *
+ * @param stopping ends the stream when it is aborted: a server that stops does not wait for it
+ */
+export function eventStream(request: Request, response: Response, stopping: AbortSignal) {
   response.writeHead(200, {
     'Content-Type': 'text/event-stream',
     'Cache-Control': 'no-cache, no-transform',
@@ -29,19 +47,23 @@ export function eventStream(request: Request, response: Response) {
   });
   response.flushHeaders();
   const gone = new AbortController();
-  const timer = setInterval(() => response.write(': still here\n\n'), heartbeat);
+  const timer = setInterval(() => {
+    // Who does not read gets nothing to keep for them.
+    if (!response.writableNeedDrain) response.write(': still here\n\n');
+  }, heartbeat);
   timer.unref();
-  response.on('close', () => {
+  const end = () => {
     clearInterval(timer);
+    stopping.removeEventListener('abort', end);
     gone.abort();
-  });
-  if (request.method === 'HEAD') {
-    response.end();
-    gone.abort();
-  }
+    if (!response.writableEnded) response.end();
+  };
+  stopping.addEventListener('abort', end);
+  response.on('close', end);
+  if (request.method === 'HEAD' || stopping.aborted) end();
 
   return {
-    /** Aborted when the client has gone. */
+    /** Aborted when the client has gone, or the stream was ended. */
     signal: gone.signal,
     /** Sends an event; returns when the client has room for more. */
     async send(event: { name?: string; id?: number | string; data: string }): Promise<void> {
@@ -58,10 +80,11 @@ export function eventStream(request: Request, response: Response) {
         gone.signal.addEventListener('abort', go);
       });
     },
-    end(): void {
-      clearInterval(timer);
-      response.end();
+    /** Tells where the stream stands, without an event: what the client sends as its last id from then on. */
+    place(id: number): void {
+      if (!gone.signal.aborted) response.write(`id: ${id}\n\n`);
     },
+    end,
   };
 }
 

@@ -11,7 +11,7 @@ import type { JobService } from '../services/jobs.js';
 import type { Shown } from '../services/resource.js';
 import { fileSize, type JobFiles } from '../store/files.js';
 import { actorOf, queryValue, sendJson } from './answer.js';
-import { eventStream, lastEventId, sendFile } from './events.js';
+import { eventStream, followOf, lastEventId, sendFile } from './events.js';
 import { checkMethod } from './resource.js';
 
 export interface JobRouteOptions {
@@ -21,6 +21,8 @@ export interface JobRouteOptions {
   show: (job: Job) => Promise<Shown>;
   cancel: (actor: Actor, job: Job) => Promise<Shown>;
   maxWait: number;
+  /** Aborted when the server stops. */
+  stopping: AbortSignal;
 }
 
 /** How long a request wants to wait, in milliseconds: `?wait=SECONDS`, or `Prefer: wait=SECONDS`; null if not at all. */
@@ -34,16 +36,6 @@ export function waitOf(request: Request, longest: number): number | null {
     });
   }
   return Math.min(seconds * 1000, longest);
-}
-
-/** True if the client wants a live stream. */
-export function followOf(request: Request): boolean {
-  const text = queryValue(request, 'follow');
-  if (text === undefined || text === '0' || text === 'false') return false;
-  if (text === '' || text === '1' || text === 'true') return true;
-  throw new PenstockError('bad-query', `follow: '${text}' is neither 1 nor 0.`, {
-    problems: [{ pointer: '?follow', detail: 'it is 1 or 0' }],
-  });
 }
 
 /** Aborted when the client has gone before its answer. */
@@ -154,7 +146,7 @@ const look = 100;
 
 /** A log as it grows, ending with an `end` event once the job has ended and all of it was sent. */
 async function followLog(
-  { jobs, files }: JobRouteOptions,
+  { jobs, files, stopping }: JobRouteOptions,
   request: Request,
   response: Response,
   given: Job,
@@ -162,7 +154,7 @@ async function followLog(
 ): Promise<void> {
   jobFile(files, given, stream);
   let offset = lastEventId(request) ?? 0;
-  const sent = eventStream(request, response);
+  const sent = eventStream(request, response, stopping);
   let job = given;
   let attempt = job.attempt;
   for (;;) {
@@ -189,13 +181,13 @@ async function followLog(
 
 /** A job's history as it grows. It ends with the job's own end; what others add later is there to be read. */
 async function followHistory(
-  { jobs }: JobRouteOptions,
+  { jobs, stopping }: JobRouteOptions,
   request: Request,
   response: Response,
   given: Job,
 ): Promise<void> {
   let revision = lastEventId(request) ?? -1;
-  const sent = eventStream(request, response);
+  const sent = eventStream(request, response, stopping);
   const actor = actorOf(response);
   let job = given;
   for (;;) {

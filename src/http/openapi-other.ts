@@ -25,9 +25,26 @@ const followParameter = parameter(
   { enum: ['0', '1'] },
   'Live, as server-sent events, ending with an `end` event.',
 );
-const resume = parameter('Last-Event-ID', 'header', { type: 'integer' }, 'Where a stream broke off.');
+const resume = [
+  parameter('Last-Event-ID', 'header', { type: 'integer' }, 'Where a stream broke off.'),
+  parameter('last_event_id', 'query', { type: 'integer' }, 'The same, for clients that cannot set headers.'),
+];
 const definitionKey = parameter('id', 'path', { type: 'integer' }, 'Which definition.');
 const jobKey = parameter('uuid', 'path', { type: 'string', format: 'uuid' }, 'Which job.');
+
+/** What the list of jobs takes and gives beyond other lists. */
+export const liveJobs = {
+  parameters: [
+    parameter(
+      'follow',
+      'query',
+      { enum: ['0', '1'] },
+      "Live: the events of all jobs that pass the filters, as server-sent events without an end. `state`, `last_event` and `updated` speak of the event, other filters of its job. An event's data are those of the history, with `job`, `job_uuid`, `owner`, `pipeline`, `process_definition` and `session`.",
+    ),
+    ...resume,
+  ],
+  content: sse,
+};
 
 /** What there is beyond the generic resources. */
 export function otherPaths(): Json {
@@ -40,7 +57,7 @@ export function otherPaths(): Json {
       summary: `The bytes of a job's ${name}`,
       parameters: [
         parameter('Range', 'header', { type: 'string' }, 'Part of the bytes.'),
-        ...(live ? [followParameter, resume] : []),
+        ...(live ? [followParameter, ...resume] : []),
       ],
       responses: {
         200: { description: 'The bytes', content: { ...bytes, ...(live ? sse : {}) } },
@@ -134,7 +151,7 @@ export function otherPaths(): Json {
         operationId: 'job_history',
         tags: ['job'],
         summary: 'Its events, oldest first',
-        parameters: [followParameter, resume],
+        parameters: [followParameter, ...resume],
         responses: {
           200: { description: 'The events', content: { ...jsonContent({ type: 'object' }), ...sse } },
           ...errors(...login, 'bad-query', 'bad-header'),

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../errors.js';
 import { type Method, methods, type ResourceService } from '../services/resource.js';
 import { tokenBody } from '../services/tokens.js';
 import { userBody } from '../services/users.js';
+import { liveJobs } from './openapi-other.js';
 import { answer, errors, type Json, jsonContent, parameter, ref, titleOf, types } from './openapi-parts.js';
 
 /** An object as it is read. */
@@ -98,11 +99,15 @@ export function resourcePaths(service: ResourceService): Json {
     type: 'object',
     properties: { meta: ref('PageMeta'), objects: { type: 'array', items: object } },
   };
+  const live = name === 'job' ? liveJobs : undefined;
   const listOperations: Record<Method, Json> = {
     GET: {
       summary: `List ${name}`,
-      parameters: listParameters(service, true),
-      responses: { 200: answer('A page', page), ...errors('bad-query', ...always) },
+      parameters: [...listParameters(service, true), ...(live?.parameters ?? [])],
+      responses: {
+        200: { description: 'A page', content: { ...jsonContent(page), ...live?.content } },
+        ...errors('bad-query', ...always),
+      },
     },
     POST: {
       summary: `Add a ${name}`,

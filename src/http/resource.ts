@@ -1,5 +1,5 @@
 import { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express';
-import { pageMeta, paging, readListQuery } from '../domain/query.js';
+import { type Fields, type ListQuery, pageMeta, paging, readListQuery } from '../domain/query.js';
 import { PenstockError } from '../errors.js';
 import { objectBody } from '../services/body.js';
 import type { Change, Method, ResourceService, Shown } from '../services/resource.js';
@@ -14,6 +14,13 @@ export interface ResourceOptions {
 }
 
 type Verb = (request: Request, response: Response) => Promise<void>;
+
+/** What a request wants of a list, or an error that names the parameter. */
+export function listQuery(request: Request, fields: Fields, paged: boolean): ListQuery {
+  const query = readListQuery(queryPairs(request), fields, paged);
+  if (query.ok) return query.value;
+  throw new PenstockError('bad-query', query.problem.detail, { problems: [query.problem] });
+}
 
 /** Tastypie's conventions, once, for every noun: what a client knows of one list it knows of all. */
 export function resourceRouter(service: ResourceService, options: ResourceOptions): Router {
@@ -66,14 +73,8 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
     return { objects: list('objects', true), deleted: list('deleted_objects', false) };
   }
 
-  function listQuery(request: Request, paged: boolean) {
-    const query = readListQuery(queryPairs(request), service.fields, paged);
-    if (query.ok) return query.value;
-    throw new PenstockError('bad-query', query.problem.detail, { problems: [query.problem] });
-  }
-
   async function selected(request: Request, response: Response): Promise<Change[]> {
-    const query = listQuery(request, false);
+    const query = listQuery(request, service.fields, false);
     const ids = (await service.select?.(actorOf(response), query)) ?? [];
     return ids.map((id) => ({ op: 'delete', id, maybe: true }));
   }
@@ -96,7 +97,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
 
   const listVerbs: Record<Method, Verb> = {
     async GET(request, response) {
-      const query = listQuery(request, true);
+      const query = listQuery(request, service.fields, true);
       const { total, objects } = await service.list(actorOf(response), query);
       sendJson(response, 200, {
         meta: pageMeta(prefix, queryPairs(request), query, total),

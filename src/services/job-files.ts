@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Job } from '../domain/job.js';
+import { elsewhere, type Job } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
 import { PenstockError } from '../errors.js';
 import { fileSize, type JobFiles } from '../store/files.js';
@@ -17,6 +17,9 @@ function present(file: string, name: string): { file: string; name: string } {
  * Throws `gone` when it was cleared away, `not-ready` when it may still come, `not-found` when it never will.
  */
 export function jobFile(files: JobFiles, job: Job, stream: Stream): { file: string; name: string } {
+  if (job.executor === elsewhere) {
+    throw new PenstockError('not-found', 'This job runs elsewhere; it has no files here.');
+  }
   if (job.cleared !== null) {
     throw new PenstockError(
       'gone',

@@ -5,7 +5,7 @@ import { PenstockError } from '../errors.js';
 import type { JobFiles } from '../store/files.js';
 import type { Store } from '../store/store.js';
 import { type Actor, mayUse } from './actor.js';
-import { jobFields, showJob } from './job-view.js';
+import { jobFields, jobUri, showJob } from './job-view.js';
 import type { JobService } from './jobs.js';
 import type { ResourceService, Shown } from './resource.js';
 
@@ -65,7 +65,7 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
     /** One job with its `resource_uri`, as every answer about a job shows it. */
     show: async (job: Job): Promise<Shown> => ({
       ...(await present(job)),
-      resource_uri: `/api/job/${job.uuid}/`,
+      resource_uri: jobUri(job.uuid),
     }),
   };
 }

@@ -1,4 +1,4 @@
-import type { Job, JobEvent } from '../domain/job.js';
+import { elsewhere, type Job, type JobEvent } from '../domain/job.js';
 import { states } from '../domain/job-state.js';
 import type { Fields } from '../domain/query.js';
 import { type Shown, shownDate } from './resource.js';
@@ -20,6 +20,20 @@ export const jobFields: Fields = {
     nullable: true,
     lookups: ['exact', 'in'],
   },
+  pipeline: {
+    type: 'related',
+    help_text: 'What it belongs to, if it runs elsewhere.',
+    readonly: true,
+    nullable: true,
+    lookups: ['exact', 'in'],
+  },
+  session: {
+    type: 'string',
+    help_text: 'What it and other jobs were run for, in the words of whoever made it.',
+    readonly: true,
+    nullable: true,
+    lookups: ['exact', 'in', 'startswith'],
+  },
   owner: {
     type: 'string',
     help_text: 'Name of the user who submitted it.',
@@ -34,7 +48,12 @@ export const jobFields: Fields = {
     orderable: true,
   },
   revision: { type: 'integer', help_text: 'Rises by one with every event.', readonly: true },
-  last_event: { type: 'string', help_text: 'Name of the latest event.', readonly: true },
+  last_event: {
+    type: 'string',
+    help_text: 'Name of the latest event.',
+    readonly: true,
+    lookups: ['exact', 'in'],
+  },
   waiting: { type: 'string', help_text: 'Why it does not run yet.', readonly: true, nullable: true },
   executor: { type: 'string', help_text: 'How its command is run.', readonly: true },
   priority: { type: 'integer', help_text: 'Higher goes first.', readonly: true },
@@ -60,6 +79,39 @@ export const jobFields: Fields = {
     nullable: true,
     lookups: ['exact', 'in', 'isnull'],
   },
+  archive_system: {
+    type: 'string',
+    help_text: 'Where its results are kept, if it runs elsewhere.',
+    readonly: true,
+    nullable: true,
+    lookups: ['exact'],
+  },
+  archive_path: {
+    type: 'string',
+    help_text: 'The folder of its results there.',
+    readonly: true,
+    nullable: true,
+    lookups: ['exact', 'startswith'],
+  },
+  data: {
+    type: 'dict',
+    help_text: 'Its parameters, if it runs elsewhere.',
+    readonly: true,
+    nullable: true,
+  },
+  links: {
+    type: 'dict',
+    help_text:
+      'What it is linked to: `child_of`, `generated_by`, `acted_on`, `acted_using`, `agent`, `task`, `archive_patterns`, `product_patterns`.',
+    readonly: true,
+    nullable: true,
+  },
+  hidden: {
+    type: 'boolean',
+    help_text: 'Left out of lists that do not ask for it, and taking no events from outside.',
+    readonly: true,
+    lookups: ['exact'],
+  },
   input_name: { type: 'string', help_text: 'File name of its input.', readonly: true, nullable: true },
   input_size: { type: 'integer', help_text: 'Bytes of its input.', readonly: true, nullable: true },
   output_name: { type: 'string', help_text: 'File name of its output.', readonly: true, nullable: true },
@@ -71,7 +123,12 @@ export const jobFields: Fields = {
     lookups: ranged,
     orderable: true,
   },
-  updated: { type: 'datetime', help_text: 'When its latest event was.', readonly: true },
+  updated: {
+    type: 'datetime',
+    help_text: 'When its latest event was.',
+    readonly: true,
+    lookups: ranged,
+  },
   not_before: {
     type: 'datetime',
     help_text: 'When its next attempt may start.',
@@ -90,23 +147,35 @@ export const jobFields: Fields = {
   cleared: { type: 'datetime', help_text: 'When its files were removed.', readonly: true, nullable: true },
 };
 
+const uriOf = (noun: string) => (id: number | null) => (id === null ? null : `/api/${noun}/${id}/`);
+export const jobUri = (uuid: string): string => `/api/job/${uuid}/`;
+export const definitionUri = uriOf('process_definition');
+export const pipelineUri = uriOf('pipeline');
+
 /** A job as the API shows it. Values of its variables are not shown: they may be secrets. */
 export function showJob(job: Job, owner: string): Shown {
   const { environment, ...request } = job.request;
   return {
     uuid: job.uuid,
-    process_definition:
-      job.processDefinitionId === null ? null : `/api/process_definition/${job.processDefinitionId}/`,
+    process_definition: definitionUri(job.processDefinitionId),
+    pipeline: pipelineUri(job.pipelineId),
+    session: job.session,
     owner,
     state: job.state,
     revision: job.revision,
     last_event: job.lastEvent,
-    waiting: job.waiting ?? (job.state === 'CREATED' ? 'its turn' : null),
+    // What runs elsewhere waits for nothing of ours.
+    waiting: job.waiting ?? (job.state === 'CREATED' && job.executor !== elsewhere ? 'its turn' : null),
     executor: job.executor,
     priority: job.priority,
     attempt: job.attempt,
     request: { ...request, ...(environment === undefined ? {} : { environment: Object.keys(environment) }) },
     outcome: job.outcome,
+    archive_system: job.archiveSystem,
+    archive_path: job.archivePath,
+    data: job.data,
+    links: job.links,
+    hidden: job.hidden,
     input_name: job.inputName,
     input_size: job.inputSize,
     output_name: job.outputName,

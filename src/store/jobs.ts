@@ -6,9 +6,11 @@ import type { JobEvent as EventRow, Job as JobRow } from './generated/client.js'
 import { exactValues, orderOf, whereOf } from './where.js';
 import type { JobCompanions, Writer } from './writer.js';
 
-const columns = {
+/** Where a job's fields are, if not under their own name. */
+export const jobColumns = {
   process_definition: 'processDefinitionId',
   pipeline: 'pipelineId',
+  last_event: 'lastEvent',
   archive_path: 'archivePath',
   archive_system: 'archiveSystem',
   owner: 'owner.username',
@@ -33,7 +35,12 @@ function jobOf(row: JobRow): Job {
   };
 }
 
-const eventOf = (row: EventRow): JobEvent => ({ ...row, state: row.state as State, data: parse(row.data) });
+/** An entry of the history as it is stored, read. */
+export const eventOf = (row: EventRow): JobEvent => ({
+  ...row,
+  state: row.state as State,
+  data: parse(row.data),
+});
 
 /** An unfinished job as the queue needs it: little, since there may be many. */
 export interface QueuedRow {
@@ -97,11 +104,11 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
       const where = {
         ...(ownerId === null ? {} : { ownerId }),
         ...(asksForHidden ? {} : { hidden: false }),
-        ...(query.filters.length > 0 ? whereOf(query.filters, columns) : {}),
+        ...(query.filters.length > 0 ? whereOf(query.filters, jobColumns) : {}),
       };
       const rows = await reader.job.findMany({
         where,
-        orderBy: orderOf(query.order, columns),
+        orderBy: orderOf(query.order, jobColumns),
         skip: query.offset,
         take: query.limit,
       });

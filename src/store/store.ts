@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3';
 import { openClient } from './client.js';
+import { jobEventRepository } from './job-events.js';
 import { jobRepository } from './jobs.js';
 import { migrate } from './migrate.js';
 import { nonceRepository } from './nonces.js';
@@ -23,6 +24,7 @@ export async function openStore(file: string) {
   return {
     migrations,
     jobs: jobRepository(reader, writer),
+    jobEvents: jobEventRepository(reader),
     definitions: definitionRepository(reader, writer),
     users: userRepository(reader, writer),
     tokens: tokenRepository(reader, writer),

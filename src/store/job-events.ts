@@ -1,0 +1,92 @@
+import type { JobEvent } from '../domain/job.js';
+import type { ListQuery } from '../domain/query.js';
+import type { PrismaClient } from './client.js';
+import { eventOf, jobColumns } from './jobs.js';
+import { whereOf } from './where.js';
+
+/** An event with what its followers want to know of its job. `id` rises in the order of the commits. */
+export interface StoredEvent {
+  id: number;
+  event: JobEvent;
+  job: {
+    uuid: string;
+    owner: string;
+    pipelineId: number | null;
+    session: string | null;
+    processDefinitionId: number | null;
+  };
+}
+
+/** Some of what came after an id. Everything up to `reached` was looked at; `more` if that was not all. */
+export interface EventPage {
+  events: StoredEvent[];
+  reached: number;
+  more: boolean;
+}
+
+/** Filters that speak of the event itself: what the job was right after it. */
+const eventColumns = { state: 'state', last_event: 'name', updated: 'date' };
+
+/** So many events in a page, and so many ids looked at for it: no page holds up the others for long. */
+const pageSize = 500;
+const span = 5000;
+
+/** The events of all jobs, in the order in which they were committed. */
+export function jobEventRepository(reader: PrismaClient) {
+  /** The highest id ever given, also to events whose jobs are deleted by now; 0 before the first. */
+  async function lastId(): Promise<number> {
+    const rows = await reader.$queryRawUnsafe<{ seq: bigint | number }[]>(
+      "SELECT seq FROM sqlite_sequence WHERE name = 'job_event'",
+    );
+    return Number(rows[0]?.seq ?? 0);
+  }
+
+  return {
+    lastId,
+
+    /**
+     * A page of events after an id. There is one writer, so whatever is committed later has a higher id: nothing is
+     * missed by going on from `reached`.
+     *
+     * @param ownerId whose jobs; null: everybody's
+     * @param query filters as of the list of jobs; those in `eventColumns` speak of the event, others of its job now
+     */
+    async page(ownerId: number | null, query: ListQuery, after: number): Promise<EventPage> {
+      const last = await lastId();
+      if (last <= after) return { events: [], reached: after, more: false };
+      const end = Math.min(last, after + span);
+      const ofEvent = query.filters.filter(({ field }) => Object.hasOwn(eventColumns, field));
+      const ofJob = query.filters.filter(({ field }) => !Object.hasOwn(eventColumns, field));
+      const rows = await reader.jobEvent.findMany({
+        where: { id: { gt: after, lte: end }, ...whereOf(ofEvent, eventColumns) },
+        orderBy: { id: 'asc' },
+        take: pageSize,
+      });
+      const reached = rows.length === pageSize ? (rows.at(-1)?.id ?? end) : end;
+
+      // Jobs by their ids, not joined: a join might start from all jobs of an owner.
+      const jobs = await reader.job.findMany({
+        where: {
+          id: { in: [...new Set(rows.map(({ jobId }) => jobId))] },
+          ...(ownerId === null ? {} : { ownerId }),
+          ...(query.filters.some(({ field }) => field === 'hidden') ? {} : { hidden: false }),
+          ...whereOf(ofJob, jobColumns),
+        },
+        select: {
+          id: true,
+          uuid: true,
+          pipelineId: true,
+          session: true,
+          processDefinitionId: true,
+          owner: { select: { username: true } },
+        },
+      });
+      const byId = new Map(jobs.map(({ id, owner, ...job }) => [id, { ...job, owner: owner.username }]));
+      const events = rows.flatMap((row) => {
+        const job = byId.get(row.jobId);
+        return job === undefined ? [] : [{ id: row.id, event: eventOf(row), job }];
+      });
+      return { events, reached, more: reached < last };
+    },
+  };
+}
