@@ -80,21 +80,23 @@ export function isPlainlyPrivate(url: URL): boolean {
 }
 
 /**
- * The one address that will be connected to: checked here, and used as it is, whatever the name says later.
+ * The addresses that may be connected to, in the resolver's order: checked here, and used as they are, whatever the
+ * name says later.
  *
  * @returns `unknown` if the name leads nowhere, `private` if it leads to no address of the public internet
  */
-export async function findAddress(
+export async function findAddresses(
   host: string,
   allowPrivate: boolean,
-): Promise<Address | 'unknown' | 'private'> {
+): Promise<[Address, ...Address[]] | 'unknown' | 'private'> {
   let found: Address[];
   try {
     found = await lookup(host, { all: true });
   } catch {
     return 'unknown';
   }
-  return found.find(({ address }) => allowPrivate || isPublicAddress(address)) ?? 'private';
+  const [first, ...others] = found.filter(({ address }) => allowPrivate || isPublicAddress(address));
+  return first === undefined ? 'private' : [first, ...others];
 }
 
 /** A look-up for a connection that always finds the address that was checked. */

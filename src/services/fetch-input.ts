@@ -1,7 +1,7 @@
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { messageOf, PenstockError } from '../errors.js';
-import { type Address, type Flaw, findAddress, hostOf, pinned, readUrl } from '../outbound/address.js';
+import { type Address, type Flaw, findAddresses, hostOf, pinned, readUrl } from '../outbound/address.js';
 
 const mostRedirects = 5;
 const silence = 30_000;
@@ -25,14 +25,14 @@ function checkedUrl(text: string, base?: URL): URL {
 
 async function addressOf(url: URL, allowPrivate: boolean): Promise<Address> {
   const host = hostOf(url);
-  const found = await findAddress(host, allowPrivate);
+  const found = await findAddresses(host, allowPrivate);
   if (found === 'unknown') throw refused(`The host ${host} is not known.`);
   if (found === 'private') {
     throw refused(
       `The host ${host} has no public address. Private ones are allowed by INPUT_URL_PRIVATE_ADDRESSES in application.yaml.`,
     );
   }
-  return found;
+  return found[0];
 }
 
 function get(url: URL, address: Address, signal: AbortSignal): Promise<IncomingMessage> {
