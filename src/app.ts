@@ -16,19 +16,25 @@ import { openMetrics } from './http/metrics.js';
 import { resourceRouter } from './http/resource.js';
 import { runRouter } from './http/run-routes.js';
 import { buildApplication, listen } from './http/server.js';
+import { deliveryRouter, subscriptionRouter } from './http/subscription-routes.js';
 import type { Logger } from './log.js';
+import { webhookOutlet } from './outlets/webhook.js';
 import type { Actor } from './services/actor.js';
+import { deliveryService } from './services/deliveries.js';
 import { jobResource } from './services/job-resource.js';
 import { jobService } from './services/jobs.js';
 import { loginService } from './services/logins.js';
 import { definitionService } from './services/process-definitions.js';
 import { receiver as openReceiver } from './services/receive.js';
 import { runService } from './services/runs.js';
+import { secretOf, subscriptionService } from './services/subscriptions.js';
 import { tokenService } from './services/tokens.js';
 import { userService } from './services/users.js';
 import { JobFiles } from './store/files.js';
+import { keyFile, webhookKeyFile } from './store/key-file.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
+import { Dispatcher } from './worker/deliver.js';
 import { recover } from './worker/recover.js';
 import { startRetention } from './worker/retention.js';
 import { Worker, type WorkerOptions } from './worker/worker.js';
@@ -69,6 +75,20 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const jobs = jobService(store, uuids, clock);
   await jobs.start();
 
+  const key = keyFile(webhookKeyFile(config.data));
+  const webhooks = webhookOutlet(config.webhooks);
+  const dispatcher = new Dispatcher({
+    ...config.webhooks,
+    store,
+    news: jobs.news,
+    log,
+    outlets: { http: webhooks, https: webhooks },
+    secretOf: (ownerId, url) => secretOf(key, ownerId, url),
+  });
+  const { privateAddresses } = config.webhooks;
+  const subscriptions = subscriptionService({ store, teller: dispatcher, key, privateAddresses, clock });
+  const deliveries = deliveryService(store, subscriptions, dispatcher, clock);
+
   const executor = localExecutor({
     instance,
     pool: new RunnerPool(Math.max(8, Math.min(config.maxRunningJobs, 64))),
@@ -106,7 +126,13 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   let accepting = true;
   const check = authenticate(logins);
   const generic = { authenticate: check, maxBodySize: config.maxBodySize };
-  const metrics = openMetrics({ jobs, waiting: () => worker.waiting, running: () => worker.active });
+  const telling = { ...generic, subscriptions, deliveries };
+  const metrics = openMetrics({
+    jobs,
+    waiting: () => worker.waiting,
+    running: () => worker.active,
+    deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
+  });
   const application = buildApplication({
     log,
     metrics,
@@ -151,6 +177,14 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       },
       { service: users.resource, routers: [resourceRouter(users.resource, generic)] },
       { service: tokens.resource, routers: [resourceRouter(tokens.resource, generic)] },
+      {
+        service: subscriptions.resource,
+        routers: [subscriptionRouter(telling), resourceRouter(subscriptions.resource, generic)],
+      },
+      {
+        service: deliveries.resource,
+        routers: [deliveryRouter(telling), resourceRouter(deliveries.resource, generic)],
+      },
     ],
   });
 
@@ -166,12 +200,14 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   if (await users.bootstrap(config.admin)) announceAdmin(config);
   const door = await listen(application, config);
   worker.open();
+  dispatcher.start();
   const stopRetention = startRetention({
     store,
     files,
     log,
     keepFiles: config.keepFiles,
     keepJobs: config.keepJobs,
+    keepDeliveries: config.keepDeliveries,
   });
 
   return {
@@ -182,6 +218,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       stopRetention();
       await door.stop(stopPatience);
       await executor.close();
+      await dispatcher.stop();
       await store.close();
       lock.release();
     },

@@ -1,6 +1,7 @@
 import { paging } from '../domain/query.js';
 import type { ErrorCode } from '../errors.js';
 import { type Method, methods, type ResourceService } from '../services/resource.js';
+import { subscriptionBody } from '../services/subscription-body.js';
 import { tokenBody } from '../services/tokens.js';
 import { userBody } from '../services/users.js';
 import { answer, errors, type Json, jsonContent, parameter, ref, titleOf, types } from './openapi-parts.js';
@@ -31,6 +32,7 @@ export const bodies: Record<string, Json> = {
   },
   user: userBody,
   token: tokenBody,
+  subscription: subscriptionBody,
 };
 
 function listParameters(service: ResourceService, paged: boolean): Json[] {
