@@ -20,8 +20,11 @@ import { openMetrics } from './http/metrics.js';
 import { resourceRouter } from './http/resource.js';
 import { runRouter } from './http/run-routes.js';
 import { buildApplication, listen } from './http/server.js';
+import { deliveryRouter, subscriptionRouter } from './http/subscription-routes.js';
 import type { Logger } from './log.js';
+import { webhookOutlet } from './outlets/webhook.js';
 import type { Actor } from './services/actor.js';
+import { deliveryService } from './services/deliveries.js';
 import { externalJobService } from './services/external-jobs.js';
 import { followJobsService } from './services/follow-jobs.js';
 import { jobEventService } from './services/job-events.js';
@@ -33,11 +36,14 @@ import { pipelineService } from './services/pipelines.js';
 import { definitionService } from './services/process-definitions.js';
 import { receiver as openReceiver } from './services/receive.js';
 import { runService } from './services/runs.js';
+import { secretOf, subscriptionService } from './services/subscriptions.js';
 import { tokenService } from './services/tokens.js';
 import { userService } from './services/users.js';
 import { JobFiles } from './store/files.js';
+import { keyFile, webhookKeyFile } from './store/key-file.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
+import { Dispatcher } from './worker/deliver.js';
 import { recover } from './worker/recover.js';
 import { startRetention } from './worker/retention.js';
 import { Worker, type WorkerOptions } from './worker/worker.js';
@@ -78,6 +84,20 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const jobs = jobService(store, uuids, clock);
   await jobs.start();
 
+  const key = keyFile(webhookKeyFile(config.data));
+  const webhooks = webhookOutlet(config.webhooks);
+  const dispatcher = new Dispatcher({
+    ...config.webhooks,
+    store,
+    news: jobs.news,
+    log,
+    outlets: { http: webhooks, https: webhooks },
+    secretOf: (ownerId, url) => secretOf(key, ownerId, url),
+  });
+  const { privateAddresses } = config.webhooks;
+  const subscriptions = subscriptionService({ store, teller: dispatcher, key, privateAddresses, clock });
+  const deliveries = deliveryService(store, subscriptions, dispatcher, clock);
+
   const executor = localExecutor({
     instance,
     pool: new RunnerPool(Math.max(8, Math.min(config.maxRunningJobs, 64))),
@@ -110,13 +130,12 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const resource = jobResource(store, jobs, files);
   const pipelines = pipelineService(store, uuids, clock);
   const nonces = nonceService(store, logins, { tenant: pipelineJobs.tenant, clock });
-  const { admin_token_secret: secret, admin_token_key: key, admin_token_lifetime: lifetime } = pipelineJobs;
   const jobEvents = jobEventService({
     store,
     jobs,
     nonces,
     uuids,
-    adminTokens: secret === null || key === null ? null : { secret, key, lifetime },
+    adminTokens: config.adminTokens,
     clearArchive: async () => ({ cleared: false, reason: 'TODO' }),
     clock,
   });
@@ -144,7 +163,13 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   setMaxListeners(0, stopping.signal);
   const check = authenticate(logins);
   const generic = { authenticate: check, maxBodySize: config.maxBodySize };
-  const metrics = openMetrics({ jobs, waiting: () => worker.waiting, running: () => worker.active });
+  const telling = { ...generic, subscriptions, deliveries };
+  const metrics = openMetrics({
+    jobs,
+    waiting: () => worker.waiting,
+    running: () => worker.active,
+    deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
+  });
   const application = buildApplication({
     log,
     metrics,
@@ -164,8 +189,9 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
           actors: pipelineJobs.actors,
           callback,
           pipelineOf: async (job) => (await store.pipelines.byId(job.pipelineId ?? 0))?.uuid ?? '',
-          subscriptionsOf: () => undefined,
-          showSubscriptions: async () => [],
+          subscriptionsOf: (given) =>
+            given === undefined ? [] : subscriptions.checkedSubscriptions(given, '/subscriptions'),
+          showSubscriptions: (actor, job) => subscriptions.ofJob(actor, job),
           maxBodySize: config.maxBodySize,
         }),
       },
@@ -214,6 +240,14 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       { service: pipelines.resource, routers: [resourceRouter(pipelines.resource, generic)] },
       { service: users.resource, routers: [resourceRouter(users.resource, generic)] },
       { service: tokens.resource, routers: [resourceRouter(tokens.resource, generic)] },
+      {
+        service: subscriptions.resource,
+        routers: [subscriptionRouter(telling), resourceRouter(subscriptions.resource, generic)],
+      },
+      {
+        service: deliveries.resource,
+        routers: [deliveryRouter(telling), resourceRouter(deliveries.resource, generic)],
+      },
     ],
   });
 
@@ -233,12 +267,14 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   if (await users.bootstrap(config.admin)) announceAdmin(config);
   const door = await listen(application, config);
   worker.open();
+  dispatcher.start();
   const stopRetention = startRetention({
     store,
     files,
     log,
     keepFiles: config.keepFiles,
     keepJobs: config.keepJobs,
+    keepDeliveries: config.keepDeliveries,
   });
 
   return {
@@ -251,6 +287,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       await door.stop(stopPatience);
       await executor.close();
       await nonces.close();
+      await dispatcher.stop();
       await store.close();
       lock.release();
     },

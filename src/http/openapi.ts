@@ -4,6 +4,7 @@ import type { ResourceService } from '../services/resource.js';
 import { otherPaths } from './openapi-other.js';
 import { type Json, ref, titleOf } from './openapi-parts.js';
 import { bodies, objectSchema, resourcePaths } from './openapi-resource.js';
+import { subscriptionPaths } from './openapi-subscriptions.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
@@ -21,7 +22,11 @@ export function openApi(services: readonly ResourceService[]): Json {
     openapi: '3.1.0',
     info: { title: 'Penstock', version, description: 'A process registry that runs what it registers.' },
     security: [{ basic: [] }, { bearer: [] }],
-    paths: { ...Object.assign({}, ...services.map(resourcePaths)), ...otherPaths() } as Json,
+    paths: {
+      ...Object.assign({}, ...services.map(resourcePaths)),
+      ...otherPaths(),
+      ...subscriptionPaths(),
+    } as Json,
     components: {
       securitySchemes: {
         basic: { type: 'http', scheme: 'basic' },

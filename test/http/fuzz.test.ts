@@ -176,6 +176,16 @@ function sensible(dice: Random): unknown {
       },
     }),
     () => ({ name: dice.pick(words), expires: dice.pick(['2100-01-01T00:00:00Z', ...words]) }),
+    () => ({
+      url: dice.pick(['http://192.0.2.1:9/hook', 'http://[::1]/', 'https://a:b@192.0.2.1/', ...words]),
+      events: dice.pick([null, ['finish'], ['finsh'], []]),
+      format: dice.pick(['json', 'cloudevents', ...words]),
+      job: dice.pick([null, ...uuids]),
+    }),
+    () => ({
+      state: dice.pick(['dead', 'all', ...words]),
+      since: dice.pick(['2026-01-01T00:00:00Z', ...words]),
+    }),
     () => ({ username: `u${dice.below(4)}`, password: dice.pick(words), role: 'user' }),
     () => ({ name: dice.pick(words) }),
   ])();

@@ -86,6 +86,8 @@ test('every route of the application is in it, with every method', async () => {
     }),
     ...['run', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
     ...['input', 'output', 'stdout', 'stderr', 'history', 'cancel'].map((part) => `/api/job/{uuid}/${part}/`),
+    ...['secret', 'ping', 'replay'].map((part) => `/api/subscription/{id}/${part}/`),
+    '/api/delivery/{id}/replay/',
   ];
   for (const template of templates) {
     const path = template.replace(/\{\w+\}/, '1');

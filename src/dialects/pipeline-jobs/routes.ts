@@ -5,6 +5,7 @@ import { actorOf, type Known, originOf, queryPairs, sendJson } from '../../http/
 import { addressOf } from '../../http/auth.js';
 import { parseJson, readBody, textOf } from '../../http/body.js';
 import { checkMethod } from '../../http/resource.js';
+import type { Actor } from '../../services/actor.js';
 import { type CallbackSettings, callbackUrl } from '../../services/callback.js';
 import type { ExternalJobService } from '../../services/external-jobs.js';
 import type { JobEventService, Sender } from '../../services/job-events.js';
@@ -28,7 +29,7 @@ export interface PipelineJobsOptions {
   /** Checks what a message names as `subscriptions`, and makes it ready to be stored with the job. */
   subscriptionsOf: (given: unknown) => JobCompanions['subscriptions'];
   /** A job's own subscriptions as they are told when they are made. */
-  showSubscriptions: (job: Job) => Promise<Shown[]>;
+  showSubscriptions: (actor: Actor, job: Job) => Promise<Shown[]>;
   maxBodySize: number;
 }
 
@@ -93,7 +94,7 @@ export function pipelineJobsRouter(options: PipelineJobsOptions): Router {
       token,
       _update_token: token,
       callback: isNew ? callbackUrl(callback, originOf(request), job, token, made.nonce?.text) : null,
-      subscriptions: await options.showSubscriptions(job),
+      subscriptions: await options.showSubscriptions(sender.actor, job),
       executionId: job.lastEventUuid,
       msg: 'create',
       _links: {
