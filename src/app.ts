@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileAdapter } from './adapters/file.js';
 import type { Config } from './config.js';
-import { pipelineJobsRouter } from './dialects/pipeline-jobs/routes.js';
+import { openPipelineJobs } from './dialects/pipeline-jobs/open.js';
 import { elsewhere, type Job } from './domain/job.js';
 import { isUnfinished } from './domain/job-state.js';
 import { typedUuids, typePrefixes } from './domain/typed-uuid.js';
@@ -25,13 +25,10 @@ import type { Logger } from './log.js';
 import { webhookOutlet } from './outlets/webhook.js';
 import type { Actor } from './services/actor.js';
 import { deliveryService } from './services/deliveries.js';
-import { externalJobService } from './services/external-jobs.js';
 import { followJobsService } from './services/follow-jobs.js';
-import { jobEventService } from './services/job-events.js';
 import { jobResource } from './services/job-resource.js';
 import { jobService } from './services/jobs.js';
 import { loginService } from './services/logins.js';
-import { nonceService } from './services/nonces.js';
 import { pipelineService } from './services/pipelines.js';
 import { definitionService } from './services/process-definitions.js';
 import { receiver as openReceiver } from './services/receive.js';
@@ -129,31 +126,6 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   });
   const resource = jobResource(store, jobs, files);
   const pipelines = pipelineService(store, uuids, clock);
-  const nonces = nonceService(store, logins, { tenant: pipelineJobs.tenant, clock });
-  const jobEvents = jobEventService({
-    store,
-    jobs,
-    nonces,
-    uuids,
-    adminTokens: config.adminTokens,
-    clearArchive: async () => ({ cleared: false, reason: 'TODO' }),
-    clock,
-  });
-  const externalJobs = externalJobService({
-    store,
-    jobs,
-    nonces,
-    uuids,
-    archiveSystem: pipelineJobs.archive_system,
-    archivePathOf: () => '/TODO',
-    clock,
-  });
-  const callback = {
-    server: pipelineJobs.api_server,
-    actor: pipelineJobs.job_manager_id ?? pipelineJobs.actors[0] ?? '',
-    nonce: pipelineJobs.job_manager_nonce,
-  };
-
   const found = await recover(store, worker, workerOptions);
   if (found.waiting + found.running > 0) log.info(found, 'jobs were taken up again');
 
@@ -164,6 +136,19 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const check = authenticate(logins);
   const generic = { authenticate: check, maxBodySize: config.maxBodySize };
   const telling = { ...generic, subscriptions, deliveries };
+  const manager = openPipelineJobs({
+    ...generic,
+    settings: pipelineJobs,
+    adminTokens: config.adminTokens,
+    store,
+    jobs,
+    logins,
+    uuids,
+    subscriptions,
+    clearArchive: async () => ({ cleared: false, reason: 'TODO' }),
+    archivePathOf: () => '/TODO',
+    clock,
+  });
   const metrics = openMetrics({
     jobs,
     waiting: () => worker.waiting,
@@ -178,24 +163,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       await store.check();
       return { jobs_waiting: worker.waiting, jobs_running: worker.active };
     },
-    dialects: [
-      {
-        path: '/actors/v2',
-        router: pipelineJobsRouter({
-          authenticate: check,
-          jobEvents,
-          externalJobs,
-          nonces,
-          actors: pipelineJobs.actors,
-          callback,
-          pipelineOf: async (job) => (await store.pipelines.byId(job.pipelineId ?? 0))?.uuid ?? '',
-          subscriptionsOf: (given) =>
-            given === undefined ? [] : subscriptions.checkedSubscriptions(given, '/subscriptions'),
-          showSubscriptions: (actor, job) => subscriptions.ofJob(actor, job),
-          maxBodySize: config.maxBodySize,
-        }),
-      },
-    ],
+    dialects: [manager.dialect],
     nouns: [
       {
         service: definitions.resource,
@@ -219,7 +187,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       {
         service: resource,
         routers: [
-          jobTokenRouter({ authenticate: check, jobEvents, callback }),
+          jobTokenRouter({ ...manager, authenticate: check }),
           followJobsRouter({
             authenticate: check,
             service: followJobsService(store, jobs),
@@ -255,7 +223,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     const receipt = !isUnfinished(job.state)
       ? undefined
       : job.executor === elsewhere
-        ? await jobEvents.cancel(job, actor.username)
+        ? await manager.jobEvents.cancel(job, actor.username)
         : await worker.cancel(job, actor.username);
     const after = await jobs.get(actor, job.uuid);
     if (receipt === undefined) {
@@ -286,7 +254,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       stopping.abort();
       await door.stop(stopPatience);
       await executor.close();
-      await nonces.close();
+      await manager.nonces.close();
       await dispatcher.stop();
       await store.close();
       lock.release();

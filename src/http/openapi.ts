@@ -8,8 +8,12 @@ import { subscriptionPaths } from './openapi-subscriptions.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
-/** The whole API as OpenAPI 3.1, made from the schemas and the nouns that the routes are made from. */
-export function openApi(services: readonly ResourceService[]): Json {
+/**
+ * The whole API as OpenAPI 3.1, made from the schemas and the nouns that the routes are made from.
+ *
+ * @param dialects the paths of the older protocols
+ */
+export function openApi(services: readonly ResourceService[], dialects: readonly Json[]): Json {
   const definition = structuredClone(schema('process-definition')) as Json;
   const { $defs, ...definitionSchema } = JSON.parse(
     JSON.stringify(definition).replaceAll('"#/$defs/', '"#/components/schemas/Definition_'),
@@ -26,6 +30,7 @@ export function openApi(services: readonly ResourceService[]): Json {
       ...Object.assign({}, ...services.map(resourcePaths)),
       ...otherPaths(),
       ...subscriptionPaths(),
+      ...Object.assign({}, ...dialects),
     } as Json,
     components: {
       securitySchemes: {
