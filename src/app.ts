@@ -10,6 +10,7 @@ import { isUnfinished } from './domain/job-state.js';
 import { typedUuids, typePrefixes } from './domain/typed-uuid.js';
 import { PenstockError } from './errors.js';
 import { localExecutor } from './executors/local.js';
+import { clearArchive } from './hosts/archive.js';
 import { openControlGroups } from './hosts/cgroup.js';
 import { RunnerPool } from './hosts/runner-pool.js';
 import { authenticate } from './http/auth.js';
@@ -145,8 +146,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     logins,
     uuids,
     subscriptions,
-    clearArchive: async () => ({ cleared: false, reason: 'TODO' }),
-    archivePathOf: () => '/TODO',
+    clearArchive: (archive) => clearArchive(pipelineJobs.archive_systems, archive),
     clock,
   });
   const metrics = openMetrics({

@@ -9,6 +9,9 @@ export type ArchiveTarget =
   | { allowed: true; path: string; prefix: readonly string[]; below: readonly string[] }
   | { allowed: false; reason: string };
 
+/** Whether there is an empty folder now; if not, the reason, with the folder as it was or, as the reason says, empty. */
+export type Cleared = { cleared: true; path: string } | { cleared: false; reason: string };
+
 /** The segments of an absolute path; undefined for what is none, or could lead elsewhere than it says. */
 function segmentsOf(path: string): string[] | undefined {
   if (!path.startsWith('/') || path.includes('\0')) return undefined;

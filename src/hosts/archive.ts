@@ -2,15 +2,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { type FileHandle, lstat, mkdir, readdir, readlink, realpath, rename, rmdir } from 'node:fs/promises';
 import path from 'node:path';
-import { archiveTarget, ownFolders } from '../domain/archive-path.js';
+import { archiveTarget, type Cleared, ownFolders } from '../domain/archive-path.js';
 import { messageOf } from '../errors.js';
 import { inside, mountPoints, openFolder, removeTree } from './folders.js';
 
 /** Archive systems that this machine can reach, by name: where each one's `/` is, and what may be cleared. */
 export type ArchiveSystems = Readonly<Record<string, { root: string; prefixes: readonly string[] }>>;
-
-/** Whether there is an empty folder now; if not, the reason, with the folder as it was or, as the reason says, empty. */
-export type Cleared = { cleared: true; path: string } | { cleared: false; reason: string };
 
 /** Why a folder could not be cleared, in words for whoever asked. */
 class Refusal extends Error {}

@@ -1,6 +1,8 @@
 import { randomInt } from 'node:crypto';
+import { archivePath } from '../domain/archive-path.js';
 import { elsewhere, type Job, type JobLinks, newJob } from '../domain/job.js';
 import { jobIdentity } from '../domain/job-identity.js';
+import { pythonJson } from '../domain/python-text.js';
 import { sessionName } from '../domain/session-name.js';
 import type { TypedUuids } from '../domain/typed-uuid.js';
 import { PenstockError } from '../errors.js';
@@ -22,17 +24,6 @@ export interface CreateMessage extends JobLinks {
   archive_system?: string;
   instanced?: boolean;
   session?: string;
-}
-
-/** What an archive path is made of. */
-export interface ArchiveParts {
-  pipelineUuid: string;
-  childOf: readonly string[];
-  /** The job's data as `lossless-json` parses them. */
-  data: unknown;
-  session: string | null;
-  /** When an instance of its own was made; null for the path that all instances share. */
-  instancedAt: Date | null;
 }
 
 export interface Created {
@@ -67,10 +58,11 @@ export function externalJobService(given: {
   nonces: NonceService;
   uuids: TypedUuids;
   archiveSystem: string;
-  archivePathOf: (parts: ArchiveParts) => string;
+  /** Salt of the short ids in archive paths. */
+  hashidsSalt: string;
   clock: () => Date;
 }) {
-  const { store, jobs, nonces, uuids, archiveSystem, archivePathOf, clock } = given;
+  const { store, jobs, nonces, uuids, archiveSystem, hashidsSalt, clock } = given;
 
   function uuidOf(message: CreateMessage, written: unknown): string {
     const { uuid, pipeline_uuid, child_of } = message;
@@ -128,15 +120,18 @@ export function externalJobService(given: {
       const named = message.session !== undefined || message.instanced !== false;
       const session = named ? sessionName(message.session, random) : null;
       const links = { generated_by: [pipeline.uuid], ...pick(message, linkKeys) };
-      const archivePath =
+      const place =
         message.archive_path ??
-        archivePathOf({
-          pipelineUuid: pipeline.uuid,
-          childOf: message.child_of ?? [],
-          data: written,
-          session,
-          instancedAt: message.instanced === false ? null : clock(),
-        });
+        archivePath(
+          { uuids, salt: hashidsSalt },
+          {
+            pipelineUuid: pipeline.uuid,
+            childOf: message.child_of ?? [],
+            dataText: pythonJson(written),
+            session,
+            instancedAt: message.instanced === false ? null : clock(),
+          },
+        );
       try {
         const job = await jobs.create(
           {
@@ -145,7 +140,7 @@ export function externalJobService(given: {
             tokenHash: hashToken(token),
             session,
             archiveSystem: message.archive_system ?? archiveSystem,
-            archivePath,
+            archivePath: place,
             data: message.data,
             links,
           },

@@ -1,4 +1,5 @@
 import { type AdminTokenSettings, isAdminToken } from '../domain/admin-token.js';
+import type { Cleared } from '../domain/archive-path.js';
 import { elsewhere, type Job, type JobChange } from '../domain/job.js';
 import { type EventName, isUnfinished } from '../domain/job-state.js';
 import { ended, exited, type Outcome } from '../domain/outcome.js';
@@ -20,9 +21,6 @@ export interface Sender {
   /** The one job that the sender's nonce is good for. */
   jobId: number | null;
 }
-
-/** What became of the files at a job's archive path. */
-export type Cleared = { cleared: true; path: string } | { cleared: false; reason: string };
 
 /** Events that undo what was done: for admins. */
 const adminEvents: readonly EventName[] = ['reset', 'ready'];
@@ -71,8 +69,8 @@ export function jobEventService(given: {
   nonces: NonceService;
   uuids: TypedUuids;
   adminTokens: AdminTokenSettings | null;
-  /** Clears a job's archive path, where this machine can reach it and the configuration allows it. */
-  clearArchive: (job: Job) => Promise<Cleared>;
+  /** Clears an archive path, where this machine can reach it and the configuration allows it. */
+  clearArchive: (archive: { system: string; path: string }) => Promise<Cleared>;
   clock: () => Date;
 }) {
   const { store, jobs, nonces, uuids, adminTokens, clearArchive, clock } = given;
@@ -141,6 +139,20 @@ export function jobEventService(given: {
     }
   }
 
+  /** Empties the folder of a job's results, unless others' are there, too. */
+  async function wipe(job: Job, data: unknown): Promise<Cleared> {
+    const kept = (reason: string): Cleared => ({ cleared: false, reason });
+    if ((data as { no_clear_path?: unknown } | null)?.no_clear_path === true) {
+      return kept('no_clear_path was asked for');
+    }
+    const { archiveSystem: system, archivePath } = job;
+    if (system === null || archivePath === null) return kept('the job has no archive path');
+    const archive = { system, path: archivePath.replace(/\/+$/, '') };
+    const other = await store.jobs.archivedAt(archive, job.id);
+    if (other !== null) return kept(`the results of the job ${other} are there, too`);
+    return clearArchive(archive);
+  }
+
   return {
     /** Records an event that somebody tells. Returns when it is durable; throws, and changes nothing, otherwise. */
     async send(
@@ -160,10 +172,7 @@ export function jobEventService(given: {
       );
       // First the state, then the files: whatever happens in between, nobody takes the job for finished.
       if (name !== 'reset') return { ...recorded, archive: null };
-      const kept = (data as { no_clear_path?: unknown } | null)?.no_clear_path === true;
-      const archive: Cleared = kept
-        ? { cleared: false, reason: 'no_clear_path was asked for' }
-        : await clearArchive(recorded.job);
+      const archive = await wipe(recorded.job, data);
       return { ...recorded, archive };
     },
 

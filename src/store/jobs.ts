@@ -170,6 +170,20 @@ export function jobRepository(
       ]);
     },
 
+    /** Another job whose results are kept at that archive path, or below it. */
+    async archivedAt(archive: { system: string; path: string }, butId: number): Promise<string | null> {
+      const below = { gte: `${archive.path}/`, lt: `${archive.path}/\u{10ffff}` };
+      const row = await reader.job.findFirst({
+        where: {
+          archiveSystem: archive.system,
+          id: { not: butId },
+          OR: [{ archivePath: archive.path }, { archivePath: below }],
+        },
+        select: { uuid: true },
+      });
+      return row?.uuid ?? null;
+    },
+
     async setHidden(id: number, hidden: boolean): Promise<void> {
       await writer.batch((client) => [client.job.updateMany({ where: { id }, data: { hidden } })]);
     },

@@ -1,9 +1,9 @@
 import type { RequestHandler } from 'express';
 import type { AdminTokenSettings } from '../../domain/admin-token.js';
-import type { Job } from '../../domain/job.js';
+import type { Cleared } from '../../domain/archive-path.js';
 import type { TypedUuids } from '../../domain/typed-uuid.js';
-import { type ArchiveParts, externalJobService } from '../../services/external-jobs.js';
-import { type Cleared, jobEventService } from '../../services/job-events.js';
+import { externalJobService } from '../../services/external-jobs.js';
+import { jobEventService } from '../../services/job-events.js';
 import type { JobService } from '../../services/jobs.js';
 import type { LoginService } from '../../services/logins.js';
 import { nonceService } from '../../services/nonces.js';
@@ -20,6 +20,7 @@ export interface PipelineJobsSettings {
   job_manager_id: string | null;
   job_manager_nonce: string | null;
   archive_system: string;
+  typeduuid_hashids_salt: string;
 }
 
 /** Builds what the job-events manager is made of. */
@@ -31,8 +32,7 @@ export function openPipelineJobs(given: {
   logins: LoginService;
   uuids: TypedUuids;
   subscriptions: SubscriptionService;
-  clearArchive: (job: Job) => Promise<Cleared>;
-  archivePathOf: (parts: ArchiveParts) => string;
+  clearArchive: (archive: { system: string; path: string }) => Promise<Cleared>;
   authenticate: RequestHandler;
   maxBodySize: number;
   clock: () => Date;
@@ -48,7 +48,12 @@ export function openPipelineJobs(given: {
   const router = pipelineJobsRouter({
     authenticate: given.authenticate,
     jobEvents,
-    externalJobs: externalJobService({ ...given, nonces, archiveSystem: settings.archive_system }),
+    externalJobs: externalJobService({
+      ...given,
+      nonces,
+      archiveSystem: settings.archive_system,
+      hashidsSalt: settings.typeduuid_hashids_salt,
+    }),
     nonces,
     actors: settings.actors,
     callback,
