@@ -4,7 +4,8 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileAdapter } from './adapters/file.js';
 import type { Config } from './config.js';
-import type { Job } from './domain/job.js';
+import { openPipelineJobs } from './dialects/pipeline-jobs/open.js';
+import { elsewhere, type Job } from './domain/job.js';
 import { isUnfinished } from './domain/job-state.js';
 import { typedUuids, typePrefixes } from './domain/typed-uuid.js';
 import { PenstockError } from './errors.js';
@@ -14,24 +15,32 @@ import { RunnerPool } from './hosts/runner-pool.js';
 import { authenticate } from './http/auth.js';
 import { followJobsRouter } from './http/follow-jobs.js';
 import { jobRouter } from './http/job-routes.js';
+import { jobTokenRouter } from './http/job-token-routes.js';
 import { openMetrics } from './http/metrics.js';
 import { resourceRouter } from './http/resource.js';
 import { runRouter } from './http/run-routes.js';
 import { buildApplication, listen } from './http/server.js';
+import { deliveryRouter, subscriptionRouter } from './http/subscription-routes.js';
 import type { Logger } from './log.js';
+import { webhookOutlet } from './outlets/webhook.js';
 import type { Actor } from './services/actor.js';
-import { jobEventService } from './services/job-events.js';
+import { deliveryService } from './services/deliveries.js';
+import { followJobsService } from './services/follow-jobs.js';
 import { jobResource } from './services/job-resource.js';
 import { jobService } from './services/jobs.js';
 import { loginService } from './services/logins.js';
+import { pipelineService } from './services/pipelines.js';
 import { definitionService } from './services/process-definitions.js';
 import { receiver as openReceiver } from './services/receive.js';
 import { runService } from './services/runs.js';
+import { secretOf, subscriptionService } from './services/subscriptions.js';
 import { tokenService } from './services/tokens.js';
 import { userService } from './services/users.js';
 import { JobFiles } from './store/files.js';
+import { keyFile, webhookKeyFile } from './store/key-file.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
+import { Dispatcher } from './worker/deliver.js';
 import { recover } from './worker/recover.js';
 import { startRetention } from './worker/retention.js';
 import { Worker, type WorkerOptions } from './worker/worker.js';
@@ -72,6 +81,20 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const jobs = jobService(store, uuids, clock);
   await jobs.start();
 
+  const key = keyFile(webhookKeyFile(config.data));
+  const webhooks = webhookOutlet(config.webhooks);
+  const dispatcher = new Dispatcher({
+    ...config.webhooks,
+    store,
+    news: jobs.news,
+    log,
+    outlets: { http: webhooks, https: webhooks },
+    secretOf: (ownerId, url) => secretOf(key, ownerId, url),
+  });
+  const { privateAddresses } = config.webhooks;
+  const subscriptions = subscriptionService({ store, teller: dispatcher, key, privateAddresses, clock });
+  const deliveries = deliveryService(store, subscriptions, dispatcher, clock);
+
   const executor = localExecutor({
     instance,
     pool: new RunnerPool(Math.max(8, Math.min(config.maxRunningJobs, 64))),
@@ -102,7 +125,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     limits: { queued: config.maxQueuedJobs, queuedPerUser: config.maxQueuedJobsPerUser },
   });
   const resource = jobResource(store, jobs, files);
-
+  const pipelines = pipelineService(store, uuids, clock);
   const found = await recover(store, worker, workerOptions);
   if (found.waiting + found.running > 0) log.info(found, 'jobs were taken up again');
 
@@ -112,7 +135,26 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   setMaxListeners(0, stopping.signal);
   const check = authenticate(logins);
   const generic = { authenticate: check, maxBodySize: config.maxBodySize };
-  const metrics = openMetrics({ jobs, waiting: () => worker.waiting, running: () => worker.active });
+  const telling = { ...generic, subscriptions, deliveries };
+  const manager = openPipelineJobs({
+    ...generic,
+    settings: pipelineJobs,
+    adminTokens: config.adminTokens,
+    store,
+    jobs,
+    logins,
+    uuids,
+    subscriptions,
+    clearArchive: async () => ({ cleared: false, reason: 'TODO' }),
+    archivePathOf: () => '/TODO',
+    clock,
+  });
+  const metrics = openMetrics({
+    jobs,
+    waiting: () => worker.waiting,
+    running: () => worker.active,
+    deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
+  });
   const application = buildApplication({
     log,
     metrics,
@@ -121,6 +163,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       await store.check();
       return { jobs_waiting: worker.waiting, jobs_running: worker.active };
     },
+    dialects: [manager.dialect],
     nouns: [
       {
         service: definitions.resource,
@@ -144,9 +187,10 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       {
         service: resource,
         routers: [
+          jobTokenRouter({ ...manager, authenticate: check }),
           followJobsRouter({
             authenticate: check,
-            jobEvents: jobEventService(store, jobs),
+            service: followJobsService(store, jobs),
             stopping: stopping.signal,
           }),
           jobRouter({
@@ -161,13 +205,26 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
           resourceRouter(resource, generic),
         ],
       },
+      { service: pipelines.resource, routers: [resourceRouter(pipelines.resource, generic)] },
       { service: users.resource, routers: [resourceRouter(users.resource, generic)] },
       { service: tokens.resource, routers: [resourceRouter(tokens.resource, generic)] },
+      {
+        service: subscriptions.resource,
+        routers: [subscriptionRouter(telling), resourceRouter(subscriptions.resource, generic)],
+      },
+      {
+        service: deliveries.resource,
+        routers: [deliveryRouter(telling), resourceRouter(deliveries.resource, generic)],
+      },
     ],
   });
 
   async function cancel(actor: Actor, job: Job) {
-    const receipt = isUnfinished(job.state) ? await worker.cancel(job, actor.username) : undefined;
+    const receipt = !isUnfinished(job.state)
+      ? undefined
+      : job.executor === elsewhere
+        ? await manager.jobEvents.cancel(job, actor.username)
+        : await worker.cancel(job, actor.username);
     const after = await jobs.get(actor, job.uuid);
     if (receipt === undefined) {
       throw new PenstockError('illegal-transition', `The job has ended already: it is ${after.state}.`);
@@ -178,12 +235,14 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   if (await users.bootstrap(config.admin)) announceAdmin(config);
   const door = await listen(application, config);
   worker.open();
+  dispatcher.start();
   const stopRetention = startRetention({
     store,
     files,
     log,
     keepFiles: config.keepFiles,
     keepJobs: config.keepJobs,
+    keepDeliveries: config.keepDeliveries,
   });
 
   return {
@@ -195,6 +254,8 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       stopping.abort();
       await door.stop(stopPatience);
       await executor.close();
+      await manager.nonces.close();
+      await dispatcher.stop();
       await store.close();
       lock.release();
     },

@@ -1,10 +1,14 @@
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { CliError } from './cli/failure.js';
 import { type Flags, loadConfig } from './config.js';
+import { webhookKeyFile } from './store/key-file.js';
 import { backup } from './store/store.js';
 
-/** `penstock backup FILE`: a consistent copy of the database as of one moment, while the server goes on. */
+/**
+ * `penstock backup FILE`: a consistent copy of the database as of one moment, while the server goes on. The key that
+ * webhooks are signed with goes beside it, as `FILE.webhook-key`.
+ */
 export async function makeBackup(
   file: string,
   flags: Flags & { force?: boolean },
@@ -21,6 +25,11 @@ export async function makeBackup(
   try {
     await backup(database, partial, () => {});
     renameSync(partial, target);
+    const key = webhookKeyFile(data);
+    if (existsSync(key)) {
+      copyFileSync(key, `${target}.webhook-key`);
+      chmodSync(`${target}.webhook-key`, 0o600);
+    }
   } finally {
     rmSync(partial, { force: true });
   }

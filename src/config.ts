@@ -102,6 +102,8 @@ export interface Config {
   webhooks: { timeout: number; maxPause: number; keepTrying: number; privateAddresses: boolean };
   keepDeliveries: number | null;
   pipelineJobs: PipelineJobsFile;
+  /** What admin tokens are computed from, lifetime in seconds; null: there are none. */
+  adminTokens: { secret: string; key: string; lifetime: number } | null;
   streams: StreamsFile;
   /** The first admin; the password is made up if the environment gives none. */
   admin: { username: string; password: string; madeUp: boolean };
@@ -246,6 +248,8 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
   if (!levels.includes(level)) {
     throw new ConfigError(`the log level '${level}' is not one of ${levels.join(', ')}`);
   }
+  const pipelineJobs = readPipelineJobs(folder);
+  const { admin_token_secret: secret, admin_token_key: key } = pipelineJobs;
   const day = 24 * 60 * 60 * 1000;
   return Object.freeze({
     data,
@@ -282,7 +286,9 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
       privateAddresses: application.WEBHOOK_PRIVATE_ADDRESSES,
     },
     keepDeliveries: application.KEEP_DELIVERIES === null ? null : application.KEEP_DELIVERIES * day,
-    pipelineJobs: readPipelineJobs(folder),
+    pipelineJobs,
+    adminTokens:
+      secret === null || key === null ? null : { secret, key, lifetime: pipelineJobs.admin_token_lifetime },
     streams: readConcern<StreamsFile>(folder, 'streams'),
     admin: {
       username: env.PENSTOCK_ADMIN_USER ?? 'admin',

@@ -39,11 +39,25 @@ describe('imports go one way', () => {
     hosts: ['hosts', 'domain', 'errors', 'log'],
     adapters: ['adapters', ...drivers],
     executors: ['executors', ...drivers],
+    outbound: ['outbound', 'domain', 'errors'],
+    outlets: ['outlets', 'outbound', ...drivers],
     store: ['store', 'domain', 'errors'],
-    services: ['services', 'store', 'domain', 'errors', 'schemas', 'log'],
+    services: ['services', 'store', 'outbound', 'domain', 'errors', 'schemas', 'log'],
     http: ['http', 'services', 'store', 'domain', 'errors', 'schemas', 'log'],
+    dialects: ['dialects', 'http', 'services', 'store', 'domain', 'errors', 'schemas'],
     cli: ['cli', 'domain', 'errors', 'config'],
-    worker: ['worker', 'services', 'store', 'executors', 'adapters', 'hosts', 'domain', 'errors', 'log'],
+    worker: [
+      'worker',
+      'services',
+      'store',
+      'executors',
+      'adapters',
+      'outlets',
+      'hosts',
+      'domain',
+      'errors',
+      'log',
+    ],
   };
   test.each(files.filter(({ name }) => allowed[roomOf(name)] !== undefined))('$name', (file) => {
     const known = allowed[roomOf(file.name)] ?? [];

@@ -72,6 +72,46 @@ export interface Job {
   cleared: Date | null;
 }
 
+/** What a job is before anything happened to it. */
+export type NewJob = Omit<
+  Job,
+  'id' | 'state' | 'revision' | 'lastEvent' | 'lastEventUuid' | 'created' | 'updated'
+>;
+
+/** A new job of which nothing is known but whose it is and how it is run. */
+export const newJob = (uuid: string, ownerId: number, executor: string): NewJob => ({
+  uuid,
+  ownerId,
+  executor,
+  pipelineId: null,
+  processDefinitionId: null,
+  definitionRevisionId: null,
+  priority: 0,
+  attempt: 0,
+  programFailures: 0,
+  platformFailures: 0,
+  request: {},
+  handle: null,
+  outcome: null,
+  waiting: null,
+  inputName: null,
+  inputSize: null,
+  outputName: null,
+  outputSize: null,
+  outputPath: null,
+  tokenHash: null,
+  session: null,
+  archiveSystem: null,
+  archivePath: null,
+  data: null,
+  links: null,
+  hidden: false,
+  notBefore: null,
+  started: null,
+  ended: null,
+  cleared: null,
+});
+
 /** One entry in a job's history. */
 export interface JobEvent {
   uuid: string;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
+import type { ErrorCode, Problem } from '../errors.js';
 import type { Actor } from '../services/actor.js';
 import { formatJson } from './json.js';
 
@@ -7,6 +8,8 @@ import { formatJson } from './json.js';
 export interface Known {
   actor: Actor;
   requestId: string;
+  /** How an error looks in the dialect that is spoken, if it is not our own. */
+  problemShape?: (code: ErrorCode, detail: string, problems: readonly Problem[]) => unknown;
 }
 
 export const actorOf = (response: Response): Actor => (response.locals as Known).actor;

@@ -17,8 +17,7 @@ type Verify = (
 /** What a 401 asks for, letter for letter as of old. */
 export const challenge = 'Basic Realm="django-tastypie"';
 
-const unauthenticated = (detail: string) =>
-  new PenstockError('unauthenticated', detail, { headers: { 'WWW-Authenticate': challenge } });
+const unauthenticated = (detail: string) => new PenstockError('unauthenticated', detail);
 
 /**
  * passport-http's strategy, but for how it reads the header: it cuts a password at its first colon and takes any
@@ -50,7 +49,7 @@ class WholeBasicStrategy extends BasicStrategy {
   }
 }
 
-const addressOf = (request: Request) => request.ip ?? request.socket.remoteAddress ?? '';
+export const addressOf = (request: Request) => request.ip ?? request.socket.remoteAddress ?? '';
 
 /**
  * Checks the login of a request: Basic through passport-http, or a Bearer token of ours. What it finds is in

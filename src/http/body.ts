@@ -30,14 +30,17 @@ export async function readBody(request: Request, limit: number): Promise<Buffer>
   return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
 }
 
-/** Text of a body as JSON, or an error that says where it is not. */
-export function parseJson(bytes: Buffer): unknown {
-  let text: string;
+/** A body's text, which must be UTF-8. */
+export function textOf(bytes: Buffer): string {
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     throw new PenstockError('bad-json', 'The body is not UTF-8.');
   }
+}
+
+/** Text of a body as JSON, or an error that says where it is not. */
+export function parseJson(text: string): unknown {
   if (text.trim() === '') throw new PenstockError('bad-json', 'The body is empty; it must be JSON.');
   try {
     return withinDepth(JSON.parse(text));
@@ -78,5 +81,5 @@ export async function readJson(request: Request, limit: number): Promise<unknown
       `The content type ${type} is not understood here; send application/json.`,
     );
   }
-  return parseJson(await readBody(request, limit));
+  return parseJson(textOf(await readBody(request, limit)));
 }

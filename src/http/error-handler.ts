@@ -1,15 +1,12 @@
 import type { ErrorRequestHandler } from 'express';
-import { catalogue, type ErrorCode, messageOf, PenstockError } from '../errors.js';
+import { catalogue, type ErrorCode, messageOf, PenstockError, type Problem } from '../errors.js';
 import type { Logger } from '../log.js';
 import { storeError } from '../store/writer.js';
-import { sendJson, sendJsonAndLinger } from './answer.js';
+import { type Known, sendJson, sendJsonAndLinger } from './answer.js';
+import { challenge } from './auth.js';
 
 /** What an error looks like to a client: the old `error` text, and the members of RFC 9457 beside it. */
-export function problemBody(
-  code: ErrorCode,
-  detail: string,
-  problems: readonly { pointer: string; detail: string }[] = [],
-) {
+export function problemBody(code: ErrorCode, detail: string, problems: readonly Problem[] = []) {
   const { status, title } = catalogue[code];
   return {
     error: detail,
@@ -91,6 +88,9 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
       request.headers['transfer-encoding'] !== undefined ||
       Number(request.headers['content-length'] ?? 0) > 0;
     const send = hasBody && !request.readableEnded ? sendJsonAndLinger : sendJson;
-    send(response, status, problemBody(known.code, known.message, known.problems), known.headers);
+    const shape = (response.locals as Partial<Known>).problemShape ?? problemBody;
+    // Whatever was wrong with a login, a 401 says what would be right (RFC 9110, 15.5.2).
+    const headers = status === 401 ? { 'WWW-Authenticate': challenge, ...known.headers } : known.headers;
+    send(response, status, shape(known.code, known.message, known.problems), headers);
   };
 }

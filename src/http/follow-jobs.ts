@@ -2,7 +2,7 @@ import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { PenstockError } from '../errors.js';
 import type { Actor } from '../services/actor.js';
-import type { JobEventService } from '../services/job-events.js';
+import type { FollowJobsService } from '../services/follow-jobs.js';
 import { definitionUri, jobFields, jobUri, pipelineUri, showEvent } from '../services/job-view.js';
 import type { StoredEvent } from '../store/job-events.js';
 import { actorOf } from './answer.js';
@@ -11,7 +11,7 @@ import { listQuery } from './resource.js';
 
 export interface FollowJobsOptions {
   authenticate: RequestHandler;
-  jobEvents: JobEventService;
+  service: FollowJobsService;
   /** Aborted when the server stops. */
   stopping: AbortSignal;
 }
@@ -50,9 +50,9 @@ function shown({ event, job }: StoredEvent): string {
 }
 
 /** Where to go on: after the id that the client names, or else from now. */
-async function startOf(request: Request, jobEvents: JobEventService): Promise<number> {
+async function startOf(request: Request, service: FollowJobsService): Promise<number> {
   const known = lastEventId(request);
-  const last = await jobEvents.lastId();
+  const last = await service.lastId();
   if (known !== null && known > last) {
     // As after going back to a backup: to wait until the number comes again would lose what comes before.
     throw new PenstockError(
@@ -65,14 +65,14 @@ async function startOf(request: Request, jobEvents: JobEventService): Promise<nu
 
 /** Events are pulled from the database, in the order of their ids; the news only say when to look. */
 async function follow(options: FollowJobsOptions, request: Request, response: Response): Promise<void> {
-  const { jobEvents } = options;
+  const { service } = options;
   const query = listQuery(request, jobFields, true);
   const actor = actorOf(response);
-  let after = await startOf(request, jobEvents);
+  let after = await startOf(request, service);
 
   const sent = eventStream(request, response, options.stopping);
   const bell = doorbell(sent.signal);
-  const unlisten = jobEvents.listen(actor, query, bell.ring);
+  const unlisten = service.listen(actor, query, bell.ring);
   let checked = performance.now();
   try {
     // The place alone: who is cut off before the first event knows where to go on, too.
@@ -83,7 +83,7 @@ async function follow(options: FollowJobsOptions, request: Request, response: Re
         checked = performance.now();
       }
       bell.reset();
-      const page = await jobEvents.page(actor, query, after);
+      const page = await service.page(actor, query, after);
       for (const event of page.events) {
         await sent.send({ name: 'event', id: event.id, data: shown(event) });
       }

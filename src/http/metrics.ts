@@ -3,7 +3,12 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { JobService } from '../services/jobs.js';
 
 /** Numbers for Prometheus. */
-export function openMetrics(given: { jobs: JobService; waiting: () => number; running: () => number }) {
+export function openMetrics(given: {
+  jobs: JobService;
+  waiting: () => number;
+  running: () => number;
+  deliveries: { pending: () => Promise<number>; counts: Readonly<Record<string, number>> };
+}) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
   const registers = [registry];
@@ -21,6 +26,24 @@ export function openMetrics(given: { jobs: JobService; waiting: () => number; ru
     registers,
     collect() {
       this.set(given.running());
+    },
+  });
+  new Gauge({
+    name: 'penstock_deliveries_pending',
+    help: 'Events that wait to be told to subscribers.',
+    registers,
+    async collect() {
+      this.set(await given.deliveries.pending());
+    },
+  });
+  new Counter({
+    name: 'penstock_deliveries_total',
+    help: 'Attempts to tell subscribers, accepted and failed, and deliveries given up as dead.',
+    labelNames: ['result'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [result, count] of Object.entries(given.deliveries.counts)) this.inc({ result }, count);
     },
   });
   const events = new Counter({

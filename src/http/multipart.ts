@@ -4,7 +4,7 @@ import type { Request } from 'express';
 import { messageOf, PenstockError } from '../errors.js';
 import type { Received, Receiver } from '../services/receive.js';
 import { checkedFileName } from '../services/receive.js';
-import { parseJson } from './body.js';
+import { parseJson, textOf } from './body.js';
 
 /** What a multipart run has brought. */
 export interface Multipart {
@@ -116,7 +116,7 @@ export async function readMultipart(
     try {
       if (result.job !== undefined)
         throw new PenstockError('invalid-body', 'There is more than one part job.');
-      result.job = parseJson(bytes);
+      result.job = parseJson(textOf(bytes));
     } catch (error) {
       fail(
         error instanceof PenstockError

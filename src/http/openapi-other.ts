@@ -158,6 +158,15 @@ export function otherPaths(): Json {
         },
       },
     },
+    '/api/job/{uuid}/token/': {
+      parameters: [jobKey],
+      post: {
+        operationId: 'job_token',
+        tags: ['job'],
+        summary: 'A new token for its events, and a new callback; those before are good no more',
+        responses: { 200: answer('`uuid`, `token`, `callback`', { type: 'object' }), ...errors(...login) },
+      },
+    },
     '/api/job/{uuid}/cancel/': {
       parameters: [jobKey],
       post: {
@@ -211,6 +220,7 @@ export function otherPaths(): Json {
         security: [],
         summary: 'Numbers for Prometheus',
         responses: {
+          304: { description: 'Unchanged' },
           200: { description: 'Text format', content: { 'text/plain': { schema: { type: 'string' } } } },
         },
       },

@@ -1,6 +1,7 @@
 import { paging } from '../domain/query.js';
 import type { ErrorCode } from '../errors.js';
 import { type Method, methods, type ResourceService } from '../services/resource.js';
+import { subscriptionBody } from '../services/subscription-body.js';
 import { tokenBody } from '../services/tokens.js';
 import { userBody } from '../services/users.js';
 import { liveJobs } from './openapi-other.js';
@@ -32,6 +33,7 @@ export const bodies: Record<string, Json> = {
   },
   user: userBody,
   token: tokenBody,
+  subscription: subscriptionBody,
 };
 
 function listParameters(service: ResourceService, paged: boolean): Json[] {

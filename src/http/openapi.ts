@@ -4,11 +4,16 @@ import type { ResourceService } from '../services/resource.js';
 import { otherPaths } from './openapi-other.js';
 import { type Json, ref, titleOf } from './openapi-parts.js';
 import { bodies, objectSchema, resourcePaths } from './openapi-resource.js';
+import { subscriptionPaths } from './openapi-subscriptions.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
-/** The whole API as OpenAPI 3.1, made from the schemas and the nouns that the routes are made from. */
-export function openApi(services: readonly ResourceService[]): Json {
+/**
+ * The whole API as OpenAPI 3.1, made from the schemas and the nouns that the routes are made from.
+ *
+ * @param dialects the paths of the older protocols
+ */
+export function openApi(services: readonly ResourceService[], dialects: readonly Json[]): Json {
   const definition = structuredClone(schema('process-definition')) as Json;
   const { $defs, ...definitionSchema } = JSON.parse(
     JSON.stringify(definition).replaceAll('"#/$defs/', '"#/components/schemas/Definition_'),
@@ -21,7 +26,12 @@ export function openApi(services: readonly ResourceService[]): Json {
     openapi: '3.1.0',
     info: { title: 'Penstock', version, description: 'A process registry that runs what it registers.' },
     security: [{ basic: [] }, { bearer: [] }],
-    paths: { ...Object.assign({}, ...services.map(resourcePaths)), ...otherPaths() } as Json,
+    paths: {
+      ...Object.assign({}, ...services.map(resourcePaths)),
+      ...otherPaths(),
+      ...subscriptionPaths(),
+      ...Object.assign({}, ...dialects),
+    } as Json,
     components: {
       securitySchemes: {
         basic: { type: 'http', scheme: 'basic' },

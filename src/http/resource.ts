@@ -144,7 +144,8 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
     if (object === undefined) throw new Error(`nothing was created in ${service.name}`);
     const location = { Location: `${originOf(request)}${uriOf(object)}` };
     // What is told only once has to be told now.
-    if (wantsObject(request) || 'token' in object) sendJson(response, 201, shown(object), location);
+    const once = 'token' in object || 'secret' in object;
+    if (wantsObject(request) || once) sendJson(response, 201, shown(object), location);
     else sendEmpty(response, 201, location);
   }
 

@@ -9,7 +9,7 @@ import type { JobService } from '../services/jobs.js';
 import type { DefinitionService } from '../services/process-definitions.js';
 import { checkedFileName, type Received, type Receiver } from '../services/receive.js';
 import type { Shown } from '../services/resource.js';
-import type { RunDocument, RunService } from '../services/runs.js';
+import type { RunDocument, RunService, Submitted } from '../services/runs.js';
 import type { JobFiles } from '../store/files.js';
 import type { DefinitionRow } from '../store/process-definitions.js';
 import { actorOf, originOf, queryPairs, queryValue, sendJson } from './answer.js';
@@ -158,7 +158,7 @@ export function runRouter(options: RunRouteOptions): Router {
     }
     runs.checkQueue(actor);
     const received = receiver.begin(jobs.newUuid());
-    let submitted: { job: Job; replayed: boolean };
+    let submitted: Submitted;
     try {
       const names = { input: query.inputName, output: query.outputName };
       const document = await receive(request, response, row, received, names, key !== null);
@@ -175,26 +175,27 @@ export function runRouter(options: RunRouteOptions): Router {
     }
     const headers: Record<string, string> = {
       Location: `${originOf(request)}/api/job/${submitted.job.uuid}/`,
-      ...(submitted.replayed ? { 'Idempotent-Replayed': 'true' } : {}),
+      ...(submitted.token === null ? { 'Idempotent-Replayed': 'true' } : {}),
     };
     if (query.wait === null) {
-      sendJson(response, 202, await options.show(submitted.job), headers);
+      await answer(response, submitted, false, headers);
       return;
     }
     const job = await jobs.waitForEnd(submitted.job, query.wait, goneSignal(response));
-    await answer(response, job, query.raw, headers);
+    await answer(response, { ...submitted, job }, query.raw, headers);
   });
 
   async function answer(
     response: Response,
-    job: Job,
+    { job, token }: Submitted,
     raw: boolean,
     headers: Record<string, string>,
   ): Promise<void> {
+    const show = async () => ({ ...(await options.show(job)), ...(token === null ? {} : { token }) });
     if (isUnfinished(job.state)) {
-      sendJson(response, 202, await options.show(job), headers);
+      sendJson(response, 202, await show(), headers);
     } else if (!raw) {
-      sendJson(response, 200, await options.show(job), headers);
+      sendJson(response, 200, await show(), headers);
     } else if (job.state === 'FAILED') {
       const { outcome } = job;
       const how =
@@ -202,12 +203,7 @@ export function runRouter(options: RunRouteOptions): Router {
           ? 'unknown'
           : [outcome.cause, outcome.exit_code ?? outcome.signal].filter((part) => part !== null).join(' ');
       const detail = `The job failed (${how})${outcome?.reason ? `: ${outcome.reason}` : '.'}`;
-      sendJson(
-        response,
-        422,
-        { ...problemBody('job-failed', detail), ...(await options.show(job)) },
-        headers,
-      );
+      sendJson(response, 422, { ...problemBody('job-failed', detail), ...(await show()) }, headers);
     } else {
       const { file, name } = jobFile(options.files, job, 'output');
       for (const [header, value] of Object.entries(headers)) response.setHeader(header, value);

@@ -13,6 +13,7 @@ import { docsRouter } from './docs.js';
 import { errorHandler } from './error-handler.js';
 import type { Metrics } from './metrics.js';
 import { openApi } from './openapi.js';
+import type { Json } from './openapi-parts.js';
 import { checkMethod } from './resource.js';
 import { schemaOf } from './resource-schema.js';
 
@@ -20,6 +21,8 @@ export interface DoorOptions {
   log: Logger;
   metrics: Metrics;
   trustProxy: boolean;
+  /** Older protocols, each below a path of its own, with its part of the API's description. */
+  dialects: { path: string; router: Router; paths: Json }[];
   /** The nouns, each with its router and whatever goes before it. */
   nouns: { service: ResourceService; routers: Router[] }[];
   /** Throws if the server is not well. */
@@ -88,13 +91,18 @@ export function buildApplication(options: DoorOptions): Express {
         : index,
     );
   });
-  const document = openApi(services);
+  const document = openApi(
+    services,
+    options.dialects.map(({ paths }) => paths),
+  );
   application.all('/api/openapi.json', checkMethod(['GET']), (_request, response) => {
     sendJson(response, 200, document);
   });
   application.use('/api/docs', docsRouter());
   application.get('/', (_request, response) => response.redirect('/api/docs/'));
   for (const { service, routers } of options.nouns) application.use(`/api/${service.name}`, ...routers);
+
+  for (const { path, router } of options.dialects) application.use(path, router);
 
   application.use((request) => {
     throw new PenstockError(

@@ -17,6 +17,8 @@ export interface Answer {
   status: number | null;
   /** Why it was not accepted, for people. */
   error: string | null;
+  /** How long the receiver asks to be left alone, in milliseconds, where it said so. */
+  retryAfter?: number;
 }
 
 /** Where events are told: one driver for each kind of address. */

@@ -1,51 +1,7 @@
-import { lookup } from 'node:dns/promises';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { BlockList, isIP } from 'node:net';
 import { messageOf, PenstockError } from '../errors.js';
-
-/** Addresses that are not the public internet (IANA's special-purpose registries). */
-const notPublic = new BlockList();
-for (const [network, prefix] of [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.0.2.0', 24],
-  ['192.88.99.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['198.51.100.0', 24],
-  ['203.0.113.0', 24],
-  ['224.0.0.0', 3],
-] as const) {
-  notPublic.addSubnet(network, prefix, 'ipv4');
-}
-for (const [network, prefix] of [
-  ['::', 96],
-  ['::ffff:0:0', 96],
-  ['64:ff9b::', 96],
-  ['64:ff9b:1::', 48],
-  ['100::', 64],
-  ['2001::', 23],
-  ['2001:db8::', 32],
-  ['2002::', 16],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['fec0::', 10],
-  ['ff00::', 8],
-] as const) {
-  notPublic.addSubnet(network, prefix, 'ipv6');
-}
-
-/** True for an address of the public internet. */
-export function isPublicAddress(address: string): boolean {
-  const family = isIP(address);
-  return family !== 0 && !notPublic.check(address, family === 4 ? 'ipv4' : 'ipv6');
-}
+import { type Address, type Flaw, findAddresses, hostOf, pinned, readUrl } from '../outbound/address.js';
 
 const mostRedirects = 5;
 const silence = 30_000;
@@ -57,44 +13,29 @@ function refused(detail: string): PenstockError {
 }
 
 function checkedUrl(text: string, base?: URL): URL {
-  let url: URL;
-  try {
-    url = new URL(text, base);
-  } catch {
-    throw refused(`${JSON.stringify(text.slice(0, 200))} is not a URL.`);
-  }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw refused(`Inputs are fetched over http or https, not ${url.protocol.slice(0, -1)}.`);
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw refused('A URL with a name or password in it is not taken: it would end up in logs.');
-  }
-  return url;
+  const checked = readUrl(text, base);
+  if (checked.url !== undefined) return checked.url;
+  const why: Record<Flaw, string> = {
+    malformed: `${JSON.stringify(text.slice(0, 200))} is not a URL.`,
+    scheme: `Inputs are fetched over http or https, not ${checked.scheme}.`,
+    credentials: 'A URL with a name or password in it is not taken: it would end up in logs.',
+  };
+  throw refused(why[checked.flaw]);
 }
 
-/** The one address that will be connected to: checked here, and used as it is, whatever the name says later. */
-async function addressOf(url: URL, allowPrivate: boolean): Promise<{ address: string; family: number }> {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  let found: { address: string; family: number }[];
-  try {
-    found = await lookup(host, { all: true });
-  } catch {
-    throw refused(`The host ${host} is not known.`);
-  }
-  const usable = found.find(({ address }) => allowPrivate || isPublicAddress(address));
-  if (usable === undefined) {
+async function addressOf(url: URL, allowPrivate: boolean): Promise<Address> {
+  const host = hostOf(url);
+  const found = await findAddresses(host, allowPrivate);
+  if (found === 'unknown') throw refused(`The host ${host} is not known.`);
+  if (found === 'private') {
     throw refused(
       `The host ${host} has no public address. Private ones are allowed by INPUT_URL_PRIVATE_ADDRESSES in application.yaml.`,
     );
   }
-  return usable;
+  return found[0];
 }
 
-function get(
-  url: URL,
-  pinned: { address: string; family: number },
-  signal: AbortSignal,
-): Promise<IncomingMessage> {
+function get(url: URL, address: Address, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const request = (url.protocol === 'https:' ? https : http).get(
       url,
@@ -103,10 +44,7 @@ function get(
         signal,
         timeout: silence,
         headers: { 'User-Agent': 'penstock', Accept: '*/*', 'Accept-Encoding': 'identity' },
-        lookup: (_host, options, callback) => {
-          if (options.all) callback(null, [pinned]);
-          else callback(null, pinned.address, pinned.family);
-        },
+        lookup: pinned(address),
       },
       resolve,
     );
@@ -143,10 +81,10 @@ export async function fetchInput(
 ): Promise<{ stream: AsyncIterable<Buffer>; name: string | undefined }> {
   let url = checkedUrl(text);
   for (let redirects = 0; ; redirects += 1) {
-    const pinned = await addressOf(url, options.allowPrivate);
+    const address = await addressOf(url, options.allowPrivate);
     let answer: IncomingMessage;
     try {
-      answer = await get(url, pinned, options.signal);
+      answer = await get(url, address, options.signal);
     } catch (error) {
       throw new PenstockError('input-source-failed', `${url.host} did not answer: ${messageOf(error)}.`);
     }

@@ -1,51 +1,231 @@
-import type { Filter, FilterValue, ListQuery } from '../domain/query.js';
-import type { EventPage } from '../store/job-events.js';
+import { type AdminTokenSettings, isAdminToken } from '../domain/admin-token.js';
+import { elsewhere, type Job, type JobChange } from '../domain/job.js';
+import { type EventName, isUnfinished } from '../domain/job-state.js';
+import { ended, exited, type Outcome } from '../domain/outcome.js';
+import type { TypedUuids } from '../domain/typed-uuid.js';
+import { PenstockError } from '../errors.js';
 import type { Store } from '../store/store.js';
-import { type Actor, mayUse, scopeOf } from './actor.js';
-import type { JobNews, JobService } from './jobs.js';
+import { type Actor, mayUse } from './actor.js';
+import { invalid } from './body.js';
+import { isJobToken, newJobToken } from './job-tokens.js';
+import type { JobService, Recorded } from './jobs.js';
+import { hashToken } from './logins.js';
+import type { NewNonce, NonceService } from './nonces.js';
 
-/** What a filter speaks of, where news alone can tell. */
-const told: Readonly<Record<string, (news: JobNews) => FilterValue>> = {
-  state: ({ event }) => event.state,
-  last_event: ({ event }) => event.name,
-  uuid: ({ job }) => job.uuid,
-  pipeline: ({ job }) => job.pipelineId,
-  process_definition: ({ job }) => job.processDefinitionId,
-  session: ({ job }) => job.session,
-  archive_system: ({ job }) => job.archiveSystem,
-  archive_path: ({ job }) => job.archivePath,
-  hidden: ({ job }) => job.hidden,
-};
-
-/** False only if the filter surely leaves this out; the database has the last word. */
-function mayPass({ field, lookup, values }: Filter, news: JobNews): boolean {
-  const read = lookup === 'exact' || lookup === 'in' ? told[field] : undefined;
-  return read === undefined || values.includes(read(news));
+/** Who sends a message: a login, or a nonce's owner, who may be bound to one job. */
+export interface Sender {
+  actor: Actor;
+  /** True for a login with a password or an API token, which an admin's powers need. */
+  login: boolean;
+  /** The one job that the sender's nonce is good for. */
+  jobId: number | null;
 }
 
-/** The events of all jobs that somebody may see, as they are stored. */
-export function jobEventService(store: Store, jobs: JobService) {
+/** What became of the files at a job's archive path. */
+export type Cleared = { cleared: true; path: string } | { cleared: false; reason: string };
+
+/** Events that undo what was done: for admins. */
+const adminEvents: readonly EventName[] = ['reset', 'ready'];
+/** What others may add to a job that is being run here; its start and end are told by its executor. */
+const welcomeMeanwhile: readonly EventName[] = ['update', 'resource'];
+
+const number = (data: unknown, key: string): number | null => {
+  const value = (data as Record<string, unknown> | null)?.[key];
+  return typeof value === 'number' && Number.isInteger(value) ? value : null;
+};
+const text = (data: unknown, key: string): string | null => {
+  const value = (data as Record<string, unknown> | null)?.[key];
+  return typeof value === 'string' ? value : null;
+};
+
+/** How a job that runs elsewhere ended, as far as the event's data say so. */
+function outcomeOf(event: 'finish' | 'fail', data: unknown): Outcome | null {
+  const code = number(data, 'exit_code');
+  const reason = text(data, 'reason') ?? text(data, 'description') ?? text(data, 'status');
+  if (code !== null) return { ...exited(code), reason };
+  const signal = text(data, 'signal');
+  if (signal !== null) return { ...ended('signal', reason), signal };
+  return event === 'fail' ? ended('platform', reason) : null;
+}
+
+/** What an event from elsewhere changes in a job besides its state. */
+function changeOf(job: Job, event: EventName, data: unknown, now: Date): JobChange {
+  switch (event) {
+    case 'run':
+      return { started: job.started ?? now, attempt: Math.max(job.attempt, 1), waiting: null };
+    case 'finish':
+    case 'fail':
+      // The first cause of an end is kept; later ones are in the history.
+      return { ended: job.ended ?? now, outcome: job.outcome ?? outcomeOf(event, data), waiting: null };
+    case 'reset':
+      return { started: null, ended: null, outcome: null, attempt: 0 };
+    default:
+      return {};
+  }
+}
+
+/** Events from outside: who may send which, and what they change. */
+export function jobEventService(given: {
+  store: Store;
+  jobs: JobService;
+  nonces: NonceService;
+  uuids: TypedUuids;
+  adminTokens: AdminTokenSettings | null;
+  /** Clears a job's archive path, where this machine can reach it and the configuration allows it. */
+  clearArchive: (job: Job) => Promise<Cleared>;
+  clock: () => Date;
+}) {
+  const { store, jobs, nonces, uuids, adminTokens, clearArchive, clock } = given;
+
+  const isAdmins = (token: string | undefined): boolean =>
+    token !== undefined && adminTokens !== null && isAdminToken(adminTokens, token, clock());
+
+  async function find(uuid: string): Promise<Job> {
+    const kind = uuids.kindOf(uuid);
+    if (kind !== 'job') {
+      const names = kind === undefined ? 'nothing that is known here' : `a ${kind.replaceAll('_', ' ')}`;
+      throw invalid('invalid-body', [
+        {
+          pointer: '/uuid',
+          detail: `${uuid} names ${names}; a job's UUID begins with ${uuids.prefixes.job}`,
+        },
+      ]);
+    }
+    const job = await jobs.current(uuid);
+    if (job === null) throw new PenstockError('not-found', `There is no job ${uuid}.`);
+    return job;
+  }
+
+  /**
+   * Checks what a sender may do to a job. Whoever has a job's token may tell its events; an admin may do everything.
+   *
+   * @param privileged what only an admin may do; null for what a job's token allows
+   */
+  function authorise(sender: Sender, job: Job, token: string | undefined, privileged: string | null): void {
+    if (sender.jobId !== null && sender.jobId !== job.id) {
+      throw new PenstockError('nonce-too-low', 'This nonce is for the callback of another job.');
+    }
+    const admin = sender.login && sender.actor.admin;
+    if (isAdmins(token)) return;
+    if (token === undefined ? !admin : !isJobToken(job, token)) {
+      throw new PenstockError(
+        'wrong-token',
+        token === undefined
+          ? `Events of the job ${job.uuid} need its token.`
+          : `The token is not one of the job ${job.uuid}.`,
+      );
+    }
+    if (privileged !== null && !admin) {
+      throw new PenstockError(
+        'forbidden',
+        `Only an admin may ${privileged}: with an admin's login or an admin token. A job's token is not enough.`,
+      );
+    }
+  }
+
+  function checkTaker(job: Job, event: EventName): void {
+    if (job.hidden) {
+      throw new PenstockError(
+        'job-hidden',
+        `The job ${job.uuid} is hidden and takes no events. An admin can show it again ("action": "undelete").`,
+      );
+    }
+    if (job.executor === elsewhere) return;
+    const meanwhile = isUnfinished(job.state);
+    if (adminEvents.includes(event) || (meanwhile && !welcomeMeanwhile.includes(event))) {
+      throw new PenstockError(
+        'runs-here',
+        `The job ${job.uuid} is run by Penstock, which tells its '${event}' itself.` +
+          (meanwhile ? ` Possible from outside, now: ${welcomeMeanwhile.join(', ')}.` : ''),
+      );
+    }
+  }
+
   return {
-    /** The id of the newest event, anybody's. */
-    lastId: (): Promise<number> => store.jobEvents.lastId(),
+    /** Records an event that somebody tells. Returns when it is durable; throws, and changes nothing, otherwise. */
+    async send(
+      sender: Sender,
+      message: { uuid: string; name: EventName; data: unknown; token: string | undefined },
+    ): Promise<Recorded & { archive: Cleared | null }> {
+      const { name, data } = message;
+      const job = await find(message.uuid);
+      authorise(sender, job, message.token, adminEvents.includes(name) ? `send '${name}'` : null);
+      checkTaker(job, name);
+      const now = clock();
+      const recorded = await jobs.record(
+        job,
+        name,
+        (current) => (current.executor === elsewhere ? changeOf(current, name, data, now) : {}),
+        data,
+      );
+      // First the state, then the files: whatever happens in between, nobody takes the job for finished.
+      if (name !== 'reset') return { ...recorded, archive: null };
+      const kept = (data as { no_clear_path?: unknown } | null)?.no_clear_path === true;
+      const archive: Cleared = kept
+        ? { cleared: false, reason: 'no_clear_path was asked for' }
+        : await clearArchive(recorded.job);
+      return { ...recorded, archive };
+    },
 
-    /** What came after an id; see the store's page. */
-    page: (actor: Actor, query: ListQuery, after: number): Promise<EventPage> =>
-      store.jobEvents.page(scopeOf(actor), query, after),
+    /** Hides a job, shows it again, or removes it with its history. For admins. */
+    async remove(
+      sender: Sender,
+      message: { uuid: string; action: 'delete' | 'undelete'; force: boolean; token: string | undefined },
+    ): Promise<{ job: Job; removed: boolean }> {
+      const { action, force } = message;
+      const job = await find(message.uuid);
+      authorise(sender, job, message.token, `${action} jobs`);
+      if (action === 'delete' && force) {
+        if (job.executor !== elsewhere && isUnfinished(job.state)) {
+          throw new PenstockError(
+            'runs-here',
+            `The job is ${job.state}. Cancel it first; then it can be deleted.`,
+          );
+        }
+        await jobs.remove(job);
+        nonces.forget();
+        return { job, removed: true };
+      }
+      return { job: await jobs.setHidden(job, action === 'delete'), removed: false };
+    },
 
-    /**
-     * Calls `wake` after the commit of an event that the actor may want to read.
-     *
-     * @returns what ends that
-     */
-    listen(actor: Actor, query: ListQuery, wake: () => void): () => void {
-      const heard = (news: JobNews) => {
-        if (mayUse(actor, news.job.ownerId) && query.filters.every((filter) => mayPass(filter, news))) wake();
-      };
-      jobs.news.on('news', heard);
-      return () => {
-        jobs.news.off('news', heard);
-      };
+    /** Ends a job that runs elsewhere, as far as we can: by an event. Nothing is signalled, which the receipt says. */
+    async cancel(job: Job, by: string): Promise<{ signalled: never[]; survivors: never[] }> {
+      const outcome = ended('cancelled', `Cancelled by ${by}.`);
+      await jobs.record(job, 'fail', { ended: clock(), outcome, waiting: null }, outcome);
+      return { signalled: [], survivors: [] };
+    },
+
+    /** A new token for a job, and a nonce for its callback; those before are good no more. For its owner. */
+    async renewToken(
+      actor: Actor,
+      uuid: string,
+      callbackOf: string | null,
+    ): Promise<{ job: Job; token: string; nonce: NewNonce | null }> {
+      const job = await find(uuid);
+      if (!mayUse(actor, job.ownerId)) throw new PenstockError('not-found', `There is no job ${uuid}.`);
+      const token = newJobToken();
+      const nonce = callbackOf === null ? null : nonces.make();
+      const tokenHash = hashToken(token);
+      await store.nonces.replaceOfJob(
+        { id: job.id, tokenHash },
+        nonce === null
+          ? null
+          : {
+              ownerId: job.ownerId,
+              actor: callbackOf ?? '',
+              name: nonce.name,
+              hash: nonce.hash,
+              level: 'EXECUTE',
+              maxUses: -1,
+              description: `callback of ${job.uuid}`,
+              jobId: job.id,
+              created: clock(),
+              expires: null,
+            },
+      );
+      nonces.forget();
+      return { job: jobs.patch(job, { tokenHash }), token, nonce };
     },
   };
 }

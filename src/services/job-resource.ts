@@ -55,7 +55,7 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
           );
         }
         await files.remove(job.uuid);
-        await store.jobs.remove([job.id]);
+        await jobs.remove(job);
       }
       return [];
     },

@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { applyEvent, type Job, type JobChange, type JobEvent } from '../domain/job.js';
+import {
+  applyEvent,
+  elsewhere,
+  type Job,
+  type JobChange,
+  type JobEvent,
+  type NewJob,
+} from '../domain/job.js';
 import { type EventName, isUnfinished, legalEvents, nextState } from '../domain/job-state.js';
 import type { ListQuery } from '../domain/query.js';
 import type { TypedUuids } from '../domain/typed-uuid.js';
@@ -42,13 +49,18 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
   const waiters = new Map<string, Set<(job: Job) => void>>();
   /** Jobs of which something was heard lately, so that nobody has to read what was just written. */
   const recent = new Map<string, Job>();
+  /** What was written of jobs without an event, lately: whoever records one meanwhile knows nothing of it. */
+  const patches = new Map<string, Partial<Job>>();
   let lastId = 0;
 
-  function announce(change: JobNews): void {
-    recent.delete(change.job.uuid);
-    recent.set(change.job.uuid, change.job);
-    if (recent.size > mostRecent) recent.delete(recent.keys().next().value ?? '');
+  function remember<T>(map: Map<string, T>, uuid: string, value: T): void {
+    map.delete(uuid);
+    map.set(uuid, value);
+    if (map.size > mostRecent) map.delete(map.keys().next().value ?? '');
+  }
 
+  function announce(change: JobNews): void {
+    remember(recent, change.job.uuid, { ...change.job, ...patches.get(change.job.uuid) });
     news.emit('news', change);
     for (const tell of waiters.get(change.job.uuid) ?? []) tell(change.job);
   }
@@ -63,11 +75,7 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
     newUuid: () => newUuid('job'),
 
     /** Stores a new job with its `create` event, and what belongs to it. When this returns, the job is durable. */
-    async create(
-      fields: Omit<Job, 'id' | 'state' | 'revision' | 'lastEvent' | 'lastEventUuid' | 'created' | 'updated'>,
-      data: unknown,
-      companions: JobCompanions = {},
-    ): Promise<Job> {
+    async create(fields: NewJob, data: unknown, companions: JobCompanions = {}): Promise<Job> {
       lastId += 1;
       const now = clock();
       const uuid = newUuid('job_event');
@@ -104,7 +112,7 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
     async record(
       known: Job,
       name: EventName,
-      change: JobChange = {},
+      change: JobChange | ((current: Job) => JobChange) = {},
       data: unknown = null,
     ): Promise<Recorded> {
       let job = known;
@@ -116,7 +124,14 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
             `The event '${name}' is not possible for a job in state ${job.state}. Possible: ${legalEvents(job.state).join(', ') || 'none'}.`,
           );
         }
-        const step = applyEvent(job, { name, to, uuid: newUuid('job_event'), date: clock(), data, change });
+        const step = applyEvent(job, {
+          name,
+          to,
+          uuid: newUuid('job_event'),
+          date: clock(),
+          data,
+          change: typeof change === 'function' ? change(job) : change,
+        });
         if (await store.jobs.update(step.job, step.event)) {
           announce(step);
           return { ...step, before: job };
@@ -125,6 +140,35 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
         if (current === null) throw new PenstockError('not-found', `The job ${job.uuid} is gone.`);
         job = current;
       }
+    },
+
+    /**
+     * A job as it is now, whoever asks; null if there is none. Of one that runs elsewhere all that happens goes
+     * through here, so what was heard last is what is stored.
+     */
+    async current(uuid: string): Promise<Job | null> {
+      const known = recent.get(uuid);
+      return known?.executor === elsewhere ? known : store.jobs.byUuid(uuid);
+    },
+
+    /** Takes note of what was written of a job without an event. */
+    patch(job: Job, fields: Partial<Job>): Job {
+      remember(patches, job.uuid, { ...patches.get(job.uuid), ...fields });
+      const known = recent.get(job.uuid);
+      if (known !== undefined) recent.set(job.uuid, { ...known, ...fields });
+      return { ...(known ?? job), ...fields };
+    },
+
+    /** Hides a job from lists and from events, or shows it again. */
+    async setHidden(job: Job, hidden: boolean): Promise<Job> {
+      await store.jobs.setHidden(job.id, hidden);
+      return this.patch(job, { hidden });
+    },
+
+    /** Removes a job with its history. */
+    async remove(job: Job): Promise<void> {
+      await store.jobs.remove([job.id]);
+      recent.delete(job.uuid);
     },
 
     /** A job that the actor may see; another's is as if it were not there. */

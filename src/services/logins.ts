@@ -37,6 +37,7 @@ export function loginService(store: Store, options: { memory: number; clock: () 
   /** Rises when something is forgotten: what was read before that is not remembered after it. */
   let age = 0;
   let dummyHash: Promise<string> | undefined;
+  const forgetters: (() => void)[] = [];
 
   function prune<T>(map: Map<string, T>, dead: (entry: T) => boolean): void {
     if (map.size < mostEntries) return;
@@ -143,6 +144,19 @@ export function loginService(store: Store, options: { memory: number; clock: () 
     forget(userId: number): void {
       age += 1;
       for (const [name, entry] of remembered) if (entry.actor.id === userId) remembered.delete(name);
+      for (const tell of forgetters) tell();
+    },
+
+    /** Calls back whenever something is forgotten, for others that remember logins. */
+    onForget(tell: () => void): void {
+      forgetters.push(tell);
+    },
+
+    /** Counts a wrong secret from an address. Throws `too-many-failed-logins` once there were too many. */
+    wrongSecret(kind: string, address: string): void {
+      const keys = [`${kind}:${address}`];
+      refuseIfSlowed(keys);
+      noteFailure(keys);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { buildCommand, inputPlace, outputNameOf, outputPlace } from '../domain/command.js';
-import type { Job, RunRequest } from '../domain/job.js';
+import { type Job, newJob, type RunRequest } from '../domain/job.js';
 import {
   checkEnvironment,
   type DefinitionDocument,
@@ -14,7 +14,9 @@ import type { DefinitionRow } from '../store/process-definitions.js';
 import type { Store } from '../store/store.js';
 import type { Actor } from './actor.js';
 import { invalid } from './body.js';
+import { newJobToken } from './job-tokens.js';
 import type { JobService } from './jobs.js';
+import { hashToken } from './logins.js';
 import type { DefinitionService } from './process-definitions.js';
 import { checkedFileName, type Received, type Receiver } from './receive.js';
 import type { Shown } from './resource.js';
@@ -22,6 +24,12 @@ import type { Shown } from './resource.js';
 /** What a run's JSON says; `input` is for the door to fetch. */
 export interface RunDocument extends RunRequest {
   input?: { text?: string; url?: string; name?: string };
+}
+
+/** A job that was accepted, with the token for its events, which is told once: null for one that was there already. */
+export interface Submitted {
+  job: Job;
+  token: string | null;
 }
 
 /** Who sees to it that accepted jobs are run. */
@@ -82,50 +90,30 @@ export function runService(given: {
     received: Received,
     request: RunRequest,
     key: { key: string; fingerprint: string } | null,
-  ): Promise<Job> {
+  ): Promise<Submitted> {
     const { id: revisionId, definition } = await definitions.currentRevision(row);
     checkQueue(actor);
     const { environment } = request;
     if (environment !== undefined) files.keepEnvironment(received.uuid, environment);
+    const token = newJobToken();
     const job = await jobs.create(
       {
-        uuid: received.uuid,
-        ownerId: actor.id,
-        pipelineId: null,
+        ...newJob(received.uuid, actor.id, request.executor ?? definition.executor),
         processDefinitionId: row.id,
         definitionRevisionId: revisionId,
-        executor: request.executor ?? definition.executor,
         priority: request.priority ?? definition.priority,
-        attempt: 0,
-        programFailures: 0,
-        platformFailures: 0,
         request: environment === undefined ? request : { ...request, environment: namesOnly(environment) },
-        handle: null,
-        outcome: null,
-        waiting: null,
         inputName: received.input?.name ?? null,
         inputSize: received.input?.size ?? null,
         outputName: outputNameOf(definition, request.output?.name),
-        outputPath: null,
-        outputSize: null,
-        tokenHash: null,
-        session: null,
-        archiveSystem: null,
-        archivePath: null,
-        data: null,
-        links: null,
-        hidden: false,
-        notBefore: null,
-        started: null,
-        ended: null,
-        cleared: null,
+        tokenHash: hashToken(token),
       },
       { process_definition: row.id, revision: row.revision },
       { key },
     );
     files.accept(job.uuid);
     scheduler.submit(job, definition);
-    return job;
+    return { job, token };
   }
 
   return {
@@ -157,7 +145,7 @@ export function runService(given: {
      * Makes a job of what was received. When this returns the job is durable, and can be read at once.
      *
      * @param key the Idempotency-Key, if there is one
-     * @returns the job, and whether it was there already
+     * @returns the job with its token, or without one if it was there already
      */
     async submit(
       actor: Actor,
@@ -165,9 +153,9 @@ export function runService(given: {
       received: Received,
       document: RunDocument,
       key: string | null,
-    ): Promise<{ job: Job; replayed: boolean }> {
+    ): Promise<Submitted> {
       const { input: _, ...request } = document;
-      if (key === null) return { job: await accept(actor, row, received, request, null), replayed: false };
+      if (key === null) return accept(actor, row, received, request, null);
       const fingerprint = createHash('sha256')
         .update(JSON.stringify([row.id, document, received.input?.name ?? null, received.digest]))
         .digest('hex');
@@ -176,10 +164,9 @@ export function runService(given: {
         const known = await replay(actor, key, fingerprint);
         if (known !== null) {
           await receiver.drop(received);
-          return { job: known, replayed: true };
+          return { job: known, token: null };
         }
-        const job = await accept(actor, row, received, request, { key, fingerprint });
-        return { job, replayed: false };
+        return accept(actor, row, received, request, { key, fingerprint });
       });
       const settled = mine.catch(() => {});
       turns.set(turn, settled);

@@ -55,8 +55,16 @@ export interface QueuedRow {
   notBefore: Date | null;
 }
 
-/** Jobs and their events. */
-export function jobRepository(reader: PrismaClient, writer: Writer) {
+/**
+ * Jobs and their events.
+ *
+ * @param addingSubscriptions is given the writes that add subscriptions
+ */
+export function jobRepository(
+  reader: PrismaClient,
+  writer: Writer,
+  addingSubscriptions: (work: Promise<void>) => Promise<void>,
+) {
   /** Exact totals without a walk: the triggers' counters, if the filters are only on what they count by. */
   async function total(where: object, ownerId: number | null, query: ListQuery): Promise<number> {
     const counted = query.filters.every(
@@ -84,8 +92,10 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
   }
 
   return {
-    insert: (job: Job, event: JobEvent, companions: JobCompanions) =>
-      writer.insertJob(job, event, companions),
+    insert(job: Job, event: JobEvent, companions: JobCompanions): Promise<void> {
+      const written = writer.insertJob(job, event, companions);
+      return (companions.subscriptions ?? []).length > 0 ? addingSubscriptions(written) : written;
+    },
     update: (job: Job, event: JobEvent) => writer.updateJob(job, event),
 
     async byUuid(uuid: string): Promise<Job | null> {
@@ -158,6 +168,10 @@ export function jobRepository(reader: PrismaClient, writer: Writer) {
       await writer.batch((client) => [
         client.job.updateMany({ where: { id: { in: [...ids] } }, data: { cleared: date } }),
       ]);
+    },
+
+    async setHidden(id: number, hidden: boolean): Promise<void> {
+      await writer.batch((client) => [client.job.updateMany({ where: { id }, data: { hidden } })]);
     },
 
     async remove(ids: readonly number[]): Promise<void> {

@@ -1,9 +1,13 @@
 import Database from 'better-sqlite3';
 import { openClient } from './client.js';
+import { deliveryRepository } from './deliveries.js';
 import { jobEventRepository } from './job-events.js';
 import { jobRepository } from './jobs.js';
 import { migrate } from './migrate.js';
+import { nonceRepository } from './nonces.js';
+import { pipelineRepository } from './pipelines.js';
 import { definitionRepository } from './process-definitions.js';
+import { subscriptionRepository } from './subscriptions.js';
 import { tokenRepository } from './tokens.js';
 import { userRepository } from './users.js';
 import { Writer } from './writer.js';
@@ -19,13 +23,19 @@ export async function openStore(file: string) {
   const reader = openClient(file);
   const writing = openClient(file);
   const writer = new Writer(writing, file);
+  const subscriptions = subscriptionRepository(reader, writer);
+  await subscriptions.lookForAny();
   return {
     migrations,
-    jobs: jobRepository(reader, writer),
+    jobs: jobRepository(reader, writer, subscriptions.adding),
     jobEvents: jobEventRepository(reader),
+    subscriptions,
+    deliveries: deliveryRepository(reader, writer),
     definitions: definitionRepository(reader, writer),
     users: userRepository(reader, writer),
     tokens: tokenRepository(reader, writer),
+    nonces: nonceRepository(reader, writer),
+    pipelines: pipelineRepository(reader, writer),
 
     /** Proves that the database can be written to. */
     async check(): Promise<void> {

@@ -17,7 +17,7 @@ export interface JobCompanions {
   key?: IdempotencyKey | null;
   /** The nonce of its callback. */
   nonce?: { actor: string; name: string; hash: string; description: string };
-  subscriptions?: readonly { url: string; events: readonly string[] | null; format: string }[];
+  subscriptions?: readonly { url: string; events: readonly string[] | null; format: string }[] | undefined;
 }
 
 /** A job's new row, or its next one, with the event that goes with it. */

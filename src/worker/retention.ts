@@ -11,6 +11,7 @@ export interface RetentionOptions {
   /** Milliseconds after a job's end; null keeps for ever. */
   keepFiles: number | null;
   keepJobs: number | null;
+  keepDeliveries: number | null;
 }
 
 /** Small, so that a batch never holds up what users write. */
@@ -21,14 +22,14 @@ const idempotencyKeysKept = 24 * 60 * 60 * 1000;
  * Clears away what is older than it has to be: first a job's files, later the job itself. In small batches with a
  * pause in between; a million old jobs do not stop the server.
  *
- * @returns how many jobs lost their files, and how many were deleted
+ * @returns how many jobs lost their files, how many were deleted, and how many deliveries were forgotten
  */
 export async function clearAway(
-  { store, files, log, keepFiles, keepJobs }: RetentionOptions,
+  { store, files, log, keepFiles, keepJobs, keepDeliveries }: RetentionOptions,
   now: Date,
   signal: AbortSignal,
-): Promise<{ cleared: number; deleted: number }> {
-  const done = { cleared: 0, deleted: 0 };
+): Promise<{ cleared: number; deleted: number; forgotten: number }> {
+  const done = { cleared: 0, deleted: 0, forgotten: 0 };
   const before = (age: number) => new Date(now.getTime() - age);
   /** A folder that cannot be removed is left for the next time; it does not keep the others. */
   const removeFiles = async (old: readonly { id: number; uuid: string }[]) => {
@@ -61,6 +62,12 @@ export async function clearAway(
     done.deleted += removed.length;
     await delay(20);
   }
+  while (keepDeliveries !== null && !signal.aborted) {
+    const count = await store.deliveries.removeSettled(before(keepDeliveries), batch);
+    done.forgotten += count;
+    if (count < batch) break;
+    await delay(20);
+  }
   await store.jobs.forgetIdempotencyKeys(before(idempotencyKeysKept));
   return done;
 }
@@ -72,7 +79,7 @@ export function startRetention(options: RetentionOptions, interval = 60 * 60 * 1
     while (!stop.signal.aborted) {
       try {
         const done = await clearAway(options, new Date(), stop.signal);
-        if (done.cleared + done.deleted > 0) options.log.info(done, 'cleared away');
+        if (done.cleared + done.deleted + done.forgotten > 0) options.log.info(done, 'cleared away');
       } catch (error) {
         options.log.warn({ error: messageOf(error) }, 'clearing away failed; it is tried again');
       }

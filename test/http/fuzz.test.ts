@@ -176,6 +176,16 @@ function sensible(dice: Random): unknown {
       },
     }),
     () => ({ name: dice.pick(words), expires: dice.pick(['2100-01-01T00:00:00Z', ...words]) }),
+    () => ({
+      url: dice.pick(['http://192.0.2.1:9/hook', 'http://[::1]/', 'https://a:b@192.0.2.1/', ...words]),
+      events: dice.pick([null, ['finish'], ['finsh'], []]),
+      format: dice.pick(['json', 'cloudevents', ...words]),
+      job: dice.pick([null, ...uuids]),
+    }),
+    () => ({
+      state: dice.pick(['dead', 'all', ...words]),
+      since: dice.pick(['2026-01-01T00:00:00Z', ...words]),
+    }),
     () => ({ username: `u${dice.below(4)}`, password: dice.pick(words), role: 'user' }),
     () => ({ name: dice.pick(words) }),
   ])();
@@ -223,7 +233,8 @@ function shot(dice: Random): Shot {
     : dice.pick(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'LOCK']);
   let path = template.replace(/\{(\w+)\}/g, (_whole, name: string) => {
     const good =
-      name === 'uuid' ? dice.pick(uuids) : name === 'ids' ? '1;2;99;x' : String(1 + dice.below(12));
+      { uuid: dice.pick(uuids), ids: '1;2;99;x', actor: 'pipelinejobs-manager' }[name] ??
+      String(1 + dice.below(12));
     const value = dice.chance(0.6) ? good : dice.pick(words).slice(0, 500) || 'x';
     return encodeURIComponent(wellFormed(value));
   });
@@ -292,7 +303,7 @@ function fault({ method, template, headers, path, odd }: Shot, answer: Answer): 
   if (answer.status >= 500 && answer.status !== 501) return `status ${answer.status}`;
   const type = answer.headers['content-type'] ?? '';
   if (type.startsWith('application/json') && type !== 'application/json') return `type ${type}`;
-  if (answer.status >= 400 && method !== 'HEAD' && answer.json?.error === undefined)
+  if (answer.status >= 400 && method !== 'HEAD' && (answer.json?.error ?? answer.json?.message) === undefined)
     return 'an error without a text';
   if (/node_modules|\bat .*\.js:\d+/.test(answer.status >= 400 ? answer.text : '')) return 'a stack trace';
   const override = headers['X-HTTP-Method-Override'];
@@ -326,6 +337,7 @@ test(`${requests} requests, seed ${seed}: no 5xx, no hang, nothing undocumented`
           as: null,
           agent,
           deadline,
+          hangUp: true,
           ...(bytes === undefined ? {} : { body: bytes }),
         });
         const wrong = fault(one, answer);

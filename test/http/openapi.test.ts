@@ -85,10 +85,15 @@ test('every route of the application is in it, with every method', async () => {
       return [`/api/${noun}/`, `/api/${noun}/schema/`, `/api/${noun}/set/{ids}/`, `/api/${noun}/{${key}}/`];
     }),
     ...['run', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
-    ...['input', 'output', 'stdout', 'stderr', 'history', 'cancel'].map((part) => `/api/job/{uuid}/${part}/`),
+    ...['input', 'output', 'stdout', 'stderr', 'history', 'token', 'cancel'].map(
+      (part) => `/api/job/{uuid}/${part}/`,
+    ),
+    ...['secret', 'ping', 'replay'].map((part) => `/api/subscription/{id}/${part}/`),
+    '/api/delivery/{id}/replay/',
+    ...['messages', 'nonces', 'nonces/{id}'].map((part) => `/actors/v2/{actor}/${part}`),
   ];
   for (const template of templates) {
-    const path = template.replace(/\{\w+\}/, '1');
+    const path = template.replace('{actor}', 'pipelinejobs-manager').replace(/\{\w+\}/, '1');
     const { headers } = await ask(server, path, { method: 'OPTIONS', as: null });
     const described = Object.keys(document.paths[template] ?? {}).filter((method) => method !== 'parameters');
     expect([template, headers.allow?.toLowerCase().split(',').sort()]).toEqual([template, described.sort()]);

@@ -21,7 +21,11 @@ export interface Ask {
   as?: Login | null;
   agent?: http.Agent;
   deadline?: number;
+  /** Take a stream of events for answered when it begins, and hang up: it may go on for ever. */
+  hangUp?: boolean;
 }
+
+const nothing = { body: Buffer.alloc(0), text: '', json: undefined };
 
 /**
  * One request with nothing added and nothing repaired: no redirects, no decoding, any method.
@@ -44,6 +48,13 @@ export function ask(server: TestServer, path: string, options: Ask = {}): Promis
     const request = http.request(
       { hostname, port, path, method, headers, ...(options.agent ? { agent: options.agent } : {}) },
       (response) => {
+        const live = response.headers['content-type'] === 'text/event-stream';
+        if (live && options.hangUp) {
+          clearTimeout(timer);
+          request.destroy();
+          resolve({ ...nothing, status: response.statusCode ?? 0, headers: response.headers });
+          return;
+        }
         const pieces: Buffer[] = [];
         response.on('data', (piece: Buffer) => pieces.push(piece));
         response.on('error', reject);

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,17 +45,25 @@ export const basic = ({ username, password }: Login) =>
  * Starts a server on a free port of 127.0.0.1.
  *
  * @param application keys of application.yaml
+ * @param config other files of the config folder, by name: their keys
  */
 export async function startServer(
-  options: { application?: Record<string, unknown>; environment?: Record<string, string> } = {},
+  options: {
+    application?: Record<string, unknown>;
+    config?: Record<string, Record<string, unknown>>;
+    environment?: Record<string, string>;
+  } = {},
 ): Promise<TestServer> {
   const data = mkdtempSync(path.join(os.tmpdir(), 'penstock-test-'));
   const config = path.join(data, 'config');
+  const files = {
+    ...options.config,
+    ...(options.application === undefined ? {} : { 'application.yaml': options.application }),
+  };
   const args = [path.join(root, 'dist/main.js'), 'serve', '--data', data, '--port', '0'];
-  if (options.application !== undefined) {
-    const { mkdirSync } = await import('node:fs');
+  if (Object.keys(files).length > 0) {
     mkdirSync(config);
-    writeFileSync(path.join(config, 'application.yaml'), stringify(options.application));
+    for (const [name, keys] of Object.entries(files)) writeFileSync(path.join(config, name), stringify(keys));
     args.push('--config', config);
   }
   let child: ChildProcess;

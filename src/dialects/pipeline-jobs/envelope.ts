@@ -1,0 +1,22 @@
+import { createRequire } from 'node:module';
+import type { ErrorCode, Problem } from '../../errors.js';
+
+const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string };
+
+/** An answer in the actor platform's envelope. */
+export const success = (message: string, result: unknown) => ({
+  status: 'success',
+  message,
+  version,
+  result,
+});
+
+/** An error in the actor platform's envelope, with our code and places beside what it always had. */
+export const failure = (code: ErrorCode, detail: string, problems: readonly Problem[]) => ({
+  status: 'error',
+  message: detail,
+  version,
+  result: null,
+  type: `/api/docs/errors/#${code}`,
+  ...(problems.length > 0 ? { errors: problems } : {}),
+});

@@ -1,0 +1,176 @@
+import { parse } from 'lossless-json';
+import type { EventName } from '../../domain/job-state.js';
+import { eventOfStatus } from '../../domain/platform-status.js';
+import { PenstockError } from '../../errors.js';
+import { parseJson } from '../../http/body.js';
+import { validator } from '../../schemas.js';
+import { invalid } from '../../services/body.js';
+import type { CreateMessage } from '../../services/external-jobs.js';
+
+/** A message to the manager, of one of three kinds. */
+export type Message =
+  | { kind: 'event'; uuid: string; name: EventName; data: object | null; token: string | undefined }
+  | {
+      kind: 'action';
+      uuid: string;
+      action: 'delete' | 'undelete';
+      force: boolean;
+      token: string | undefined;
+    }
+  | { kind: 'create'; message: CreateMessage; subscriptions: unknown; written: unknown };
+
+type Body = Record<string, unknown>;
+
+/** A message's text: as it came, or as a form's or a JSON object's `message`, as the actor platform took it. */
+function unwrapped(text: string): { text: string; body: unknown } {
+  // A shell's line continuations, inside quotes where they are none, as examples often have them.
+  const joined = text.replace(/\\\r?\n[ \t]*/g, ' ');
+  const form = /^\s*message=/.test(joined) ? new URLSearchParams(joined.trim()).get('message') : null;
+  const own = form ?? joined;
+  const body = parseJson(own);
+  const inner = isObject(body) && Object.keys(body).length === 1 ? body.message : undefined;
+  if (isObject(inner)) return { text: JSON.stringify(inner), body: inner };
+  if (typeof inner !== 'string' || !inner.trimStart().startsWith('{')) return { text: own, body };
+  return { text: inner, body: parseJson(inner) };
+}
+
+const isObject = (value: unknown): value is Body =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function objectOf(body: unknown): Body {
+  if (isObject(body)) return body;
+  const is = body === null ? 'null' : Array.isArray(body) ? 'an array' : `a ${typeof body}`;
+  throw new PenstockError('invalid-body', `The body of a message must be a JSON object; it is ${is}.`);
+}
+
+/** UUIDs are written in many ways: `urn:uuid:`, capital letters. */
+const plainUuid = (value: unknown): unknown =>
+  typeof value === 'string' ? value.toLowerCase().replace(/^(urn:uuid:|uri:urn:)/, '') : value;
+const plainUuids = (value: unknown): unknown => (Array.isArray(value) ? value.map(plainUuid) : value);
+
+function checked(schema: string, value: unknown): void {
+  const problems = validator(`pipeline-jobs/${schema}`)(value);
+  if (problems.length > 0) throw invalid('invalid-body', problems);
+}
+
+/** The body without what is undefined: a key that nobody gave is not there. */
+const given = (value: Body): Body =>
+  Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined));
+
+const lower = (value: unknown): unknown => (typeof value === 'string' ? value.toLowerCase() : value);
+
+/**
+ * An event: from the URL where that names one, with the body as its data; else from the body, completed by the URL.
+ * A platform's status stands for the event that it means.
+ */
+function eventMessage(body: Body, query: ReadonlyMap<string, string>): Message {
+  const status = query.get('status') ?? query.get('state');
+  const fromUrl =
+    query.get('name') ?? query.get('event') ?? (status === undefined ? undefined : eventOfStatus(status));
+  const told =
+    fromUrl !== undefined
+      ? {
+          uuid: query.get('uuid'),
+          token: query.get('token'),
+          name: fromUrl,
+          // STOPPED and FAILED are one event, but not one story.
+          data: status === undefined ? body : { status, ...body },
+        }
+      : isPlatformJob(body)
+        ? {
+            uuid: query.get('uuid'),
+            token: query.get('token'),
+            name: eventOfStatus(String(body.status)),
+            data: platformData(body),
+          }
+        : fromBody(body, query);
+  const document = given({ ...told, uuid: plainUuid(told.uuid), name: lower(told.name) });
+  checked('event', document);
+  const { uuid, name, data, token } = document as {
+    uuid: string;
+    name: EventName;
+    data?: object;
+    token?: string;
+  };
+  const empty = data === undefined || Object.keys(data).length === 0;
+  return { kind: 'event', uuid, name, data: empty ? null : data, token };
+}
+
+/** An event's own JSON; `event` is what `name` was called at first. */
+function fromBody(body: Body, query: ReadonlyMap<string, string>): Body {
+  const { event, ...rest } = body;
+  return {
+    ...rest,
+    name: rest.name ?? event,
+    uuid: rest.uuid ?? query.get('uuid'),
+    token: rest.token ?? query.get('token'),
+    data: rest.data ?? undefined,
+  };
+}
+
+/** What Agave and Aloe post of a job of theirs; other keys differ from version to version. */
+const isPlatformJob = (body: Body): boolean =>
+  typeof body.status === 'string' && 'appId' in body && 'executionSystem' in body;
+
+/** While it runs all that the platform tells is worth keeping; later only how it stands. */
+function platformData(body: Body): Body {
+  if (String(body.status).toUpperCase() !== 'RUNNING') return { status: body.status };
+  const { _links, retries, localId, ...rest } = body;
+  return rest;
+}
+
+function createMessage(body: Body, text: string): Message {
+  const document: Body = given({
+    ...body,
+    uuid: plainUuid(body.uuid),
+    pipeline_uuid: plainUuid(body.pipeline_uuid),
+    child_of: plainUuids(body.child_of),
+    generated_by: plainUuids(body.generated_by),
+    acted_on: plainUuids(body.acted_on),
+    acted_using: plainUuids(body.acted_using),
+  });
+  checked('create', document);
+  const { subscriptions, token: _token, __options, ...message } = document;
+  return {
+    kind: 'create',
+    message: message as unknown as CreateMessage,
+    subscriptions,
+    written: (parse(text, undefined, { onDuplicateKey: ({ newValue }) => newValue }) as Body).data,
+  };
+}
+
+function actionMessage(body: Body, query: ReadonlyMap<string, string>): Message {
+  const document = given({
+    ...body,
+    uuid: plainUuid(body.uuid ?? query.get('uuid')),
+    token: body.token ?? query.get('token'),
+  });
+  checked('action', document);
+  const {
+    uuid,
+    action,
+    force = false,
+    token,
+  } = document as {
+    uuid: string;
+    action: 'delete' | 'undelete';
+    force?: boolean;
+    token?: string;
+  };
+  return { kind: 'action', uuid, action, force, token };
+}
+
+/**
+ * What a message says: a URL that names an event makes the body its data; else `action` makes it an action,
+ * `pipeline_uuid` a new job, and everything else an event. Throws `bad-json` or `invalid-body`, with the place.
+ *
+ * @param text the body; an empty one is fine where the URL says it all
+ */
+export function readMessage(text: string, query: ReadonlyMap<string, string>): Message {
+  const content = text.trim() === '' ? { text: '{}', body: {} } : unwrapped(text);
+  const body = objectOf(content.body);
+  const named = ['name', 'event', 'status', 'state'].some((key) => query.has(key));
+  if (!named && 'action' in body) return actionMessage(body, query);
+  if (!named && 'pipeline_uuid' in body) return createMessage(body, content.text);
+  return eventMessage(body, query);
+}

@@ -1,0 +1,62 @@
+import type { RequestHandler } from 'express';
+import type { AdminTokenSettings } from '../../domain/admin-token.js';
+import type { Job } from '../../domain/job.js';
+import type { TypedUuids } from '../../domain/typed-uuid.js';
+import { type ArchiveParts, externalJobService } from '../../services/external-jobs.js';
+import { type Cleared, jobEventService } from '../../services/job-events.js';
+import type { JobService } from '../../services/jobs.js';
+import type { LoginService } from '../../services/logins.js';
+import { nonceService } from '../../services/nonces.js';
+import type { SubscriptionService } from '../../services/subscriptions.js';
+import type { Store } from '../../store/store.js';
+import { pipelineJobsPaths } from './openapi.js';
+import { pipelineJobsRouter } from './routes.js';
+
+/** The keys of pipelinejobs.yaml that this dialect goes by. */
+export interface PipelineJobsSettings {
+  actors: readonly string[];
+  tenant: string;
+  api_server: string | null;
+  job_manager_id: string | null;
+  job_manager_nonce: string | null;
+  archive_system: string;
+}
+
+/** Builds what the job-events manager is made of. */
+export function openPipelineJobs(given: {
+  settings: PipelineJobsSettings;
+  adminTokens: AdminTokenSettings | null;
+  store: Store;
+  jobs: JobService;
+  logins: LoginService;
+  uuids: TypedUuids;
+  subscriptions: SubscriptionService;
+  clearArchive: (job: Job) => Promise<Cleared>;
+  archivePathOf: (parts: ArchiveParts) => string;
+  authenticate: RequestHandler;
+  maxBodySize: number;
+  clock: () => Date;
+}) {
+  const { settings, store, subscriptions } = given;
+  const nonces = nonceService(store, given.logins, { tenant: settings.tenant, clock: given.clock });
+  const jobEvents = jobEventService({ ...given, nonces });
+  const callback = {
+    server: settings.api_server,
+    actor: settings.job_manager_id ?? settings.actors[0] ?? '',
+    nonce: settings.job_manager_nonce,
+  };
+  const router = pipelineJobsRouter({
+    authenticate: given.authenticate,
+    jobEvents,
+    externalJobs: externalJobService({ ...given, nonces, archiveSystem: settings.archive_system }),
+    nonces,
+    actors: settings.actors,
+    callback,
+    pipelineOf: async (job) => (await store.pipelines.byId(job.pipelineId ?? 0))?.uuid ?? '',
+    subscriptionsOf: (value) =>
+      value === undefined ? [] : subscriptions.checkedSubscriptions(value, '/subscriptions'),
+    showSubscriptions: (actor, job) => subscriptions.ofJob(actor, job),
+    maxBodySize: given.maxBodySize,
+  });
+  return { nonces, jobEvents, callback, dialect: { path: '/actors/v2', router, paths: pipelineJobsPaths() } };
+}

@@ -1,0 +1,65 @@
+import type { Job } from '../../domain/job.js';
+import { showEvent } from '../../services/job-view.js';
+import type { Recorded } from '../../services/jobs.js';
+import { levels } from '../../services/nonces.js';
+import type { Shown } from '../../services/resource.js';
+import type { NonceRow } from '../../store/nonces.js';
+
+/** Dates as the older system writes them: to the millisecond, with an offset. */
+const date = (value: Date | null): string | null => value?.toISOString() ?? null;
+
+/** What an event came to: the job's state before and after it, and its entry in the history. */
+export function showRecorded(recorded: Recorded, links: Record<string, string>): Shown {
+  const { job, before, event } = recorded;
+  return {
+    uuid: job.uuid,
+    state_before: before.state,
+    state: event.state,
+    history: showEvent(event),
+    executionId: event.uuid,
+    msg: event.name,
+    _links: links,
+  };
+}
+
+/** A job that runs elsewhere, with the keys of its document as of old. */
+export function showDocument(job: Job, pipelineUuid: string): Shown {
+  return {
+    uuid: job.uuid,
+    pipeline_uuid: pipelineUuid,
+    state: job.state,
+    last_event: job.lastEvent,
+    revision: job.revision,
+    data: job.data,
+    archive_path: job.archivePath,
+    archive_system: job.archiveSystem,
+    session: job.session,
+    ...job.links,
+    created: date(job.created),
+    updated: date(job.updated),
+    _visible: !job.hidden,
+  };
+}
+
+/**
+ * A nonce as the actor platform shows it.
+ *
+ * @param id what it is called by: the whole of it when it is made, its name afterwards
+ */
+export function showNonce(row: NonceRow, id: string, links: Record<string, string>): Shown {
+  return {
+    id,
+    actorId: row.actor,
+    level: levels.find((level) => level === row.level),
+    maxUses: row.maxUses,
+    currentUses: row.currentUses,
+    remainingUses: row.maxUses < 0 ? -1 : row.maxUses - row.currentUses,
+    description: row.description,
+    owner: row.owner.username,
+    roles: [row.owner.role],
+    createTime: date(row.created),
+    lastUseTime: date(row.lastUse),
+    expireTime: date(row.expires),
+    _links: links,
+  };
+}

@@ -1,0 +1,30 @@
+import { type RequestHandler, Router } from 'express';
+import { type CallbackSettings, callbackUrl } from '../services/callback.js';
+import type { JobEventService } from '../services/job-events.js';
+import { actorOf, originOf, sendJson } from './answer.js';
+import { checkMethod } from './resource.js';
+
+/** A job's token and callback, made again for who has lost them: `POST /api/job/<uuid>/token/`. */
+export function jobTokenRouter(options: {
+  authenticate: RequestHandler;
+  jobEvents: JobEventService;
+  callback: CallbackSettings;
+}): Router {
+  const { jobEvents, callback } = options;
+  const router = Router();
+  router.all('/:uuid/token', checkMethod(['POST']), options.authenticate, async (request, response) => {
+    request.resume();
+    const own = callback.nonce === null ? callback.actor : null;
+    const { job, token, nonce } = await jobEvents.renewToken(
+      actorOf(response),
+      String(request.params.uuid),
+      own,
+    );
+    sendJson(response, 200, {
+      uuid: job.uuid,
+      token,
+      callback: callbackUrl(callback, originOf(request), job, token, nonce?.text),
+    });
+  });
+  return router;
+}

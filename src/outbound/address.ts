@@ -1,0 +1,108 @@
+import { lookup } from 'node:dns/promises';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+
+/** Addresses that are not the public internet (IANA's special-purpose registries). */
+const notPublic = new BlockList();
+for (const [network, prefix] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['224.0.0.0', 3],
+] as const) {
+  notPublic.addSubnet(network, prefix, 'ipv4');
+}
+for (const [network, prefix] of [
+  ['::', 96],
+  ['::ffff:0:0', 96],
+  ['64:ff9b::', 96],
+  ['64:ff9b:1::', 48],
+  ['100::', 64],
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['fc00::', 7],
+  ['fe80::', 10],
+  ['fec0::', 10],
+  ['ff00::', 8],
+] as const) {
+  notPublic.addSubnet(network, prefix, 'ipv6');
+}
+
+/** True for an address of the public internet. */
+export function isPublicAddress(address: string): boolean {
+  const family = isIP(address);
+  return family !== 0 && !notPublic.check(address, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** An address that was checked and may be connected to. */
+export interface Address {
+  address: string;
+  family: number;
+}
+
+/** What can be wrong with a URL that others gave us to call. */
+export type Flaw = 'malformed' | 'scheme' | 'credentials';
+
+/** Reads a URL that is to be called: http or https, without a name or password, which would end up in logs. */
+export function readUrl(
+  text: string,
+  base?: URL,
+): { url: URL } | { url?: undefined; flaw: Flaw; scheme: string } {
+  let url: URL;
+  try {
+    url = new URL(text, base);
+  } catch {
+    return { flaw: 'malformed', scheme: '' };
+  }
+  const scheme = url.protocol.slice(0, -1);
+  if (scheme !== 'http' && scheme !== 'https') return { flaw: 'scheme', scheme };
+  if (url.username !== '' || url.password !== '') return { flaw: 'credentials', scheme };
+  return { url };
+}
+
+/** The host as the resolver wants it: without the brackets of IPv6. */
+export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
+
+/** True where no look-up is needed to know that a URL leads to a private place: a literal address, or localhost. */
+export function isPlainlyPrivate(url: URL): boolean {
+  const host = hostOf(url);
+  return isIP(host) === 0 ? /^(.*\.)?localhost\.?$/.test(host) : !isPublicAddress(host);
+}
+
+/**
+ * The addresses that may be connected to, in the resolver's order: checked here, and used as they are, whatever the
+ * name says later.
+ *
+ * @returns `unknown` if the name leads nowhere, `private` if it leads to no address of the public internet
+ */
+export async function findAddresses(
+  host: string,
+  allowPrivate: boolean,
+): Promise<[Address, ...Address[]] | 'unknown' | 'private'> {
+  let found: Address[];
+  try {
+    found = await lookup(host, { all: true });
+  } catch {
+    return 'unknown';
+  }
+  const [first, ...others] = found.filter(({ address }) => allowPrivate || isPublicAddress(address));
+  return first === undefined ? 'private' : [first, ...others];
+}
+
+/** A look-up for a connection that always finds the address that was checked. */
+export function pinned(address: Address): LookupFunction {
+  return (_host, options, callback) => {
+    if (options.all) callback(null, [address]);
+    else callback(null, address.address, address.family);
+  };
+}

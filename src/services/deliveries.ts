@@ -1,0 +1,155 @@
+import type { Fields, ListQuery } from '../domain/query.js';
+import { PenstockError } from '../errors.js';
+import type { ShownDelivery } from '../store/deliveries.js';
+import type { Store } from '../store/store.js';
+import { type Actor, scopeOf } from './actor.js';
+import { invalid, objectBody } from './body.js';
+import { numericId, type ResourceService, type Shown, shownDate } from './resource.js';
+import type { SubscriptionService, Teller } from './subscriptions.js';
+
+export const deliveryFields: Fields = {
+  id: {
+    type: 'integer',
+    help_text: 'Number of the delivery.',
+    readonly: true,
+    unique: true,
+    orderable: true,
+  },
+  subscription: {
+    type: 'related',
+    help_text: 'What it is owed to.',
+    readonly: true,
+    lookups: ['exact', 'in'],
+  },
+  job: {
+    type: 'string',
+    help_text: 'The job whose event it tells; filtered by uuid or resource_uri.',
+    readonly: true,
+    lookups: ['exact', 'in'],
+  },
+  event: { type: 'string', help_text: "UUID of the event in the job's history.", readonly: true },
+  event_name: { type: 'string', help_text: 'Name of the event.', readonly: true },
+  state: {
+    type: 'string',
+    help_text: 'One of pending, delivered, dead.',
+    readonly: true,
+    lookups: ['exact', 'in'],
+    orderable: true,
+  },
+  attempts: { type: 'integer', help_text: 'How often it was tried.', readonly: true },
+  not_before: {
+    type: 'datetime',
+    help_text: 'When the next attempt may be made.',
+    readonly: true,
+    nullable: true,
+  },
+  status: { type: 'integer', help_text: "The receiver's latest status.", readonly: true, nullable: true },
+  error: { type: 'string', help_text: 'Why the latest attempt failed.', readonly: true, nullable: true },
+  url: { type: 'string', help_text: 'Where it is sent to.', readonly: true },
+  created: {
+    type: 'datetime',
+    help_text: 'When the event was, or when it was replayed last.',
+    readonly: true,
+    lookups: ['exact', 'gt', 'gte', 'lt', 'lte', 'range'],
+    orderable: true,
+  },
+  updated: { type: 'datetime', help_text: 'When its state or latest attempt was stored.', readonly: true },
+};
+
+const show = (delivery: ShownDelivery): Shown => ({
+  id: delivery.id,
+  subscription: `/api/subscription/${delivery.subscriptionId}/`,
+  job: `/api/job/${delivery.job.uuid}/`,
+  event: delivery.event.uuid,
+  event_name: delivery.event.name,
+  state: delivery.state,
+  attempts: delivery.attempts,
+  not_before: shownDate(delivery.notBefore),
+  status: delivery.status,
+  error: delivery.error,
+  url: delivery.subscription.url,
+  created: shownDate(delivery.created),
+  updated: shownDate(delivery.updated),
+});
+
+/** A job's resource_uri in a filter means its uuid. */
+const byUuid = (query: ListQuery): ListQuery => ({
+  ...query,
+  filters: query.filters.map((filter) =>
+    filter.field === 'job'
+      ? { ...filter, values: filter.values.map((value) => String(value).replace(/^.*\/job\/|\/$/g, '')) }
+      : filter,
+  ),
+});
+
+/** What is owed to subscriptions, and what became of it. */
+export function deliveryService(
+  store: Store,
+  subscriptions: SubscriptionService,
+  teller: Teller,
+  clock: () => Date,
+) {
+  async function find(actor: Actor, id: string): Promise<ShownDelivery | null> {
+    const number = numericId(id);
+    const found = number === null ? null : await store.deliveries.byId(number);
+    return found !== null && (actor.admin || found.subscription.ownerId === actor.id) ? found : null;
+  }
+
+  const resource: ResourceService = {
+    name: 'delivery',
+    methods: { list: ['GET'], detail: ['GET'] },
+    key: 'id',
+    fields: deliveryFields,
+    async list(actor, query) {
+      const { total, objects } = await store.deliveries.list(scopeOf(actor), byUuid(query));
+      return { total, objects: objects.map(show) };
+    },
+    async get(actor, id) {
+      const found = await find(actor, id);
+      return found === null ? null : show(found);
+    },
+  };
+
+  return {
+    resource,
+
+    /** Sends a delivery that has come to an end once more, whatever the end was. Throws `conflict` if it waits. */
+    async replay(actor: Actor, id: string): Promise<Shown> {
+      const found = await find(actor, id);
+      if (found === null) throw new PenstockError('not-found', `There is no delivery ${id}.`);
+      const count = await store.deliveries.replay({ id: found.id }, ['dead', 'delivered'], clock());
+      if (count === 0) throw new PenstockError('conflict', 'This delivery still waits to be told.');
+      teller.lookAgain(found.id);
+      return { replayed: count };
+    },
+
+    /**
+     * Sends a subscription's deliveries once more: the dead ones, or all.
+     *
+     * @param given `{"state"?: "dead" | "all", "since"?: date-time}`
+     */
+    async replayAll(actor: Actor, id: string, given: unknown): Promise<Shown> {
+      const { state = 'dead', since = null } = objectBody(given, ['state', 'since'], 'a replay');
+      if (state !== 'dead' && state !== 'all') {
+        throw invalid('invalid-body', [{ pointer: '/state', detail: 'it is "dead" or "all"' }]);
+      }
+      const isDate = typeof since === 'string' && /^\d{4}-\d\d-\d\dT/.test(since);
+      const from = isDate ? new Date(since) : null;
+      if (since !== null && (from === null || Number.isNaN(from.getTime()))) {
+        const detail = 'a date and time such as 2030-01-31T12:00:00Z, or null';
+        throw invalid('invalid-body', [{ pointer: '/since', detail }]);
+      }
+      if ((await subscriptions.resource.get(actor, id)) === null) {
+        throw new PenstockError('not-found', `There is no subscription ${id}.`);
+      }
+      const subscriptionId = Number(id);
+      const states = state === 'all' ? ['dead', 'delivered'] : ['dead'];
+      const count = await store.deliveries.replay({ subscriptionId, since: from }, states, clock());
+      const first = count === 0 ? null : await store.deliveries.firstPending(subscriptionId);
+      if (first !== null) teller.lookAgain(first);
+      return { replayed: count };
+    },
+  };
+}
+
+export type DeliveryService = ReturnType<typeof deliveryService>;

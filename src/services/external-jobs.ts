@@ -1,0 +1,178 @@
+import { randomInt } from 'node:crypto';
+import { elsewhere, type Job, type JobLinks, newJob } from '../domain/job.js';
+import { jobIdentity } from '../domain/job-identity.js';
+import { sessionName } from '../domain/session-name.js';
+import type { TypedUuids } from '../domain/typed-uuid.js';
+import { PenstockError } from '../errors.js';
+import type { Store } from '../store/store.js';
+import type { JobCompanions } from '../store/writer.js';
+import { type Actor, mayUse } from './actor.js';
+import { invalid } from './body.js';
+import { newJobToken } from './job-tokens.js';
+import type { JobService } from './jobs.js';
+import { hashToken } from './logins.js';
+import type { NewNonce, NonceService } from './nonces.js';
+
+/** A create message, checked against `schemas/pipeline-jobs/create.json`; UUIDs in small letters, without `urn:`. */
+export interface CreateMessage extends JobLinks {
+  pipeline_uuid: string;
+  data: Record<string, unknown>;
+  uuid?: string;
+  archive_path?: string;
+  archive_system?: string;
+  instanced?: boolean;
+  session?: string;
+}
+
+/** What an archive path is made of. */
+export interface ArchiveParts {
+  pipelineUuid: string;
+  childOf: readonly string[];
+  /** The job's data as `lossless-json` parses them. */
+  data: unknown;
+  session: string | null;
+  /** When an instance of its own was made; null for the path that all instances share. */
+  instancedAt: Date | null;
+}
+
+export interface Created {
+  job: Job;
+  /** Told this once; null for a job that was there already. */
+  token: string | null;
+  nonce: NewNonce | null;
+}
+
+const linkKeys = [
+  'child_of',
+  'generated_by',
+  'acted_on',
+  'acted_using',
+  'archive_patterns',
+  'product_patterns',
+  'agent',
+  'task',
+] as const satisfies readonly (keyof JobLinks)[];
+
+const pick = <T extends object, K extends keyof T>(from: T, keys: readonly K[]): Partial<Pick<T, K>> =>
+  Object.fromEntries(keys.flatMap((key) => (from[key] === undefined ? [] : [[key, from[key]]]))) as Partial<
+    Pick<T, K>
+  >;
+
+const random = (): number => randomInt(2 ** 32) / 2 ** 32;
+
+/** Jobs that run elsewhere. */
+export function externalJobService(given: {
+  store: Store;
+  jobs: JobService;
+  nonces: NonceService;
+  uuids: TypedUuids;
+  archiveSystem: string;
+  archivePathOf: (parts: ArchiveParts) => string;
+  clock: () => Date;
+}) {
+  const { store, jobs, nonces, uuids, archiveSystem, archivePathOf, clock } = given;
+
+  function uuidOf(message: CreateMessage, written: unknown): string {
+    const { uuid, pipeline_uuid, child_of } = message;
+    if (uuid === undefined) {
+      const identity = { pipeline_uuid, data: written, ...(child_of === undefined ? {} : { child_of }) };
+      return uuids.computed('job', jobIdentity(identity));
+    }
+    if (uuids.kindOf(uuid) !== 'job') {
+      throw invalid('invalid-body', [
+        { pointer: '/uuid', detail: `a job's UUID begins with ${uuids.prefixes.job}` },
+      ]);
+    }
+    return uuid;
+  }
+
+  /** The job that is there already, if it is one that the actor may have. */
+  async function existing(actor: Actor, uuid: string): Promise<Created | null> {
+    const job = await jobs.current(uuid);
+    if (job === null) return null;
+    if (!mayUse(actor, job.ownerId)) {
+      throw new PenstockError('conflict', `The job ${uuid} is there already, and belongs to somebody else.`);
+    }
+    return { job, token: null, nonce: null };
+  }
+
+  return {
+    /**
+     * Creates a job of a pipeline. The same pipeline, parents and data are the same job: when it is there already it
+     * is given back as it is.
+     *
+     * @param written the message's data as `lossless-json` parses them, for the identity
+     * @param callbackOf the actor that the job's callback is to call with a nonce of its own; null for none
+     * @param companions what else is stored with it
+     */
+    async create(
+      actor: Actor,
+      message: CreateMessage,
+      written: unknown,
+      callbackOf: string | null,
+      companions: JobCompanions,
+    ): Promise<Created> {
+      const pipeline = await store.pipelines.byUuid(message.pipeline_uuid);
+      if (pipeline === null || !mayUse(actor, pipeline.ownerId)) {
+        throw new PenstockError(
+          'not-found',
+          `There is no pipeline ${message.pipeline_uuid}. Register it first: POST /api/pipeline/.`,
+        );
+      }
+      const uuid = uuidOf(message, written);
+      const known = await existing(actor, uuid);
+      if (known !== null) return known;
+
+      const token = newJobToken();
+      const nonce = callbackOf === null ? null : nonces.make();
+      const named = message.session !== undefined || message.instanced !== false;
+      const session = named ? sessionName(message.session, random) : null;
+      const links = { generated_by: [pipeline.uuid], ...pick(message, linkKeys) };
+      const archivePath =
+        message.archive_path ??
+        archivePathOf({
+          pipelineUuid: pipeline.uuid,
+          childOf: message.child_of ?? [],
+          data: written,
+          session,
+          instancedAt: message.instanced === false ? null : clock(),
+        });
+      try {
+        const job = await jobs.create(
+          {
+            ...newJob(uuid, actor.id, elsewhere),
+            pipelineId: pipeline.id,
+            tokenHash: hashToken(token),
+            session,
+            archiveSystem: message.archive_system ?? archiveSystem,
+            archivePath,
+            data: message.data,
+            links,
+          },
+          message.data,
+          {
+            ...companions,
+            ...(nonce === null || callbackOf === null
+              ? {}
+              : {
+                  nonce: {
+                    actor: callbackOf,
+                    name: nonce.name,
+                    hash: nonce.hash,
+                    description: `callback of ${uuid}`,
+                  },
+                }),
+          },
+        );
+        return { job, token, nonce };
+      } catch (error) {
+        // Somebody created the very same job between our look and our write.
+        const winner = await existing(actor, uuid);
+        if (winner === null) throw error;
+        return winner;
+      }
+    },
+  };
+}
+
+export type ExternalJobService = ReturnType<typeof externalJobService>;

@@ -1,0 +1,213 @@
+import type { Format, ToldEvent } from '../domain/event-message.js';
+import type { ListQuery } from '../domain/query.js';
+import type { PrismaClient } from './client.js';
+import { attemptSql, laneSql, pendingSql, refusedSql, replaySql, settleSql } from './delivery-sql.js';
+import type { Delivery } from './generated/client.js';
+import { storedDate } from './job-sql.js';
+import { orderOf, whereOf } from './where.js';
+import type { Writer } from './writer.js';
+
+const include = {
+  subscription: { select: { ownerId: true, url: true } },
+  job: { select: { uuid: true } },
+  event: { select: { uuid: true, name: true } },
+} as const;
+/** A delivery with the names of what it belongs to. */
+export type ShownDelivery = Delivery & {
+  subscription: { ownerId: number | null; url: string };
+  job: { uuid: string };
+  event: { uuid: string; name: string };
+};
+
+/** A delivery that waits, as the dispatcher holds many of: little. Times in milliseconds. */
+export interface PendingRow {
+  id: number;
+  subscriptionId: number;
+  jobId: number;
+  ownerId: number | null;
+  url: string;
+  active: boolean;
+  attempts: number;
+  status: number | null;
+  notBefore: number | null;
+  created: number;
+}
+
+/** All that a message is made of, as it stands when it is sent. */
+export interface Attempt extends ToldEvent {
+  state: string;
+  url: string;
+  format: Format;
+  active: boolean;
+  everyones: boolean;
+  ownerId: number | null;
+  ownerActive: boolean;
+  ownerAdmin: boolean;
+  jobOwnerId: number;
+}
+
+/** What became of an attempt. */
+export interface Settled {
+  id: number;
+  state: 'pending' | 'delivered' | 'dead';
+  attempts: number;
+  notBefore: Date | null;
+  status: number | null;
+  error: string | null;
+  updated: Date;
+  /** The subscription to switch off because its receiver is gone for good; what it still waits for dies. */
+  refused?: number;
+}
+
+const columns = { job: 'job.uuid', subscription: 'subscriptionId' };
+const flag = (value: unknown): boolean => value === true || Number(value) === 1;
+/** A date of a raw row is one already, or text. */
+const dateOf = (value: unknown): Date => (value instanceof Date ? value : new Date(String(value)));
+const time = (value: unknown): number | null => (value === null ? null : dateOf(value).getTime());
+
+function pendingOf(row: Record<string, unknown>): PendingRow {
+  const number = (key: string) => (row[key] === null ? null : Number(row[key]));
+  return {
+    id: Number(row.id),
+    subscriptionId: Number(row.subscriptionId),
+    jobId: Number(row.jobId),
+    ownerId: number('ownerId'),
+    url: String(row.url),
+    active: flag(row.active),
+    attempts: Number(row.attempts),
+    status: number('status'),
+    notBefore: time(row.notBefore),
+    created: time(row.created) ?? 0,
+  };
+}
+
+/** The outbox: what is to be told to whom, and what became of it. */
+export function deliveryRepository(reader: PrismaClient, writer: Writer) {
+  const rows = async (sql: string, ...values: unknown[]) =>
+    reader.$queryRawUnsafe<Record<string, unknown>[]>(sql, ...values);
+
+  return {
+    byId: (id: number): Promise<ShownDelivery | null> =>
+      reader.delivery.findUnique({ where: { id }, include }),
+
+    async list(ownerId: number | null, query: ListQuery) {
+      const where = {
+        ...(ownerId === null ? {} : { subscription: { ownerId } }),
+        ...whereOf(query.filters, columns),
+      };
+      const [total, objects] = await Promise.all([
+        reader.delivery.count({ where }),
+        reader.delivery.findMany({
+          where,
+          include,
+          orderBy: orderOf(query.order, columns),
+          skip: query.offset,
+          take: query.limit,
+        }),
+      ]);
+      return { total, objects: objects as ShownDelivery[] };
+    },
+
+    /** How many wait. */
+    waiting: (): Promise<number> => reader.delivery.count({ where: { state: 'pending' } }),
+
+    /** Those that wait, in the order of their events, after an id. */
+    async pending(after: number, take: number): Promise<PendingRow[]> {
+      return (await rows(pendingSql, after, take)).map(pendingOf);
+    },
+
+    /** Those that wait of one job for one subscription. */
+    async lane(subscriptionId: number, jobId: number, take: number): Promise<PendingRow[]> {
+      return (await rows(laneSql, subscriptionId, jobId, take)).map(pendingOf);
+    },
+
+    /** The lowest number that waits for a subscription; null if nothing does. */
+    async firstPending(subscriptionId: number): Promise<number | null> {
+      const found = await reader.delivery.findFirst({
+        where: { subscriptionId, state: 'pending' },
+        orderBy: { id: 'asc' },
+        select: { id: true },
+      });
+      return found?.id ?? null;
+    },
+
+    /** What is to be sent now; null if it is not there any more. */
+    async attempt(id: number): Promise<Attempt | null> {
+      const [row] = await rows(attemptSql, id);
+      if (row === undefined) return null;
+      const number = (key: string) => (row[key] === null ? null : Number(row[key]));
+      return {
+        ...(row as unknown as Attempt),
+        date: dateOf(row.date).toISOString(),
+        jobCreated: dateOf(row.jobCreated).toISOString(),
+        active: flag(row.active),
+        everyones: flag(row.everyones),
+        ownerActive: flag(row.ownerActive),
+        ownerAdmin: row.ownerRole === 'admin',
+        ownerId: number('ownerId'),
+        revision: Number(row.revision),
+        jobOwnerId: Number(row.jobOwnerId),
+        processDefinitionId: number('processDefinitionId'),
+      };
+    },
+
+    /** Stores what became of many attempts as one write. What is no longer pending stays as it is. */
+    async settle(results: readonly Settled[]): Promise<void> {
+      const records = results.map((result) => [
+        result.id,
+        result.state,
+        result.attempts,
+        result.notBefore === null ? null : storedDate(result.notBefore),
+        result.status,
+        result.error,
+        storedDate(result.updated),
+      ]);
+      const refused = results.filter((result) => result.refused !== undefined);
+      await writer.batch((client) => [
+        client.$executeRawUnsafe(settleSql, JSON.stringify(records)),
+        ...refused.flatMap(({ refused: id, updated, error }) => [
+          client.subscription.updateMany({ where: { id: id ?? 0 }, data: { active: false, updated } }),
+          client.$executeRawUnsafe(refusedSql, error, storedDate(updated), id),
+        ]),
+      ]);
+    },
+
+    /**
+     * Sends deliveries back to wait, as if their events were new.
+     *
+     * @param states which ones; pending ones are left alone
+     * @returns how many
+     */
+    async replay(
+      which: { id: number } | { subscriptionId: number; since: Date | null },
+      states: readonly string[],
+      now: Date,
+    ): Promise<number> {
+      const [column, value, since] =
+        'id' in which
+          ? (['id', which.id, null] as const)
+          : (['subscription_id', which.subscriptionId, which.since] as const);
+      const date = storedDate(now);
+      const from = since === null ? '' : storedDate(since);
+      const [count] = await writer.batch((client) => [
+        client.$executeRawUnsafe(replaySql(column), date, date, value, JSON.stringify(states), from),
+      ]);
+      return Number(count);
+    },
+
+    /** Removes settled deliveries from before a time, a few at once. */
+    async removeSettled(before: Date, take: number): Promise<number> {
+      const old = await reader.delivery.findMany({
+        where: { created: { lt: before }, updated: { lt: before }, state: { in: ['delivered', 'dead'] } },
+        orderBy: { created: 'asc' },
+        take,
+        select: { id: true },
+      });
+      if (old.length > 0) {
+        const ids = old.map(({ id }) => id);
+        await writer.batch((client) => [client.delivery.deleteMany({ where: { id: { in: ids } } })]);
+      }
+      return old.length;
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import type { PrismaClient } from './client.js';
+import type { Nonce, User } from './generated/client.js';
+import type { Writer } from './writer.js';
+
+export type NonceRow = Nonce & { owner: User };
+
+const include = { owner: true } as const;
+
+/** Nonces, as hashes. */
+export function nonceRepository(reader: PrismaClient, writer: Writer) {
+  return {
+    byHash: (hash: string): Promise<NonceRow | null> => reader.nonce.findUnique({ where: { hash }, include }),
+    byName: (name: string): Promise<NonceRow | null> => reader.nonce.findUnique({ where: { name }, include }),
+
+    /** An actor's nonces, oldest first, but for those of single jobs' callbacks. `ownerId` null: everybody's. */
+    list: (actor: string, ownerId: number | null): Promise<NonceRow[]> =>
+      reader.nonce.findMany({
+        where: { actor, jobId: null, ...(ownerId === null ? {} : { ownerId }) },
+        include,
+        orderBy: { id: 'asc' },
+      }),
+
+    async add(row: Omit<Nonce, 'id' | 'currentUses' | 'lastUse'>): Promise<NonceRow> {
+      const [added] = await writer.batch((client) => [client.nonce.create({ data: row, include })]);
+      return added as NonceRow;
+    },
+
+    async remove(id: number): Promise<void> {
+      await writer.batch((client) => [client.nonce.deleteMany({ where: { id } })]);
+    },
+
+    /** Gives a job's callback another nonce, and its events another token; those before are good no more. */
+    async replaceOfJob(
+      job: { id: number; tokenHash: string },
+      nonce: Omit<Nonce, 'id' | 'currentUses' | 'lastUse'> | null,
+    ): Promise<void> {
+      await writer.batch((client) => [
+        client.job.update({ where: { id: job.id }, data: { tokenHash: job.tokenHash } }),
+        client.nonce.deleteMany({ where: { jobId: job.id } }),
+        ...(nonce === null ? [] : [client.nonce.create({ data: nonce })]),
+      ]);
+    },
+
+    /**
+     * Takes uses of a nonce, as many as are wanted and left, in one transaction.
+     *
+     * @returns how many were taken
+     */
+    async take(id: number, wanted: number, date: Date): Promise<number> {
+      const [before] = await writer.batch((client) => [
+        client.nonce.findUnique({ where: { id } }),
+        client.$executeRaw`UPDATE "nonce" SET "last_use" = ${date}, "current_uses" =
+          CASE WHEN "max_uses" < 0 THEN "current_uses" + ${wanted}
+          ELSE MIN("max_uses", "current_uses" + ${wanted}) END WHERE "id" = ${id}`,
+      ]);
+      const nonce = before as Nonce | null;
+      if (nonce === null) return 0;
+      return nonce.maxUses < 0 ? wanted : Math.min(wanted, nonce.maxUses - nonce.currentUses);
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import type { ListQuery } from '../domain/query.js';
+import type { PrismaClient } from './client.js';
+import type { Pipeline, User } from './generated/client.js';
+import { orderOf, whereOf } from './where.js';
+import type { Writer } from './writer.js';
+
+export type PipelineRow = Pipeline & { owner: User };
+
+const columns = { owner: 'owner.username' };
+const include = { owner: true } as const;
+
+/** Pipelines whose components run elsewhere. */
+export function pipelineRepository(reader: PrismaClient, writer: Writer) {
+  return {
+    byId: (id: number): Promise<PipelineRow | null> => reader.pipeline.findUnique({ where: { id }, include }),
+    byUuid: (uuid: string): Promise<PipelineRow | null> =>
+      reader.pipeline.findUnique({ where: { uuid }, include }),
+
+    /** A page of pipelines, and how many there are in all. `ownerId` null: everybody's. */
+    async list(ownerId: number | null, query: ListQuery) {
+      const where = { ...(ownerId === null ? {} : { ownerId }), ...whereOf(query.filters, columns) };
+      const [total, objects] = await Promise.all([
+        reader.pipeline.count({ where }),
+        reader.pipeline.findMany({
+          where,
+          include,
+          orderBy: orderOf(query.order, columns),
+          skip: query.offset,
+          take: query.limit,
+        }),
+      ]);
+      return { total, objects };
+    },
+
+    /** How many jobs there are of it. */
+    jobsOf: (id: number): Promise<number> => reader.job.count({ where: { pipelineId: id } }),
+
+    async add(row: Omit<Pipeline, 'id'>): Promise<PipelineRow> {
+      const [added] = await writer.batch((client) => [client.pipeline.create({ data: row, include })]);
+      return added as PipelineRow;
+    },
+
+    async change(id: number, row: Partial<Pipeline>): Promise<PipelineRow> {
+      const [changed] = await writer.batch((client) => [
+        client.pipeline.update({ where: { id }, data: row, include }),
+      ]);
+      return changed as PipelineRow;
+    },
+
+    async remove(id: number): Promise<void> {
+      await writer.batch((client) => [client.pipeline.deleteMany({ where: { id } })]);
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import type { ListQuery } from '../domain/query.js';
+import type { PrismaClient } from './client.js';
+import type { Subscription } from './generated/client.js';
+import { orderOf, whereOf } from './where.js';
+import type { Writer } from './writer.js';
+
+export type { Subscription };
+export type NewSubscription = Omit<Subscription, 'id'>;
+const include = {
+  owner: { select: { username: true } },
+  job: { select: { uuid: true } },
+} as const;
+/** A subscription with the names of what it belongs to. */
+export type ShownSubscription = Subscription & {
+  owner: { username: string } | null;
+  job: { uuid: string } | null;
+};
+
+const columns = { owner: 'owner.username', job: 'job.uuid', pipeline: 'pipelineId' };
+
+/** Who wants to be told of which events. */
+export function subscriptionRepository(reader: PrismaClient, writer: Writer) {
+  /** Kept here so that an event costs nothing where nobody is to be told: false only when that is certain. */
+  let any = true;
+  let additions = 0;
+  const noteAddition = () => {
+    any = true;
+    additions += 1;
+  };
+  /** What adds is noted before and after it is written: a look in between may have missed it. */
+  async function adding<T>(work: Promise<T>): Promise<T> {
+    noteAddition();
+    try {
+      return await work;
+    } finally {
+      noteAddition();
+    }
+  }
+
+  return {
+    /** False if there is certainly no active subscription. */
+    mayBeAny: (): boolean => any,
+    adding,
+
+    /** Looks whether there is any active subscription. */
+    async lookForAny(): Promise<void> {
+      const before = additions;
+      const found = (await reader.subscription.findFirst({ where: { active: true } })) !== null;
+      if (additions === before) any = found;
+    },
+
+    byId: (id: number): Promise<ShownSubscription | null> =>
+      reader.subscription.findUnique({ where: { id }, include }),
+
+    /** The installation's own: they belong to nobody. */
+    unowned: (): Promise<Subscription[]> => reader.subscription.findMany({ where: { ownerId: null } }),
+
+    /** A job's own, oldest first. */
+    ofJob: (jobId: number): Promise<ShownSubscription[]> =>
+      reader.subscription.findMany({ where: { jobId }, include, orderBy: { id: 'asc' } }),
+
+    async list(ownerId: number | null, query: ListQuery) {
+      const where = { ...(ownerId === null ? {} : { ownerId }), ...whereOf(query.filters, columns) };
+      const [total, objects] = await Promise.all([
+        reader.subscription.count({ where }),
+        reader.subscription.findMany({
+          where,
+          include,
+          orderBy: orderOf(query.order, columns),
+          skip: query.offset,
+          take: query.limit,
+        }),
+      ]);
+      return { total, objects: objects as ShownSubscription[] };
+    },
+
+    async add(subscription: NewSubscription): Promise<ShownSubscription> {
+      const [added] = await adding(
+        writer.batch((client) => [client.subscription.create({ data: subscription, include })]),
+      );
+      return added as ShownSubscription;
+    },
+
+    async change(id: number, data: Partial<NewSubscription>): Promise<ShownSubscription> {
+      const [changed] = await adding(
+        writer.batch((client) => [client.subscription.update({ where: { id }, data, include })]),
+      );
+      return changed as ShownSubscription;
+    },
+
+    /** Removes subscriptions with their deliveries. */
+    async remove(ids: readonly number[]): Promise<void> {
+      await writer.batch((client) => [client.subscription.deleteMany({ where: { id: { in: [...ids] } } })]);
+    },
+
+    /** A pipeline's row, as far as a subscription to it needs it. */
+    pipeline: (id: number) =>
+      reader.pipeline.findUnique({ where: { id }, select: { id: true, ownerId: true } }),
+  };
+}

@@ -1,0 +1,63 @@
+import { receiverKey } from './delivery-attempt.js';
+import type { Lane } from './lanes.js';
+import { Receiver } from './receiver.js';
+
+/** All receivers that something is known of, and whose turn it is. */
+export class Receivers {
+  readonly #all = new Map<string, Receiver>();
+  /** Those with something to send, the one that had its turn last at the end. */
+  readonly #eager = new Set<Receiver>();
+
+  of(url: string): Receiver {
+    const key = receiverKey(url);
+    let receiver = this.#all.get(key);
+    if (receiver === undefined) {
+      receiver = new Receiver(key);
+      this.#all.set(key, receiver);
+    }
+    return receiver;
+  }
+
+  /** A lane that may send. */
+  enter(lane: Lane): void {
+    lane.receiver.add(lane);
+    this.#eager.add(lane.receiver);
+  }
+
+  /** An attempt is over. */
+  ended(receiver: Receiver): void {
+    receiver.ended();
+    this.#eager.add(receiver);
+  }
+
+  /** The lane that may send next, each receiver in its turn; those that are down only if they may be tried. */
+  next(now: number, mayProbe: boolean): Lane | undefined {
+    for (const receiver of this.#eager) {
+      if (receiver.down && !mayProbe) continue;
+      const lane = receiver.next(now);
+      if (lane === undefined) {
+        if (receiver.probeAt === null) this.#eager.delete(receiver);
+        continue;
+      }
+      this.#eager.delete(receiver);
+      this.#eager.add(receiver);
+      return lane;
+    }
+    return undefined;
+  }
+
+  /** When one that is down may be tried again; null if there is none to wait for. Milliseconds. */
+  get probeAt(): number | null {
+    let soonest: number | null = null;
+    for (const { probeAt } of this.#eager) {
+      if (probeAt !== null) soonest = Math.min(soonest ?? probeAt, probeAt);
+    }
+    return soonest;
+  }
+
+  /** Forgets those that there is nothing to know of. */
+  tidy(): void {
+    for (const [key, receiver] of this.#all)
+      if (receiver.idle && !this.#eager.has(receiver)) this.#all.delete(key);
+  }
+}
