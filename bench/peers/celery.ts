@@ -1,10 +1,10 @@
-import { symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { needPeer, python, which } from '../support/packages.js';
+import { needPeer, python } from '../support/packages.js';
 import type { Context } from '../support/row.js';
 import { run, start } from '../support/started.js';
-import { freePort, waitFor } from '../support/wait-for.js';
+import { waitFor } from '../support/wait-for.js';
+import { startRedis } from './redis.js';
 
 const app = fileURLToPath(new URL('celery/', import.meta.url));
 
@@ -26,15 +26,7 @@ export interface Celery {
 export async function startCelery(context: Context): Promise<Celery> {
   needPeer(context, 'celery');
   const folder = context.folder('celery');
-  // The same program is Redis under this name: so the package with the system service is not needed.
-  const redisServer = path.join(folder, 'redis-server');
-  symlinkSync(which('redis-check-rdb') ?? '', redisServer);
-  const port = await freePort();
-  const redis = start(
-    redisServer,
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder],
-    { cwd: folder, logFile: path.join(folder, 'redis.log') },
-  );
+  const { port, started: redis } = await startRedis(folder, false);
   const env = { PEER_REDIS: `redis://127.0.0.1:${port}/0`, PYTHONDONTWRITEBYTECODE: '1' };
   // No talk between workers: there is only one.
   const quiet = ['--without-gossip', '--without-mingle', '--without-heartbeat', '-l', 'warning'];

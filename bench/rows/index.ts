@@ -1,5 +1,6 @@
 import type { Row } from '../support/row.js';
 import { crowd } from './crowd.js';
+import { events } from './events.js';
 import { idle } from './idle.js';
 import { jobs } from './jobs.js';
 import { large } from './large.js';
@@ -8,4 +9,4 @@ import { list } from './list.js';
 import { restart } from './restart.js';
 
 /** Every row, in the order of the table. */
-export const rows: Row[] = [list, jobs, latency, large, crowd, restart, idle];
+export const rows: Row[] = [list, jobs, events, latency, large, crowd, restart, idle];

@@ -22,15 +22,15 @@ export interface Client {
 export const basic = (user: string, password: string): string =>
   `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 
-/** Makes a client with at most `connections` connections. */
-export function httpClient(url: string, authorization: string, connections = 1): Client {
+/** Makes a client with at most `connections` connections; without an `authorization` it sends none. */
+export function httpClient(url: string, authorization: string | undefined, connections = 1): Client {
   const agent = new http.Agent({ keepAlive: true, maxSockets: connections, noDelay: true });
 
   function open(method: string, path: string, headers: http.OutgoingHttpHeaders) {
     const request = http.request(new URL(path, url), {
       agent,
       method,
-      headers: { authorization, ...headers },
+      headers: { ...(authorization === undefined ? {} : { authorization }), ...headers },
     });
     const response = new Promise<http.IncomingMessage>((resolve, reject) => {
       request.once('response', resolve).once('error', reject);

@@ -28,6 +28,7 @@ export const needs = {
     modules: ['celery', 'redis'],
     packages: ['redis-tools', 'python3-celery', 'python3-redis'],
   },
+  redis: { commands: ['redis-check-rdb'], modules: [], packages: ['redis-tools'] },
   xargs: { commands: ['xargs'], modules: [], packages: ['findutils'] },
   parallel: { commands: ['parallel'], modules: [], packages: ['parallel'] },
 } satisfies Record<string, Needs>;
