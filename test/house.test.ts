@@ -39,6 +39,8 @@ describe('imports go one way', () => {
     hosts: ['hosts', 'domain', 'errors', 'log'],
     adapters: ['adapters', ...drivers],
     executors: ['executors', ...drivers],
+    streams: ['streams', ...drivers],
+    outlets: ['outlets', 'streams', ...drivers],
     store: ['store', 'domain', 'errors'],
     services: ['services', 'store', 'domain', 'errors', 'schemas', 'log'],
     http: ['http', 'services', 'store', 'domain', 'errors', 'schemas', 'log'],
