@@ -24,11 +24,13 @@ import { loginService } from './services/logins.js';
 import { definitionService } from './services/process-definitions.js';
 import { receiver as openReceiver } from './services/receive.js';
 import { runService } from './services/runs.js';
+import { ensureStreamSubscription } from './services/stream-subscription.js';
 import { tokenService } from './services/tokens.js';
 import { userService } from './services/users.js';
 import { JobFiles } from './store/files.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
+import { amqpStream } from './streams/amqp.js';
 import { recover } from './worker/recover.js';
 import { startRetention } from './worker/retention.js';
 import { Worker, type WorkerOptions } from './worker/worker.js';
@@ -68,6 +70,11 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const definitions = definitionService(store, clock);
   const jobs = jobService(store, uuids, clock);
   await jobs.start();
+
+  const { streams } = config;
+  // What is told on it comes from the outbox: whoever empties that sends `stream:` addresses to streamOutlet(stream).
+  const stream = streams.amqp_url === null ? null : amqpStream({ url: streams.amqp_url }, log);
+  await ensureStreamSubscription(streams, store.internalSubscriptions, clock);
 
   const executor = localExecutor({
     instance,
@@ -182,6 +189,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       stopRetention();
       await door.stop(stopPatience);
       await executor.close();
+      await stream?.close();
       await store.close();
       lock.release();
     },

@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3';
 import { openClient } from './client.js';
+import { internalSubscriptionRepository } from './internal-subscriptions.js';
 import { jobRepository } from './jobs.js';
 import { migrate } from './migrate.js';
 import { definitionRepository } from './process-definitions.js';
@@ -24,6 +25,7 @@ export async function openStore(file: string) {
     definitions: definitionRepository(reader, writer),
     users: userRepository(reader, writer),
     tokens: tokenRepository(reader, writer),
+    internalSubscriptions: internalSubscriptionRepository(reader, writer),
 
     /** Proves that the database can be written to. */
     async check(): Promise<void> {
