@@ -1,115 +1,28 @@
-import net from 'node:net';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { openLog } from '../../src/log.js';
-import { streamOutlet } from '../../src/outlets/stream.js';
-import { type AmqpOptions, amqpStream } from '../../src/streams/amqp.js';
-import { type Stream, StreamFailure, type StreamMessage } from '../../src/streams/stream.js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { amqpStream } from '../../src/streams/amqp.js';
+import { StreamFailure } from '../../src/streams/stream.js';
 import { streamConformance } from '../conformance/stream.js';
 import { consume } from '../support/amqp-consumer.js';
-import { freePorts, noRabbitmq, startRabbitmq, type TestBroker } from '../support/rabbitmq.js';
+import { noRabbitmq, startRabbitmq, type TestBroker } from '../support/rabbitmq.js';
+import {
+  closeAfterEach,
+  consumeAt,
+  failureOf,
+  log,
+  message,
+  publishInTheEnd,
+  quick,
+  streamAt,
+} from '../support/streams.js';
 import { waitFor } from '../support/wait-for.js';
 
-const log = openLog('silent');
-const quick = { timeout: 3000, backoff: { initial: 0.05, factor: 1.5, maximum: 0.2 } };
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0)) await each.close();
-});
-function streamAt(url: string, options: Partial<AmqpOptions> = {}): Stream {
-  const stream = amqpStream({ url, ...quick, ...options }, log);
-  open.push(stream);
-  return stream;
-}
-async function consumeAt(...given: Parameters<typeof consume>) {
-  const consumer = await consume(...given);
-  open.push(consumer);
-  return consumer;
-}
-const message = (id: string): StreamMessage => ({
-  id,
-  contentType: 'application/json',
-  headers: {},
-  body: Buffer.from(`{"id":"${id}"}`),
-});
-
-/** The failure, and how long it took. */
-async function failureOf(going: Promise<void>): Promise<{ text: string; took: number }> {
-  const start = Date.now();
-  const error = await going.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(StreamFailure);
-  const { message: text, stack, cause } = error as Error;
-  expect(`${text}${stack}${JSON.stringify(cause)}`).not.toMatch(/secret|s3cret/);
-  return { text, took: Date.now() - start };
-}
-
-describe('a broker that is not there', () => {
-  test('nothing listens: told at once, and without the login', async () => {
-    const [port = 0] = await freePorts(1);
-    const stream = streamAt(`amqp://us3cret:s3cret@127.0.0.1:${port}`);
-    const { text, took } = await failureOf(stream.publish('x', message('1')));
-    expect(text).toContain(`amqp://127.0.0.1:${port}`);
-    expect(text).toContain('ECONNREFUSED');
-    expect(took).toBeLessThan(1000);
-  });
-
-  test('a host with several addresses says why, too', async () => {
-    const [port = 0] = await freePorts(1);
-    const { text } = await failureOf(streamAt(`amqp://localhost:${port}`).publish('x', message('1')));
-    expect(text).toContain('ECONNREFUSED');
-  });
-
-  test('a host that does not exist', async () => {
-    const { text } = await failureOf(
-      streamAt('amqp://a:s3cret@no-such-host.invalid').publish('x', message('1')),
-    );
-    expect(text).toMatch(/no-such-host\.invalid/);
-  });
-
-  test.each<[string, (socket: net.Socket) => void]>([
-    ['takes the connection and says nothing', () => undefined],
-    ['takes the connection and closes it', (socket) => socket.end()],
-    ['takes the connection and resets it', (socket) => socket.resetAndDestroy()],
-    ['speaks HTTP', (socket) => socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n')],
-    ['speaks an older AMQP', (socket) => socket.end('AMQP\x00\x00\x09\x00')],
-  ])('one that %s', async (_what, greet) => {
-    const sockets = new Set<net.Socket>();
-    const server = net.createServer((socket) => {
-      sockets.add(socket.on('error', () => undefined));
-      greet(socket);
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as net.AddressInfo;
-    const stream = streamAt(`amqp://a:s3cret@127.0.0.1:${port}`, { timeout: 600 });
-    const { took } = await failureOf(stream.publish('x', message('1')));
-    expect(took).toBeLessThan(1500);
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-
-  test('is not asked by everyone, but after pauses', async () => {
-    let connections = 0;
-    const server = net.createServer((socket) => {
-      connections += 1;
-      socket.on('error', () => undefined).destroy();
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as net.AddressInfo;
-    const backoff = { initial: 60, factor: 2, maximum: 60 };
-    const stream = streamAt(`amqp://127.0.0.1:${port}`, { backoff });
-    await Promise.all(Array.from({ length: 50 }, () => failureOf(stream.publish('x', message('1')))));
-    await failureOf(stream.publish('x', message('2')));
-    expect(connections).toBe(1);
-    await new Promise((resolve) => server.close(resolve));
-  });
-
-  test('what is no URL at all', () => {
-    expect(() => amqpStream({ url: 'amqp://a:s3cret@host:port' }, log)).toThrow(/^(?!.*s3cret)/);
-  });
-});
+closeAfterEach();
 
 describe.skipIf(noRabbitmq !== null)(
   `a real RabbitMQ${noRabbitmq === null ? '' : ` (skipped: ${noRabbitmq})`}`,
@@ -145,29 +58,6 @@ describe.skipIf(noRabbitmq !== null)(
       await streamAt(broker.url()).publish('job_events', message('2'));
       await waitFor(() => consumer.received.length > 0, 'the message');
       expect(consumer.received[0]?.properties).toMatchObject({ deliveryMode: 2, messageId: '2' });
-    });
-
-    test('the outlet tells on it, and says so when it cannot', async () => {
-      const consumer = await consumeAt(broker.url(), 'told');
-      const event = { id: 'evt-1', contentType: 'application/json', body: '{"ü":1}', secrets: [] };
-      const { signal } = new AbortController();
-      const outlet = streamOutlet(streamAt(broker.url()));
-      expect(await outlet.send({ ...event, url: 'stream:told' }, signal)).toEqual({
-        accepted: true,
-        status: null,
-        error: null,
-      });
-      await waitFor(() => consumer.received.length > 0, 'the message');
-      expect(consumer.received[0]?.content.toString()).toBe(event.body);
-      expect(consumer.received[0]?.properties.messageId).toBe('evt-1');
-      expect(await outlet.send({ ...event, url: 'https://told' }, signal)).toMatchObject({ accepted: false });
-      const [port = 0] = await freePorts(1);
-      const nowhere = streamOutlet(streamAt(`amqp://127.0.0.1:${port}`));
-      const answer = await nowhere.send({ ...event, url: 'stream:told' }, signal);
-      expect(answer).toMatchObject({ accepted: false, error: expect.stringContaining('ECONNREFUSED') });
-      const enough = AbortSignal.abort(new Error('enough'));
-      await expect(outlet.send({ ...event, url: 'stream:told' }, enough)).rejects.toThrow('enough');
-      await outlet.close();
     });
 
     test('a wrong password is told, without it', async () => {
@@ -214,14 +104,7 @@ describe.skipIf(noRabbitmq !== null)(
       await (await connection.createChannel()).deleteExchange('streams.fleeting');
       await connection.close();
       await failureOf(stream.publish('fleeting', message('2')));
-      await waitFor(
-        () =>
-          stream.publish('fleeting', message('3')).then(
-            () => true,
-            () => false,
-          ),
-        'the exchange',
-      );
+      await publishInTheEnd(stream, 'fleeting', '3');
     });
 
     test('a broker in need of memory: waits, says so, and goes on afterwards', async () => {
@@ -262,14 +145,7 @@ describe.skipIf(noRabbitmq !== null)(
       } finally {
         broker.thaw();
       }
-      await waitFor(
-        () =>
-          stream.publish('hangs', message('after')).then(
-            () => true,
-            () => false,
-          ),
-        'the broker',
-      );
+      await publishInTheEnd(stream, 'hangs', 'after');
     });
 
     test.each(['stop', 'kill'] as const)('a broker that is away for a while (%s)', async (how) => {
@@ -290,16 +166,28 @@ describe.skipIf(noRabbitmq !== null)(
       expect(took).toBeLessThan(quick.timeout);
       await broker.start();
       const after = await consumeAt(broker.url(), 'away');
-      await waitFor(
-        () =>
-          stream.publish('away', message('after')).then(
-            () => true,
-            () => false,
-          ),
-        'the broker',
-      );
+      await publishInTheEnd(stream, 'away', 'after');
       await waitFor(() => after.received.length > 0, 'the message afterwards');
       expect(after.received.map(({ properties }) => properties.messageId as string)).toEqual(['after']);
+    });
+
+    test('doctor tells whether it can be reached', async () => {
+      const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-doctor-'));
+      const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+      async function ask(url: string): Promise<object | undefined> {
+        writeFileSync(path.join(folder, 'streams.yaml'), `amqp_url: ${url}\n`);
+        const args = [main, 'doctor', '--json', '--config', folder, '--data', path.join(folder, 'data')];
+        const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+        let out = '';
+        for await (const piece of child.stdout) out += String(piece);
+        return (JSON.parse(out) as { check: string }[]).find(({ check }) => check === 'message broker');
+      }
+      const name = `amqp://127.0.0.1:${broker.port}`;
+      expect(await ask(broker.url())).toMatchObject({ state: 'ok', detail: name });
+      const wrong = await ask(broker.url({ username: 'guest', password: 'not s3cret' }));
+      expect(wrong).toMatchObject({ state: 'wrong', detail: expect.stringContaining('ACCESS_REFUSED') });
+      expect(JSON.stringify(wrong)).not.toContain('s3cret');
+      rmSync(folder, { recursive: true });
     });
   },
 );
