@@ -130,19 +130,22 @@ const files = ['application.yaml', 'pipelinejobs.yaml', 'streams.yaml'];
 /** The environment, for the parts that are started by hand (the command line client). Nobody else reads it. */
 export const environment: Environment = process.env;
 
+/** Messages show what is wrong, but no login of a URL; one that is an example is none. */
+const withoutLogin = (text: string) => text.replace(/(?<!such as )\b(\w+:\/\/).*@/g, '$1***@');
+
 function readYaml(file: string): unknown {
   try {
     // A file with nothing but comments is an empty map.
     return parse(readFileSync(file, 'utf8')) ?? {};
   } catch (error) {
-    if (error instanceof YAMLParseError) throw new ConfigError(`${file}: ${error.message}`);
+    if (error instanceof YAMLParseError) throw new ConfigError(`${file}: ${withoutLogin(error.message)}`);
     throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
   }
 }
 
 function explainProblems(file: string, problems: readonly Problem[]): ConfigError {
   const lines = problems.map(
-    ({ pointer, detail }) => `  ${pointer.slice(1).replaceAll('/', '.') || '(all)'}: ${detail}`,
+    ({ pointer, detail }) => `  ${pointer.slice(1).replaceAll('/', '.') || '(all)'}: ${withoutLogin(detail)}`,
   );
   return new ConfigError(`${file} is not right:\n${lines.join('\n')}`);
 }

@@ -34,7 +34,10 @@ const closePatience = 2000;
 export function amqpStream(options: AmqpOptions, log: Logger): Stream {
   const { url, timeout = 10_000, inFlight = 200, heartbeat = 20 } = options;
   const backoff = options.backoff ?? { initial: 0.5, factor: 2, maximum: 15 };
-  if (!URL.canParse(url)) throw new StreamFailure('The URL of the broker is not a URL.');
+  if (!URL.canParse(url))
+    throw new StreamFailure(
+      'amqp_url is not a URL: its host, its port or its login is not written as in one.',
+    );
   const name = nameOf(url);
   const waiting = new Set<Attempt>();
   let broker: Broker | undefined;
