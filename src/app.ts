@@ -23,6 +23,7 @@ import { runRouter } from './http/run-routes.js';
 import { buildApplication, listen } from './http/server.js';
 import { deliveryRouter, subscriptionRouter } from './http/subscription-routes.js';
 import type { Logger } from './log.js';
+import { streamOutlet } from './outlets/stream.js';
 import { webhookOutlet } from './outlets/webhook.js';
 import type { Actor } from './services/actor.js';
 import { deliveryService } from './services/deliveries.js';
@@ -34,6 +35,7 @@ import { pipelineService } from './services/pipelines.js';
 import { definitionService } from './services/process-definitions.js';
 import { receiver as openReceiver } from './services/receive.js';
 import { runService } from './services/runs.js';
+import { ensureStreamSubscription } from './services/stream-subscription.js';
 import { secretOf, subscriptionService } from './services/subscriptions.js';
 import { tokenService } from './services/tokens.js';
 import { userService } from './services/users.js';
@@ -41,6 +43,7 @@ import { JobFiles } from './store/files.js';
 import { keyFile, webhookKeyFile } from './store/key-file.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
+import { amqpStream } from './streams/amqp.js';
 import { Dispatcher } from './worker/deliver.js';
 import { recover } from './worker/recover.js';
 import { startRetention } from './worker/retention.js';
@@ -82,6 +85,10 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const jobs = jobService(store, uuids, clock);
   await jobs.start();
 
+  const { streams } = config;
+  const stream = streams.amqp_url === null ? null : amqpStream({ url: streams.amqp_url }, log);
+  await ensureStreamSubscription(streams, store, clock);
+
   const key = keyFile(webhookKeyFile(config.data));
   const webhooks = webhookOutlet(config.webhooks);
   const dispatcher = new Dispatcher({
@@ -89,7 +96,11 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     store,
     news: jobs.news,
     log,
-    outlets: { http: webhooks, https: webhooks },
+    outlets: {
+      http: webhooks,
+      https: webhooks,
+      ...(stream === null ? {} : { stream: streamOutlet(stream) }),
+    },
     secretOf: (ownerId, url) => secretOf(key, ownerId, url),
   });
   const { privateAddresses } = config.webhooks;
@@ -256,6 +267,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       await executor.close();
       await manager.nonces.close();
       await dispatcher.stop();
+      await stream?.close();
       await store.close();
       lock.release();
     },

@@ -1,17 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parse, YAMLParseError } from 'yaml';
+import {
+  type ApplicationFile,
+  ConfigError,
+  explainProblems,
+  files,
+  type PipelineJobsFile,
+  readConcern,
+  readPipelineJobs,
+  type StreamsFile,
+} from './config-files.js';
 import { nearest } from './domain/nearest.js';
 import { parseSize } from './domain/size.js';
-import { messageOf, type Problem } from './errors.js';
-import { schema, validator } from './schemas.js';
+import { schema } from './schemas.js';
 
-/** A mistake in the configuration: what, where, and how to mend it. It stops the start. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
+export { ConfigError };
 
 /** What the command line says; it wins over the environment, and that over the files. */
 export interface Flags {
@@ -20,59 +25,6 @@ export interface Flags {
   host?: string | undefined;
   port?: string | undefined;
   logLevel?: string | undefined;
-}
-
-/** `application.yaml` with its defaults filled in. */
-interface ApplicationFile {
-  HOST: string;
-  PORT: number;
-  TLS_CERTIFICATE: string | null;
-  TLS_KEY: string | null;
-  TRUST_PROXY: boolean;
-  LOG_LEVEL: string;
-  MAX_RUNNING_JOBS: number | null;
-  MAX_RUNNING_JOBS_PER_USER: number | null;
-  MAX_QUEUED_JOBS: number;
-  MAX_QUEUED_JOBS_PER_USER: number;
-  MAX_INPUT_SIZE: string | number;
-  MAX_BODY_SIZE: string | number;
-  MAX_WAIT: number;
-  DEFAULT_TIMEOUT: number | null;
-  MAX_PLATFORM_RETRIES: number;
-  KEEP_FILES: number | null;
-  KEEP_JOBS: number | null;
-  INPUT_URL_PRIVATE_ADDRESSES: boolean;
-  LOGIN_MEMORY: number;
-  WEBHOOK_TIMEOUT: number;
-  WEBHOOK_MAX_PAUSE: number;
-  WEBHOOK_KEEP_TRYING: number;
-  WEBHOOK_PRIVATE_ADDRESSES: boolean;
-  KEEP_DELIVERIES: number | null;
-}
-
-/** `pipelinejobs.yaml` with its defaults filled in. */
-export interface PipelineJobsFile {
-  actors: readonly string[];
-  tenant: string;
-  api_server: string | null;
-  job_manager_id: string | null;
-  job_manager_nonce: string | null;
-  dns_domain: string;
-  uuid_prefix_pipeline: string;
-  uuid_prefix_pipelinejob: string;
-  uuid_prefix_pipelinejob_event: string;
-  typeduuid_hashids_salt: string;
-  admin_token_secret: string | null;
-  admin_token_key: string | null;
-  admin_token_lifetime: number;
-  archive_system: string;
-  archive_systems: Readonly<Record<string, { root: string; prefixes: readonly string[] }>>;
-}
-
-/** `streams.yaml` with its defaults filled in. */
-export interface StreamsFile {
-  amqp_url: string | null;
-  job_events: string | null;
 }
 
 /** The whole configuration, checked and frozen. Times in milliseconds, sizes in bytes. */
@@ -126,53 +78,8 @@ const variables = [
   'PENSTOCK_TOKEN',
   'PENSTOCK_LOG_LEVEL',
 ];
-/** Files that the config folder may hold. */
-const files = ['application.yaml', 'pipelinejobs.yaml', 'streams.yaml'];
-
 /** The environment, for the parts that are started by hand (the command line client). Nobody else reads it. */
 export const environment: Environment = process.env;
-
-function readYaml(file: string): unknown {
-  try {
-    // A file with nothing but comments is an empty map.
-    return parse(readFileSync(file, 'utf8')) ?? {};
-  } catch (error) {
-    if (error instanceof YAMLParseError) throw new ConfigError(`${file}: ${error.message}`);
-    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
-  }
-}
-
-function explainProblems(file: string, problems: readonly Problem[]): ConfigError {
-  const lines = problems.map(
-    ({ pointer, detail }) => `  ${pointer.slice(1).replaceAll('/', '.') || '(all)'}: ${detail}`,
-  );
-  return new ConfigError(`${file} is not right:\n${lines.join('\n')}`);
-}
-
-/** One file of the config folder, checked by the schema of its name, with the schema's defaults filled in. */
-function readConcern<T>(folder: string | null, concern: string): T {
-  const file = folder === null ? null : path.join(folder, `${concern}.yaml`);
-  const value = file !== null && existsSync(file) ? readYaml(file) : {};
-  const problems = validator(`config/${concern}`, { useDefaults: true })(value);
-  if (problems.length > 0) throw explainProblems(file ?? `${concern}.yaml`, problems);
-  return value as T;
-}
-
-function readPipelineJobs(folder: string | null): PipelineJobsFile {
-  const value = readConcern<PipelineJobsFile>(folder, 'pipelinejobs');
-  if ((value.admin_token_secret === null) !== (value.admin_token_key === null)) {
-    throw new ConfigError(
-      'pipelinejobs.yaml: admin tokens need both admin_token_secret and admin_token_key; only one is given',
-    );
-  }
-  const actor = value.job_manager_id;
-  if (actor !== null && !value.actors.includes(actor)) {
-    throw explainProblems('pipelinejobs.yaml', [
-      { pointer: '/job_manager_id', detail: `'${actor}' is not one of actors: ${value.actors.join(', ')}` },
-    ]);
-  }
-  return value;
-}
 
 function sizeOf(file: string, key: string, value: string | number): number {
   const size = parseSize(value);

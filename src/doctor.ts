@@ -142,7 +142,25 @@ async function examine(flags: Flags): Promise<Finding[]> {
       mend: 'set TLS_CERTIFICATE and TLS_KEY, or put a proxy with TLS in front',
     });
   }
+  const { amqp_url } = config.streams;
+  if (amqp_url !== null) findings.push(await examineBroker(amqp_url));
   return findings;
+}
+
+async function examineBroker(url: string): Promise<Finding> {
+  const check = 'message broker';
+  const mend = 'start it, or correct amqp_url in streams.yaml; events of jobs wait in the database meanwhile';
+  try {
+    const { openBroker } = await import('./streams/broker.js');
+    const broker = await openBroker(
+      { url, timeout: 5000, heartbeat: 20 },
+      { blocked: () => undefined, lost: () => undefined },
+    );
+    await broker.close();
+    return { check, state: 'ok', detail: broker.name };
+  } catch (error) {
+    return { check, state: 'wrong', detail: messageOf(error), mend };
+  }
 }
 
 /** `penstock doctor`: what is well, what is not, and how to mend it. Exits with 1 if something is wrong. */

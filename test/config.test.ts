@@ -31,6 +31,18 @@ describe('what wins', () => {
 });
 
 describe('mistakes stop the start', () => {
+  test.each([
+    "'amqp://a:s3cret@ho st'",
+    'http://a:s3cret@h',
+    'amqp://a:s3/c@s3cret@h h',
+    "'amqp://a:s3cret@h",
+    '[amqp://a:s3cret@h',
+    'x: amqp://a:s3cret@h',
+  ])('a wrong URL is told without its login: %s', (url) => {
+    const config = folder({ 'streams.yaml': `amqp_url: ${url}\n` });
+    expect(() => loadConfig({ config }, {})).toThrow(/^(?!.*s3cret)/s);
+  });
+
   test.each<[string, Record<string, string>, Record<string, string>, RegExp]>([
     ['an unknown key', { 'application.yaml': 'PROT: 1' }, {}, /PROT.*did you mean "PORT"/],
     ['a wrong type', { 'application.yaml': 'PORT: x' }, {}, /PORT.*must be/],

@@ -1,0 +1,111 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parse, YAMLParseError } from 'yaml';
+import { messageOf, type Problem } from './errors.js';
+import { validator } from './schemas.js';
+
+/** A mistake in the configuration: what, where, and how to mend it. It stops the start. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Files that the config folder may hold. */
+export const files = ['application.yaml', 'pipelinejobs.yaml', 'streams.yaml'];
+
+/** `application.yaml` with its defaults filled in. */
+export interface ApplicationFile {
+  HOST: string;
+  PORT: number;
+  TLS_CERTIFICATE: string | null;
+  TLS_KEY: string | null;
+  TRUST_PROXY: boolean;
+  LOG_LEVEL: string;
+  MAX_RUNNING_JOBS: number | null;
+  MAX_RUNNING_JOBS_PER_USER: number | null;
+  MAX_QUEUED_JOBS: number;
+  MAX_QUEUED_JOBS_PER_USER: number;
+  MAX_INPUT_SIZE: string | number;
+  MAX_BODY_SIZE: string | number;
+  MAX_WAIT: number;
+  DEFAULT_TIMEOUT: number | null;
+  MAX_PLATFORM_RETRIES: number;
+  KEEP_FILES: number | null;
+  KEEP_JOBS: number | null;
+  INPUT_URL_PRIVATE_ADDRESSES: boolean;
+  LOGIN_MEMORY: number;
+  WEBHOOK_TIMEOUT: number;
+  WEBHOOK_MAX_PAUSE: number;
+  WEBHOOK_KEEP_TRYING: number;
+  WEBHOOK_PRIVATE_ADDRESSES: boolean;
+  KEEP_DELIVERIES: number | null;
+}
+
+/** `pipelinejobs.yaml` with its defaults filled in. */
+export interface PipelineJobsFile {
+  actors: readonly string[];
+  tenant: string;
+  api_server: string | null;
+  job_manager_id: string | null;
+  job_manager_nonce: string | null;
+  dns_domain: string;
+  uuid_prefix_pipeline: string;
+  uuid_prefix_pipelinejob: string;
+  uuid_prefix_pipelinejob_event: string;
+  typeduuid_hashids_salt: string;
+  admin_token_secret: string | null;
+  admin_token_key: string | null;
+  admin_token_lifetime: number;
+  archive_system: string;
+  archive_systems: Readonly<Record<string, { root: string; prefixes: readonly string[] }>>;
+}
+
+/** `streams.yaml` with its defaults filled in. */
+export interface StreamsFile {
+  amqp_url: string | null;
+  job_events: string | null;
+}
+
+/** Messages show what is wrong, but no login of a URL; one that is an example is none. */
+const withoutLogin = (text: string) => text.replace(/(?<!such as )\b(\w+:\/\/).*@/g, '$1***@');
+
+function readYaml(file: string): unknown {
+  try {
+    // A file with nothing but comments is an empty map.
+    return parse(readFileSync(file, 'utf8')) ?? {};
+  } catch (error) {
+    if (error instanceof YAMLParseError) throw new ConfigError(`${file}: ${withoutLogin(error.message)}`);
+    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+export function explainProblems(file: string, problems: readonly Problem[]): ConfigError {
+  const lines = problems.map(
+    ({ pointer, detail }) => `  ${pointer.slice(1).replaceAll('/', '.') || '(all)'}: ${withoutLogin(detail)}`,
+  );
+  return new ConfigError(`${file} is not right:\n${lines.join('\n')}`);
+}
+
+/** One file of the config folder, checked by the schema of its name, with the schema's defaults filled in. */
+export function readConcern<T>(folder: string | null, concern: string): T {
+  const file = folder === null ? null : path.join(folder, `${concern}.yaml`);
+  const value = file !== null && existsSync(file) ? readYaml(file) : {};
+  const problems = validator(`config/${concern}`, { useDefaults: true })(value);
+  if (problems.length > 0) throw explainProblems(file ?? `${concern}.yaml`, problems);
+  return value as T;
+}
+
+export function readPipelineJobs(folder: string | null): PipelineJobsFile {
+  const value = readConcern<PipelineJobsFile>(folder, 'pipelinejobs');
+  if ((value.admin_token_secret === null) !== (value.admin_token_key === null)) {
+    throw new ConfigError(
+      'pipelinejobs.yaml: admin tokens need both admin_token_secret and admin_token_key; only one is given',
+    );
+  }
+  const actor = value.job_manager_id;
+  if (actor !== null && !value.actors.includes(actor)) {
+    throw explainProblems('pipelinejobs.yaml', [
+      { pointer: '/job_manager_id', detail: `'${actor}' is not one of actors: ${value.actors.join(', ')}` },
+    ]);
+  }
+  return value;
+}
