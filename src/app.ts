@@ -43,7 +43,6 @@ import { JobFiles } from './store/files.js';
 import { keyFile, webhookKeyFile } from './store/key-file.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
-import { amqpStream } from './streams/amqp.js';
 import { Dispatcher } from './worker/deliver.js';
 import { recover } from './worker/recover.js';
 import { startRetention } from './worker/retention.js';
@@ -86,7 +85,11 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   await jobs.start();
 
   const { streams } = config;
-  const stream = streams.amqp_url === null ? null : amqpStream({ url: streams.amqp_url }, log);
+  // Loaded only where there is a broker: an idle server without one is to be small.
+  const stream =
+    streams.amqp_url === null
+      ? null
+      : (await import('./streams/amqp.js')).amqpStream({ url: streams.amqp_url }, log);
   await ensureStreamSubscription(streams, store, clock);
 
   const key = keyFile(webhookKeyFile(config.data));

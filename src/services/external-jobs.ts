@@ -3,7 +3,6 @@ import { archivePath } from '../domain/archive-path.js';
 import { elsewhere, type Job, type JobLinks, newJob } from '../domain/job.js';
 import { jobIdentity } from '../domain/job-identity.js';
 import { pythonJson } from '../domain/python-text.js';
-import { sessionName } from '../domain/session-name.js';
 import type { TypedUuids } from '../domain/typed-uuid.js';
 import { PenstockError } from '../errors.js';
 import type { Store } from '../store/store.js';
@@ -118,6 +117,8 @@ export function externalJobService(given: {
       const token = newJobToken();
       const nonce = callbackOf === null ? null : nonces.make();
       const named = message.session !== undefined || message.instanced !== false;
+      // A thousand adjectives are loaded when somebody wants one: an idle server is to be small.
+      const { sessionName } = await import('../domain/session-name.js');
       const session = named ? sessionName(message.session, random) : null;
       const links = { generated_by: [pipeline.uuid], ...pick(message, linkKeys) };
       const place =
