@@ -10,7 +10,7 @@ export interface AskOptions {
   query?: Record<string, string | number | undefined> | undefined;
   headers?: Record<string, string> | undefined;
   json?: unknown;
-  body?: Readable | undefined;
+  body?: Readable | string | undefined;
   signal?: AbortSignal | undefined;
   silence?: number | undefined;
 }

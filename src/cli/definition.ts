@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Client, Json } from './client.js';
 import { connect, noun, serverCommand } from './connect.js';
 import { readDefinition } from './definition-file.js';
-import { find, kinds } from './find.js';
+import { find, kinds, lastPart } from './find.js';
 import { type CliIo, print, printJson, tell } from './io.js';
 import { renderObject, renderTable } from './table.js';
 
@@ -41,7 +41,7 @@ export function registerDefinition(program: Command, io: CliIo): void {
           { title: 'NAME', value: (row) => row.name },
           { title: 'REVISION', value: (row) => row.revision, right: true },
           { title: 'EXEC', value: (row) => (row.definition as Json | undefined)?.exec },
-          { title: 'OWNER', value: (row) => ownerOf(row) },
+          { title: 'OWNER', value: (row) => lastPart(row.owner) },
           { title: 'UPDATED', value: (row) => row.updated },
         ]),
       );
@@ -107,10 +107,4 @@ function titleOf(object: Json): string {
   return typeof object.name === 'string'
     ? `${object.name} (process definition ${object.id})`
     : `process definition ${object.id}`;
-}
-
-/** The owner's name, or else the last part of an address such as /api/user/3/. */
-function ownerOf(object: Json): unknown {
-  const { owner } = object;
-  return typeof owner === 'string' ? owner.replace(/^.*\/([^/]+)\/$/, '$1') : owner;
 }

@@ -45,7 +45,10 @@ export class ServerError extends CliError {
   readonly code: string | undefined;
 
   constructor(status: number, body: ErrorBody, hints: readonly string[] = []) {
-    super(body.detail ?? body.error ?? body.title ?? `The server answered with status ${status}.`, { hints });
+    super(
+      body.detail ?? body.error ?? body.message ?? body.title ?? `The server answered with status ${status}.`,
+      { hints },
+    );
     this.name = 'ServerError';
     this.status = status;
     this.title = body.title;
@@ -56,6 +59,8 @@ export class ServerError extends CliError {
 
 interface ErrorBody {
   error?: string;
+  /** What the older actor platform's envelope has instead. */
+  message?: string;
   title?: string;
   detail?: string;
   type?: string;
@@ -85,7 +90,7 @@ function errorBody(status: number, text: string): ErrorBody {
   }
   if (typeof value !== 'object' || value === null) return empty;
   const body = value as Record<string, unknown>;
-  for (const key of ['error', 'title', 'detail', 'type'] as const) {
+  for (const key of ['error', 'message', 'title', 'detail', 'type'] as const) {
     const member = body[key];
     if (typeof member === 'string') empty[key] = member;
   }
@@ -121,7 +126,10 @@ export function renderError(thrown: unknown, colour: boolean): string {
 
 function partsOf(thrown: unknown): { title: string; detail?: string; code?: string } {
   if (thrown instanceof ServerError) {
-    const { title, message } = thrown;
+    const { message, problems } = thrown;
+    // An envelope without a title repeats the problems in its one message; they are clearer one by one.
+    const repeats = problems.length > 0 && problems.every(({ detail }) => message.includes(detail));
+    const title = thrown.title ?? (repeats ? 'The server does not take this' : undefined);
     const code = { ...(thrown.code === undefined ? {} : { code: thrown.code }) };
     return title === undefined || title === message
       ? { title: message, ...code }

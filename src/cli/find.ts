@@ -1,4 +1,5 @@
 import { nearest } from '../domain/nearest.js';
+import { isUuid } from '../domain/typed-uuid.js';
 import type { Client, Json } from './client.js';
 import { CliError, ServerError, usageError } from './failure.js';
 
@@ -7,12 +8,16 @@ interface Kind {
   path: string;
   /** The field that holds the name. */
   field: string;
+  /** Whether such a thing can be asked for by a UUID, too. */
+  uuid?: true;
   /** The words for messages: "process definition". */
   words: string;
 }
 
 export const kinds = {
   definition: { path: '/api/process_definition/', field: 'name', words: 'process definition' },
+  pipeline: { path: '/api/pipeline/', field: 'name', uuid: true, words: 'pipeline' },
+  subscription: { path: '/api/subscription/', field: 'url', words: 'subscription' },
   user: { path: '/api/user/', field: 'username', words: 'user' },
   token: { path: '/api/token/', field: 'name', words: 'token' },
 } as const satisfies Record<string, Kind>;
@@ -23,10 +28,13 @@ export interface Found {
   path: string;
 }
 
-/** Finds an object by its name or, when that is a number or an address from the API, by its id. */
+/**
+ * Finds an object by its name or, when that is a number or an address from the API, by its id; by its UUID where it
+ * has one.
+ */
 export async function find(client: Client, kind: Kind, key: string): Promise<Found> {
   const id = key.startsWith(kind.path) ? key.slice(kind.path.length).replace(/\/$/, '') : key;
-  if (/^\d+$/.test(id)) {
+  if (/^\d+$/.test(id) || (kind.uuid === true && isUuid(id))) {
     const path = `${kind.path}${id}/`;
     try {
       return { path, object: await client.object('GET', path) };
@@ -64,4 +72,18 @@ async function nothingNamed(client: Client, kind: Kind, name: string): Promise<C
   const near = nearest(name, names);
   const hints = near === undefined ? [] : [`Did you mean ${near}?`];
   return new CliError(`There is no ${kind.words} named ${name}.`, { hints });
+}
+
+/** The path of what has only a number. */
+export function numbered(path: string, words: string, key: string): string {
+  const id = key.startsWith(path) ? key.slice(path.length).replace(/\/$/, '') : key;
+  if (!/^\d+$/.test(id)) {
+    throw usageError(`That is not the id of a ${words}: ${key}`, `See: penstock ${words} list`);
+  }
+  return `${path}${id}/`;
+}
+
+/** The last part of an address such as /api/user/3/; anything else as it is. */
+export function lastPart(value: unknown): unknown {
+  return typeof value === 'string' ? value.replace(/^\/.*\/([^/]+)\/$/, '$1') : value;
 }

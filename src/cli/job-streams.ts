@@ -9,8 +9,8 @@ import { toFile, toStdout } from './output.js';
 
 /** The address of a job, or of something that belongs to it. */
 export function jobPath(uuid: string, part?: string): string {
-  // Checked here, as anything with a slash would be another address.
-  if (!/^[\w.-]+$/.test(uuid))
+  // Checked here, as anything with a slash, or two dots, would be another address.
+  if (!/^\w[\w.-]*$/.test(uuid))
     throw usageError(`That is not the uuid of a job: ${uuid}`, 'See: penstock job list');
   return part === undefined ? `/api/job/${uuid}/` : `/api/job/${uuid}/${part}/`;
 }

@@ -1,18 +1,17 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { states } from '../domain/job-state.js';
+import type { Command } from 'commander';
 import { connect, noun, serverCommand } from './connect.js';
 import { Ended, exitCodes } from './failure.js';
-import { find, kinds } from './find.js';
 import { type CliIo, print, printJson, tell } from './io.js';
+import { type JobFilters, jobFilters, readFilters } from './job-filters.js';
+import { registerJobFollow } from './job-follow.js';
+import { registerJobMessages } from './job-messages.js';
 import { jobPath, registerJobStreams } from './job-streams.js';
-import { renderObject, renderTable } from './table.js';
+import { renderObject, renderTable, tellMore } from './table.js';
+import { readCount } from './values.js';
 
-interface ListOptions {
-  state?: string;
+interface ListOptions extends JobFilters {
+  hidden?: boolean;
   limit: number;
-  definition?: string;
-  pipeline?: string;
-  session?: string;
   json?: boolean;
 }
 
@@ -20,11 +19,8 @@ interface ListOptions {
 export function registerJob(program: Command, io: CliIo): void {
   const job = noun(program, 'job', 'what was run, and how it went');
 
-  serverCommand(job, 'list', 'list jobs, the newest first')
-    .addOption(new Option('--state <state>', 'only those in this state').choices(states))
-    .option('--definition <definition>', 'only runs of this process definition, by name or id')
-    .option('--pipeline <id>', 'only jobs of this pipeline')
-    .option('--session <session>', 'only jobs of this session')
+  jobFilters(serverCommand(job, 'list', 'list jobs, the newest first'))
+    .option('--hidden', 'only hidden ones, which are left out otherwise')
     .option('--limit <number>', 'at most so many', readCount, 20)
     .action((options: ListOptions, command: Command) => list(options, command, io));
 
@@ -37,6 +33,7 @@ export function registerJob(program: Command, io: CliIo): void {
     });
 
   registerJobStreams(job, io);
+  registerJobFollow(job, io);
 
   serverCommand(job, 'history', 'list what happened to a job, oldest first')
     .argument('<uuid>')
@@ -69,17 +66,15 @@ export function registerJob(program: Command, io: CliIo): void {
       }
       if (survivors > 0) throw new Ended(exitCodes.failed);
     });
+
+  registerJobMessages(job, io);
 }
 
 async function list(options: ListOptions, command: Command, io: CliIo): Promise<void> {
   const client = await connect(command, io);
-  const definition =
-    options.definition === undefined ? undefined : await find(client, kinds.definition, options.definition);
   const query = {
-    state: options.state,
-    process_definition: definition?.object.id as number,
-    pipeline: options.pipeline,
-    session: options.session,
+    ...(await readFilters(client, options)),
+    ...(options.hidden === true ? { hidden: 'true' } : {}),
     order_by: '-created',
   };
   const { objects, total } = await client.list('/api/job/', query, options.limit);
@@ -100,16 +95,9 @@ async function list(options: ListOptions, command: Command, io: CliIo): Promise<
       { title: 'OUTPUT', value: (row) => row.output_size, right: true },
     ]),
   );
-  if (total > objects.length && io.stderr.isTTY === true) {
-    tell(io, `The newest ${objects.length} of ${total}; more with --limit.`);
-  }
+  tellMore(io, objects.length, total);
 }
 
 function processes(count: number): string {
   return count === 1 ? '1 process' : `${count} processes`;
-}
-
-function readCount(text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('It has to be a whole number above 0.');
-  return Number(text);
 }

@@ -1,11 +1,15 @@
 import { Command, CommanderError } from 'commander';
 import { registerCompletion } from './completion.js';
 import { registerDefinition } from './definition.js';
+import { registerDelivery } from './delivery.js';
 import { CliError, Ended, exitCodes, renderError, wantsColour } from './failure.js';
 import type { CliIo } from './io.js';
 import { registerJob } from './job.js';
+import { registerNonce } from './nonce.js';
+import { registerPipeline } from './pipeline.js';
 import { registerRun } from './run.js';
 import { serverOptions } from './settings.js';
+import { registerSubscription } from './subscription.js';
 import { registerToken } from './token.js';
 import { registerUser } from './user.js';
 
@@ -30,8 +34,12 @@ export function registerClientCommands(program: Command, io: CliIo): void {
   registerRun(program, io);
   registerJob(program, io);
   registerDefinition(program, io);
+  registerPipeline(program, io);
+  registerSubscription(program, io);
+  registerDelivery(program, io);
   registerUser(program, io);
   registerToken(program, io);
+  registerNonce(program, io);
   registerCompletion(program, io);
 }
 

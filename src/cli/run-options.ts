@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { usageError } from './failure.js';
 import type { CliIo } from './io.js';
 import type { RunRequest } from './submit.js';
+import { collect } from './values.js';
 
 export interface RunOptions {
   /** A file, `-`, false for no input, or undefined for what standard input is. */
@@ -81,8 +82,4 @@ function readSeconds(text: string): number {
     throw new InvalidArgumentError('It has to be a number of seconds above 0.');
   }
   return seconds;
-}
-
-function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
 }

@@ -80,7 +80,8 @@ async function readLogin(options: ServerOptions, io: CliIo): Promise<string | un
   return basic(name, io.env.PENSTOCK_PASSWORD || (await askPassword(name, io)));
 }
 
-function warnOfArgv(io: CliIo, what: string, variable: string): void {
+/** Says that a secret should not have been given that way. */
+export function warnOfArgv(io: CliIo, what: string, variable: string): void {
   tell(
     io,
     `penstock: a ${what} on the command line can be read by every user of this machine; use ${variable}.`,

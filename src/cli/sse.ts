@@ -18,10 +18,12 @@ export class SseParser {
   readonly state: SseState;
   #rest = '';
   #event = '';
+  #id: string;
   #data: string[] = [];
   #first = true;
 
   constructor(lastEventId = '') {
+    this.#id = lastEventId;
     this.state = { lastEventId, retry: undefined };
   }
 
@@ -51,19 +53,20 @@ export class SseParser {
     const value = colon === -1 ? '' : line.slice(colon + 1).replace(/^ /, '');
     if (field === 'data') this.#data.push(value);
     else if (field === 'event') this.#event = value;
-    else if (field === 'id' && !value.includes('\0')) this.state.lastEventId = value;
+    else if (field === 'id' && !value.includes('\0')) this.#id = value;
     else if (field === 'retry' && /^\d+$/.test(value)) this.state.retry = Number(value);
     return undefined;
   }
 
   #dispatch(): ServerSentEvent | undefined {
-    const { lastEventId } = this.state;
+    // An id counts from the end of its block on, also of one that holds nothing else.
+    this.state.lastEventId = this.#id;
     const event = this.#event || 'message';
     const data = this.#data;
     this.#event = '';
     this.#data = [];
     // By the standard an event without data is not dispatched; but an `end` says enough with its name alone.
     if (data.length === 0 && event === 'message') return undefined;
-    return { event, data: data.join('\n'), id: lastEventId };
+    return { event, data: data.join('\n'), id: this.#id };
   }
 }

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { harmless } from './io.js';
+import { type CliIo, harmless, tell } from './io.js';
 
 export interface Column<T> {
   title: string;
@@ -23,6 +23,13 @@ export function renderTable<T>(rows: readonly T[], columns: readonly Column<T>[]
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** Says on a terminal that a list, the newest first, goes on. */
+export function tellMore(io: CliIo, shown: number, total: number): void {
+  if (total > shown && io.stderr.isTTY === true) {
+    tell(io, `The newest ${shown} of ${total}; more with --limit.`);
+  }
 }
 
 /** One value in a cell: on one line and harmless; what is not there is a dash. */

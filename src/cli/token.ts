@@ -1,10 +1,11 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Json } from './client.js';
 import { connect, noun, serverCommand } from './connect.js';
 import { CliError } from './failure.js';
 import { find, kinds } from './find.js';
 import { type CliIo, print, printJson, tell } from './io.js';
 import { renderTable } from './table.js';
+import { readTime } from './values.js';
 
 /** `penstock token …`: logins for programs, which can be taken back one by one. */
 export function registerToken(program: Command, io: CliIo): void {
@@ -51,14 +52,4 @@ export function registerToken(program: Command, io: CliIo): void {
       await client.act('DELETE', path);
       tell(io, `Removed token ${object.id}.`);
     });
-}
-
-/** A time for the API: complete, and in UTC. A date alone means its first second here, as people read it. */
-export function readTime(text: string): string {
-  const dateOnly = /^\d{4}-\d{2}-\d{2}$/.test(text);
-  const time = new Date(dateOnly ? `${text}T00:00:00` : text);
-  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(time.getTime())) {
-    throw new InvalidArgumentError('It has to be an ISO 8601 time, such as 2030-01-31T12:00:00Z.');
-  }
-  return time.toISOString();
 }

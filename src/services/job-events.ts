@@ -103,20 +103,20 @@ export function jobEventService(given: {
     if (sender.jobId !== null && sender.jobId !== job.id) {
       throw new PenstockError('nonce-too-low', 'This nonce is for the callback of another job.');
     }
-    const admin = sender.login && sender.actor.admin;
     if (isAdmins(token)) return;
+    const admin = sender.login && sender.actor.admin;
+    if (privileged !== null && !admin) {
+      throw new PenstockError(
+        'forbidden',
+        `Only an admin may ${privileged}: with an admin's login or an admin token. A job's token is not enough.`,
+      );
+    }
     if (token === undefined ? !admin : !isJobToken(job, token)) {
       throw new PenstockError(
         'wrong-token',
         token === undefined
           ? `Events of the job ${job.uuid} need its token.`
           : `The token is not one of the job ${job.uuid}.`,
-      );
-    }
-    if (privileged !== null && !admin) {
-      throw new PenstockError(
-        'forbidden',
-        `Only an admin may ${privileged}: with an admin's login or an admin token. A job's token is not enough.`,
       );
     }
   }

@@ -113,9 +113,9 @@ export function nonceService(
 
   /** A nonce of this actor by its name, or by its whole text, if the user may see it. */
   async function visible(who: Actor, actor: string, id: string): Promise<NonceRow> {
-    const row = await store.nonces.byName(id.slice(0, tenant.length + 1 + nameLength));
+    const row = (await store.nonces.byName(id)) ?? (await store.nonces.byHash(hashToken(id)));
     if (row === null || row.actor !== actor || !mayUse(who, row.ownerId)) {
-      throw new PenstockError('not-found', `There is no nonce ${id.slice(0, 80)} of ${actor}.`);
+      throw new PenstockError('not-found', `There is no such nonce of ${actor}.`);
     }
     return row;
   }

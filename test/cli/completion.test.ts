@@ -43,6 +43,16 @@ const cases: [line: string[], offered: string[]][] = [
   ],
   [['definition', 'update', 'tr', 'a'], ['a-file.json']],
   [['run', 'tr', '--input', 'a'], ['a-file.json']],
+  [
+    ['subscription', 'add', 'x', '--event', 'fi'],
+    ['finalize', 'finish'],
+  ],
+  [['job', 'event', 'x', 'fini'], ['finish']],
+  [['pipeline', 'add', 'a'], ['a-file.json']],
+  [
+    ['nonce', ''],
+    ['add', 'list', 'remove'],
+  ],
 ];
 
 describe('completion in bash', () => {

@@ -68,6 +68,31 @@ describe('following a log', () => {
   });
 });
 
+describe('following all jobs', () => {
+  it('goes on from where the stream said it stands, without an end but a refusal', async () => {
+    const asked: unknown[] = [];
+    const env = await serve((request, response, turn) => {
+      asked.push([request.url, request.headers['last-event-id']]);
+      if (turn === 2) return response.writeHead(401).end();
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      const event =
+        '{"date": "2026-01-01T00:00:00Z", "job_uuid": "u\\u0007", "name": "run", "state": "RUNNING"}';
+      return response.end(turn === 0 ? 'retry: 1\n\nid: 4\n\n' : `id: 5\nevent: event\ndata: ${event}\n\n`);
+    });
+    const ran = await penstock(['job', 'follow', '--state', 'RUNNING'], env);
+    expect(ran).toMatchObject({
+      code: 1,
+      stdout: '2026-01-01T00:00:00Z  u\uFFFD  run        RUNNING     -\n',
+    });
+    const url = '/api/job/?follow=1&state=RUNNING';
+    expect(asked).toEqual([
+      [url, undefined],
+      [url, '4'],
+      [url, '5'],
+    ]);
+  });
+});
+
 describe('an output', () => {
   const output = ['job', 'output', 'u', '--output'];
 

@@ -1,24 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  createReadStream,
-  createWriteStream,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createReadStream, createWriteStream, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Json } from '../../src/cli/client.js';
-import type { Ran } from './io.js';
+import { built, type Installed, install } from './server.js';
 
-const main = join(import.meta.dirname, '../../dist/main.js');
-const built = existsSync(main);
 const stream = (name: string) => ({ file_type: 'stream', stream_name: name });
 const filter = {
   input_adapter: { input_type: 'file', input_parameters: stream('STDIN') },
@@ -26,39 +12,14 @@ const filter = {
 };
 const shell = (script: string) => ({ exec: '/bin/sh', argv: ['-c', script], ...filter });
 
-/** A server and a command line as they are installed: two processes that know each other by HTTP only. */
+/** The command line against a server, both as they are installed. */
 describe.skipIf(!built)(`penstock against a server${built ? '' : ' (skipped: it is not built)'}`, () => {
+  let installed: Installed;
   let folder: string;
-  let server: ChildProcess;
-  let env: Record<string, string>;
-
-  const start = (args: string[]): ChildProcess =>
-    spawn(process.execPath, [main, ...args], { env: { PATH: process.env.PATH, ...env } });
-
-  const penstock = async (
-    args: string[],
-    stdin?: string,
-    during?: (child: ChildProcess) => void,
-  ): Promise<Ran> => {
-    const child = start(args);
-    const printed = { stdout: '', stderr: '' };
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      printed.stdout += text;
-    });
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      printed.stderr += text;
-    });
-    child.stdin?.on('error', () => {}).end(stdin);
-    during?.(child);
-    const [code] = (await once(child, 'close')) as [number];
-    return { code, ...printed };
-  };
-
-  const json = async (args: string[]): Promise<Json & Json[]> => {
-    const ran = await penstock([...args, '--json']);
-    expect(ran).toMatchObject({ code: 0 });
-    return JSON.parse(ran.stdout) as Json & Json[];
-  };
+  const start = (args: string[]) => installed.start(args);
+  const penstock = (args: string[], stdin?: string, during?: (child: ChildProcess) => void) =>
+    installed.penstock(args, stdin, during);
+  const json = (args: string[]) => installed.json(args);
 
   /** Starts a job that lasts, and gives its uuid once the program has written its first line. */
   const startLong = async (): Promise<string> => {
@@ -70,17 +31,8 @@ describe.skipIf(!built)(`penstock against a server${built ? '' : ' (skipped: it 
   };
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'penstock-run-'));
-    env = { PENSTOCK_ADMIN_USER: 'ada', PENSTOCK_ADMIN_PASSWORD: 'lovelace-1815' };
-    server = start(['serve', '--data', join(folder, 'data'), '--port', '0']);
-    server.stderr?.resume();
-    for await (const line of createInterface({ input: server.stdout as NodeJS.ReadableStream })) {
-      const url = /^penstock listening on (http\S+)/.exec(line)?.[1];
-      if (url === undefined) continue;
-      env = { PENSTOCK_URL: url, PENSTOCK_USER: 'ada', PENSTOCK_PASSWORD: 'lovelace-1815' };
-      break;
-    }
-    server.stdout?.resume();
+    installed = await install();
+    folder = installed.folder;
     const definitions = {
       tr: { exec: 'tr', argv: ['a-z', 'A-Z'], ...filter },
       fails: shell('echo some; echo first >&2; echo last >&2; exit 7'),
@@ -96,11 +48,7 @@ describe.skipIf(!built)(`penstock against a server${built ? '' : ' (skipped: it 
     }
   });
 
-  afterAll(async () => {
-    server.kill('SIGTERM');
-    if (server.exitCode === null) await once(server, 'exit');
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterAll(() => installed.stop());
 
   it('is a filter: penstock run tr < in > out', async () => {
     expect(await penstock(['run', 'tr'], 'hello, wörld\n')).toEqual({
@@ -221,21 +169,21 @@ describe.skipIf(!built)(`penstock against a server${built ? '' : ' (skipped: it 
     expect(await json(['user', 'show', 'grace'])).toMatchObject({ role: 'user' });
     expect(await penstock(['user', 'password', 'grace'], 'compiler-1952\n')).toMatchObject({ code: 0 });
 
-    const own = env;
-    env = { ...own, PENSTOCK_USER: 'grace', PENSTOCK_PASSWORD: 'hopper-1906' };
+    const own = installed.env;
+    installed.env = { ...own, PENSTOCK_USER: 'grace', PENSTOCK_PASSWORD: 'hopper-1906' };
     expect((await penstock(['job', 'list'])).stderr).toContain('PENSTOCK_TOKEN');
-    env = { ...own, PENSTOCK_USER: 'grace', PENSTOCK_PASSWORD: 'compiler-1952' };
+    installed.env = { ...own, PENSTOCK_USER: 'grace', PENSTOCK_PASSWORD: 'compiler-1952' };
     expect(await json(['job', 'list'])).toEqual([]);
     const token = await penstock(['token', 'add', '--name', 'ci', '--expires', '2999-01-01T00:00:00Z']);
     expect(token).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\S{20,}\n$/) });
     expect((await penstock(['token', 'list'])).stdout).not.toContain(token.stdout.trim());
 
-    env = { PENSTOCK_URL: own.PENSTOCK_URL ?? '', PENSTOCK_TOKEN: token.stdout.trim() };
+    installed.env = { PENSTOCK_URL: own.PENSTOCK_URL ?? '', PENSTOCK_TOKEN: token.stdout.trim() };
     expect(await json(['job', 'list'])).toEqual([]);
     expect(await penstock(['token', 'remove', 'ci'])).toMatchObject({ code: 0 });
     expect(await penstock(['job', 'list'])).toMatchObject({ code: 1 });
 
-    env = own;
+    installed.env = own;
     expect(await penstock(['user', 'remove', 'grace'])).toMatchObject({ code: 0 });
   });
 });

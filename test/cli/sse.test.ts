@@ -28,6 +28,11 @@ describe('server-sent events', () => {
     expect(parse('id: 3\n\n').events).toEqual([]);
   });
 
+  it('knows its place from a block with nothing but an id, and only once that is complete', () => {
+    expect(parse('id: 3\n\n').state.lastEventId).toBe('3');
+    expect(parse('id: 3\n\n', 'id: 4\ndata: cut').state.lastEventId).toBe('3');
+  });
+
   it('passes over comments, unknown fields, a byte order mark, and an event that was cut off', () => {
     expect(parse('\uFEFF: hello\ncolour: red\ndata\n\ndata: cut').events).toEqual([
       { event: 'message', data: '', id: '' },

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import type { Message, Outlet } from '../../src/outlets/outlet.js';
 
@@ -23,6 +24,8 @@ export function outletConformance(name: string, given: () => OutletUnderTest): v
       secrets: [`whsec_${Buffer.from('a key of some length').toString('base64')}`],
     });
     const never = new AbortController().signal;
+    // One listener for each attempt under way.
+    setMaxListeners(0, never);
 
     test('brings a message whole, and says that it was accepted', async () => {
       const { outlet, good, arrived } = given();

@@ -136,7 +136,7 @@ describe.skipIf(noRabbitmq !== null)(
     test('a broker that hangs is given up in time, and found again', async () => {
       const stream = streamAt(broker.url(), { timeout: 1500 });
       await stream.publish('hangs', message('before'));
-      broker.freeze();
+      await broker.freeze();
       try {
         const { text, took } = await failureOf(stream.publish('hangs', message('during')));
         expect(text).toMatch(/did not confirm/);

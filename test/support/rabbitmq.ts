@@ -1,5 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -23,8 +31,8 @@ export interface TestBroker {
   url(login?: { username: string; password: string }, vhost?: string): string;
   /** Runs `rabbitmqctl`, and gives what it wrote. */
   ctl(...args: string[]): Promise<string>;
-  /** Stops its process as it stands, so that it answers nothing. */
-  freeze(): void;
+  /** Stops its process as it stands, every thread of it: from then on it answers nothing. */
+  freeze(): Promise<void>;
   thaw(): void;
   kill(): Promise<void>;
   stop(): Promise<void>;
@@ -106,7 +114,13 @@ export async function startRabbitmq(): Promise<TestBroker> {
       });
       return stdout;
     },
-    freeze: () => child?.kill('SIGSTOP'),
+    async freeze() {
+      child?.kill('SIGSTOP');
+      const threads = `/proc/${child?.pid}/task`;
+      const stopped = (thread: string) =>
+        /\) T /.test(readFileSync(path.join(threads, thread, 'stat'), 'latin1'));
+      await waitFor(() => readdirSync(threads).every(stopped), 'the broker to stand still');
+    },
     thaw: () => child?.kill('SIGCONT'),
     kill: () => end(child, 'SIGKILL'),
     stop: () => end(child, 'SIGTERM'),

@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises';
+import { parse as parseYaml } from 'yaml';
+import { messageOf } from '../errors.js';
+import type { Json } from './client.js';
+import { CliError, usageError } from './failure.js';
+import type { CliIo } from './io.js';
+
+/**
+ * Reads an object from a JSON or YAML file, or from standard input for `-`.
+ *
+ * @param words what it is to hold, for messages: "a process definition"
+ */
+export async function readDocument(file: string, io: CliIo, words: string): Promise<Json> {
+  const value = parse(await readFileOrInput(file, io), file);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new CliError(`${nameOf(file)} does not hold ${words}: it has to be an object.`);
+  }
+  return value as Json;
+}
+
+/** The text of a file, or of standard input for `-`. */
+export async function readFileOrInput(file: string, io: CliIo): Promise<string> {
+  if (file === '-') return readAll(io);
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw usageError(`${file} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+/** A file as messages call it. */
+export function nameOf(file: string): string {
+  return file === '-' ? 'Standard input' : file;
+}
+
+function parse(text: string, file: string): unknown {
+  if (/\.ya?ml$/i.test(file)) {
+    try {
+      return parseYaml(text);
+    } catch (error) {
+      throw new CliError(`${file} is not valid YAML: ${messageOf(error)}`);
+    }
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new CliError(`${nameOf(file)} is not valid JSON: ${messageOf(error)}`);
+  }
+}
+
+async function readAll(io: CliIo): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of io.stdin) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString('utf8');
+}
