@@ -1,6 +1,6 @@
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { elsewhere, type Job, type JobLinks } from '../../src/domain/job.js';
+import { elsewhere, type Job, type JobLinks, newJob } from '../../src/domain/job.js';
 import { typedUuids } from '../../src/domain/typed-uuid.js';
 import { jobService } from '../../src/services/jobs.js';
 import { openStore } from '../../src/store/store.js';
@@ -49,36 +49,13 @@ export async function addElsewhere(
     made.push(
       await service.create(
         {
-          uuid: service.newUuid(),
-          ownerId: owners[index] ?? 0,
+          ...newJob(service.newUuid(), owners[index] ?? 0, elsewhere),
           pipelineId: pipeline,
-          processDefinitionId: null,
-          definitionRevisionId: null,
-          executor: elsewhere,
-          priority: 0,
-          attempt: 0,
-          programFailures: 0,
-          platformFailures: 0,
-          request: {},
-          handle: null,
-          outcome: null,
-          waiting: null,
-          inputName: null,
-          inputSize: null,
-          outputName: null,
-          outputSize: null,
-          outputPath: null,
-          tokenHash: null,
           session: job.session ?? null,
           archiveSystem: 'data-sd2e-community',
           archivePath: job.archivePath ?? null,
           data: job.data ?? {},
           links: job.links ?? null,
-          hidden: job.hidden ?? false,
-          notBefore: null,
-          started: null,
-          ended: null,
-          cleared: null,
         },
         null,
       ),

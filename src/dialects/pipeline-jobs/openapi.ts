@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../errors.js';
-import { answer, errors, type Json, jsonContent, parameter } from '../../http/openapi-parts.js';
+import { answer, type Json, jsonContent, errors as ownErrors, parameter } from '../../http/openapi-parts.js';
 import { schema } from '../../schemas.js';
 
 const tags = ['pipeline-jobs'];
@@ -26,6 +26,14 @@ const envelope: Json = {
     result: {},
   },
 };
+/** Errors come in the envelope, too. */
+const errors = (...codes: ErrorCode[]): Json =>
+  Object.fromEntries(
+    Object.entries(ownErrors(...codes)).map(([status, told]) => [
+      status,
+      { ...(told as Json), content: jsonContent(envelope) },
+    ]),
+  );
 const content = (name: string): Json => {
   const { $schema, ...rest } = schema(`pipeline-jobs/${name}`) as Json;
   return rest;
