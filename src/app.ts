@@ -251,6 +251,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   worker.open();
   dispatcher.start();
   const stopRetention = startRetention({
+    forget: jobs.forget,
     store,
     files,
     log,

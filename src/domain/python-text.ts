@@ -38,8 +38,11 @@ function pythonFloat(value: number): string {
   return `${sign}${whole}.${digits.slice(exponent + 1) || '0'}`;
 }
 
-const pythonNumber = (written: string): string =>
-  /[.eE]/.test(written) ? pythonFloat(Number(written)) : BigInt(written).toString();
+/** Integers are written in one way only, but for -0: they are not read, which would take long for a million digits. */
+const pythonNumber = (written: string): string => {
+  if (/[.eE]/.test(written)) return pythonFloat(Number(written));
+  return written === '-0' ? '0' : written;
+};
 
 /**
  * A JSON value as Python minifies it, keys in order.

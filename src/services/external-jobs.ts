@@ -5,6 +5,7 @@ import { jobIdentity } from '../domain/job-identity.js';
 import { pythonJson } from '../domain/python-text.js';
 import type { TypedUuids } from '../domain/typed-uuid.js';
 import { PenstockError } from '../errors.js';
+import type { PipelineRow } from '../store/pipelines.js';
 import type { Store } from '../store/store.js';
 import type { JobCompanions } from '../store/writer.js';
 import { type Actor, mayUse } from './actor.js';
@@ -77,6 +78,15 @@ export function externalJobService(given: {
     return uuid;
   }
 
+  async function pipelineOf(actor: Actor, uuid: string): Promise<PipelineRow> {
+    const pipeline = await store.pipelines.byUuid(uuid);
+    if (pipeline !== null && mayUse(actor, pipeline.ownerId)) return pipeline;
+    throw new PenstockError(
+      'not-found',
+      `There is no pipeline ${uuid}. Register it first: POST /api/pipeline/.`,
+    );
+  }
+
   /** The job that is there already, if it is one that the actor may have. */
   async function existing(actor: Actor, uuid: string): Promise<Created | null> {
     const job = await jobs.current(uuid);
@@ -103,13 +113,7 @@ export function externalJobService(given: {
       callbackOf: string | null,
       companions: JobCompanions,
     ): Promise<Created> {
-      const pipeline = await store.pipelines.byUuid(message.pipeline_uuid);
-      if (pipeline === null || !mayUse(actor, pipeline.ownerId)) {
-        throw new PenstockError(
-          'not-found',
-          `There is no pipeline ${message.pipeline_uuid}. Register it first: POST /api/pipeline/.`,
-        );
-      }
+      const pipeline = await pipelineOf(actor, message.pipeline_uuid);
       const uuid = uuidOf(message, written);
       const known = await existing(actor, uuid);
       if (known !== null) return known;
@@ -164,8 +168,10 @@ export function externalJobService(given: {
       } catch (error) {
         // Somebody created the very same job between our look and our write.
         const winner = await existing(actor, uuid);
-        if (winner === null) throw error;
-        return winner;
+        if (winner !== null) return winner;
+        // Or removed the pipeline.
+        await pipelineOf(actor, pipeline.uuid);
+        throw error;
       }
     },
   };

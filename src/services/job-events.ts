@@ -27,9 +27,10 @@ const adminEvents: readonly EventName[] = ['reset', 'ready'];
 /** What others may add to a job that is being run here; its start and end are told by its executor. */
 const welcomeMeanwhile: readonly EventName[] = ['update', 'resource'];
 
-const number = (data: unknown, key: string): number | null => {
-  const value = (data as Record<string, unknown> | null)?.[key];
-  return typeof value === 'number' && Number.isInteger(value) ? value : null;
+/** An exit status, which no system makes longer than 32 bits: the database could not hold every number. */
+const exitCode = (data: unknown): number | null => {
+  const value = (data as Record<string, unknown> | null)?.exit_code;
+  return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 2 ** 32 ? value : null;
 };
 const text = (data: unknown, key: string): string | null => {
   const value = (data as Record<string, unknown> | null)?.[key];
@@ -38,7 +39,7 @@ const text = (data: unknown, key: string): string | null => {
 
 /** How a job that runs elsewhere ended, as far as the event's data say so. */
 function outcomeOf(event: 'finish' | 'fail', data: unknown): Outcome | null {
-  const code = number(data, 'exit_code');
+  const code = exitCode(data);
   const reason = text(data, 'reason') ?? text(data, 'description') ?? text(data, 'status');
   if (code !== null) return { ...exited(code), reason };
   const signal = text(data, 'signal');
@@ -161,15 +162,18 @@ export function jobEventService(given: {
     ): Promise<Recorded & { archive: Cleared | null }> {
       const { name, data } = message;
       const job = await find(message.uuid);
-      authorise(sender, job, message.token, adminEvents.includes(name) ? `send '${name}'` : null);
-      checkTaker(job, name);
+      const check = (current: Job): void => {
+        authorise(sender, current, message.token, adminEvents.includes(name) ? `send '${name}'` : null);
+        checkTaker(current, name);
+      };
+      check(job);
       const now = clock();
-      const recorded = await jobs.record(
-        job,
-        name,
-        (current) => (current.executor === elsewhere ? changeOf(current, name, data, now) : {}),
-        data,
-      );
+      const change = (current: Job): JobChange => {
+        // Meanwhile it may have been hidden, or have got another token.
+        if (current !== job) check(current);
+        return current.executor === elsewhere ? changeOf(current, name, data, now) : {};
+      };
+      const recorded = await jobs.record(job, name, change, data);
       // First the state, then the files: whatever happens in between, nobody takes the job for finished.
       if (name !== 'reset') return { ...recorded, archive: null };
       const archive = await wipe(recorded.job, data);
@@ -216,8 +220,7 @@ export function jobEventService(given: {
       const token = newJobToken();
       const nonce = callbackOf === null ? null : nonces.make();
       const tokenHash = hashToken(token);
-      await store.nonces.replaceOfJob(
-        { id: job.id, tokenHash },
+      const row =
         nonce === null
           ? null
           : {
@@ -231,8 +234,14 @@ export function jobEventService(given: {
               jobId: job.id,
               created: clock(),
               expires: null,
-            },
-      );
+            };
+      try {
+        await store.nonces.replaceOfJob({ id: job.id, tokenHash }, row);
+      } catch (error) {
+        // Somebody may have removed it between our look and our write.
+        if ((await store.jobs.byId(job.id)) !== null) throw error;
+        throw new PenstockError('not-found', `The job ${uuid} is gone.`);
+      }
       nonces.forget();
       return { job: jobs.patch(job, { tokenHash }), token, nonce };
     },

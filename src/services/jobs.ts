@@ -49,18 +49,21 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
   const waiters = new Map<string, Set<(job: Job) => void>>();
   /** Jobs of which something was heard lately, so that nobody has to read what was just written. */
   const recent = new Map<string, Job>();
-  /** What was written of jobs without an event, lately: whoever records one meanwhile knows nothing of it. */
-  const patches = new Map<string, Partial<Job>>();
   let lastId = 0;
 
-  function remember<T>(map: Map<string, T>, uuid: string, value: T): void {
-    map.delete(uuid);
-    map.set(uuid, value);
-    if (map.size > mostRecent) map.delete(map.keys().next().value ?? '');
+  function remember(job: Job): void {
+    recent.delete(job.uuid);
+    recent.set(job.uuid, job);
+    if (recent.size > mostRecent) recent.delete(recent.keys().next().value ?? '');
+  }
+
+  /** By its id, too: a job that was removed and is created again has the same UUID, and nothing else in common. */
+  function forget({ id, uuid }: Pick<Job, 'id' | 'uuid'>): void {
+    if (recent.get(uuid)?.id === id) recent.delete(uuid);
   }
 
   function announce(change: JobNews): void {
-    remember(recent, change.job.uuid, { ...change.job, ...patches.get(change.job.uuid) });
+    remember(change.job);
     news.emit('news', change);
     for (const tell of waiters.get(change.job.uuid) ?? []) tell(change.job);
   }
@@ -105,7 +108,7 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
 
     /**
      * Records an event: the only way in which a job's state changes. The row is compared and set; when somebody
-     * else was first, the event is tried on what is there now.
+     * else was first, the event is tried on what is there now: `change` is asked again, and may refuse by throwing.
      *
      * Throws `illegal-transition` where the one table has no such step.
      */
@@ -153,23 +156,27 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
 
     /** Takes note of what was written of a job without an event. */
     patch(job: Job, fields: Partial<Job>): Job {
-      remember(patches, job.uuid, { ...patches.get(job.uuid), ...fields });
       const known = recent.get(job.uuid);
-      if (known !== undefined) recent.set(job.uuid, { ...known, ...fields });
-      return { ...(known ?? job), ...fields };
+      if (known?.id !== job.id) return { ...job, ...fields };
+      const patched = { ...known, ...fields };
+      recent.set(job.uuid, patched);
+      return patched;
     },
 
     /** Hides a job from lists and from events, or shows it again. */
     async setHidden(job: Job, hidden: boolean): Promise<Job> {
-      await store.jobs.setHidden(job.id, hidden);
-      return this.patch(job, { hidden });
+      if (await store.jobs.setHidden(job.id, hidden)) return this.patch(job, { hidden });
+      throw new PenstockError('not-found', `The job ${job.uuid} is gone.`);
     },
 
     /** Removes a job with its history. */
     async remove(job: Job): Promise<void> {
       await store.jobs.remove([job.id]);
-      recent.delete(job.uuid);
+      forget(job);
     },
+
+    /** Jobs were removed behind our back: nothing is remembered of them any more. */
+    forget,
 
     /** A job that the actor may see; another's is as if it were not there. */
     async get(actor: Actor, uuid: string): Promise<Job> {

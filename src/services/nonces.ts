@@ -49,28 +49,36 @@ export function nonceService(
   }
   logins.onForget(forget);
 
+  interface Asking {
+    resolve: (granted: boolean) => void;
+    reject: (error: unknown) => void;
+  }
   /** Uses that were asked for while an earlier write was under way, by nonce. */
-  const asking = new Map<number, ((granted: boolean) => void)[]>();
+  const asking = new Map<number, Asking[]>();
 
   /** Writes the uses of one nonce, all that have gathered at once, until no more are asked for. */
-  async function takeAll(id: number, waiting: ((granted: boolean) => void)[]): Promise<void> {
+  async function takeAll(id: number, waiting: Asking[]): Promise<void> {
     while (waiting.length > 0) {
       const round = waiting.splice(0);
-      const taken = await store.nonces.take(id, round.length, clock()).catch(() => 0);
-      for (const [index, tell] of round.entries()) tell(index < taken);
+      try {
+        const taken = await store.nonces.take(id, round.length, clock());
+        for (const [index, { resolve }] of round.entries()) resolve(index < taken);
+      } catch (error) {
+        for (const { reject } of round) reject(error);
+      }
     }
     asking.delete(id);
   }
 
   /** One use of a nonce that has only so many: granted when it is written. */
   function take(id: number): Promise<boolean> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const waiting = asking.get(id);
       if (waiting !== undefined) {
-        waiting.push(resolve);
+        waiting.push({ resolve, reject });
         return;
       }
-      const first = [resolve];
+      const first = [{ resolve, reject }];
       asking.set(id, first);
       void takeAll(id, first);
     });

@@ -125,6 +125,12 @@ export function pipelineService(store: Store, uuids: TypedUuids, clock: () => Da
     });
   }
 
+  async function refuseIfUsed({ id }: PipelineRow): Promise<void> {
+    const jobs = await store.pipelines.jobsOf(id);
+    if (jobs === 0) return;
+    throw new PenstockError('conflict', `There are ${jobs} jobs of this pipeline; delete them first.`);
+  }
+
   async function apply(actor: Actor, change: Change): Promise<Shown[]> {
     if (change.op === 'create') return [show(await add(actor, checked(change.body)))];
     const row = await find(actor, change.id);
@@ -137,11 +143,14 @@ export function pipelineService(store: Store, uuids: TypedUuids, clock: () => Da
     }
     change.check?.(show(row));
     if (change.op === 'delete') {
-      const jobs = await store.pipelines.jobsOf(row.id);
-      if (jobs > 0) {
-        throw new PenstockError('conflict', `There are ${jobs} jobs of this pipeline; delete them first.`);
+      await refuseIfUsed(row);
+      try {
+        await store.pipelines.remove(row.id);
+      } catch (error) {
+        // Somebody created a job of it between our look and our write.
+        await refuseIfUsed(row);
+        throw error;
       }
-      await store.pipelines.remove(row.id);
       return [];
     }
     const before = JSON.parse(row.document) as PipelineDocument;

@@ -142,11 +142,11 @@ export function userService(store: Store, logins: LoginService, clock: () => Dat
 
   async function remove(user: User): Promise<void> {
     await keepAnAdmin(user);
-    const owned = await store.users.owned(user.id);
-    if (owned.definitions + owned.jobs > 0) {
+    const { definitions, jobs, pipelines } = await store.users.owned(user.id);
+    if (definitions + jobs + pipelines > 0) {
       throw new PenstockError(
         'conflict',
-        `'${user.username}' owns ${owned.definitions} process definitions and ${owned.jobs} jobs. Set "active" to false instead, or delete those first.`,
+        `'${user.username}' owns ${definitions} process definitions, ${pipelines} pipelines and ${jobs} jobs. Set "active" to false instead, or delete those first.`,
       );
     }
     await store.users.remove(user.id);

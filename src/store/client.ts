@@ -1,7 +1,7 @@
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
 import type { Database } from 'better-sqlite3';
 import { PrismaClient } from './generated/client.js';
-import { pragmas } from './pragmas.js';
+import { busyTimeout, pragmas } from './pragmas.js';
 
 /** `text LIKE '%part%'`, with every character of the part meaning itself. */
 const contains = (pattern: unknown, text: unknown): number =>
@@ -19,7 +19,7 @@ class Sqlite extends PrismaBetterSqlite3 {
 
 /** A Prisma client on an SQLite file. Each client is one connection. */
 export function openClient(file: string): PrismaClient {
-  return new PrismaClient({ adapter: new Sqlite({ url: file, timeout: 10_000 }) });
+  return new PrismaClient({ adapter: new Sqlite({ url: file, timeout: busyTimeout }) });
 }
 
 export type { PrismaClient };

@@ -8,7 +8,7 @@ import {
   insertSubscriptionsSql,
   updateJobsSql,
 } from './job-sql.js';
-import { pragmas } from './pragmas.js';
+import { busyTimeout, pragmas } from './pragmas.js';
 
 /**
  * A thread that commits groups of job writes, with the driver that Prisma's adapter uses, too. Waiting for the disk
@@ -28,7 +28,7 @@ export interface Group {
 /** The events that were written, which is how a lost compare-and-set shows; or why nothing was. */
 export type Committed = { written: string[] } | { error: string };
 
-const database = new Database(workerData as string, { timeout: 10_000 });
+const database = new Database(workerData as string, { timeout: busyTimeout });
 database.exec(pragmas);
 const statements = {
   inserts: database.prepare(insertJobsSql),

@@ -11,7 +11,7 @@ const maybeDate = (date: Date | null): string | null => (date === null ? null : 
 const maybeJson = (value: unknown): string | null =>
   value === null || value === undefined ? null : JSON.stringify(value);
 
-/** Column → value, for the columns that no event changes. */
+/** Column → value, for the columns that no event changes; the last two may be changed without one. */
 const fixedColumns: Readonly<Record<string, (job: Job) => unknown>> = {
   uuid: (job) => job.uuid,
   owner_id: (job) => job.ownerId,
@@ -28,6 +28,7 @@ const fixedColumns: Readonly<Record<string, (job: Job) => unknown>> = {
   data: (job) => maybeJson(job.data),
   links: (job) => maybeJson(job.links),
   token_hash: (job) => job.tokenHash,
+  hidden: (job) => (job.hidden ? 1 : 0),
   created: (job) => storedDate(job.created),
 };
 
@@ -83,10 +84,17 @@ const extract = (names: readonly string[], all: readonly string[]) =>
 export const insertJobsSql = `INSERT INTO "job" (${jobNames.map((name) => `"${name}"`).join(', ')})
 SELECT ${extract(jobNames, jobNames)} FROM json_each(?)`;
 
-/** Compare and set: a row that is no longer at the revision before is left as it is. */
+/** What decides who may send an event, and whether one is taken. */
+const deciding = ['token_hash', 'hidden'];
+
+/**
+ * Compare and set: a row that is no longer at the revision before, or that meanwhile got another token or was hidden,
+ * is left as it is.
+ */
 export const updateJobsSql = `UPDATE "job" SET ${changingNames.map((name) => `"${name}" = t."${name}"`).join(', ')}
-FROM (SELECT value ->> 0 AS "id", ${extract(changingNames, jobNames)} FROM json_each(?)) AS t
-WHERE "job"."id" = t."id" AND "job"."revision" = t."revision" - 1`;
+FROM (SELECT value ->> 0 AS "id", ${extract([...changingNames, ...deciding], jobNames)} FROM json_each(?)) AS t
+WHERE "job"."id" = t."id" AND "job"."revision" = t."revision" - 1
+  AND ${deciding.map((name) => `"job"."${name}" IS t."${name}"`).join(' AND ')}`;
 
 /** An event is kept only if its job's row was written with it. */
 export const insertEventsSql = `INSERT INTO "job_event" (${eventNames.map((name) => `"${name}"`).join(', ')})

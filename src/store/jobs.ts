@@ -184,8 +184,12 @@ export function jobRepository(
       return row?.uuid ?? null;
     },
 
-    async setHidden(id: number, hidden: boolean): Promise<void> {
-      await writer.batch((client) => [client.job.updateMany({ where: { id }, data: { hidden } })]);
+    /** False if the job is gone. */
+    async setHidden(id: number, hidden: boolean): Promise<boolean> {
+      const [changed] = await writer.batch((client) => [
+        client.job.updateMany({ where: { id }, data: { hidden } }),
+      ]);
+      return (changed as { count: number }).count > 0;
     },
 
     async remove(ids: readonly number[]): Promise<void> {

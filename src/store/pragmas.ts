@@ -1,13 +1,15 @@
+/** Milliseconds to wait for others at the same file. Who waits for a lock waits behind one other who does, at most. */
+export const busyTimeout = 5000;
+
 /**
  * WAL lets readers go on while the one writer writes. `synchronous=FULL` makes every commit survive a loss of
- * power; the writer commits in groups, so that it costs one sync for many jobs. The busy time-out is for
- * others at the same file, such as a backup.
+ * power; the writer commits in groups, so that it costs one sync for many jobs.
  */
 export const pragmas = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   PRAGMA foreign_keys = ON;
-  PRAGMA busy_timeout = 10000;
+  PRAGMA busy_timeout = ${busyTimeout};
   PRAGMA cache_size = -16000;
   PRAGMA temp_store = MEMORY;
   PRAGMA journal_size_limit = 67108864;

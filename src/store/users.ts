@@ -39,18 +39,19 @@ export function userRepository(reader: PrismaClient, writer: Writer) {
       return changed as User;
     },
 
-    /** Removes a user who owns nothing but tokens. */
+    /** Removes a user who owns nothing but tokens, nonces and subscriptions. */
     async remove(id: number): Promise<void> {
       await writer.batch((client) => [client.user.delete({ where: { id } })]);
     },
 
     /** How much of theirs there is: a user who owns something is not deleted, but made inactive. */
-    async owned(id: number): Promise<{ definitions: number; jobs: number }> {
-      const [definitions, jobs] = await Promise.all([
+    async owned(id: number): Promise<{ definitions: number; jobs: number; pipelines: number }> {
+      const [definitions, jobs, pipelines] = await Promise.all([
         reader.processDefinition.count({ where: { ownerId: id } }),
         reader.job.count({ where: { ownerId: id } }),
+        reader.pipeline.count({ where: { ownerId: id } }),
       ]);
-      return { definitions, jobs };
+      return { definitions, jobs, pipelines };
     },
   };
 }

@@ -69,7 +69,8 @@ export class Writer {
 
   /** Returns when everything is written and the thread has let go of the database. */
   async close(): Promise<void> {
-    if (this.#running) await this.batch(() => []);
+    // A database that is out of order is no reason to stay.
+    if (this.#running) await this.batch(() => []).catch(() => []);
     await new Promise<void>((resolve) => {
       this.#thread.once('exit', () => resolve());
       this.#thread.ref();
@@ -151,8 +152,17 @@ export class Writer {
     try {
       write.resolve(await this.#client.$transaction(write.make(this.#client)));
     } catch (error) {
-      write.reject(storeError(error));
+      this.#fail([write], storeError(error));
     }
+  }
+
+  /**
+   * Tells writes why they failed. A locked database has kept them waiting for long; who has queued up behind them would
+   * wait as long again, each in turn, and is told at once.
+   */
+  #fail(writes: readonly (JobWrite | BatchWrite)[], error: unknown): void {
+    const all = error instanceof PenstockError && error.code === 'store-unavailable';
+    for (const write of [...writes, ...(all ? this.#queue.splice(0) : [])]) write.reject(error);
   }
 
   async #runJobs(writes: JobWrite[]): Promise<void> {
@@ -176,7 +186,7 @@ export class Writer {
         for (const write of writes) await this.#runJobs([write]);
         return;
       }
-      for (const write of writes) write.reject(known);
+      this.#fail(writes, known);
       return;
     }
     const written = new Set(answer.written);

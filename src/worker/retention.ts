@@ -12,6 +12,8 @@ export interface RetentionOptions {
   keepFiles: number | null;
   keepJobs: number | null;
   keepDeliveries: number | null;
+  /** Is told of each job that was deleted. */
+  forget?: (job: { id: number; uuid: string }) => void;
 }
 
 /** Small, so that a batch never holds up what users write. */
@@ -25,7 +27,7 @@ const idempotencyKeysKept = 24 * 60 * 60 * 1000;
  * @returns how many jobs lost their files, how many were deleted, and how many deliveries were forgotten
  */
 export async function clearAway(
-  { store, files, log, keepFiles, keepJobs, keepDeliveries }: RetentionOptions,
+  { store, files, log, keepFiles, keepJobs, keepDeliveries, forget = () => {} }: RetentionOptions,
   now: Date,
   signal: AbortSignal,
 ): Promise<{ cleared: number; deleted: number; forgotten: number }> {
@@ -59,6 +61,7 @@ export async function clearAway(
     const removed = await removeFiles(old);
     if (removed.length === 0) break;
     await store.jobs.remove(removed);
+    for (const job of old) if (removed.includes(job.id)) forget(job);
     done.deleted += removed.length;
     await delay(20);
   }

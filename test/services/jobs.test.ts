@@ -1,0 +1,89 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { elsewhere, newJob } from '../../src/domain/job.js';
+import { typedUuids } from '../../src/domain/typed-uuid.js';
+import { openLog } from '../../src/log.js';
+import { type JobService, jobService } from '../../src/services/jobs.js';
+import { JobFiles } from '../../src/store/files.js';
+import { openStore, type Store } from '../../src/store/store.js';
+import { clearAway } from '../../src/worker/retention.js';
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-jobs-'));
+const file = path.join(folder, 'penstock.sqlite');
+let store: Store;
+let jobs: JobService;
+let owner: number;
+beforeAll(async () => {
+  store = await openStore(file);
+  const database = new Database(file);
+  owner = Number(
+    database
+      .prepare(
+        `INSERT INTO "user" ("username", "password_hash", "created", "updated")
+         VALUES ('ada', '', '2026-01-01T00:00:00.000+00:00', '2026-01-01T00:00:00.000+00:00')`,
+      )
+      .run().lastInsertRowid,
+  );
+  database.close();
+  jobs = jobService(store, typedUuids(), () => new Date());
+  await jobs.start();
+});
+afterAll(async () => {
+  await store.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const create = (uuid = jobs.newUuid()) =>
+  jobs.create({ ...newJob(uuid, owner, elsewhere), tokenHash: 'first' }, null);
+
+test('an event is tried again on what is there now, where meanwhile the job got another token or was hidden', async () => {
+  const job = await create();
+  const seen: [string | null, boolean][] = [];
+  const recorded = jobs.record(job, 'run', (current) => {
+    // What others decide after our look is written before our event.
+    if (seen.length === 0) void store.nonces.replaceOfJob({ id: job.id, tokenHash: 'second' }, null);
+    if (seen.length === 1) void store.jobs.setHidden(job.id, true);
+    seen.push([current.tokenHash, current.hidden]);
+    return {};
+  });
+  expect((await recorded).job).toMatchObject({ revision: 1, tokenHash: 'second', hidden: true });
+  expect(seen).toEqual([
+    ['first', false],
+    ['second', false],
+    ['second', true],
+  ]);
+  expect(await jobs.current(job.uuid)).toEqual(await store.jobs.byUuid(job.uuid));
+
+  // It may refuse then, and nothing is stored.
+  const refused = jobs.record(job, 'update', ({ hidden }) => {
+    if (hidden) throw new Error('it is hidden');
+    return {};
+  });
+  await expect(refused).rejects.toThrow('it is hidden');
+  expect(await store.jobs.history(job.id)).toHaveLength(2);
+});
+
+test('nothing is remembered of a job that retention deleted, and everything of its successor', async () => {
+  const job = await create();
+  await jobs.record(job, 'fail', { ended: new Date(0) });
+  const options = {
+    store,
+    files: new JobFiles(folder),
+    log: openLog('silent'),
+    keepFiles: 1000,
+    keepJobs: 1000,
+    keepDeliveries: null,
+    forget: jobs.forget,
+  };
+  const done = await clearAway(options, new Date(), new AbortController().signal);
+  expect(done.deleted).toBe(1);
+  expect(await jobs.current(job.uuid)).toBeNull();
+  const again = await create(job.uuid);
+  jobs.forget(job);
+  expect(await jobs.setHidden(again, true)).toMatchObject({ id: again.id, hidden: true });
+  expect(await jobs.current(job.uuid)).toMatchObject({ id: again.id, hidden: true, revision: 0 });
+  await expect(jobs.setHidden(job, true)).rejects.toThrow('is gone');
+});
