@@ -270,7 +270,7 @@ export class Dispatcher {
       if (lane === failed || lane.busy || lane.receiver !== failed.receiver) continue;
       for (
         let [row] = lane.rows;
-        row !== undefined && Date.now() - row.created >= keepTrying;
+        row !== undefined && Date.now() - row.since >= keepTrying;
         [row] = lane.rows
       ) {
         const { attempts, status } = row;
