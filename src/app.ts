@@ -61,6 +61,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   mkdirSync(path.dirname(config.database), { recursive: true, mode: 0o700 });
   const lock = lockFolder(config.data);
+  const { key, made } = keyFile(webhookKeyFile(config.data));
   const clock = () => new Date();
 
   const store = await openStore(config.database);
@@ -90,9 +91,14 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     streams.amqp_url === null
       ? null
       : (await import('./streams/amqp.js')).amqpStream({ url: streams.amqp_url }, log);
+  await store.subscriptions.lookForAny();
+  if (made && store.subscriptions.mayBeAny()) {
+    log.warn(
+      'webhook-key was missing and is made anew: receivers need the new secrets of their subscriptions',
+    );
+  }
   await ensureStreamSubscription(streams, store, clock);
 
-  const key = keyFile(webhookKeyFile(config.data));
   const webhooks = webhookOutlet(config.webhooks);
   const dispatcher = new Dispatcher({
     ...config.webhooks,

@@ -64,3 +64,5 @@ withFolders(
 
 registerClientCommands(program, io);
 process.exitCode = await runCommandLine(program, process.argv.slice(2), io);
+// What was opened by a start that failed must not keep the process.
+if (process.exitCode !== 0) process.exit();

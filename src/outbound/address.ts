@@ -99,10 +99,10 @@ export async function findAddresses(
   return first === undefined ? 'private' : [first, ...others];
 }
 
-/** A look-up for a connection that always finds the address that was checked. */
-export function pinned(address: Address): LookupFunction {
+/** A look-up for a connection that always finds the addresses that were checked. */
+export function pinned(addresses: readonly [Address, ...Address[]]): LookupFunction {
   return (_host, options, callback) => {
-    if (options.all) callback(null, [address]);
-    else callback(null, address.address, address.family);
+    if (options.all) callback(null, [...addresses]);
+    else callback(null, addresses[0].address, addresses[0].family);
   };
 }

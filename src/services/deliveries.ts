@@ -48,10 +48,16 @@ export const deliveryFields: Fields = {
   url: { type: 'string', help_text: 'Where it is sent to.', readonly: true },
   created: {
     type: 'datetime',
-    help_text: 'When the event was, or when it was replayed last.',
+    help_text: 'When the event was.',
     readonly: true,
     lookups: ['exact', 'gt', 'gte', 'lt', 'lte', 'range'],
     orderable: true,
+  },
+  replayed: {
+    type: 'datetime',
+    help_text: 'When it was sent back to be told once more, the latest time.',
+    readonly: true,
+    nullable: true,
   },
   updated: { type: 'datetime', help_text: 'When its state or latest attempt was stored.', readonly: true },
 };
@@ -69,6 +75,7 @@ const show = (delivery: ShownDelivery): Shown => ({
   error: delivery.error,
   url: delivery.subscription.url,
   created: shownDate(delivery.created),
+  replayed: shownDate(delivery.replayed),
   updated: shownDate(delivery.updated),
 });
 

@@ -23,7 +23,7 @@ function checkedUrl(text: string, base?: URL): URL {
   throw refused(why[checked.flaw]);
 }
 
-async function addressOf(url: URL, allowPrivate: boolean): Promise<Address> {
+async function addressesOf(url: URL, allowPrivate: boolean): Promise<[Address, ...Address[]]> {
   const host = hostOf(url);
   const found = await findAddresses(host, allowPrivate);
   if (found === 'unknown') throw refused(`The host ${host} is not known.`);
@@ -32,24 +32,36 @@ async function addressOf(url: URL, allowPrivate: boolean): Promise<Address> {
       `The host ${host} has no public address. Private ones are allowed by INPUT_URL_PRIVATE_ADDRESSES in application.yaml.`,
     );
   }
-  return found[0];
+  return found;
 }
 
-function get(url: URL, address: Address, signal: AbortSignal): Promise<IncomingMessage> {
+/** The answer, once its headers are there, which may not take longer than silence may. */
+function get(
+  url: URL,
+  addresses: readonly [Address, ...Address[]],
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const request = (url.protocol === 'https:' ? https : http).get(
-      url,
-      {
-        agent: false,
-        signal,
-        timeout: silence,
-        headers: { 'User-Agent': 'penstock', Accept: '*/*', 'Accept-Encoding': 'identity' },
-        lookup: pinned(address),
-      },
-      resolve,
-    );
-    request.on('timeout', () => request.destroy(new Error(`nothing came for ${silence / 1000} s`)));
+    const request = (url.protocol === 'https:' ? https : http).get(url, {
+      agent: false,
+      signal,
+      timeout: silence,
+      headers: { 'User-Agent': 'penstock', Accept: '*/*', 'Accept-Encoding': 'identity' },
+      lookup: pinned(addresses),
+    });
+    const giveUp = () => request.destroy(new Error(`nothing came for ${silence / 1000} s`));
+    const timer = setTimeout(giveUp, silence);
+    request.on('response', (answer) => {
+      clearTimeout(timer);
+      resolve(answer);
+    });
+    request.on('timeout', giveUp);
     request.on('error', reject);
+    request.on('close', () => {
+      clearTimeout(timer);
+      // An answer that nobody asked for, as 101, ends without an error.
+      reject(new Error('the connection was closed'));
+    });
   });
 }
 
@@ -81,10 +93,10 @@ export async function fetchInput(
 ): Promise<{ stream: AsyncIterable<Buffer>; name: string | undefined }> {
   let url = checkedUrl(text);
   for (let redirects = 0; ; redirects += 1) {
-    const address = await addressOf(url, options.allowPrivate);
+    const addresses = await addressesOf(url, options.allowPrivate);
     let answer: IncomingMessage;
     try {
-      answer = await get(url, address, options.signal);
+      answer = await get(url, addresses, options.signal);
     } catch (error) {
       throw new PenstockError('input-source-failed', `${url.host} did not answer: ${messageOf(error)}.`);
     }

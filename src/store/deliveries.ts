@@ -30,7 +30,8 @@ export interface PendingRow {
   attempts: number;
   status: number | null;
   notBefore: number | null;
-  created: number;
+  /** Since when it is tried: when the event was, or when it was replayed. */
+  since: number;
 }
 
 /** All that a message is made of, as it stands when it is sent. */
@@ -77,7 +78,7 @@ function pendingOf(row: Record<string, unknown>): PendingRow {
     attempts: Number(row.attempts),
     status: number('status'),
     notBefore: time(row.notBefore),
-    created: time(row.created) ?? 0,
+    since: time(row.since) ?? 0,
   };
 }
 
@@ -173,8 +174,9 @@ export function deliveryRepository(reader: PrismaClient, writer: Writer) {
     },
 
     /**
-     * Sends deliveries back to wait, as if their events were new.
+     * Sends deliveries back to wait, to be tried for as long as if they were new.
      *
+     * @param which one of them, or a subscription's, of events from a time on
      * @param states which ones; pending ones are left alone
      * @returns how many
      */
@@ -195,19 +197,36 @@ export function deliveryRepository(reader: PrismaClient, writer: Writer) {
       return Number(count);
     },
 
-    /** Removes settled deliveries from before a time, a few at once. */
-    async removeSettled(before: Date, take: number): Promise<number> {
-      const old = await reader.delivery.findMany({
-        where: { created: { lt: before }, updated: { lt: before }, state: { in: ['delivered', 'dead'] } },
-        orderBy: { created: 'asc' },
+    /**
+     * Looks at some deliveries in a state, in the order of their events, and removes those from before a time. None is
+     * removed that was replayed, or told, since then.
+     *
+     * @returns how many were removed, and where to go on; null if what follows is newer
+     */
+    async removeBefore(
+      before: Date,
+      state: 'delivered' | 'dead',
+      after: number,
+      take: number,
+    ): Promise<{ removed: number; next: number | null }> {
+      const seen = await reader.delivery.findMany({
+        where: { state, id: { gt: after } },
+        orderBy: { id: 'asc' },
         take,
-        select: { id: true },
+        select: { id: true, created: true, updated: true },
       });
-      if (old.length > 0) {
-        const ids = old.map(({ id }) => id);
-        await writer.batch((client) => [client.delivery.deleteMany({ where: { id: { in: ids } } })]);
+      const last = seen.length < take || seen.every(({ created }) => created >= before);
+      const ids = seen
+        .filter(({ created, updated }) => created < before && updated < before)
+        .map(({ id }) => id);
+      let removed = 0;
+      if (ids.length > 0) {
+        // Somebody may be replaying one of them.
+        const where = { id: { in: ids }, state };
+        const [done] = await writer.batch((client) => [client.delivery.deleteMany({ where })]);
+        removed = (done as { count: number }).count;
       }
-      return old.length;
+      return { removed, next: last ? null : (seen.at(-1)?.id ?? null) };
     },
   };
 }

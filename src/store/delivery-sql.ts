@@ -4,7 +4,8 @@
  */
 
 const pendingColumns = `d."id", d."subscription_id" AS "subscriptionId", d."job_id" AS "jobId",
-  s."owner_id" AS "ownerId", s."url", s."active", d."attempts", d."status", d."not_before" AS "notBefore", d."created"`;
+  s."owner_id" AS "ownerId", s."url", s."active", d."attempts", d."status", d."not_before" AS "notBefore",
+  COALESCE(d."replayed", d."created") AS "since"`;
 
 export const pendingSql = `SELECT ${pendingColumns}
 FROM "delivery" AS d CROSS JOIN "subscription" AS s ON s."id" = d."subscription_id"
@@ -38,7 +39,7 @@ WHERE "delivery"."id" = t."id" AND "delivery"."state" = 'pending'`;
 export const refusedSql = `UPDATE "delivery" SET "state" = 'dead', "error" = ?, "updated" = ?
 WHERE "subscription_id" = ? AND "state" = 'pending'`;
 
-/** What is replayed counts from now on: for how long it is tried, and for how long it is kept. */
+/** What is replayed is tried for as long as if it were new. */
 export const replaySql = (column: 'id' | 'subscription_id'): string => `UPDATE "delivery"
-SET "state" = 'pending', "attempts" = 0, "not_before" = NULL, "created" = ?, "updated" = ?
+SET "state" = 'pending', "attempts" = 0, "not_before" = NULL, "replayed" = ?, "updated" = ?
 WHERE "${column}" = ? AND "state" IN (SELECT "value" FROM json_each(?)) AND "created" >= ?`;

@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 
 const bytes = 32;
@@ -11,23 +20,25 @@ export const webhookKeyFile = (data: string): string => path.join(data, 'webhook
  * The key in a file, made at the first start. It is no part of the database, so that a copy of that gives nobody
  * the means to sign. Throws where the file holds something else: a new key would make every receiver refuse.
  *
- * @returns 32 bytes
+ * @returns 32 bytes, and whether they are new
  */
-export function keyFile(file: string): Buffer {
-  if (!existsSync(file)) makeKey(file);
+export function keyFile(file: string): { key: Buffer; made: boolean } {
+  const made = !existsSync(file);
+  if (made) makeKey(file);
   const key = readFileSync(file);
   if (key.length !== bytes) {
     throw new Error(
       `${file} is not a key of ${bytes} bytes. Put the file from a backup in its place; without it all secrets of webhooks are lost`,
     );
   }
-  return key;
+  return { key, made };
 }
 
 /** Under another name until it is on the disk, so that a start that is cut off leaves no half of a key. */
 function makeKey(file: string): void {
   const partial = `${file}.partial`;
-  const descriptor = openSync(partial, 'w', 0o600);
+  rmSync(partial, { force: true });
+  const descriptor = openSync(partial, 'wx', 0o600);
   try {
     writeSync(descriptor, randomBytes(bytes));
     fsyncSync(descriptor);

@@ -215,8 +215,7 @@ export class Dispatcher {
       if (this.#lanes.shift(lane)) this.#schedule(lane);
       else this.#kick();
     } else {
-      // While the receiver is down it is the receiver that has to be waited for.
-      if (row !== undefined) row.notBefore = lane.receiver.explains(lane) ? null : Date.now() + next.wait;
+      if (row !== undefined) row.notBefore = next.wait === 0 ? null : Date.now() + next.wait;
       this.#schedule(lane);
     }
     this.#pump();
@@ -237,9 +236,9 @@ export class Dispatcher {
     const now = Date.now();
     const random = randomInt(2 ** 32) / 2 ** 32;
     const verdict = judge(row, answer, this.#options, now, random);
+    const { result } = verdict;
     this.counts[answer.accepted ? 'accepted' : 'failed'] += 1;
-    this.#settle(row, verdict.result);
-    if (verdict.result.refused !== undefined) this.#lanes.forget(row.subscriptionId);
+    if (result.refused !== undefined) this.#lanes.forget(row.subscriptionId);
     if (!answer.accepted) lane.failingSince ??= now;
     if (verdict.well) this.#opened(lane.receiver);
     else {
@@ -251,7 +250,11 @@ export class Dispatcher {
       };
       if (lane.receiver.failed(row.url, now, how)) this.#expire(lane, answer.error ?? '');
     }
-    return verdict.result.state === 'pending' ? { do: 'again', wait: verdict.wait } : { do: 'next' };
+    // While the receiver is down it is the receiver that has to be waited for; the next start tries it at once.
+    const explained = lane.receiver.explains(lane);
+    this.#settle(row, explained ? { ...result, notBefore: null } : result);
+    if (result.state !== 'pending') return { do: 'next' };
+    return { do: 'again', wait: explained ? 0 : verdict.wait };
   }
 
   /** What waited only for a receiver that was down goes at once. */
@@ -270,7 +273,7 @@ export class Dispatcher {
       if (lane === failed || lane.busy || lane.receiver !== failed.receiver) continue;
       for (
         let [row] = lane.rows;
-        row !== undefined && Date.now() - row.created >= keepTrying;
+        row !== undefined && Date.now() - row.since >= keepTrying;
         [row] = lane.rows
       ) {
         const { attempts, status } = row;

@@ -90,6 +90,6 @@ export function judge(
     const why = `${error ?? ''}; the subscription was switched off`;
     return say({ ...common, state: 'dead', error: why, refused: row.subscriptionId });
   }
-  if (now - row.created >= keepTrying) return say({ ...common, state: 'dead' });
+  if (now - row.since >= keepTrying) return say({ ...common, state: 'dead' });
   return say({ ...common, state: 'pending', notBefore: new Date(now + wait) });
 }

@@ -5,6 +5,8 @@ import type { Lane } from './lanes.js';
 const mostAtOnce = 8;
 /** So many failures in a row, and a receiver is held to be down. */
 const enough = 3;
+/** Seconds between two tries of one that is down: each is a single message, and what waits is to be told soon after. */
+const longestPause = 30;
 /** So many different URLs of one receiver that fail mean that the others will, too. */
 const mostUrls = 10;
 
@@ -122,7 +124,9 @@ export class Receiver {
     if (this.#down ? alone : this.#failures >= enough) {
       this.#down = true;
       this.#rounds += 1;
-      this.#probeAt = now + Math.max(how.asked, backoffDelay(how.backoff, this.#rounds, how.random));
+      const maximum = Math.min(how.backoff.maximum, longestPause);
+      const pause = backoffDelay({ ...how.backoff, maximum }, this.#rounds, how.random);
+      this.#probeAt = now + Math.max(how.asked, pause);
     }
     return this.#down;
   }

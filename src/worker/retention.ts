@@ -65,11 +65,19 @@ export async function clearAway(
     done.deleted += removed.length;
     await delay(20);
   }
-  while (keepDeliveries !== null && !signal.aborted) {
-    const count = await store.deliveries.removeSettled(before(keepDeliveries), batch);
-    done.forgotten += count;
-    if (count < batch) break;
-    await delay(20);
+  for (const state of ['delivered', 'dead'] as const) {
+    let after: number | null = 0;
+    while (keepDeliveries !== null && after !== null && !signal.aborted) {
+      const { removed, next } = await store.deliveries.removeBefore(
+        before(keepDeliveries),
+        state,
+        after,
+        batch,
+      );
+      done.forgotten += removed;
+      after = next;
+      await delay(20);
+    }
   }
   await store.jobs.forgetIdempotencyKeys(before(idempotencyKeysKept));
   return done;

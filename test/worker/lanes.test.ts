@@ -14,7 +14,7 @@ const row = (id: number, jobId: number, url: string): PendingRow => ({
   attempts: 0,
   status: null,
   notBefore: null,
-  created: 0,
+  since: 0,
 });
 
 /** An outbox as an array, of which lanes take: everything is told once, each job's in order, and little is held. */
