@@ -8,7 +8,7 @@ import { startServer, type TestServer } from '../../support/server.js';
 import { waitFor } from '../../support/wait-for.js';
 
 const seed = Number(process.env.CRASH_SEED ?? 20260101);
-const rounds = Number(process.env.CRASH_ROUNDS ?? 8);
+const rounds = Number(process.env.CRASH_ROUNDS ?? 5);
 const clients = 20;
 const maxUses = 400;
 

@@ -27,7 +27,6 @@ const eventWith = (data: string) =>
 /** A new job with this text as its data, and more keys. */
 const createWith = (data: string, more = '') =>
   raw(`{"pipeline_uuid": "${pjm.pipeline.uuid}", "data": ${data}${more}}`);
-const quoted = (text: string) => JSON.stringify(text);
 const typeOf = (answer: Answer) => String(answer.json?.type).replace('/api/docs/errors/#', '');
 
 /** Whatever was sent: all that is stored can be read, and nothing failed in the server. */
@@ -72,12 +71,9 @@ describe('data of any kind are kept or refused, and hinder nobody from reading',
     ['the same key twice', '{"a": 1, "a": {"b": 2}}', 200],
   ])('%s', async (_, data, expected) => {
     const event = await eventWith(data);
-    expect([event.status, event.text.slice(0, 200)]).toEqual([expected, expect.any(String)]);
+    expect(event.status).toBe(expected);
     const created = await createWith(data);
-    expect([created.status, created.text.slice(0, 200)]).toEqual([
-      expected === 200 ? 201 : 400,
-      expect.any(String),
-    ]);
+    expect(created.status).toBe(expected === 200 ? 201 : 400);
     if (expected === 200) {
       const again = await createWith(data);
       expect([again.status, again.json.result.uuid]).toEqual([200, created.json.result.uuid]);
@@ -149,16 +145,11 @@ describe('texts that a database or a URL cannot hold', () => {
     ],
   ];
   let number = 0;
-  test.each(places)('%s', async (name, place) => {
+  test.each(places)('%s', async (_, place) => {
     for (const [what, text] of texts) {
       number += 1;
       const answer = await createWith(`{"odd": ${number}}`, `, ${place(text)}`);
-      expect([name, what, [201, 400].includes(answer.status), answer.text.slice(0, 200)]).toEqual([
-        name,
-        what,
-        true,
-        expect.any(String),
-      ]);
+      expect([201, 400], `${what}: ${answer.text}`).toContain(answer.status);
       if (answer.status !== 201) continue;
       // What the answer says is what is stored.
       const { uuid, session, archive_path, archive_system } = answer.json.result;
@@ -227,7 +218,7 @@ describe('requests of any kind have a right answer', () => {
     for (let level = 0; level < 12; level += 1) {
       const answer = await raw(wrapped);
       expect([level, answer.status]).toEqual([level, level < 2 ? 200 : 400]);
-      wrapped = `{"message": ${level < 6 ? quoted(wrapped) : wrapped}}`;
+      wrapped = `{"message": ${level < 6 ? JSON.stringify(wrapped) : wrapped}}`;
     }
     expect((await raw(`${'{"message": '.repeat(5000)}1${'}'.repeat(5000)}`)).status).toBe(400);
     expect((await raw(`message=${encodeURIComponent(good())}`)).status).toBe(200);
