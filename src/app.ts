@@ -112,8 +112,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     },
     secretOf: (ownerId, url) => secretOf(key, ownerId, url),
   });
-  const { privateAddresses } = config.webhooks;
-  const subscriptions = subscriptionService({ store, teller: dispatcher, key, privateAddresses, clock });
+  const subscriptions = subscriptionService({ ...config.webhooks, store, teller: dispatcher, key, clock });
   const deliveries = deliveryService(store, subscriptions, dispatcher, clock);
 
   const executor = localExecutor({

@@ -33,6 +33,7 @@ export interface ApplicationFile {
   KEEP_JOBS: number | null;
   INPUT_URL_PRIVATE_ADDRESSES: boolean;
   LOGIN_MEMORY: number;
+  MAX_SUBSCRIPTIONS_PER_USER: number;
   WEBHOOK_TIMEOUT: number;
   WEBHOOK_MAX_PAUSE: number;
   WEBHOOK_KEEP_TRYING: number;

@@ -51,7 +51,13 @@ export interface Config {
   keepJobs: number | null;
   inputUrlPrivateAddresses: boolean;
   loginMemory: number;
-  webhooks: { timeout: number; maxPause: number; keepTrying: number; privateAddresses: boolean };
+  webhooks: {
+    timeout: number;
+    maxPause: number;
+    keepTrying: number;
+    privateAddresses: boolean;
+    maxSubscriptions: number;
+  };
   keepDeliveries: number | null;
   pipelineJobs: PipelineJobsFile;
   /** What admin tokens are computed from, lifetime in seconds; null: there are none. */
@@ -191,6 +197,7 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
       maxPause: application.WEBHOOK_MAX_PAUSE * 1000,
       keepTrying: application.WEBHOOK_KEEP_TRYING * 1000,
       privateAddresses: application.WEBHOOK_PRIVATE_ADDRESSES,
+      maxSubscriptions: application.MAX_SUBSCRIPTIONS_PER_USER,
     },
     keepDeliveries: application.KEEP_DELIVERIES === null ? null : application.KEEP_DELIVERIES * day,
     pipelineJobs,

@@ -30,6 +30,8 @@ export interface SubscriptionOptions {
   /** What the secrets are derived from. */
   key: Buffer;
   privateAddresses: boolean;
+  /** How many one user may have to all jobs and pipelines, and to one job. */
+  maxSubscriptions: number;
   clock: () => Date;
 }
 
@@ -60,7 +62,7 @@ export function secretOf(key: Buffer, ownerId: number | null, url: string): stri
 
 /** Subscriptions: who is told of which events, and where. */
 export function subscriptionService(options: SubscriptionOptions) {
-  const { store, teller, key, privateAddresses, clock } = options;
+  const { store, teller, key, privateAddresses, maxSubscriptions, clock } = options;
   const check = compile(subscriptionBody);
   const tryingOut = new Set<number>();
 
@@ -122,10 +124,15 @@ export function subscriptionService(options: SubscriptionOptions) {
     if (everyones) requireAdmin(actor, "be told of everybody's jobs");
     const [job, pipeline] = [body.job ?? null, body.pipeline ?? null];
     if (job !== null && pipeline !== null) throw wrong('/pipeline', 'either a job or a pipeline, not both');
+    const ofJob = job === null ? null : await jobId(actor, job);
+    if ((await store.subscriptions.count(actor.id, ofJob)) >= maxSubscriptions) {
+      const detail = `There are ${maxSubscriptions} such subscriptions of yours already (MAX_SUBSCRIPTIONS_PER_USER). Delete some first.`;
+      throw new PenstockError('conflict', detail);
+    }
     const now = clock();
     const added = await store.subscriptions.add({
       ownerId: actor.id,
-      jobId: job === null ? null : await jobId(actor, job),
+      jobId: ofJob,
       pipelineId: pipeline === null ? null : await pipelineId(actor, pipeline, everyones),
       everyones,
       url,

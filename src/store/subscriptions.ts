@@ -59,6 +59,10 @@ export function subscriptionRepository(reader: PrismaClient, writer: Writer) {
     ofJob: (jobId: number): Promise<ShownSubscription[]> =>
       reader.subscription.findMany({ where: { jobId }, include, orderBy: { id: 'asc' } }),
 
+    /** How many a user has to one job, or to none in particular. */
+    count: (ownerId: number, jobId: number | null): Promise<number> =>
+      reader.subscription.count({ where: { ownerId, jobId } }),
+
     async list(ownerId: number | null, query: ListQuery) {
       const where = { ...(ownerId === null ? {} : { ownerId }), ...whereOf(query.filters, columns) };
       const [total, objects] = await Promise.all([
