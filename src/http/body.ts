@@ -19,6 +19,13 @@ export async function* bodyOf(request: Request): AsyncGenerator<Buffer> {
 export async function readBody(request: Request, limit: number): Promise<Buffer> {
   const tooLarge = () =>
     new PenstockError('too-large', `The body is larger than ${limit} bytes (MAX_BODY_SIZE).`);
+  const coding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+  if (coding !== 'identity') {
+    throw new PenstockError(
+      'unsupported-media-type',
+      `A body with the content encoding '${coding.slice(0, 40)}' is not understood here; send it as it is.`,
+    );
+  }
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge();
   const pieces: Buffer[] = [];
   let size = 0;
@@ -43,7 +50,7 @@ export function textOf(bytes: Buffer): string {
 export function parseJson(text: string): unknown {
   if (text.trim() === '') throw new PenstockError('bad-json', 'The body is empty; it must be JSON.');
   try {
-    return withinDepth(JSON.parse(text));
+    return keepable(JSON.parse(text));
   } catch (error) {
     if (error instanceof PenstockError) throw error;
     throw new PenstockError('bad-json', `The body is not JSON: ${explain(error, text)}`);
@@ -53,11 +60,14 @@ export function parseJson(text: string): unknown {
 /** Deeper than anybody means, and shallower than the stack. */
 const deepest = 200;
 
-function withinDepth(value: unknown): unknown {
+/** Refuses what could not be kept as it was sent. */
+function keepable(value: unknown): unknown {
   let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth += 1) {
     if (depth > deepest)
       throw new PenstockError('bad-json', `The JSON is nested deeper than ${deepest} levels.`);
+    if (level.some((item) => typeof item === 'number' && !Number.isFinite(item)))
+      throw new PenstockError('bad-json', 'A number in the JSON is too large to be kept; send it as text.');
     level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
   }
   return value;

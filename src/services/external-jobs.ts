@@ -87,12 +87,24 @@ export function externalJobService(given: {
     );
   }
 
-  /** The job that is there already, if it is one that the actor may have. */
-  async function existing(actor: Actor, uuid: string): Promise<Created | null> {
+  /** The job that is there already, if it is the one that is meant, and one that the actor may have. */
+  async function existing(
+    actor: Actor,
+    uuid: string,
+    pipeline: PipelineRow,
+    data: unknown,
+  ): Promise<Created | null> {
     const job = await jobs.current(uuid);
     if (job === null) return null;
     if (!mayUse(actor, job.ownerId)) {
       throw new PenstockError('conflict', `The job ${uuid} is there already, and belongs to somebody else.`);
+    }
+    // Only a UUID that was chosen can be that of other work.
+    if (job.pipelineId !== pipeline.id || pythonJson(job.data) !== pythonJson(data)) {
+      throw new PenstockError(
+        'conflict',
+        `The job ${uuid} is there already, with another pipeline or other data. Leave uuid out, or choose another.`,
+      );
     }
     return { job, token: null, nonce: null };
   }
@@ -115,7 +127,7 @@ export function externalJobService(given: {
     ): Promise<Created> {
       const pipeline = await pipelineOf(actor, message.pipeline_uuid);
       const uuid = uuidOf(message, written);
-      const known = await existing(actor, uuid);
+      const known = await existing(actor, uuid, pipeline, message.data);
       if (known !== null) return known;
 
       const token = newJobToken();
@@ -167,7 +179,7 @@ export function externalJobService(given: {
         return { job, token, nonce };
       } catch (error) {
         // Somebody created the very same job between our look and our write.
-        const winner = await existing(actor, uuid);
+        const winner = await existing(actor, uuid, pipeline, message.data);
         if (winner !== null) return winner;
         // Or removed the pipeline.
         await pipelineOf(actor, pipeline.uuid);

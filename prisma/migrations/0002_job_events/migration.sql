@@ -60,6 +60,7 @@ CREATE TABLE "delivery" (
     "status" INTEGER,
     "error" TEXT,
     "created" DATETIME NOT NULL,
+    "replayed" DATETIME,
     "updated" DATETIME NOT NULL,
     CONSTRAINT "delivery_subscription_id_fkey" FOREIGN KEY ("subscription_id") REFERENCES "subscription" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
     CONSTRAINT "delivery_job_id_fkey" FOREIGN KEY ("job_id") REFERENCES "job" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
@@ -114,7 +115,7 @@ CREATE INDEX "nonce_job_id_idx" ON "nonce"("job_id");
 CREATE INDEX "subscription_owner_id_id_idx" ON "subscription"("owner_id", "id");
 
 -- CreateIndex
-CREATE INDEX "subscription_job_id_idx" ON "subscription"("job_id");
+CREATE INDEX "subscription_job_id_everyones_owner_id_idx" ON "subscription"("job_id", "everyones", "owner_id");
 
 -- CreateIndex
 CREATE INDEX "subscription_pipeline_id_idx" ON "subscription"("pipeline_id");
@@ -160,8 +161,9 @@ WHEN OLD."state" <> NEW."state" OR OLD."hidden" <> NEW."hidden" BEGIN
     ON CONFLICT DO UPDATE SET "count" = "count" + excluded."count";
 END;
 
--- The outbox: whoever subscribed to an event is owed a delivery from the moment that the event is stored. A job's own
--- subscriptions are found by its id; those to all jobs of a user, a pipeline or the installation are few.
+-- The outbox: whoever subscribed to an event is owed a delivery from the moment that the event is stored. Each kind of
+-- subscription is found by an index, to one job, to all of a user's, to everybody's: an event costs nothing where it is
+-- only other users who have many.
 CREATE TRIGGER "job_event_outbox" AFTER INSERT ON "job_event" BEGIN
     INSERT INTO "delivery" ("subscription_id", "job_id", "event_id", "created", "updated")
     SELECT s."id", NEW."job_id", NEW."id", NEW."date", NEW."date"
@@ -171,8 +173,15 @@ CREATE TRIGGER "job_event_outbox" AFTER INSERT ON "job_event" BEGIN
 
     INSERT INTO "delivery" ("subscription_id", "job_id", "event_id", "created", "updated")
     SELECT s."id", NEW."job_id", NEW."id", NEW."date", NEW."date"
-    FROM "subscription" AS s JOIN "job" AS j ON j."id" = NEW."job_id"
-    WHERE s."job_id" IS NULL AND s."active" AND (s."everyones" OR s."owner_id" = j."owner_id")
-      AND (s."pipeline_id" IS NULL OR s."pipeline_id" = j."pipeline_id")
+    FROM "job" AS j CROSS JOIN "subscription" AS s
+    WHERE j."id" = NEW."job_id" AND s."job_id" IS NULL AND s."everyones" = 0 AND s."owner_id" = j."owner_id"
+      AND s."active" AND (s."pipeline_id" IS NULL OR s."pipeline_id" = j."pipeline_id")
+      AND (s."events" IS NULL OR EXISTS (SELECT 1 FROM json_each(s."events") WHERE "value" = NEW."name"));
+
+    INSERT INTO "delivery" ("subscription_id", "job_id", "event_id", "created", "updated")
+    SELECT s."id", NEW."job_id", NEW."id", NEW."date", NEW."date"
+    FROM "job" AS j CROSS JOIN "subscription" AS s
+    WHERE j."id" = NEW."job_id" AND s."job_id" IS NULL AND s."everyones" = 1
+      AND s."active" AND (s."pipeline_id" IS NULL OR s."pipeline_id" = j."pipeline_id")
       AND (s."events" IS NULL OR EXISTS (SELECT 1 FROM json_each(s."events") WHERE "value" = NEW."name"));
 END;

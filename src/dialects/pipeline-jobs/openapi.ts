@@ -76,6 +76,7 @@ export function pipelineJobsPaths(): Json {
             'runs-here',
             'conflict',
             'too-large',
+            'unsupported-media-type',
           ),
         },
       },
@@ -99,7 +100,7 @@ export function pipelineJobsPaths(): Json {
         requestBody: { content: jsonContent(content('nonce')) },
         responses: {
           201: answer('The nonce: `id` is what to send, and is not shown again', envelope),
-          ...errors(...login, 'bad-json', 'invalid-body', 'too-large'),
+          ...errors(...login, 'bad-json', 'invalid-body', 'too-large', 'unsupported-media-type'),
         },
       },
     },

@@ -62,8 +62,9 @@ describe('data of any kind are kept or refused, and hinder nobody from reading',
     ],
     ['a half of a character', `{"a": "${surrogate}", "${surrogate}": 1}`, 200],
     ['NUL', '{"a": "x\\u0000y", "\\u0000": "\\u0000"}', 200],
-    ['a number beyond all', '{"a": 1e400, "b": -1e400}', 200],
-    ['an integer of 400 digits', `{"a": ${digits}, "b": [-0, -0.0, 1E5]}`, 200],
+    ['a number beyond all', '{"a": 1e400, "b": -1e400}', 400],
+    ['an integer of 400 digits', `{"a": ${digits}, "b": [-0, -0.0, 1E5]}`, 400],
+    ['an integer of 300 digits', `{"a": ${digits.slice(0, 300)}, "b": [-0, -0.0, 1E5]}`, 200],
     ['nested 190 deep', `{"a": ${'['.repeat(190)}${']'.repeat(190)}}`, 200],
     ['nested 200 deep', `{"a": ${'['.repeat(200)}${']'.repeat(200)}}`, 400],
     ['nested 100,000 deep', `{"a": ${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 400],
@@ -101,7 +102,7 @@ describe('data of any kind are kept or refused, and hinder nobody from reading',
     const made = createWith(`{"a": ${'7'.repeat(4_000_000)}}`);
     const begin = Date.now();
     expect((await ask(server, '/healthz', { as: null })).status).toBe(200);
-    expect((await made).status).toBe(201);
+    expect((await made).status).toBe(400);
     expect(Date.now() - begin).toBeLessThan(5000);
   });
 
@@ -210,7 +211,7 @@ describe('requests of any kind have a right answer', () => {
       body: gzipSync(good()),
       headers: { 'Content-Encoding': 'gzip', 'Content-Type': 'application/json' },
     });
-    expect(packed.status).toBe(400);
+    expect([packed.status, typeOf(packed)]).toEqual([415, 'unsupported-media-type']);
     const pieces = [...good()].map((letter) => Buffer.from(letter));
     expect((await post(messages, { body: pieces })).status).toBe(200);
     expect((await post(messages, { body: '' })).status).toBe(400);

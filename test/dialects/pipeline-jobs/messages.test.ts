@@ -210,6 +210,14 @@ describe('creating', () => {
     expect(written.json.result.uuid).not.toBe(created.uuid);
   });
 
+  test('under a UUID of its own, which is not given to other work', async () => {
+    const uuid = '107c0ffe-0000-5000-8000-0000000000aa';
+    const post = (data: object) => pjm.post({ pipeline_uuid: pjm.pipeline.uuid, uuid, data });
+    const statuses = [await post({ a: 1 }), await post({ a: 1 }), await post({ a: 2 })];
+    expect(statuses.map(({ status }) => status)).toEqual([201, 200, 409]);
+    expect(statuses[0]?.json.result.uuid).toBe(uuid);
+  });
+
   test("the pipeline and the job of the older system's fixtures keep their UUIDs", async () => {
     const uuid = '1064aaf1-459c-5e42-820d-b822aa4b3990';
     const pipeline = { name: 'tacobot', components: [{ id: 'taco' }] };
