@@ -1,4 +1,5 @@
 import type { Request } from 'express';
+import { below } from '../domain/pointer.js';
 import { PenstockError } from '../errors.js';
 
 /** The media type of a body, without its parameters; empty if there is none. */
@@ -60,17 +61,33 @@ export function parseJson(text: string): unknown {
 /** Deeper than anybody means, and shallower than the stack. */
 const deepest = 200;
 
-/** Refuses what could not be kept as it was sent. */
+const isBeyond = (item: unknown): boolean => item === Infinity || item === -Infinity;
+const isObject = (item: unknown): item is object => typeof item === 'object' && item !== null;
+
+/** Refuses what could not be kept as it was sent: JSON has numbers beyond ours, which would become null. */
 function keepable(value: unknown): unknown {
   let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth += 1) {
     if (depth > deepest)
       throw new PenstockError('bad-json', `The JSON is nested deeper than ${deepest} levels.`);
-    if (level.some((item) => typeof item === 'number' && !Number.isFinite(item)))
-      throw new PenstockError('bad-json', 'A number in the JSON is too large to be kept; send it as text.');
-    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+    if (level.some(isBeyond)) {
+      const pointer = beyondAt(value, '', depth) ?? '';
+      const detail = 'the number is too large to be kept; send it as text';
+      throw new PenstockError('bad-json', `${pointer}: ${detail}`, { problems: [{ pointer, detail }] });
+    }
+    level = level.flatMap((item) => (isObject(item) ? Object.values(item) : []));
   }
   return value;
+}
+
+/** Where the first number beyond ours is, so many levels down. */
+function beyondAt(value: unknown, pointer: string, depth: number): string | undefined {
+  if (depth === 0) return isBeyond(value) ? pointer : undefined;
+  for (const [key, item] of isObject(value) ? Object.entries(value) : []) {
+    const found = beyondAt(item, below(pointer, key), depth - 1);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** V8's message with line and column instead of a bare offset. */
