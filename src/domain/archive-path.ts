@@ -19,6 +19,12 @@ function segmentsOf(path: string): string[] | undefined {
   return segments.includes('..') ? undefined : segments;
 }
 
+/** The path in its one normal form; undefined for one that is not absolute, or could lead elsewhere than it says. */
+export function normalArchivePath(path: string): string | undefined {
+  const segments = segmentsOf(path);
+  return segments === undefined ? undefined : `/${segments.join('/')}`;
+}
+
 /**
  * Decides whether an archive path may be cleared: only strictly below one of the prefixes, never a prefix itself.
  * What is not plainly so is refused; `..` is not resolved but refused, too.

@@ -1,5 +1,5 @@
 import { type RequestHandler, Router } from 'express';
-import { type CallbackSettings, callbackUrl } from '../services/callback.js';
+import { type CallbackSettings, callbackActor, callbackUrl } from '../services/callback.js';
 import type { JobEventService } from '../services/job-events.js';
 import { actorOf, originOf, sendJson } from './answer.js';
 import { checkMethod } from './resource.js';
@@ -14,11 +14,11 @@ export function jobTokenRouter(options: {
   const router = Router();
   router.all('/:uuid/token', checkMethod(['POST']), options.authenticate, async (request, response) => {
     request.resume();
-    const own = callback.nonce === null ? callback.actor : null;
+    const uuid = String(request.params.uuid);
     const { job, token, nonce } = await jobEvents.renewToken(
       actorOf(response),
-      String(request.params.uuid),
-      own,
+      uuid,
+      callbackActor(callback),
     );
     sendJson(response, 200, {
       uuid: job.uuid,

@@ -9,6 +9,10 @@ export interface CallbackSettings {
   nonce: string | null;
 }
 
+/** The actor that a job's own nonce is to be for; null where all callbacks carry the configured one. */
+export const callbackActor = ({ actor, nonce }: CallbackSettings): string | null =>
+  nonce === null ? actor : null;
+
 /**
  * Where a platform is to call with a job's status, as of old: it adds `&status=…`. Each parameter is encoded.
  *

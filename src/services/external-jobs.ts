@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { archivePath } from '../domain/archive-path.js';
+import { archivePath, normalArchivePath } from '../domain/archive-path.js';
 import { elsewhere, type Job, type JobLinks, newJob } from '../domain/job.js';
 import { jobIdentity } from '../domain/job-identity.js';
 import { pythonJson } from '../domain/python-text.js';
@@ -13,7 +13,7 @@ import { invalid } from './body.js';
 import { newJobToken } from './job-tokens.js';
 import type { JobService } from './jobs.js';
 import { hashToken } from './logins.js';
-import type { NewNonce, NonceService } from './nonces.js';
+import type { CallbackNonce, NonceService } from './nonces.js';
 
 /** A create message, checked against `schemas/pipeline-jobs/create.json`; UUIDs in small letters, without `urn:`. */
 export interface CreateMessage extends JobLinks {
@@ -30,7 +30,7 @@ export interface Created {
   job: Job;
   /** Told this once; null for a job that was there already. */
   token: string | null;
-  nonce: NewNonce | null;
+  nonce: CallbackNonce | null;
 }
 
 const linkKeys = [
@@ -76,6 +76,15 @@ export function externalJobService(given: {
       ]);
     }
     return uuid;
+  }
+
+  /** In its one normal form: whether one job's results are among another's is told by comparing their paths. */
+  function checkedPath(path: string): string {
+    const normal = normalArchivePath(path);
+    if (normal !== undefined) return normal;
+    throw invalid('invalid-body', [
+      { pointer: '/archive_path', detail: `${JSON.stringify(path.slice(0, 200))} has '..' in it` },
+    ]);
   }
 
   async function pipelineOf(actor: Actor, uuid: string): Promise<PipelineRow> {
@@ -130,15 +139,16 @@ export function externalJobService(given: {
       const known = await existing(actor, uuid, pipeline, message.data);
       if (known !== null) return known;
 
+      const given = message.archive_path === undefined ? undefined : checkedPath(message.archive_path);
       const token = newJobToken();
-      const nonce = callbackOf === null ? null : nonces.make();
+      const nonce = nonces.forCallback(callbackOf, uuid);
       const named = message.session !== undefined || message.instanced !== false;
       // A thousand adjectives are loaded when somebody wants one: an idle server is to be small.
       const { sessionName } = await import('../domain/session-name.js');
       const session = named ? sessionName(message.session, random) : null;
       const links = { generated_by: [pipeline.uuid], ...pick(message, linkKeys) };
       const place =
-        message.archive_path ??
+        given ??
         archivePath(
           { uuids, salt: hashidsSalt },
           {
@@ -162,19 +172,7 @@ export function externalJobService(given: {
             links,
           },
           message.data,
-          {
-            ...companions,
-            ...(nonce === null || callbackOf === null
-              ? {}
-              : {
-                  nonce: {
-                    actor: callbackOf,
-                    name: nonce.name,
-                    hash: nonce.hash,
-                    description: `callback of ${uuid}`,
-                  },
-                }),
-          },
+          { ...companions, nonce },
         );
         return { job, token, nonce };
       } catch (error) {

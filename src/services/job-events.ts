@@ -11,7 +11,7 @@ import { invalid } from './body.js';
 import { isJobToken, newJobToken } from './job-tokens.js';
 import type { JobService, Recorded } from './jobs.js';
 import { hashToken } from './logins.js';
-import type { NewNonce, NonceService } from './nonces.js';
+import type { CallbackNonce, NonceService } from './nonces.js';
 
 /** Who sends a message: a login, or a nonce's owner, who may be bound to one job. */
 export interface Sender {
@@ -146,9 +146,9 @@ export function jobEventService(given: {
     if ((data as { no_clear_path?: unknown } | null)?.no_clear_path === true) {
       return kept('no_clear_path was asked for');
     }
-    const { archiveSystem: system, archivePath } = job;
-    if (system === null || archivePath === null) return kept('the job has no archive path');
-    const archive = { system, path: archivePath.replace(/\/+$/, '') };
+    const { archiveSystem: system, archivePath: path } = job;
+    if (system === null || path === null) return kept('the job has no archive path');
+    const archive = { system, path };
     const other = await store.jobs.archivedAt(archive, job.id);
     if (other !== null) return kept(`the results of the job ${other} are there, too`);
     return clearArchive(archive);
@@ -175,9 +175,7 @@ export function jobEventService(given: {
       };
       const recorded = await jobs.record(job, name, change, data);
       // First the state, then the files: whatever happens in between, nobody takes the job for finished.
-      if (name !== 'reset') return { ...recorded, archive: null };
-      const archive = await wipe(recorded.job, data);
-      return { ...recorded, archive };
+      return { ...recorded, archive: name === 'reset' ? await wipe(recorded.job, data) : null };
     },
 
     /** Hides a job, shows it again, or removes it with its history. For admins. */
@@ -214,29 +212,14 @@ export function jobEventService(given: {
       actor: Actor,
       uuid: string,
       callbackOf: string | null,
-    ): Promise<{ job: Job; token: string; nonce: NewNonce | null }> {
+    ): Promise<{ job: Job; token: string; nonce: CallbackNonce | null }> {
       const job = await find(uuid);
       if (!mayUse(actor, job.ownerId)) throw new PenstockError('not-found', `There is no job ${uuid}.`);
       const token = newJobToken();
-      const nonce = callbackOf === null ? null : nonces.make();
+      const nonce = nonces.forCallback(callbackOf, job.uuid);
       const tokenHash = hashToken(token);
-      const row =
-        nonce === null
-          ? null
-          : {
-              ownerId: job.ownerId,
-              actor: callbackOf ?? '',
-              name: nonce.name,
-              hash: nonce.hash,
-              level: 'EXECUTE',
-              maxUses: -1,
-              description: `callback of ${job.uuid}`,
-              jobId: job.id,
-              created: clock(),
-              expires: null,
-            };
       try {
-        await store.nonces.replaceOfJob({ id: job.id, tokenHash }, row);
+        await store.nonces.replaceOfJob({ id: job.id, ownerId: job.ownerId, tokenHash }, nonce, clock());
       } catch (error) {
         // Somebody may have removed it between our look and our write.
         if ((await store.jobs.byId(job.id)) !== null) throw error;

@@ -2,6 +2,7 @@ import { PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
 import type { NonceRow } from '../store/nonces.js';
 import type { Store } from '../store/store.js';
+import type { StoredNonce } from '../store/writer.js';
 import { type Actor, mayUse, scopeOf } from './actor.js';
 import { invalid } from './body.js';
 import { randomText } from './job-tokens.js';
@@ -20,11 +21,9 @@ export interface Redeemed {
   jobId: number | null;
 }
 
-/** A new nonce: what is stored, and the text that is told once. */
-export interface NewNonce {
+/** A new nonce for one job's callback: what is stored of it, and the text that is told once. */
+export interface CallbackNonce extends StoredNonce {
   text: string;
-  name: string;
-  hash: string;
 }
 
 const unlimited = -1;
@@ -113,7 +112,7 @@ export function nonceService(
     return row;
   }
 
-  function make(): NewNonce {
+  function make(): { text: string; name: string; hash: string } {
     const name = `${tenant}_${randomText(nameLength)}`;
     const text = `${name}${randomText(secretLength)}`;
     return { text, name, hash: hashToken(text) };
@@ -129,7 +128,9 @@ export function nonceService(
   }
 
   return {
-    make,
+    /** A nonce for the callback of a job, to be stored with it; none where there is no actor that it is for. */
+    forCallback: (actor: string | null, uuid: string): CallbackNonce | null =>
+      actor === null ? null : { ...make(), actor, description: `callback of ${uuid}` },
 
     /** Makes a nonce for an actor, as the JSON of `schemas/pipeline-jobs/nonce.json` asks. */
     async add(who: Actor, actor: string, given: unknown): Promise<{ row: NonceRow; text: string }> {

@@ -1,6 +1,6 @@
 import type { PrismaClient } from './client.js';
 import type { Nonce, User } from './generated/client.js';
-import type { Writer } from './writer.js';
+import type { StoredNonce, Writer } from './writer.js';
 
 export type NonceRow = Nonce & { owner: User };
 
@@ -31,13 +31,19 @@ export function nonceRepository(reader: PrismaClient, writer: Writer) {
 
     /** Gives a job's callback another nonce, and its events another token; those before are good no more. */
     async replaceOfJob(
-      job: { id: number; tokenHash: string },
-      nonce: Omit<Nonce, 'id' | 'currentUses' | 'lastUse'> | null,
+      job: { id: number; ownerId: number; tokenHash: string },
+      nonce: StoredNonce | null,
+      created: Date,
     ): Promise<void> {
+      const { id: jobId, ownerId } = job;
       await writer.batch((client) => [
-        client.job.update({ where: { id: job.id }, data: { tokenHash: job.tokenHash } }),
-        client.nonce.deleteMany({ where: { jobId: job.id } }),
-        ...(nonce === null ? [] : [client.nonce.create({ data: nonce })]),
+        client.job.update({ where: { id: jobId }, data: { tokenHash: job.tokenHash } }),
+        client.nonce.deleteMany({ where: { jobId } }),
+        ...(nonce === null ? [] : [nonce]).map(({ actor, name, hash, description }) =>
+          client.nonce.create({
+            data: { actor, name, hash, description, ownerId, jobId, level: 'EXECUTE', maxUses: -1, created },
+          }),
+        ),
       ]);
     },
 

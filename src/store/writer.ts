@@ -12,11 +12,19 @@ export interface IdempotencyKey {
   fingerprint: string;
 }
 
+/** What is stored of the nonce of a job's callback. */
+export interface StoredNonce {
+  actor: string;
+  name: string;
+  hash: string;
+  description: string;
+}
+
 /** What may be stored together with a new job. */
 export interface JobCompanions {
   key?: IdempotencyKey | null;
   /** The nonce of its callback. */
-  nonce?: { actor: string; name: string; hash: string; description: string };
+  nonce?: StoredNonce | null;
   subscriptions?: readonly { url: string; events: readonly string[] | null; format: string }[] | undefined;
 }
 
@@ -199,7 +207,7 @@ const keyRecords = ({ job, key }: JobWrite): unknown[][] =>
   key ? [[job.ownerId, key.key, key.fingerprint, job.id, storedDate(job.created)]] : [];
 
 const nonceRecords = ({ job, nonce }: JobWrite): unknown[][] =>
-  nonce === undefined
+  !nonce
     ? []
     : [
         [

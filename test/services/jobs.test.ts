@@ -44,7 +44,8 @@ test('an event is tried again on what is there now, where meanwhile the job got 
   const seen: [string | null, boolean][] = [];
   const recorded = jobs.record(job, 'run', (current) => {
     // What others decide after our look is written before our event.
-    if (seen.length === 0) void store.nonces.replaceOfJob({ id: job.id, tokenHash: 'second' }, null);
+    const second = { ...job, tokenHash: 'second' };
+    if (seen.length === 0) void store.nonces.replaceOfJob(second, null, new Date());
     if (seen.length === 1) void store.jobs.setHidden(job.id, true);
     seen.push([current.tokenHash, current.hidden]);
     return {};

@@ -57,7 +57,6 @@ export function openPipelineJobs(given: {
     nonces,
     actors: settings.actors,
     callback,
-    pipelineOf: async (job) => (await store.pipelines.byId(job.pipelineId ?? 0))?.uuid ?? '',
     subscriptionsOf: (value) =>
       value === undefined ? [] : subscriptions.checkedSubscriptions(value, '/subscriptions'),
     showSubscriptions: (actor, job) => subscriptions.ofJob(actor, job),

@@ -6,7 +6,7 @@ import { addressOf } from '../../http/auth.js';
 import { parseJson, readBody, textOf } from '../../http/body.js';
 import { checkMethod } from '../../http/resource.js';
 import type { Actor } from '../../services/actor.js';
-import { type CallbackSettings, callbackUrl } from '../../services/callback.js';
+import { type CallbackSettings, callbackActor, callbackUrl } from '../../services/callback.js';
 import type { ExternalJobService } from '../../services/external-jobs.js';
 import type { JobEventService, Sender } from '../../services/job-events.js';
 import type { Level, NonceService } from '../../services/nonces.js';
@@ -24,8 +24,6 @@ export interface PipelineJobsOptions {
   /** Names under /actors/v2/ that the manager answers to. */
   actors: readonly string[];
   callback: CallbackSettings;
-  /** The UUID of the pipeline that a job is one of. */
-  pipelineOf: (job: Job) => Promise<string>;
   /** Checks what a message names as `subscriptions`, and makes it ready to be stored with the job. */
   subscriptionsOf: (given: unknown) => JobCompanions['subscriptions'];
   /** A job's own subscriptions as they are told when they are made. */
@@ -39,11 +37,17 @@ const senderOf = (response: Response): Sender => (response.locals as Local).send
 /** The PipelineJobs manager's dialect: messages to an actor, and the nonces that let them in. */
 export function pipelineJobsRouter(options: PipelineJobsOptions): Router {
   const { nonces, jobEvents, externalJobs, actors, callback } = options;
-  const router = Router({ mergeParams: true });
+  const router = Router();
   const actorName = (request: Request) => String(request.params.actor);
   const messagesOf = (request: Request) => `${originOf(request)}/actors/v2/${actorName(request)}/messages`;
   const ownerLink = (request: Request, response: Response) =>
     `${originOf(request)}/api/user/${actorOf(response).id}/`;
+
+  const jobLinks = (request: Request, response: Response, uuid: string) => ({
+    self: `${originOf(request)}/api/job/${uuid}/`,
+    owner: ownerLink(request, response),
+    messages: messagesOf(request),
+  });
 
   router.use('/:actor', (request: Request, response: Response, next: NextFunction) => {
     (response.locals as Known).problemShape = failure;
@@ -85,23 +89,19 @@ export function pipelineJobsRouter(options: PipelineJobsOptions): Router {
       throw new PenstockError('nonce-too-low', 'This nonce is for the callback of one job; it creates none.');
     }
     const companions = { subscriptions: options.subscriptionsOf(subscriptions) };
-    const own = callback.nonce === null ? callback.actor : null;
+    const own = callbackActor(callback);
     const made = await externalJobs.create(sender.actor, message, written, own, companions);
     const { job, token } = made;
     const isNew = token !== null;
     const result = {
-      ...showDocument(job, await options.pipelineOf(job)),
+      ...showDocument(job, message.pipeline_uuid),
       token,
       _update_token: token,
       callback: isNew ? callbackUrl(callback, originOf(request), job, token, made.nonce?.text) : null,
       subscriptions: await options.showSubscriptions(sender.actor, job),
       executionId: job.lastEventUuid,
       msg: 'create',
-      _links: {
-        self: `${originOf(request)}/api/job/${job.uuid}/`,
-        owner: ownerLink(request, response),
-        messages: messagesOf(request),
-      },
+      _links: jobLinks(request, response, job.uuid),
     };
     const text = isNew
       ? `The job ${job.uuid} was created.`
@@ -120,11 +120,7 @@ export function pipelineJobsRouter(options: PipelineJobsOptions): Router {
     message: Extract<Message, { kind: 'event' }>,
   ): Promise<void> {
     const { archive, ...recorded } = await jobEvents.send(senderOf(response), message);
-    const links = {
-      self: `${originOf(request)}/api/job/${message.uuid}/`,
-      owner: ownerLink(request, response),
-      messages: messagesOf(request),
-    };
+    const links = jobLinks(request, response, message.uuid);
     const result = { ...showRecorded(recorded, links), ...(archive === null ? {} : { archive }) };
     sendJson(response, 200, success(`The job ${message.uuid} is ${recorded.event.state}.`, result));
   }

@@ -1,12 +1,8 @@
 import type { Job } from '../../domain/job.js';
 import { showEvent } from '../../services/job-view.js';
 import type { Recorded } from '../../services/jobs.js';
-import { levels } from '../../services/nonces.js';
-import type { Shown } from '../../services/resource.js';
+import { type Shown, shownDate } from '../../services/resource.js';
 import type { NonceRow } from '../../store/nonces.js';
-
-/** Dates as the older system writes them: to the millisecond, with an offset. */
-const date = (value: Date | null): string | null => value?.toISOString() ?? null;
 
 /** What an event came to: the job's state before and after it, and its entry in the history. */
 export function showRecorded(recorded: Recorded, links: Record<string, string>): Shown {
@@ -35,8 +31,8 @@ export function showDocument(job: Job, pipelineUuid: string): Shown {
     archive_system: job.archiveSystem,
     session: job.session,
     ...job.links,
-    created: date(job.created),
-    updated: date(job.updated),
+    created: shownDate(job.created),
+    updated: shownDate(job.updated),
     _visible: !job.hidden,
   };
 }
@@ -50,16 +46,16 @@ export function showNonce(row: NonceRow, id: string, links: Record<string, strin
   return {
     id,
     actorId: row.actor,
-    level: levels.find((level) => level === row.level),
+    level: row.level,
     maxUses: row.maxUses,
     currentUses: row.currentUses,
     remainingUses: row.maxUses < 0 ? -1 : row.maxUses - row.currentUses,
     description: row.description,
     owner: row.owner.username,
     roles: [row.owner.role],
-    createTime: date(row.created),
-    lastUseTime: date(row.lastUse),
-    expireTime: date(row.expires),
+    createTime: shownDate(row.created),
+    lastUseTime: shownDate(row.lastUse),
+    expireTime: shownDate(row.expires),
     _links: links,
   };
 }
