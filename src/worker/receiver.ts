@@ -5,7 +5,10 @@ import type { Lane } from './lanes.js';
 const mostAtOnce = 8;
 /** So many failures in a row, and a receiver is held to be down. */
 const enough = 3;
-/** Seconds between two tries of one that is down: each is a single message, and what waits is to be told soon after. */
+/**
+ * Seconds between two tries of one that is down, or half the time that it has been down, if that is less: each is a
+ * single message, and what waits is to be told soon after it is back.
+ */
 const longestPause = 30;
 /** So many different URLs of one receiver that fail mean that the others will, too. */
 const mostUrls = 10;
@@ -124,7 +127,8 @@ export class Receiver {
     if (this.#down ? alone : this.#failures >= enough) {
       this.#down = true;
       this.#rounds += 1;
-      const maximum = Math.min(how.backoff.maximum, longestPause);
+      const soFar = Math.max(how.backoff.initial, (now - this.#failingSince) / 2000);
+      const maximum = Math.min(how.backoff.maximum, longestPause, soFar);
       const pause = backoffDelay({ ...how.backoff, maximum }, this.#rounds, how.random);
       this.#probeAt = now + Math.max(how.asked, pause);
     }
