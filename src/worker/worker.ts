@@ -1,12 +1,11 @@
-import { randomInt } from 'node:crypto';
-import { backoffDelay } from '../domain/backoff.js';
 import type { Job } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
-import { ended, failureKind, type Outcome, succeeded } from '../domain/outcome.js';
+import { ended, type Outcome, succeeded } from '../domain/outcome.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { Queue, type Waiting } from '../domain/queue.js';
 import { messageOf, PenstockError } from '../errors.js';
 import type { Receipt } from '../executors/executor.js';
+import { type Again, retry } from './retry.js';
 import {
   collect,
   persist,
@@ -20,6 +19,7 @@ import {
 export interface WorkerOptions extends RunContext {
   running: number;
   runningPerUser: number;
+  /** How often a job is tried again after a failure of the platform. */
   platformRetries: number;
   /** The definition that a job runs. */
   definitionOf: (revisionId: number) => Promise<ProcessDefinition>;
@@ -27,19 +27,17 @@ export interface WorkerOptions extends RunContext {
   jobOf: (uuid: string) => Promise<Job | null>;
 }
 
-/** Back-off for the platform's failures; a definition's own is for its program's. Seconds. */
-const platformBackoff = { initial: 1, factor: 2, maximum: 60 };
 /** A retry that is further away than this is looked at again then: timers cannot be longer. */
 const longestTimer = 24 * 60 * 60 * 1000;
 
-/** A job that is to wait for another attempt; null if there will be none. */
-type Again = { job: Job; definition: ProcessDefinition } | null;
+/** Milliseconds until a job is looked at again that could not be read. */
+const unreadablePause = 1000;
 
 /** The only room that makes machines work: takes waiting jobs in their turn and sees each to its one end. */
 export class Worker {
   readonly #options: WorkerOptions;
   readonly queue: Queue;
-  readonly #active = new Map<string, { run: Promise<Run>; end: Promise<void> }>();
+  readonly #active = new Map<string, { run: Promise<Run | null>; end: Promise<void> }>();
   /** Jobs that wait for a time before they may queue. */
   readonly #delayed = new Map<string, { timer: NodeJS.Timeout; ownerId: number }>();
   /** Rows of jobs that were just accepted, so that they need not be read again. */
@@ -120,9 +118,9 @@ export class Worker {
     }
   }
 
-  #begin(waiting: Waiting, loading: Promise<Run>): void {
+  #begin(waiting: Waiting, loading: Promise<Run | null>): void {
     const end = loading
-      .then((run) => this.#see(run))
+      .then((run) => (run === null ? null : this.#see(run)))
       .catch((error: unknown) => {
         this.#options.log.error(
           { job: waiting.uuid, error: messageOf(error) },
@@ -139,12 +137,23 @@ export class Worker {
     this.#active.set(waiting.uuid, { run: loading, end });
   }
 
-  async #load(waiting: Waiting): Promise<Run> {
-    const job = this.#fresh.get(waiting.uuid) ?? (await this.#options.jobOf(waiting.uuid));
-    this.#fresh.delete(waiting.uuid);
-    if (job === null || job.definitionRevisionId === null) throw new Error('the job is gone');
-    const definition = await this.#options.definitionOf(job.definitionRevisionId);
-    return newRun({ ...job, attempt: job.attempt + 1 }, definition);
+  /** A waiting job's next attempt; null if there will be none now: the job is gone, or has to wait once more. */
+  async #load(waiting: Waiting): Promise<Run | null> {
+    try {
+      const job = this.#fresh.get(waiting.uuid) ?? (await this.#options.jobOf(waiting.uuid));
+      this.#fresh.delete(waiting.uuid);
+      if (job === null || job.definitionRevisionId === null) return null;
+      const definition = await this.#options.definitionOf(job.definitionRevisionId);
+      return newRun({ ...job, attempt: job.attempt + 1 }, definition);
+    } catch (error) {
+      // Nothing was begun: when the database can be read again, the job has its turn.
+      this.#options.log.error(
+        { job: waiting.uuid, error: messageOf(error) },
+        'a job cannot be read; tried again',
+      );
+      this.enqueue(waiting, new Date(Date.now() + unreadablePause));
+      return null;
+    }
   }
 
   /** One attempt, to its end. Gives the job back if it is to wait for another. */
@@ -188,7 +197,7 @@ export class Worker {
       this.#forgetSecrets(run);
       return null;
     }
-    const again = await this.#retry(run, outcome);
+    const again = await retry(context, run, outcome);
     if (again === null) {
       await persist(
         context,
@@ -205,38 +214,6 @@ export class Worker {
   /** The values of a run's variables are kept no longer than an attempt may need them. */
   #forgetSecrets({ job }: Run): void {
     if (job.request.environment !== undefined) this.#options.files.forgetEnvironment(job.uuid, job.attempt);
-  }
-
-  /** Sends the job back to wait for another attempt, if a budget allows one. */
-  async #retry(run: Run, outcome: Outcome): Promise<Again> {
-    const { definition, job } = run;
-    // Who cancels a job that has just failed does not want to see it tried again.
-    const unwanted = run.permanent || run.stop?.outcome.cause === 'cancelled';
-    const kind = unwanted ? undefined : failureKind(outcome, definition.temporaryFailCodes);
-    if (kind === undefined) return null;
-    const failures = (kind === 'program' ? job.programFailures : job.platformFailures) + 1;
-    const limit = kind === 'program' ? definition.retries.limit : this.#options.platformRetries;
-    if (failures > limit) return null;
-    const backoff = kind === 'program' ? definition.retries.backoff : platformBackoff;
-    const wait = backoffDelay(backoff, failures, randomInt(2 ** 32) / 2 ** 32);
-    const notBefore = new Date(Date.now() + wait);
-    const change = {
-      attempt: job.attempt,
-      handle: null,
-      started: null,
-      notBefore,
-      waiting: `attempt ${job.attempt + 1} after ${describe(outcome)}`,
-      ...(kind === 'program' ? { programFailures: failures } : { platformFailures: failures }),
-    };
-    const data = {
-      attempt: job.attempt,
-      outcome,
-      retry: failures,
-      of: limit,
-      not_before: notBefore.toISOString(),
-    };
-    const reset = await persist(this.#options, job, 'reset', change, data);
-    return { job: await persist(this.#options, reset, 'ready', {}), definition };
   }
 
   /**
@@ -262,11 +239,12 @@ export class Worker {
     }
     const active = this.#active.get(job.uuid);
     if (active === undefined) return undefined;
-    const receipt = await stopRun(this.#options, await active.run, outcome);
+    const run = await active.run;
+    const receipt = run === null ? undefined : await stopRun(this.#options, run, outcome);
     await active.end;
     // It may have failed by itself a moment before, and wait for another attempt by now.
-    await this.cancel(job, by);
-    return receipt;
+    const after = await this.cancel(job, by);
+    return receipt ?? after;
   }
 }
 
@@ -277,9 +255,4 @@ export function newRun(job: Job, definition: ProcessDefinition): Run {
     begun = resolve;
   });
   return { job, definition, handle: null, stop: null, permanent: false, started, begun };
-}
-
-function describe(outcome: Outcome): string {
-  if (outcome.cause === 'exit') return `exit code ${outcome.exit_code}`;
-  return outcome.signal === null ? outcome.cause : `${outcome.cause} (${outcome.signal})`;
 }

@@ -1,0 +1,53 @@
+import { randomInt } from 'node:crypto';
+import { backoffDelay } from '../domain/backoff.js';
+import type { Job } from '../domain/job.js';
+import { failureKind, type Outcome } from '../domain/outcome.js';
+import type { ProcessDefinition } from '../domain/process-definition.js';
+import { persist, type Run, type RunContext } from './run-job.js';
+
+/** Back-off for the platform's failures; a definition's own is for its program's. Seconds. */
+const platformBackoff = { initial: 1, factor: 2, maximum: 60 };
+
+/** A job that is to wait for another attempt; null if there will be none. */
+export type Again = { job: Job; definition: ProcessDefinition } | null;
+
+/** Sends the job of a failed attempt back to wait for another one, if a budget allows it. */
+export async function retry(
+  context: RunContext & { platformRetries: number },
+  run: Run,
+  outcome: Outcome,
+): Promise<Again> {
+  const { definition, job } = run;
+  // Who cancels a job that has just failed does not want to see it tried again.
+  const unwanted = run.permanent || run.stop?.outcome.cause === 'cancelled';
+  const kind = unwanted ? undefined : failureKind(outcome, definition.temporaryFailCodes);
+  if (kind === undefined) return null;
+  const failures = (kind === 'program' ? job.programFailures : job.platformFailures) + 1;
+  const limit = kind === 'program' ? definition.retries.limit : context.platformRetries;
+  if (failures > limit) return null;
+  const backoff = kind === 'program' ? definition.retries.backoff : platformBackoff;
+  const wait = backoffDelay(backoff, failures, randomInt(2 ** 32) / 2 ** 32);
+  const notBefore = new Date(Date.now() + wait);
+  const change = {
+    attempt: job.attempt,
+    handle: null,
+    started: null,
+    notBefore,
+    waiting: `attempt ${job.attempt + 1} after ${describe(outcome)}`,
+    ...(kind === 'program' ? { programFailures: failures } : { platformFailures: failures }),
+  };
+  const data = {
+    attempt: job.attempt,
+    outcome,
+    retry: failures,
+    of: limit,
+    not_before: notBefore.toISOString(),
+  };
+  const reset = await persist(context, job, 'reset', change, data);
+  return { job: await persist(context, reset, 'ready', {}), definition };
+}
+
+function describe(outcome: Outcome): string {
+  if (outcome.cause === 'exit') return `exit code ${outcome.exit_code}`;
+  return outcome.signal === null ? outcome.cause : `${outcome.cause} (${outcome.signal})`;
+}
