@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { streamOutlet } from '../../src/outlets/stream.js';
-import { freePorts, noRabbitmq, startRabbitmq, type TestBroker } from '../support/rabbitmq.js';
+import { freePorts } from '../support/ports.js';
+import { noRabbitmq, startRabbitmq, type TestBroker } from '../support/rabbitmq.js';
 import { closeAfterEach, consumeAt, streamAt } from '../support/streams.js';
 import { waitFor } from '../support/wait-for.js';
 

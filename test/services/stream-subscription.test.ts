@@ -9,7 +9,7 @@ import {
 } from '../../src/services/stream-subscription.js';
 import { openStore } from '../../src/store/store.js';
 import { jobOf, submit } from '../support/jobs.js';
-import { freePorts } from '../support/rabbitmq.js';
+import { freePorts } from '../support/ports.js';
 import { startServer } from '../support/server.js';
 
 const root = mkdtempSync(path.join(os.tmpdir(), 'penstock-stream-subscription-'));

@@ -1,7 +1,7 @@
 import net from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { amqpStream } from '../../src/streams/amqp.js';
-import { freePorts } from '../support/rabbitmq.js';
+import { freePorts } from '../support/ports.js';
 import { closeAfterEach, failureOf, log, message, streamAt } from '../support/streams.js';
 
 closeAfterEach();

@@ -8,10 +8,10 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { freePorts } from './ports.js';
 import { waitFor } from './wait-for.js';
 
 // The scripts themselves: Debian's wrappers in /usr/sbin change to a user and a folder of their own.
@@ -39,17 +39,6 @@ export interface TestBroker {
   start(): Promise<void>;
   /** Ends it and removes its folder. */
   remove(): Promise<void>;
-}
-
-/** Ports of 127.0.0.1 that nobody uses at the moment. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => net.createServer());
-  await Promise.all(
-    servers.map((server) => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))),
-  );
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 const ended = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null;

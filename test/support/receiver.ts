@@ -1,5 +1,5 @@
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { freePorts } from './ports.js';
 
 /** A request that a receiver got. */
 export interface Received {
@@ -28,9 +28,9 @@ export interface Receiver {
 /** Starts one. `behave` gives the status, or null where it has answered by itself. */
 export async function startReceiver(behave: Behave = () => 204): Promise<Receiver> {
   let server: http.Server;
-  let port = 0;
+  const [port = 0] = await freePorts(1);
   const receiver: Receiver = {
-    url: '',
+    url: `http://127.0.0.1:${port}`,
     accepted: [],
     seen: [],
     behave,
@@ -58,9 +58,10 @@ export async function startReceiver(behave: Behave = () => 204): Promise<Receive
         if (status < 300) receiver.accepted.push(received);
         if (!response.headersSent) response.writeHead(status).end();
       });
-      await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-      ({ port } = server.address() as AddressInfo);
-      receiver.url = `http://127.0.0.1:${port}`;
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, '127.0.0.1', resolve);
+      });
     },
   };
   await receiver.up();
