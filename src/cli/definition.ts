@@ -1,19 +1,20 @@
 import type { Command } from 'commander';
-import type { Client, Json } from './client.js';
+import type { Json } from './client.js';
 import { connect, noun, serverCommand } from './connect.js';
 import { readDefinition } from './definition-file.js';
 import { find, kinds, lastPart } from './find.js';
 import { type CliIo, print, printJson, tell } from './io.js';
-import { renderObject, renderTable } from './table.js';
+import { renderTable } from './table.js';
+import { type Options as AnyOptions, verbsOf } from './verbs.js';
 
-interface Options {
+interface Options extends AnyOptions {
   name?: string;
-  json?: boolean;
 }
 
 /** `penstock definition …`: the programs that can be run. */
 export function registerDefinition(program: Command, io: CliIo): void {
   const definition = noun(program, 'definition', 'the programs that can be run');
+  const verbs = verbsOf(definition, io, kinds.definition);
 
   serverCommand(definition, 'add', 'register a process definition and print its id')
     .argument('<file>', 'JSON or YAML file, or - for standard input')
@@ -28,32 +29,21 @@ export function registerDefinition(program: Command, io: CliIo): void {
       tell(io, `Added ${titleOf(made)}.`);
     });
 
-  serverCommand(definition, 'list', 'list the process definitions')
-    .option('--name <name>', 'only those of this name')
-    .action(async (options: Options, command: Command) => {
-      const client = await connect(command, io);
-      const { objects } = await client.list(kinds.definition.path, { name: options.name });
-      if (options.json === true) return printJson(io, objects);
-      print(
-        io,
-        renderTable(objects, [
-          { title: 'ID', value: (row) => row.id, right: true },
-          { title: 'NAME', value: (row) => row.name },
-          { title: 'REVISION', value: (row) => row.revision, right: true },
-          { title: 'EXEC', value: (row) => (row.definition as Json | undefined)?.exec },
-          { title: 'OWNER', value: (row) => lastPart(row.owner) },
-          { title: 'UPDATED', value: (row) => row.updated },
-        ]),
-      );
-    });
-
-  serverCommand(definition, 'show', 'show one process definition')
-    .argument('<definition>', 'name or id')
-    .action(async (key: string, options: Options, command: Command) => {
-      const { object } = await find(await connect(command, io), kinds.definition, key);
-      if (options.json === true) printJson(io, object);
-      else print(io, renderObject(object));
-    });
+  verbs
+    .list<Options>(
+      'list the process definitions',
+      [
+        { title: 'ID', value: (row) => row.id, right: true },
+        { title: 'NAME', value: (row) => row.name },
+        { title: 'REVISION', value: (row) => row.revision, right: true },
+        { title: 'EXEC', value: (row) => (row.definition as Json | undefined)?.exec },
+        { title: 'OWNER', value: (row) => lastPart(row.owner) },
+        { title: 'UPDATED', value: (row) => row.updated },
+      ],
+      ({ name }) => ({ name }),
+    )
+    .option('--name <name>', 'only those of this name');
+  verbs.show('show one process definition');
 
   serverCommand(definition, 'update', 'put a new revision in its place; jobs keep the one that they ran')
     .argument('<definition>', 'name or id')
@@ -68,34 +58,20 @@ export function registerDefinition(program: Command, io: CliIo): void {
       else tell(io, `${titleOf(changed)} is now at revision ${changed.revision}.`);
     });
 
-  serverCommand(definition, 'remove', 'remove a process definition; its jobs stay', false)
-    .argument('<definition>', 'name or id')
-    .action(async (key: string, _options: object, command: Command) => {
-      const client = await connect(command, io);
-      const { path, object } = await find(client, kinds.definition, key);
-      await client.act('DELETE', path);
-      tell(io, `Removed ${titleOf(object)}.`);
-    });
+  verbs.remove('remove a process definition; its jobs stay', titleOf);
 
-  serverCommand(definition, 'revisions', 'list what a process definition has been')
-    .argument('<definition>', 'name or id')
-    .action(async (key: string, options: Options, command: Command) => {
-      const client = await connect(command, io);
-      const objects = await revisionsOf(client, (await find(client, kinds.definition, key)).path);
-      if (options.json === true) return printJson(io, objects);
-      print(
-        io,
-        renderTable(objects, [
-          { title: 'REVISION', value: (row) => row.revision, right: true },
-          { title: 'CREATED', value: (row) => row.created },
-          { title: 'DEFINITION', value: (row) => row.definition },
-        ]),
-      );
-    });
-}
-
-async function revisionsOf(client: Client, path: string): Promise<Json[]> {
-  return (await client.list(`${path}revisions/`)).objects;
+  verbs.one('revisions', 'list what a process definition has been', async ({ client, path }, options) => {
+    const { objects } = await client.list(`${path}revisions/`);
+    if (options.json === true) return printJson(io, objects);
+    print(
+      io,
+      renderTable(objects, [
+        { title: 'REVISION', value: (row) => row.revision, right: true },
+        { title: 'CREATED', value: (row) => row.created },
+        { title: 'DEFINITION', value: (row) => row.definition },
+      ]),
+    );
+  });
 }
 
 async function document(file: string, options: Options, io: CliIo): Promise<Json> {

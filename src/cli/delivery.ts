@@ -4,10 +4,7 @@ import { find, kinds, lastPart, numbered } from './find.js';
 import { type CliIo, print, printJson, tell } from './io.js';
 import { renderObject, renderTable, tellMore } from './table.js';
 import { readCount } from './values.js';
-
-interface Options {
-  json?: boolean;
-}
+import type { Options } from './verbs.js';
 
 interface ListOptions extends Options {
   state?: string;

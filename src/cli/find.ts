@@ -4,7 +4,7 @@ import type { Client, Json } from './client.js';
 import { CliError, ServerError, usageError } from './failure.js';
 
 /** What a person calls a thing, and where such things are. */
-interface Kind {
+export interface Kind {
   path: string;
   /** The field that holds the name. */
   field: string;
@@ -12,14 +12,27 @@ interface Kind {
   uuid?: true;
   /** The words for messages: "process definition". */
   words: string;
+  /** The words for what may be given: "name or id". */
+  called: string;
 }
 
 export const kinds = {
-  definition: { path: '/api/process_definition/', field: 'name', words: 'process definition' },
-  pipeline: { path: '/api/pipeline/', field: 'name', uuid: true, words: 'pipeline' },
-  subscription: { path: '/api/subscription/', field: 'url', words: 'subscription' },
-  user: { path: '/api/user/', field: 'username', words: 'user' },
-  token: { path: '/api/token/', field: 'name', words: 'token' },
+  definition: {
+    path: '/api/process_definition/',
+    field: 'name',
+    words: 'process definition',
+    called: 'name or id',
+  },
+  pipeline: {
+    path: '/api/pipeline/',
+    field: 'name',
+    uuid: true,
+    words: 'pipeline',
+    called: 'name, id or UUID',
+  },
+  subscription: { path: '/api/subscription/', field: 'url', words: 'subscription', called: 'id or URL' },
+  user: { path: '/api/user/', field: 'username', words: 'user', called: 'name or id' },
+  token: { path: '/api/token/', field: 'name', words: 'token', called: 'name or id' },
 } as const satisfies Record<string, Kind>;
 
 export interface Found {

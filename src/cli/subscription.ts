@@ -1,17 +1,14 @@
 import { type Command, Option } from 'commander';
 import { formats } from '../domain/event-message.js';
 import { events } from '../domain/job-state.js';
-import type { Client, Json } from './client.js';
+import type { Json } from './client.js';
 import { connect, noun, serverCommand } from './connect.js';
 import { Ended, exitCodes } from './failure.js';
 import { find, kinds, lastPart } from './find.js';
 import { type CliIo, harmless, print, printJson, tell } from './io.js';
-import { renderObject, renderTable } from './table.js';
+import { renderObject } from './table.js';
 import { collect, readTime } from './values.js';
-
-interface Options {
-  json?: boolean;
-}
+import { type Options, verbsOf } from './verbs.js';
 
 interface AddOptions extends Options {
   event?: string[];
@@ -21,9 +18,15 @@ interface AddOptions extends Options {
   everyones?: boolean;
 }
 
+interface ReplayOptions extends Options {
+  all?: boolean;
+  since?: string;
+}
+
 /** `penstock subscription …`: who is told what happens to jobs, and where. */
 export function registerSubscription(program: Command, io: CliIo): void {
   const subscription = noun(program, 'subscription', 'URLs that are told what happens to jobs');
+  const verbs = verbsOf(subscription, io, kinds.subscription);
 
   serverCommand(subscription, 'add', 'have events of jobs POSTed to a URL; prints the id and the secret')
     .argument('<url>')
@@ -37,45 +40,18 @@ export function registerSubscription(program: Command, io: CliIo): void {
     .option('--everyones', "events of everybody's jobs (for admins)")
     .action((url: string, options: AddOptions, command: Command) => add(url, options, command, io));
 
-  serverCommand(subscription, 'list', 'list the subscriptions, without their secrets').action(
-    async (options: Options, command: Command) => {
-      const { objects } = await (await connect(command, io)).list(kinds.subscription.path);
-      if (options.json === true) return printJson(io, objects);
-      print(
-        io,
-        renderTable(objects, [
-          { title: 'ID', value: (row) => row.id, right: true },
-          { title: 'URL', value: (row) => row.url },
-          { title: 'EVENTS', value: ({ events: names }) => (Array.isArray(names) ? names.join(',') : 'all') },
-          { title: 'JOBS', value: jobsOf },
-          { title: 'FORMAT', value: (row) => row.format },
-          { title: 'ON', value: (row) => (row.active === false ? 'no' : 'yes') },
-          { title: 'OWNER', value: (row) => row.owner },
-        ]),
-      );
-    },
-  );
+  verbs.list('list the subscriptions, without their secrets', [
+    { title: 'ID', value: (row) => row.id, right: true },
+    { title: 'URL', value: (row) => row.url },
+    { title: 'EVENTS', value: ({ events: names }) => (Array.isArray(names) ? names.join(',') : 'all') },
+    { title: 'JOBS', value: jobsOf },
+    { title: 'FORMAT', value: (row) => row.format },
+    { title: 'ON', value: (row) => (row.active === false ? 'no' : 'yes') },
+    { title: 'OWNER', value: (row) => row.owner },
+  ]);
+  verbs.show('show one subscription');
 
-  /** A command for one subscription. */
-  const verb = (
-    name: string,
-    about: string,
-    act: (found: { client: Client; path: string; object: Json }, options: Options) => unknown,
-    json = true,
-  ): Command =>
-    serverCommand(subscription, name, about, json)
-      .argument('<subscription>', 'id or URL')
-      .action(async (key: string, options: Options, command: Command) => {
-        const client = await connect(command, io);
-        await act({ client, ...(await find(client, kinds.subscription, key)) }, options);
-      });
-
-  verb('show', 'show one subscription', ({ object }, options) => {
-    if (options.json === true) printJson(io, object);
-    else print(io, renderObject(object));
-  });
-
-  verb(
+  verbs.one(
     'secret',
     "print the secret that its messages are signed with; only the owner's",
     async (found, options) => {
@@ -89,14 +65,14 @@ export function registerSubscription(program: Command, io: CliIo): void {
     ['on', true, 'tell its receiver again'],
     ['off', false, 'tell its receiver nothing for now; what waits goes on waiting'],
   ] as const) {
-    verb(name, about, async ({ client, path, object }, options) => {
+    verbs.one(name, about, async ({ client, path, object }, options) => {
       await client.act('PATCH', path, { json: { active } });
       if (options.json === true) printJson(io, await client.object('GET', path));
       else tell(io, `Subscription ${object.id} is ${name}.`);
     });
   }
 
-  verb('ping', 'send one message to try its receiver out', async ({ client, path }, options) => {
+  verbs.one('ping', 'send one message to try its receiver out', async ({ client, path }, options) => {
     const answer = await client.object('POST', `${path}ping/`);
     if (options.json === true) printJson(io, answer);
     else if (answer.accepted === true) tell(io, `The receiver accepted it, with status ${answer.status}.`);
@@ -105,25 +81,22 @@ export function registerSubscription(program: Command, io: CliIo): void {
     if (answer.accepted !== true) throw new Ended(exitCodes.failed);
   });
 
-  verb('replay', 'send what could not be delivered once more', async ({ client, path }, options) => {
-    const { all, since } = options as Options & { all?: boolean; since?: string };
-    const json = { state: all === true ? 'all' : 'dead', ...(since === undefined ? {} : { since }) };
-    const answer = await client.object('POST', `${path}replay/`, { json });
-    if (options.json === true) printJson(io, answer);
-    else tell(io, replayed(Number(answer.replayed)));
-  })
+  verbs
+    .one<ReplayOptions>(
+      'replay',
+      'send what could not be delivered once more',
+      async ({ client, path }, options) => {
+        const { all, since } = options;
+        const json = { state: all === true ? 'all' : 'dead', ...(since === undefined ? {} : { since }) };
+        const answer = await client.object('POST', `${path}replay/`, { json });
+        if (options.json === true) printJson(io, answer);
+        else tell(io, replayed(Number(answer.replayed)));
+      },
+    )
     .option('--all', 'also what was delivered')
     .option('--since <time>', 'only what was created from then on, such as 2030-01-31', readTime);
 
-  verb(
-    'remove',
-    'remove a subscription, with its deliveries',
-    async ({ client, path, object }) => {
-      await client.act('DELETE', path);
-      tell(io, `Removed subscription ${object.id}.`);
-    },
-    false,
-  );
+  verbs.remove('remove a subscription, with its deliveries', ({ id }) => `subscription ${id}`);
 }
 
 async function add(url: string, options: AddOptions, command: Command, io: CliIo): Promise<void> {

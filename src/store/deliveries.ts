@@ -4,7 +4,7 @@ import type { PrismaClient } from './client.js';
 import { attemptSql, laneSql, pendingSql, refusedSql, replaySql, settleSql } from './delivery-sql.js';
 import type { Delivery } from './generated/client.js';
 import { storedDate } from './job-sql.js';
-import { orderOf, whereOf } from './where.js';
+import { pageOf } from './page.js';
 import type { Writer } from './writer.js';
 
 const include = {
@@ -91,23 +91,14 @@ export function deliveryRepository(reader: PrismaClient, writer: Writer) {
     byId: (id: number): Promise<ShownDelivery | null> =>
       reader.delivery.findUnique({ where: { id }, include }),
 
-    async list(ownerId: number | null, query: ListQuery) {
-      const where = {
-        ...(ownerId === null ? {} : { subscription: { ownerId } }),
-        ...whereOf(query.filters, columns),
-      };
-      const [total, objects] = await Promise.all([
-        reader.delivery.count({ where }),
-        reader.delivery.findMany({
-          where,
-          include,
-          orderBy: orderOf(query.order, columns),
-          skip: query.offset,
-          take: query.limit,
-        }),
-      ]);
-      return { total, objects: objects as ShownDelivery[] };
-    },
+    list: (ownerId: number | null, query: ListQuery) =>
+      pageOf<ShownDelivery>(
+        reader.delivery,
+        ownerId === null ? {} : { subscription: { ownerId } },
+        query,
+        columns,
+        include,
+      ),
 
     /** How many wait. */
     waiting: (): Promise<number> => reader.delivery.count({ where: { state: 'pending' } }),

@@ -2,6 +2,7 @@ import type { JobEvent } from '../domain/job.js';
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
 import { eventOf, jobColumns } from './jobs.js';
+import { ownedBy } from './page.js';
 import { whereOf } from './where.js';
 
 /** An event with what its followers want to know of its job. `id` rises in the order of the commits. */
@@ -68,7 +69,7 @@ export function jobEventRepository(reader: PrismaClient) {
       const jobs = await reader.job.findMany({
         where: {
           id: { in: [...new Set(rows.map(({ jobId }) => jobId))] },
-          ...(ownerId === null ? {} : { ownerId }),
+          ...ownedBy(ownerId),
           ...(query.filters.some(({ field }) => field === 'hidden') ? {} : { hidden: false }),
           ...whereOf(ofJob, jobColumns),
         },

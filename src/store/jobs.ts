@@ -3,6 +3,7 @@ import type { State } from '../domain/job-state.js';
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
 import type { JobEvent as EventRow, Job as JobRow } from './generated/client.js';
+import { ownedBy } from './page.js';
 import { exactValues, orderOf, whereOf } from './where.js';
 import type { JobCompanions, Writer } from './writer.js';
 
@@ -112,7 +113,7 @@ export function jobRepository(
     async list(ownerId: number | null, query: ListQuery): Promise<{ total: number; objects: Job[] }> {
       const asksForHidden = query.filters.some((filter) => filter.field === 'hidden');
       const where = {
-        ...(ownerId === null ? {} : { ownerId }),
+        ...ownedBy(ownerId),
         ...(asksForHidden ? {} : { hidden: false }),
         ...(query.filters.length > 0 ? whereOf(query.filters, jobColumns) : {}),
       };

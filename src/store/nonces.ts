@@ -1,5 +1,6 @@
 import type { PrismaClient } from './client.js';
 import type { Nonce, User } from './generated/client.js';
+import { ownedBy } from './page.js';
 import type { StoredNonce, Writer } from './writer.js';
 
 export type NonceRow = Nonce & { owner: User };
@@ -15,7 +16,7 @@ export function nonceRepository(reader: PrismaClient, writer: Writer) {
     /** An actor's nonces, oldest first, but for those of single jobs' callbacks. `ownerId` null: everybody's. */
     list: (actor: string, ownerId: number | null): Promise<NonceRow[]> =>
       reader.nonce.findMany({
-        where: { actor, jobId: null, ...(ownerId === null ? {} : { ownerId }) },
+        where: { actor, jobId: null, ...ownedBy(ownerId) },
         include,
         orderBy: { id: 'asc' },
       }),

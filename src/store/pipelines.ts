@@ -1,7 +1,7 @@
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
 import type { Pipeline, User } from './generated/client.js';
-import { orderOf, whereOf } from './where.js';
+import { ownedBy, pageOf } from './page.js';
 import type { Writer } from './writer.js';
 
 export type PipelineRow = Pipeline & { owner: User };
@@ -17,20 +17,8 @@ export function pipelineRepository(reader: PrismaClient, writer: Writer) {
       reader.pipeline.findUnique({ where: { uuid }, include }),
 
     /** A page of pipelines, and how many there are in all. `ownerId` null: everybody's. */
-    async list(ownerId: number | null, query: ListQuery) {
-      const where = { ...(ownerId === null ? {} : { ownerId }), ...whereOf(query.filters, columns) };
-      const [total, objects] = await Promise.all([
-        reader.pipeline.count({ where }),
-        reader.pipeline.findMany({
-          where,
-          include,
-          orderBy: orderOf(query.order, columns),
-          skip: query.offset,
-          take: query.limit,
-        }),
-      ]);
-      return { total, objects };
-    },
+    list: (ownerId: number | null, query: ListQuery) =>
+      pageOf<PipelineRow>(reader.pipeline, ownedBy(ownerId), query, columns, include),
 
     /** How many jobs there are of it. */
     jobsOf: (id: number): Promise<number> => reader.job.count({ where: { pipelineId: id } }),

@@ -1,7 +1,8 @@
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
 import type { DefinitionRevision, ProcessDefinition } from './generated/client.js';
-import { orderOf, whereOf } from './where.js';
+import { ownedBy, pageOf } from './page.js';
+import { whereOf } from './where.js';
 import type { Writer } from './writer.js';
 
 export type DefinitionRow = ProcessDefinition & { owner: { username: string } };
@@ -43,27 +44,18 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
       ownerId: number | null,
       query: ListQuery,
     ): Promise<{ total: number; objects: DefinitionRow[] }> {
-      const where = {
-        ...(ownerId === null ? {} : { ownerId }),
-        ...(query.filters.length > 0 ? whereOf(query.filters, columns) : {}),
-      };
-      const objects = await reader.processDefinition.findMany({
-        where,
-        orderBy: orderOf(query.order, columns),
-        skip: query.offset,
-        take: query.limit,
-      });
-      // A first page that is not full has told the total already.
-      const total =
-        query.offset === 0 && objects.length < query.limit
-          ? objects.length
-          : await reader.processDefinition.count({ where });
+      const { total, objects } = await pageOf<ProcessDefinition>(
+        reader.processDefinition,
+        ownedBy(ownerId),
+        query,
+        columns,
+      );
       return { total, objects: await withOwners(objects) };
     },
 
     /** The ids that a list's filters select. */
     async idsOf(ownerId: number | null, query: ListQuery): Promise<number[]> {
-      const where = { ...(ownerId === null ? {} : { ownerId }), ...whereOf(query.filters, columns) };
+      const where = { ...ownedBy(ownerId), ...whereOf(query.filters, columns) };
       const rows = await reader.processDefinition.findMany({ where, select: { id: true } });
       return rows.map((row) => row.id);
     },

@@ -1,7 +1,7 @@
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
 import type { Subscription } from './generated/client.js';
-import { orderOf, whereOf } from './where.js';
+import { ownedBy, pageOf } from './page.js';
 import type { Writer } from './writer.js';
 
 export type { Subscription };
@@ -63,20 +63,8 @@ export function subscriptionRepository(reader: PrismaClient, writer: Writer) {
     count: (ownerId: number, jobId: number | null): Promise<number> =>
       reader.subscription.count({ where: { ownerId, jobId } }),
 
-    async list(ownerId: number | null, query: ListQuery) {
-      const where = { ...(ownerId === null ? {} : { ownerId }), ...whereOf(query.filters, columns) };
-      const [total, objects] = await Promise.all([
-        reader.subscription.count({ where }),
-        reader.subscription.findMany({
-          where,
-          include,
-          orderBy: orderOf(query.order, columns),
-          skip: query.offset,
-          take: query.limit,
-        }),
-      ]);
-      return { total, objects: objects as ShownSubscription[] };
-    },
+    list: (ownerId: number | null, query: ListQuery) =>
+      pageOf<ShownSubscription>(reader.subscription, ownedBy(ownerId), query, columns, include),
 
     async add(subscription: NewSubscription): Promise<ShownSubscription> {
       const [added] = await adding(

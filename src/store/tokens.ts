@@ -1,7 +1,7 @@
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
 import type { Token, User } from './generated/client.js';
-import { orderOf, whereOf } from './where.js';
+import { ownedBy, pageOf } from './page.js';
 import type { Writer } from './writer.js';
 
 export type TokenWithOwner = Token & { owner: User };
@@ -14,21 +14,8 @@ export function tokenRepository(reader: PrismaClient, writer: Writer) {
     byHash: (hash: string): Promise<TokenWithOwner | null> =>
       reader.token.findUnique({ where: { hash }, include }),
 
-    async list(ownerId: number | null, query: ListQuery) {
-      const columns = { owner: 'owner.username' };
-      const where = { ...(ownerId === null ? {} : { ownerId }), ...whereOf(query.filters, columns) };
-      const [total, objects] = await Promise.all([
-        reader.token.count({ where }),
-        reader.token.findMany({
-          where,
-          include,
-          orderBy: orderOf(query.order, columns),
-          skip: query.offset,
-          take: query.limit,
-        }),
-      ]);
-      return { total, objects };
-    },
+    list: (ownerId: number | null, query: ListQuery) =>
+      pageOf<TokenWithOwner>(reader.token, ownedBy(ownerId), query, { owner: 'owner.username' }, include),
 
     async add(token: Omit<Token, 'id'>): Promise<TokenWithOwner> {
       const [added] = await writer.batch((client) => [client.token.create({ data: token, include })]);

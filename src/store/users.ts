@@ -1,7 +1,7 @@
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
 import type { User } from './generated/client.js';
-import { orderOf, whereOf } from './where.js';
+import { pageOf } from './page.js';
 import type { Writer } from './writer.js';
 
 export type { User };
@@ -15,19 +15,8 @@ export function userRepository(reader: PrismaClient, writer: Writer) {
     count: (): Promise<number> => reader.user.count(),
     admins: (): Promise<number> => reader.user.count({ where: { role: 'admin', active: true } }),
 
-    async list(id: number | null, query: ListQuery): Promise<{ total: number; objects: User[] }> {
-      const where = { ...(id === null ? {} : { id }), ...whereOf(query.filters, {}) };
-      const [total, objects] = await Promise.all([
-        reader.user.count({ where }),
-        reader.user.findMany({
-          where,
-          orderBy: orderOf(query.order, {}),
-          skip: query.offset,
-          take: query.limit,
-        }),
-      ]);
-      return { total, objects };
-    },
+    list: (id: number | null, query: ListQuery) =>
+      pageOf<User>(reader.user, id === null ? {} : { id }, query, {}),
 
     async add(user: NewUser & { id?: number }): Promise<User> {
       const [added] = await writer.batch((client) => [client.user.create({ data: user })]);

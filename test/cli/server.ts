@@ -20,6 +20,8 @@ export interface Installed {
   start(args: string[]): ChildProcess;
   /** Runs one command line to its end. */
   penstock(args: string[], stdin?: string, during?: (child: ChildProcess) => void): Promise<Ran>;
+  /** The same; it has to go well. */
+  good(args: string[], stdin?: string): Promise<Ran>;
   /** The same, with --json; it has to go well. */
   json(args: string[], stdin?: string): Promise<Json & Json[]>;
   stop(): Promise<void>;
@@ -70,11 +72,13 @@ export async function install(application: object = {}): Promise<Installed> {
       const [code] = (await once(child, 'close')) as [number];
       return { code, ...printed };
     },
-    async json(args, stdin) {
-      const ran = await installed.penstock([...args, '--json'], stdin);
+    async good(args, stdin) {
+      const ran = await installed.penstock(args, stdin);
       if (ran.code !== 0) throw new Error(`penstock ${args.join(' ')} ended with ${ran.code}: ${ran.stderr}`);
-      return JSON.parse(ran.stdout) as Json & Json[];
+      return ran;
     },
+    json: async (args, stdin) =>
+      JSON.parse((await installed.good([...args, '--json'], stdin)).stdout) as Json & Json[],
     async stop() {
       server.kill('SIGTERM');
       if (server.exitCode === null) await once(server, 'exit');

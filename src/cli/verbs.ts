@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import type { Client, Json } from './client.js';
+import { connect, serverCommand } from './connect.js';
+import { type Found, find, type Kind } from './find.js';
+import { type CliIo, print, printJson, tell } from './io.js';
+import { type Column, renderObject, renderTable } from './table.js';
+
+/** What every command may be told. */
+export interface Options {
+  json?: boolean;
+}
+
+/** The verbs that nouns have in common, under the command of a noun. */
+export function verbsOf(noun: Command, io: CliIo, kind: Kind) {
+  /** A verb for one object, which is found by whatever a person calls it. */
+  const one = <T extends Options>(
+    name: string,
+    about: string,
+    act: (found: Found & { client: Client }, options: T) => unknown,
+    json = true,
+  ): Command =>
+    serverCommand(noun, name, about, json)
+      .argument(`<${noun.name()}>`, kind.called)
+      .action(async (key: string, options: T, command: Command) => {
+        const client = await connect(command, io);
+        await act({ client, ...(await find(client, kind, key)) }, options);
+      });
+
+  return {
+    one,
+
+    /** Shows all in a table. `query` makes filters of the command's options. */
+    list: <T extends Options>(
+      about: string,
+      columns: readonly Column<Json>[],
+      query: (options: T) => Record<string, string | undefined> = () => ({}),
+    ): Command =>
+      serverCommand(noun, 'list', about).action(async (options: T, command: Command) => {
+        const { objects } = await (await connect(command, io)).list(kind.path, query(options));
+        if (options.json === true) printJson(io, objects);
+        else print(io, renderTable(objects, columns));
+      }),
+
+    show: (about: string): Command =>
+      one('show', about, ({ object }, options) => {
+        if (options.json === true) printJson(io, object);
+        else print(io, renderObject(object));
+      }),
+
+    /** `title` says what was removed. */
+    remove: (about: string, title: (object: Json) => string): Command =>
+      one(
+        'remove',
+        about,
+        async ({ client, path, object }) => {
+          await client.act('DELETE', path);
+          tell(io, `Removed ${title(object)}.`);
+        },
+        false,
+      ),
+  };
+}

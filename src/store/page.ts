@@ -1,0 +1,39 @@
+import type { ListQuery } from '../domain/query.js';
+import { type ColumnMap, orderOf, whereOf } from './where.js';
+
+/** What a list needs of one of Prisma's tables. */
+interface Table {
+  // biome-ignore lint/suspicious/noExplicitAny: each table has types of its own, which a page is the same for
+  count(args: any): Promise<number>;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  findMany(args: any): Promise<any[]>;
+}
+
+/**
+ * A page of what a query asks for, and how many there are in all.
+ *
+ * @param scope what belongs to the one who asks
+ * @param include what of other tables comes with each row, as `Row` has it
+ */
+export async function pageOf<Row>(
+  table: Table,
+  scope: object,
+  query: ListQuery,
+  columns: ColumnMap,
+  include?: object,
+): Promise<{ total: number; objects: Row[] }> {
+  const where = { ...scope, ...(query.filters.length > 0 ? whereOf(query.filters, columns) : {}) };
+  const objects: Row[] = await table.findMany({
+    where,
+    ...(include === undefined ? {} : { include }),
+    orderBy: orderOf(query.order, columns),
+    skip: query.offset,
+    take: query.limit,
+  });
+  // A first page that is not full has told the total already.
+  const isAll = query.offset === 0 && objects.length < query.limit;
+  return { total: isAll ? objects.length : await table.count({ where }), objects };
+}
+
+/** Whose rows are meant; null is everybody's. */
+export const ownedBy = (ownerId: number | null) => (ownerId === null ? {} : { ownerId });
