@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import type { Json } from './client.js';
 import { connect, noun, serverCommand } from './connect.js';
 import { readDefinition } from './definition-file.js';
-import { find, kinds, lastPart } from './find.js';
+import { fileArgument } from './document.js';
+import { kinds, lastPart } from './find.js';
 import { type CliIo, print, printJson, tell } from './io.js';
 import { renderTable } from './table.js';
 import { type Options as AnyOptions, verbsOf } from './verbs.js';
@@ -17,7 +18,7 @@ export function registerDefinition(program: Command, io: CliIo): void {
   const verbs = verbsOf(definition, io, kinds.definition);
 
   serverCommand(definition, 'add', 'register a process definition and print its id')
-    .argument('<file>', 'JSON or YAML file, or - for standard input')
+    .argument('<file>', fileArgument)
     .option('--name <name>', 'call it that, whatever the file says')
     .action(async (file: string, options: Options, command: Command) => {
       const client = await connect(command, io);
@@ -45,18 +46,19 @@ export function registerDefinition(program: Command, io: CliIo): void {
     .option('--name <name>', 'only those of this name');
   verbs.show('show one process definition');
 
-  serverCommand(definition, 'update', 'put a new revision in its place; jobs keep the one that they ran')
-    .argument('<definition>', 'name or id')
-    .argument('<file>', 'JSON or YAML file, or - for standard input')
-    .option('--name <name>', 'call it that, whatever the file says')
-    .action(async (key: string, file: string, options: Options, command: Command) => {
-      const client = await connect(command, io);
-      const { path } = await find(client, kinds.definition, key);
-      await client.act('PUT', path, { json: { definition: await document(file, options, io) } });
-      const changed = await client.object('GET', path);
-      if (options.json === true) printJson(io, changed);
-      else tell(io, `${titleOf(changed)} is now at revision ${changed.revision}.`);
-    });
+  verbs
+    .one<Options>(
+      'update',
+      'put a new revision in its place; jobs keep the one that they ran',
+      async ({ client, path }, options, file = '-') => {
+        await client.act('PUT', path, { json: { definition: await document(file, options, io) } });
+        const changed = await client.object('GET', path);
+        if (options.json === true) printJson(io, changed);
+        else tell(io, `${titleOf(changed)} is now at revision ${changed.revision}.`);
+      },
+    )
+    .argument('<file>', fileArgument)
+    .option('--name <name>', 'call it that, whatever the file says');
 
   verbs.remove('remove a process definition; its jobs stay', titleOf);
 

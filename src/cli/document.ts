@@ -5,6 +5,9 @@ import type { Json } from './client.js';
 import { CliError, usageError } from './failure.js';
 import type { CliIo } from './io.js';
 
+/** What commands say of an argument that is read here. */
+export const fileArgument = 'JSON or YAML file, or - for standard input';
+
 /**
  * Reads an object from a JSON or YAML file, or from standard input for `-`.
  *

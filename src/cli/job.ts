@@ -67,6 +67,13 @@ export function registerJob(program: Command, io: CliIo): void {
       if (survivors > 0) throw new Ended(exitCodes.failed);
     });
 
+  serverCommand(job, 'remove', 'remove a job that has ended, with its history and its files', false)
+    .argument('<uuid>')
+    .action(async (uuid: string, _options: object, command: Command) => {
+      await (await connect(command, io)).act('DELETE', jobPath(uuid));
+      tell(io, `Removed job ${uuid}.`);
+    });
+
   registerJobMessages(job, io);
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { connect, noun, serverCommand } from './connect.js';
-import { readDocument } from './document.js';
+import { fileArgument, readDocument } from './document.js';
 import { kinds } from './find.js';
 import { type CliIo, harmless, print, printJson, tell } from './io.js';
 import { renderObject } from './table.js';
@@ -12,7 +12,7 @@ export function registerPipeline(program: Command, io: CliIo): void {
   const verbs = verbsOf(pipeline, io, kinds.pipeline);
 
   serverCommand(pipeline, 'add', 'register a pipeline and print its id and UUID')
-    .argument('<file>', 'JSON or YAML file, or - for standard input')
+    .argument('<file>', fileArgument)
     .action(async (file: string, options: Options, command: Command) => {
       const document = await readDocument(file, io, 'a pipeline');
       const made = await (await connect(command, io)).create(kinds.pipeline.path, document);
@@ -34,5 +34,17 @@ export function registerPipeline(program: Command, io: CliIo): void {
     { title: 'CREATED', value: (row) => row.created },
   ]);
   verbs.show('show one pipeline');
+  verbs
+    .one(
+      'update',
+      'change what a pipeline says of itself; its UUID stays',
+      async ({ client, path }, options, file = '-') => {
+        await client.act('PUT', path, { json: await readDocument(file, io, 'a pipeline') });
+        const changed = await client.object('GET', path);
+        if (options.json === true) printJson(io, changed);
+        else tell(io, `The pipeline ${harmless(`${changed.name}`)} is changed.`);
+      },
+    )
+    .argument('<file>', fileArgument);
   verbs.remove('remove a pipeline that has no jobs', ({ name }) => `the pipeline ${harmless(`${name}`)}`);
 }

@@ -12,18 +12,19 @@ export interface Options {
 
 /** The verbs that nouns have in common, under the command of a noun. */
 export function verbsOf(noun: Command, io: CliIo, kind: Kind) {
-  /** A verb for one object, which is found by whatever a person calls it. */
+  /** A verb for one object, which is found by whatever a person calls it. `act` is given arguments after that one, too. */
   const one = <T extends Options>(
     name: string,
     about: string,
-    act: (found: Found & { client: Client }, options: T) => unknown,
+    act: (found: Found & { client: Client }, options: T, ...more: string[]) => unknown,
     json = true,
   ): Command =>
     serverCommand(noun, name, about, json)
       .argument(`<${noun.name()}>`, kind.called)
-      .action(async (key: string, options: T, command: Command) => {
+      .action(async (key: string, ...rest: [...more: string[], options: T, command: Command]) => {
+        const [options, command] = rest.splice(-2) as [T, Command];
         const client = await connect(command, io);
-        await act({ client, ...(await find(client, kind, key)) }, options);
+        await act({ client, ...(await find(client, kind, key)) }, options, ...(rest as unknown as string[]));
       });
 
   return {

@@ -34,7 +34,7 @@ describe.skipIf(!built)(`jobs that run elsewhere${built ? '' : ' (skipped: it is
   afterAll(() => installed?.stop());
 
   describe('pipelines', () => {
-    it('are added from a file, shown by name, id and UUID, listed and removed', async () => {
+    it('are added from a file, shown by name, id and UUID, listed, changed and removed', async () => {
       const file = join(installed.folder, 'other.yaml');
       writeFileSync(file, 'name: other\ncomponents:\n  - id: b-0.1\n');
       const made = await json(['pipeline', 'add', file]);
@@ -45,6 +45,14 @@ describe.skipIf(!built)(`jobs that run elsewhere${built ? '' : ' (skipped: it is
       expect((await good(['pipeline', 'show', 'other'])).stdout).toContain(`uuid: ${made.uuid}`);
       expect((await json(['pipeline', 'list'])).map(({ name }) => name)).toEqual(['etl', 'other']);
       expect((await good(['pipeline', 'list'])).stdout).toMatch(/^ *ID +NAME +UUID/);
+      const more = JSON.stringify({ ...made, description: 'joins', components: [{ id: 'c-1' }] });
+      expect(await json(['pipeline', 'update', 'other', '-'], more)).toMatchObject({
+        uuid: made.uuid,
+        description: 'joins',
+        components: [{ id: 'c-1' }],
+      });
+      const another = await penstock(['pipeline', 'update', 'other', '-'], '{"uuid": "x"}');
+      expect(another).toMatchObject({ code: 1, stdout: '' });
       await good(['pipeline', 'remove', 'other']);
       const gone = await penstock(['pipeline', 'show', String(made.uuid)]);
       expect(gone).toMatchObject({ code: 1, stdout: '' });

@@ -122,12 +122,15 @@ describe.skipIf(!built)(`penstock against a server${built ? '' : ' (skipped: it 
 
   it('cancels a job, by command and by Control-C', async () => {
     const uuid = await startLong();
+    expect((await penstock(['job', 'remove', uuid])).stderr).toContain('Cancel it first');
     const receipt = await json(['job', 'cancel', uuid]);
     expect(receipt).toMatchObject({ survivors: [] });
     expect(await json(['job', 'show', uuid])).toMatchObject({
       state: 'FAILED',
       outcome: { cause: 'cancelled' },
     });
+    expect(await penstock(['job', 'remove', uuid])).toMatchObject({ code: 0 });
+    expect(await penstock(['job', 'show', uuid])).toMatchObject({ code: 1, stdout: '' });
 
     const ran = await penstock(['run', 'forever', '--no-input'], undefined, async (child) => {
       for (;;) {
