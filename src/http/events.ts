@@ -1,12 +1,16 @@
 import { open } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
-import type { Request, Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { PenstockError } from '../errors.js';
-import { queryValue } from './answer.js';
+import { actorOf, queryValue } from './answer.js';
 
 /** A comment now and then keeps proxies from cutting a quiet connection. */
 const heartbeat = 15_000;
 const chunkSize = 64 * 1024;
+/** A stream has no end, but a login may have one: nothing is sent on one that was not checked for so long. */
+const loginCheck = 5000;
+/** An idle stream looks after itself now and then, too. */
+const idle = 60_000;
 
 /** True if the client wants a live stream. */
 export function followOf(request: Request): boolean {
@@ -85,6 +89,56 @@ export function eventStream(request: Request, response: Response, stopping: Abor
       if (!gone.signal.aborted) response.write(`id: ${id}\n\n`);
     },
     end,
+  };
+}
+
+/**
+ * Looks now and then whether a stream's login is still good.
+ *
+ * @returns what to ask before something is sent: false once the login would not be let in any more, or has other rights
+ */
+export function loginKeeper(
+  authenticate: RequestHandler,
+  request: Request,
+  response: Response,
+): () => Promise<boolean> {
+  const { id, admin } = actorOf(response);
+  let checked = performance.now();
+  return async () => {
+    if (performance.now() - checked < loginCheck) return true;
+    const error = await new Promise<unknown>((resolve) => void authenticate(request, response, resolve));
+    checked = performance.now();
+    const now = actorOf(response);
+    return error === undefined && now.id === id && now.admin === admin;
+  };
+}
+
+/** Something to wait for that may ring any number of times. */
+export function doorbell(signal: AbortSignal) {
+  let rung = false;
+  let wake = () => {};
+  const ring = () => {
+    rung = true;
+    wake();
+  };
+  signal.addEventListener('abort', ring, { once: true });
+  return {
+    ring,
+    reset(): void {
+      rung = signal.aborted;
+    },
+    /** Returns when it has rung since the reset; in a stream that is idle for long, now and then, too. */
+    async rung(): Promise<void> {
+      if (rung) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, idle);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      wake = () => {};
+    },
   };
 }
 

@@ -1,12 +1,11 @@
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { PenstockError } from '../errors.js';
-import type { Actor } from '../services/actor.js';
 import type { FollowJobsService } from '../services/follow-jobs.js';
 import { definitionUri, jobFields, jobUri, pipelineUri, showEvent } from '../services/job-view.js';
 import type { StoredEvent } from '../store/job-events.js';
 import { actorOf } from './answer.js';
-import { eventStream, followOf, lastEventId } from './events.js';
+import { doorbell, eventStream, followOf, lastEventId, loginKeeper } from './events.js';
 import { listQuery } from './resource.js';
 
 export interface FollowJobsOptions {
@@ -18,10 +17,6 @@ export interface FollowJobsOptions {
 
 /** After a page the next one is not read at once: what happens meanwhile is read together. */
 const breath = 50;
-/** A stream has no end, but a login may have one: nothing is sent on one that was not checked for so long. */
-const loginCheck = 5000;
-/** An idle stream looks after itself now and then, too. */
-const idle = 60_000;
 
 /** `GET /api/job/?follow=1`: the events of all jobs, live. What does not ask for that is left to the list. */
 export function followJobsRouter(options: FollowJobsOptions): Router {
@@ -73,15 +68,12 @@ async function follow(options: FollowJobsOptions, request: Request, response: Re
   const sent = eventStream(request, response, options.stopping);
   const bell = doorbell(sent.signal);
   const unlisten = service.listen(actor, query, bell.ring);
-  let checked = performance.now();
+  const stillIn = loginKeeper(options.authenticate, request, response);
   try {
     // The place alone: who is cut off before the first event knows where to go on, too.
     sent.place(after);
     while (!sent.signal.aborted) {
-      if (performance.now() - checked > loginCheck) {
-        if (!(await stillIs(options.authenticate, request, response, actor))) break;
-        checked = performance.now();
-      }
+      if (!(await stillIn())) break;
       bell.reset();
       const page = await service.page(actor, query, after);
       for (const event of page.events) {
@@ -95,7 +87,7 @@ async function follow(options: FollowJobsOptions, request: Request, response: Re
         continue;
       }
       await pause(breath);
-      await bell.rung(idle);
+      await bell.rung();
     }
   } catch (error) {
     // With the client gone, or the server stopping, there is nobody to tell.
@@ -104,45 +96,4 @@ async function follow(options: FollowJobsOptions, request: Request, response: Re
     unlisten();
     sent.end();
   }
-}
-
-/** True if the request's login would still be let in, with the same rights. */
-async function stillIs(
-  authenticate: RequestHandler,
-  request: Request,
-  response: Response,
-  actor: Actor,
-): Promise<boolean> {
-  const error = await new Promise<unknown>((resolve) => void authenticate(request, response, resolve));
-  const now = actorOf(response);
-  return error === undefined && now.id === actor.id && now.admin === actor.admin;
-}
-
-/** Something to wait for that may ring any number of times. */
-function doorbell(signal: AbortSignal) {
-  let rung = false;
-  let wake = () => {};
-  const ring = () => {
-    rung = true;
-    wake();
-  };
-  signal.addEventListener('abort', ring, { once: true });
-  return {
-    ring,
-    reset(): void {
-      rung = signal.aborted;
-    },
-    /** Returns when it has rung since the reset, or after so many milliseconds. */
-    async rung(longest: number): Promise<void> {
-      if (rung) return;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, longest);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      wake = () => {};
-    },
-  };
 }

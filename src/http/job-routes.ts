@@ -11,7 +11,7 @@ import type { JobService } from '../services/jobs.js';
 import type { Shown } from '../services/resource.js';
 import { fileSize, type JobFiles } from '../store/files.js';
 import { actorOf, queryValue, sendJson } from './answer.js';
-import { eventStream, followOf, lastEventId, sendFile } from './events.js';
+import { doorbell, eventStream, followOf, lastEventId, loginKeeper, sendFile } from './events.js';
 import { checkMethod } from './resource.js';
 
 export interface JobRouteOptions {
@@ -146,7 +146,7 @@ const look = 100;
 
 /** A log as it grows, ending with an `end` event once the job has ended and all of it was sent. */
 async function followLog(
-  { jobs, files, stopping }: JobRouteOptions,
+  { authenticate, jobs, files, stopping }: JobRouteOptions,
   request: Request,
   response: Response,
   given: Job,
@@ -155,10 +155,10 @@ async function followLog(
   jobFile(files, given, stream);
   let offset = lastEventId(request) ?? 0;
   const sent = eventStream(request, response, stopping);
+  const stillIn = loginKeeper(authenticate, request, response);
   let job = given;
   let attempt = job.attempt;
-  for (;;) {
-    if (sent.signal.aborted) return;
+  while (!sent.signal.aborted && (await stillIn())) {
     // First whether it has ended, then the log: what was written before the end is sent before it.
     if (isUnfinished(job.state)) job = await jobs.waitForEnd(job, look, sent.signal);
     if (job.attempt !== attempt) {
@@ -174,33 +174,44 @@ async function followLog(
       id: offset,
       data: JSON.stringify({ state: job.state, outcome: job.outcome }),
     });
-    sent.end();
-    return;
+    break;
   }
+  sent.end();
 }
 
 /** A job's history as it grows. It ends with the job's own end; what others add later is there to be read. */
 async function followHistory(
-  { jobs, stopping }: JobRouteOptions,
+  { authenticate, jobs, stopping }: JobRouteOptions,
   request: Request,
   response: Response,
-  given: Job,
+  { uuid }: Job,
 ): Promise<void> {
   let revision = lastEventId(request) ?? -1;
+  let after = 0;
   const sent = eventStream(request, response, stopping);
+  const stillIn = loginKeeper(authenticate, request, response);
   const actor = actorOf(response);
-  let job = given;
-  for (;;) {
-    if (sent.signal.aborted) return;
-    for (const event of await jobs.history(actor, job.uuid)) {
-      if (event.revision <= revision) continue;
-      revision = event.revision;
-      await sent.send({ name: 'event', id: revision, data: JSON.stringify(showEvent(event)) });
+  const bell = doorbell(sent.signal);
+  const unlisten = jobs.listen(uuid, bell.ring);
+  try {
+    while (!sent.signal.aborted && (await stillIn())) {
+      bell.reset();
+      for (const event of await jobs.history(actor, uuid, after)) {
+        after = event.id;
+        if (event.revision <= revision) continue;
+        revision = event.revision;
+        await sent.send({ name: 'event', id: revision, data: JSON.stringify(showEvent(event)) });
+      }
+      const job = await jobs.get(actor, uuid);
+      if (job.revision > revision) continue;
+      if (isUnfinished(job.state)) await bell.rung();
+      else {
+        await sent.send({ name: 'end', id: revision, data: JSON.stringify({ state: job.state }) });
+        break;
+      }
     }
-    job = await jobs.get(actor, job.uuid);
-    if (!isUnfinished(job.state) && job.revision <= revision) break;
-    if (job.revision <= revision) await jobs.nextEvent(job.uuid, 5000, sent.signal);
+  } finally {
+    unlisten();
+    sent.end();
   }
-  await sent.send({ name: 'end', id: revision, data: JSON.stringify({ state: job.state }) });
-  sent.end();
 }

@@ -1,13 +1,12 @@
-import { randomInt } from 'node:crypto';
 import { archivePath, normalArchivePath } from '../domain/archive-path.js';
 import { elsewhere, type Job, type JobLinks, newJob } from '../domain/job.js';
 import { jobIdentity } from '../domain/job-identity.js';
 import { pythonJson } from '../domain/python-text.js';
 import type { TypedUuids } from '../domain/typed-uuid.js';
 import { PenstockError } from '../errors.js';
+import type { JobCompanions } from '../store/companions.js';
 import type { PipelineRow } from '../store/pipelines.js';
 import type { Store } from '../store/store.js';
-import type { JobCompanions } from '../store/writer.js';
 import { type Actor, mayUse } from './actor.js';
 import { invalid } from './body.js';
 import { newJobToken } from './job-tokens.js';
@@ -48,8 +47,6 @@ const pick = <T extends object, K extends keyof T>(from: T, keys: readonly K[]):
   Object.fromEntries(keys.flatMap((key) => (from[key] === undefined ? [] : [[key, from[key]]]))) as Partial<
     Pick<T, K>
   >;
-
-const random = (): number => randomInt(2 ** 32) / 2 ** 32;
 
 /** Jobs that run elsewhere. */
 export function externalJobService(given: {
@@ -145,7 +142,7 @@ export function externalJobService(given: {
       const named = message.session !== undefined || message.instanced !== false;
       // A thousand adjectives are loaded when somebody wants one: an idle server is to be small.
       const { sessionName } = await import('../domain/session-name.js');
-      const session = named ? sessionName(message.session, random) : null;
+      const session = named ? sessionName(message.session, Math.random) : null;
       const links = { generated_by: [pipeline.uuid], ...pick(message, linkKeys) };
       const place =
         given ??

@@ -12,8 +12,8 @@ import { type EventName, isUnfinished, legalEvents, nextState } from '../domain/
 import type { ListQuery } from '../domain/query.js';
 import type { TypedUuids } from '../domain/typed-uuid.js';
 import { PenstockError } from '../errors.js';
+import type { JobCompanions } from '../store/companions.js';
 import type { Store } from '../store/store.js';
-import type { JobCompanions } from '../store/writer.js';
 import { type Actor, mayUse, scopeOf } from './actor.js';
 
 /** A job's change as others hear of it. */
@@ -45,8 +45,8 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
   const newUuid = (kind: 'job' | 'job_event') => uuids.of(kind, random16());
   const news = new EventEmitter<{ news: [JobNews] }>();
   news.setMaxListeners(0);
-  /** Those who wait for one job's end, or its next event. */
-  const waiters = new Map<string, Set<(job: Job) => void>>();
+  /** Those who want to hear of one job's events. */
+  const listeners = new Map<string, Set<(job: Job) => void>>();
   /** Jobs of which something was heard lately, so that nobody has to read what was just written. */
   const recent = new Map<string, Job>();
   let lastId = 0;
@@ -62,10 +62,25 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
     if (recent.get(uuid)?.id === id) recent.delete(uuid);
   }
 
+  /**
+   * Calls `heard` after each of a job's events from now on, with the job as it is then.
+   *
+   * @returns what ends that
+   */
+  function listen(uuid: string, heard: (job: Job) => void): () => void {
+    const set = listeners.get(uuid) ?? new Set();
+    listeners.set(uuid, set);
+    set.add(heard);
+    return () => {
+      set.delete(heard);
+      if (set.size === 0 && listeners.get(uuid) === set) listeners.delete(uuid);
+    };
+  }
+
   function announce(change: JobNews): void {
     remember(change.job);
     news.emit('news', change);
-    for (const tell of waiters.get(change.job.uuid) ?? []) tell(change.job);
+    for (const tell of listeners.get(change.job.uuid) ?? []) tell(change.job);
   }
 
   return {
@@ -189,27 +204,12 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
 
     list: (actor: Actor, query: ListQuery) => store.jobs.list(scopeOf(actor), query),
 
-    async history(actor: Actor, uuid: string): Promise<JobEvent[]> {
-      return store.jobs.history((await this.get(actor, uuid)).id);
+    /** A job's events, oldest first; `after` an id leaves out those up to it. */
+    async history(actor: Actor, uuid: string, after = 0): Promise<(JobEvent & { id: number })[]> {
+      return store.jobs.history((await this.get(actor, uuid)).id, after);
     },
 
-    /** Returns when something happens to the job, or the time is over, or the caller has gone. */
-    async nextEvent(uuid: string, milliseconds: number, signal: AbortSignal): Promise<void> {
-      const set = waiters.get(uuid) ?? new Set();
-      waiters.set(uuid, set);
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          clearTimeout(timer);
-          signal.removeEventListener('abort', done);
-          set.delete(done);
-          if (set.size === 0) waiters.delete(uuid);
-          resolve();
-        };
-        const timer = setTimeout(done, milliseconds);
-        signal.addEventListener('abort', done, { once: true });
-        set.add(done);
-      });
-    },
+    listen,
 
     /**
      * Waits until the job has reached an end, or the time is over, or the caller has gone.
@@ -222,14 +222,12 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
       const end = new Promise<Job>((resolve) => {
         done = resolve;
       });
-      const set = waiters.get(given.uuid) ?? new Set();
-      waiters.set(given.uuid, set);
       let latest = given;
       const tell = (job: Job) => {
         latest = job;
         if (!isUnfinished(job.state)) done(job);
       };
-      set.add(tell);
+      const unlisten = listen(given.uuid, tell);
       const giveUp = () => done(latest);
       const timer = setTimeout(giveUp, milliseconds);
       signal?.addEventListener('abort', giveUp, { once: true });
@@ -243,8 +241,7 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
       } finally {
         clearTimeout(timer);
         signal?.removeEventListener('abort', giveUp);
-        set.delete(tell);
-        if (set.size === 0) waiters.delete(given.uuid);
+        unlisten();
       }
     },
   };

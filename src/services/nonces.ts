@@ -1,8 +1,8 @@
 import { PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
+import type { StoredNonce } from '../store/companions.js';
 import type { NonceRow } from '../store/nonces.js';
 import type { Store } from '../store/store.js';
-import type { StoredNonce } from '../store/writer.js';
 import { type Actor, mayUse, scopeOf } from './actor.js';
 import { invalid } from './body.js';
 import { randomText } from './job-tokens.js';
@@ -92,7 +92,7 @@ export function nonceService(
     counting = undefined;
     const uses = [...counted];
     counted.clear();
-    for (const [id, count] of uses) await store.nonces.take(id, count, clock()).catch(() => 0);
+    if (uses.length > 0) await store.nonces.count(uses, clock()).catch(() => {});
   }
 
   function count(id: number): void {

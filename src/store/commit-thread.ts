@@ -1,13 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
-import {
-  insertEventsSql,
-  insertJobsSql,
-  insertKeysSql,
-  insertNoncesSql,
-  insertSubscriptionsSql,
-  updateJobsSql,
-} from './job-sql.js';
+import { type CompanionKind, companions } from './companions.js';
+import { insertEventsSql, insertJobsSql, updateJobsSql } from './job-sql.js';
 import { busyTimeout, pragmas } from './pragmas.js';
 
 /**
@@ -15,13 +9,11 @@ import { busyTimeout, pragmas } from './pragmas.js';
  * happens here, so that it holds up no request; and what gathers meanwhile makes up the next group.
  */
 
-/** One group; each list is JSON for the statement of that name, or null if there is nothing of it. */
+/** One group; each list is JSON for its statement, or null if there is nothing of it. */
 export interface Group {
   inserts: string | null;
   updates: string | null;
-  keys: string | null;
-  nonces: string | null;
-  subscriptions: string | null;
+  companions: readonly (readonly [CompanionKind, string | null])[];
   events: string;
 }
 
@@ -33,19 +25,20 @@ database.exec(pragmas);
 const statements = {
   inserts: database.prepare(insertJobsSql),
   updates: database.prepare(updateJobsSql),
-  keys: database.prepare(insertKeysSql),
-  nonces: database.prepare(insertNoncesSql),
-  subscriptions: database.prepare(insertSubscriptionsSql),
   events: database.prepare(insertEventsSql).pluck(),
+};
+const companionStatements = {
+  keys: database.prepare(companions.keys.sql),
+  nonces: database.prepare(companions.nonces.sql),
+  subscriptions: database.prepare(companions.subscriptions.sql),
 };
 
 const commit = database.transaction((group: Group): string[] => {
   if (group.inserts !== null) statements.inserts.run(group.inserts);
   if (group.updates !== null) statements.updates.run(group.updates);
-  if (group.keys !== null) statements.keys.run(group.keys);
-  if (group.nonces !== null) statements.nonces.run(group.nonces);
-  // Before the events, of which the first is told to them already.
-  if (group.subscriptions !== null) statements.subscriptions.run(group.subscriptions);
+  for (const [kind, records] of group.companions) {
+    if (records !== null) companionStatements[kind].run(records);
+  }
   return statements.events.all(group.events) as string[];
 });
 

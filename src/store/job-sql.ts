@@ -101,15 +101,3 @@ export const insertEventsSql = `INSERT INTO "job_event" (${eventNames.map((name)
 SELECT ${extract(eventNames, eventNames)} FROM json_each(?)
 WHERE EXISTS (SELECT 1 FROM "job" WHERE "id" = value ->> 1 AND "last_event_uuid" = value ->> 0)
 RETURNING "uuid"`;
-
-export const insertNoncesSql = `INSERT INTO "nonce"
-  ("owner_id", "actor", "name", "hash", "level", "max_uses", "description", "job_id", "created")
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
-FROM json_each(?)`;
-
-export const insertSubscriptionsSql = `INSERT INTO "subscription"
-  ("owner_id", "job_id", "url", "events", "format", "created", "updated")
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 5 FROM json_each(?)`;
-
-export const insertKeysSql = `INSERT INTO "idempotency_key" ("owner_id", "key", "fingerprint", "job_id", "created")
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?)`;

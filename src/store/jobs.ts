@@ -2,10 +2,11 @@ import { elsewhere, type Job, type JobEvent } from '../domain/job.js';
 import type { State } from '../domain/job-state.js';
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
+import type { JobCompanions } from './companions.js';
 import type { JobEvent as EventRow, Job as JobRow } from './generated/client.js';
 import { ownedBy } from './page.js';
 import { exactValues, orderOf, whereOf } from './where.js';
-import type { JobCompanions, Writer } from './writer.js';
+import type { Writer } from './writer.js';
 
 /** Where a job's fields are, if not under their own name. */
 export const jobColumns = {
@@ -37,7 +38,7 @@ function jobOf(row: JobRow): Job {
 }
 
 /** An entry of the history as it is stored, read. */
-export const eventOf = (row: EventRow): JobEvent => ({
+export const eventOf = (row: EventRow): JobEvent & { id: number } => ({
   ...row,
   state: row.state as State,
   data: parse(row.data),
@@ -126,8 +127,13 @@ export function jobRepository(
       return { total: await total(where, ownerId, query), objects: rows.map(jobOf) };
     },
 
-    async history(jobId: number): Promise<JobEvent[]> {
-      return (await reader.jobEvent.findMany({ where: { jobId }, orderBy: { id: 'asc' } })).map(eventOf);
+    /** A job's events, oldest first; `after` an id leaves out those up to it. */
+    async history(jobId: number, after = 0): Promise<(JobEvent & { id: number })[]> {
+      const rows = await reader.jobEvent.findMany({
+        where: { jobId, id: { gt: after } },
+        orderBy: { id: 'asc' },
+      });
+      return rows.map(eventOf);
     },
 
     /** Everything that has not reached its end, oldest first; `after` an id, for reading in pieces. */
@@ -158,7 +164,11 @@ export function jobRepository(
     /** Jobs that ended before a time, oldest first: candidates for clearing or deleting. */
     async endedBefore(date: Date, options: { cleared: boolean; take: number }) {
       return reader.job.findMany({
-        where: { ended: { lt: date }, ...(options.cleared ? {} : { cleared: null }) },
+        // What ran elsewhere has no files here.
+        where: {
+          ended: { lt: date },
+          ...(options.cleared ? {} : { cleared: null, executor: { not: elsewhere } }),
+        },
         orderBy: { ended: 'asc' },
         take: options.take,
         select: { id: true, uuid: true },

@@ -1,7 +1,8 @@
 import type { PrismaClient } from './client.js';
+import type { StoredNonce } from './companions.js';
 import type { Nonce, User } from './generated/client.js';
 import { ownedBy } from './page.js';
-import type { StoredNonce, Writer } from './writer.js';
+import type { Writer } from './writer.js';
 
 export type NonceRow = Nonce & { owner: User };
 
@@ -49,20 +50,27 @@ export function nonceRepository(reader: PrismaClient, writer: Writer) {
     },
 
     /**
-     * Takes uses of a nonce, as many as are wanted and left, in one transaction.
+     * Takes uses of a nonce that has only so many, as many as are wanted and left, in one transaction.
      *
      * @returns how many were taken
      */
     async take(id: number, wanted: number, date: Date): Promise<number> {
       const [before] = await writer.batch((client) => [
         client.nonce.findUnique({ where: { id } }),
-        client.$executeRaw`UPDATE "nonce" SET "last_use" = ${date}, "current_uses" =
-          CASE WHEN "max_uses" < 0 THEN "current_uses" + ${wanted}
-          ELSE MIN("max_uses", "current_uses" + ${wanted}) END WHERE "id" = ${id}`,
+        client.$executeRaw`UPDATE "nonce" SET "last_use" = ${date},
+          "current_uses" = MIN("max_uses", "current_uses" + ${wanted}) WHERE "id" = ${id}`,
       ]);
       const nonce = before as Nonce | null;
-      if (nonce === null) return 0;
-      return nonce.maxUses < 0 ? wanted : Math.min(wanted, nonce.maxUses - nonce.currentUses);
+      return nonce === null ? 0 : Math.min(wanted, nonce.maxUses - nonce.currentUses);
+    },
+
+    /** Counts uses of nonces that have any number of them, all at once. */
+    async count(uses: readonly (readonly [id: number, uses: number])[], date: Date): Promise<void> {
+      await writer.batch((client) => [
+        client.$executeRaw`UPDATE "nonce" SET "last_use" = ${date}, "current_uses" = "current_uses" + t."uses"
+          FROM (SELECT value ->> 0 AS "id", value ->> 1 AS "uses" FROM json_each(${JSON.stringify(uses)})) AS t
+          WHERE "nonce"."id" = t."id"`,
+      ]);
     },
   };
 }

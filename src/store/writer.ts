@@ -3,30 +3,11 @@ import type { Job, JobEvent } from '../domain/job.js';
 import { PenstockError } from '../errors.js';
 import type { PrismaClient } from './client.js';
 import type { Committed, Group } from './commit-thread.js';
+import { type CompanionKind, companions, type JobCompanions } from './companions.js';
 import type { PrismaPromise } from './generated/internal/prismaNamespace.js';
-import { eventRecord, jobRecord, storedDate } from './job-sql.js';
+import { eventRecord, jobRecord } from './job-sql.js';
 
-/** A request that must make one job only, however often it is sent. */
-export interface IdempotencyKey {
-  key: string;
-  fingerprint: string;
-}
-
-/** What is stored of the nonce of a job's callback. */
-export interface StoredNonce {
-  actor: string;
-  name: string;
-  hash: string;
-  description: string;
-}
-
-/** What may be stored together with a new job. */
-export interface JobCompanions {
-  key?: IdempotencyKey | null;
-  /** The nonce of its callback. */
-  nonce?: StoredNonce | null;
-  subscriptions?: readonly { url: string; events: readonly string[] | null; format: string }[] | undefined;
-}
+const companionKinds = Object.keys(companions) as CompanionKind[];
 
 /** A job's new row, or its next one, with the event that goes with it. */
 interface JobWrite extends JobCompanions {
@@ -181,9 +162,7 @@ export class Writer {
     const answer = await this.#commit({
       inserts: jobs(inserts),
       updates: jobs(updates),
-      keys: json(inserts.flatMap(keyRecords)),
-      nonces: json(inserts.flatMap(nonceRecords)),
-      subscriptions: json(inserts.flatMap(subscriptionRecords)),
+      companions: companionKinds.map((kind) => [kind, json(inserts.flatMap(companions[kind].records))]),
       events: JSON.stringify(writes.map((write) => eventRecord(write.event))),
     });
     this.#thread.unref();
@@ -201,37 +180,6 @@ export class Writer {
     for (const write of writes) write.resolve(written.has(write.event.uuid));
   }
 }
-
-// Each is an array in the order of its statement in job-sql.ts.
-const keyRecords = ({ job, key }: JobWrite): unknown[][] =>
-  key ? [[job.ownerId, key.key, key.fingerprint, job.id, storedDate(job.created)]] : [];
-
-const nonceRecords = ({ job, nonce }: JobWrite): unknown[][] =>
-  !nonce
-    ? []
-    : [
-        [
-          job.ownerId,
-          nonce.actor,
-          nonce.name,
-          nonce.hash,
-          'EXECUTE',
-          -1,
-          nonce.description,
-          job.id,
-          storedDate(job.created),
-        ],
-      ];
-
-const subscriptionRecords = ({ job, subscriptions = [] }: JobWrite): unknown[][] =>
-  subscriptions.map(({ url, events, format }) => [
-    job.ownerId,
-    job.id,
-    url,
-    events === null ? null : JSON.stringify(events),
-    format,
-    storedDate(job.created),
-  ]);
 
 /** What the caller is told when the database will not: what heals by itself says so. Other errors pass through. */
 export function storeError(error: unknown): unknown {

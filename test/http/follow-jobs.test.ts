@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import Database from 'better-sqlite3';
@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addElsewhere } from '../support/elsewhere.js';
 import { type FollowedEvent, type Follower, followJobs } from '../support/follow.js';
 import { everyEnd, jobOf, submit } from '../support/jobs.js';
+import { actor, manager } from '../support/manager.js';
 import { ask } from '../support/raw.js';
 import { type Login, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait-for.js';
@@ -141,16 +142,48 @@ describe('who may see what', () => {
     other.cut();
   });
 
-  test('a token that was taken away takes its stream along, before the next event', async () => {
+  test('a token that was taken away takes its streams along, before the next event', async () => {
+    const talks = 'until [ -e go ]; do sleep 0.1; done; echo late; touch said; sleep 60';
+    const id = await server.register({ exec: '/bin/sh', argv: ['-c', talks], cwd: '${work_dir}' });
+    const uuid = await submit(server, id);
     const made = await ask(server, '/api/token/', { json: { name: 'for a while' } });
-    const answer = await fetch(new URL('/api/job/?follow=1', server.url), {
-      headers: { Authorization: `Bearer ${made.json.token}` },
-    });
-    expect(answer.status).toBe(200);
+    const streams = await Promise.all(
+      ['?follow=1', `${uuid}/history/?follow=1`, `${uuid}/stdout/?follow=1`].map((path) =>
+        fetch(new URL(`/api/job/${path}`, server.url), {
+          headers: { Authorization: `Bearer ${made.json.token}` },
+        }),
+      ),
+    );
+    expect(streams.map(({ status }) => status)).toEqual([200, 200, 200]);
+    await waitFor(async () => (await jobOf(server, uuid)).state === 'RUNNING', 'the job to run');
     expect((await ask(server, made.json.resource_uri, { method: 'DELETE' })).status).toBe(204);
     await pause(5100);
-    await run(1);
-    expect(await answer.text()).toMatch(/^id: \d+\n\n$/);
+    const work = path.join(server.data, 'jobs', uuid.slice(3, 5), uuid, '1', 'work');
+    writeFileSync(path.join(work, 'go'), '');
+    await waitFor(() => existsSync(path.join(work, 'said')), 'what the job says');
+    await ask(server, `/api/job/${uuid}/cancel/`, { method: 'POST' });
+    const [all = '', history = '', log = ''] = await Promise.all(streams.map((stream) => stream.text()));
+    expect(all).toMatch(/^id: \d+\n\n/);
+    expect(`${all}${history}`).not.toContain('"fail"');
+    expect(history).toContain('"create"');
+    expect(log).not.toContain('late');
+    expect(`${history}${log}`).not.toContain('event: end');
+    await ask(server, `/api/job/${uuid}/`, { method: 'DELETE' });
+  });
+
+  test('a history that goes on is read from where it was, and ends with its job', async () => {
+    const job = await (await manager(server)).create();
+    const url = `/api/job/${job.uuid}/history/?follow=1`;
+    const followed = ask(server, url);
+    const behind = ask(server, url, { headers: { 'Last-Event-ID': '3' } });
+    for (const name of ['run', 'update', 'update', 'update', 'finish']) {
+      await ask(server, `${actor}/messages`, { json: { uuid: job.uuid, token: job.token, name } });
+    }
+    const ids = ({ text }: { text: string }) =>
+      [...text.matchAll(/^event: event\nid: (\d+)$/gm)].map(([, id]) => Number(id));
+    expect(ids(await followed)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(ids(await behind)).toEqual([4, 5]);
+    expect((await followed).text).toMatch(/event: end\nid: 5\n/);
   });
 
   test.each<[string, number, string | undefined]>([

@@ -67,6 +67,22 @@ test('an event is tried again on what is there now, where meanwhile the job got 
   expect(await store.jobs.history(job.id)).toHaveLength(2);
 });
 
+test('what ran elsewhere has no files that could be cleared away', async () => {
+  const job = await create();
+  await jobs.record(job, 'fail', { ended: new Date(0) });
+  const options = {
+    store,
+    files: new JobFiles(folder),
+    log: openLog('silent'),
+    keepJobs: null,
+    keepDeliveries: null,
+  };
+  const done = await clearAway({ ...options, keepFiles: 1000 }, new Date(), new AbortController().signal);
+  expect(done.cleared).toBe(0);
+  expect((await store.jobs.byUuid(job.uuid))?.cleared).toBeNull();
+  await jobs.remove(job);
+});
+
 test('nothing is remembered of a job that retention deleted, and everything of its successor', async () => {
   const job = await create();
   await jobs.record(job, 'fail', { ended: new Date(0) });

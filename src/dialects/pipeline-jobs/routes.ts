@@ -11,7 +11,7 @@ import type { ExternalJobService } from '../../services/external-jobs.js';
 import type { JobEventService, Sender } from '../../services/job-events.js';
 import type { Level, NonceService } from '../../services/nonces.js';
 import type { Shown } from '../../services/resource.js';
-import type { JobCompanions } from '../../store/writer.js';
+import type { JobCompanions } from '../../store/companions.js';
 import { failure, success } from './envelope.js';
 import { type Message, readMessage } from './message.js';
 import { showDocument, showNonce, showRecorded } from './show.js';
@@ -151,8 +151,12 @@ export function pipelineJobsRouter(options: PipelineJobsOptions): Router {
     actor: messagesOf(request),
   });
   const levelOf: Readonly<Record<string, Level>> = { GET: 'READ', HEAD: 'READ' };
+  /** By the method's level; the nonce of a job's callback is for that job's events, and for no nonces. */
   const byMethod: RequestHandler = (request, response, next) =>
-    identify(levelOf[request.method] ?? 'UPDATE')(request, response, next);
+    identify(levelOf[request.method] ?? 'UPDATE')(request, response, (error?: unknown) => {
+      const bound = error === undefined && senderOf(response).jobId !== null;
+      next(bound ? new PenstockError('nonce-too-low', 'This nonce is for the callback of one job.') : error);
+    });
 
   router.all(
     '/:actor/nonces',
