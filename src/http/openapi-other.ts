@@ -175,7 +175,7 @@ export function otherPaths(): Json {
         summary: 'End it, with every process it started',
         responses: {
           200: answer('What was signalled, and that nothing survived', ref('Receipt')),
-          ...errors(...login, 'illegal-transition'),
+          ...errors(...login, 'illegal-transition', 'job-hidden'),
         },
       },
     },

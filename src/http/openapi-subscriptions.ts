@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.js';
+import { replayBody } from '../services/deliveries.js';
 import { answer, errors, type Json, jsonContent, parameter } from './openapi-parts.js';
 
 const login: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'not-found'];
@@ -47,12 +48,7 @@ export function subscriptionPaths(): Json {
         tags: ['subscription', 'delivery'],
         summary: 'Tell once more what is dead, or all',
         requestBody: {
-          content: jsonContent(
-            object({
-              state: { enum: ['dead', 'all'], default: 'dead' },
-              since: { type: ['string', 'null'], format: 'date-time', description: 'Only from then on.' },
-            }),
-          ),
+          content: jsonContent(replayBody),
         },
         responses: { 200: replayed, ...errors(...login, 'invalid-body', 'bad-json', 'too-large') },
       },

@@ -10,8 +10,8 @@ export interface Actor {
 /** Whose objects the actor may see: null is everybody's. */
 export const scopeOf = (actor: Actor): number | null => (actor.admin ? null : actor.id);
 
-/** True if the actor may see and change an object of that owner. */
-export const mayUse = (actor: Actor, ownerId: number): boolean => actor.admin || actor.id === ownerId;
+/** True if the actor may see and change an object of that owner; null is the installation itself. */
+export const mayUse = (actor: Actor, ownerId: number | null): boolean => actor.admin || actor.id === ownerId;
 
 export function requireAdmin(actor: Actor, what: string): void {
   if (!actor.admin) throw new PenstockError('forbidden', `Only an admin may ${what}.`);

@@ -1,8 +1,9 @@
 import type { Fields, ListQuery } from '../domain/query.js';
 import { PenstockError } from '../errors.js';
+import { compile } from '../schemas.js';
 import type { ShownDelivery } from '../store/deliveries.js';
 import type { Store } from '../store/store.js';
-import { type Actor, scopeOf } from './actor.js';
+import { type Actor, mayUse, scopeOf } from './actor.js';
 import { invalid, objectBody } from './body.js';
 import { numericId, type ResourceService, type Shown, shownDate } from './resource.js';
 import type { SubscriptionService, Teller } from './subscriptions.js';
@@ -89,6 +90,23 @@ const byUuid = (query: ListQuery): ListQuery => ({
   ),
 });
 
+/** What a body for a replay must be like. */
+export const replayBody = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  title: 'Replay',
+  type: 'object',
+  properties: {
+    state: { title: 'State', enum: ['dead', 'all'], default: 'dead', description: 'Which deliveries.' },
+    since: {
+      title: 'Since',
+      anyOf: [{ type: 'string', format: 'date-time' }, { type: 'null' }],
+      'x-expects': 'a date and time such as 2030-01-31T12:00:00Z, or null',
+      description: 'Only those of events from then on.',
+    },
+  },
+};
+const checkReplay = compile(replayBody);
+
 /** What is owed to subscriptions, and what became of it. */
 export function deliveryService(
   store: Store,
@@ -99,7 +117,7 @@ export function deliveryService(
   async function find(actor: Actor, id: string): Promise<ShownDelivery | null> {
     const number = numericId(id);
     const found = number === null ? null : await store.deliveries.byId(number);
-    return found !== null && (actor.admin || found.subscription.ownerId === actor.id) ? found : null;
+    return found !== null && mayUse(actor, found.subscription.ownerId) ? found : null;
   }
 
   const resource: ResourceService = {
@@ -136,22 +154,20 @@ export function deliveryService(
      * @param given `{"state"?: "dead" | "all", "since"?: date-time}`
      */
     async replayAll(actor: Actor, id: string, given: unknown): Promise<Shown> {
-      const { state = 'dead', since = null } = objectBody(given, ['state', 'since'], 'a replay');
-      if (state !== 'dead' && state !== 'all') {
-        throw invalid('invalid-body', [{ pointer: '/state', detail: 'it is "dead" or "all"' }]);
-      }
-      const isDate = typeof since === 'string' && /^\d{4}-\d\d-\d\dT/.test(since);
-      const from = isDate ? new Date(since) : null;
-      if (since !== null && (from === null || Number.isNaN(from.getTime()))) {
-        const detail = 'a date and time such as 2030-01-31T12:00:00Z, or null';
-        throw invalid('invalid-body', [{ pointer: '/since', detail }]);
-      }
+      const body = objectBody(given, Object.keys(replayBody.properties), 'a replay');
+      const problems = checkReplay(body);
+      if (problems.length > 0) throw invalid('invalid-body', problems);
+      const { state = 'dead', since = null } = body as { state?: 'dead' | 'all'; since?: string | null };
       if ((await subscriptions.resource.get(actor, id)) === null) {
         throw new PenstockError('not-found', `There is no subscription ${id}.`);
       }
       const subscriptionId = Number(id);
       const states = state === 'all' ? ['dead', 'delivered'] : ['dead'];
-      const count = await store.deliveries.replay({ subscriptionId, since: from }, states, clock());
+      const count = await store.deliveries.replay(
+        { subscriptionId, since: since === null ? null : new Date(since) },
+        states,
+        clock(),
+      );
       const first = count === 0 ? null : await store.deliveries.firstPending(subscriptionId);
       if (first !== null) teller.lookAgain(first);
       return { replayed: count };

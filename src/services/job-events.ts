@@ -203,7 +203,11 @@ export function jobEventService(given: {
     /** Ends a job that runs elsewhere, as far as we can: by an event. Nothing is signalled, which the receipt says. */
     async cancel(job: Job, by: string): Promise<{ signalled: never[]; survivors: never[] }> {
       const outcome = ended('cancelled', `Cancelled by ${by}.`);
-      await jobs.record(job, 'fail', { ended: clock(), outcome, waiting: null }, outcome);
+      const change = (current: Job): JobChange => {
+        checkTaker(current, 'fail');
+        return { ended: clock(), outcome, waiting: null };
+      };
+      await jobs.record(job, 'fail', change, outcome);
       return { signalled: [], survivors: [] };
     },
 

@@ -69,14 +69,7 @@ export function subscriptionService(options: SubscriptionOptions) {
   async function find(actor: Actor, id: string): Promise<ShownSubscription | null> {
     const number = numericId(id);
     const found = number === null ? null : await store.subscriptions.byId(number);
-    if (found === null) return null;
-    return found.ownerId === null
-      ? actor.admin
-        ? found
-        : null
-      : mayUse(actor, found.ownerId)
-        ? found
-        : null;
+    return found !== null && mayUse(actor, found.ownerId) ? found : null;
   }
 
   async function need(actor: Actor, id: string): Promise<ShownSubscription> {
@@ -109,7 +102,7 @@ export function subscriptionService(options: SubscriptionOptions) {
 
   async function pipelineId(actor: Actor, given: string | number, everyones: boolean): Promise<number> {
     const id = numericId(String(given).match(/([^/]+)\/?$/)?.[1] ?? '');
-    const pipeline = id === null ? null : await store.subscriptions.pipeline(id);
+    const pipeline = id === null ? null : await store.pipelines.byId(id);
     // Of somebody else's pipeline only who is told of everybody's jobs would ever hear anything.
     if (pipeline === null || !(everyones || pipeline.ownerId === actor.id)) {
       throw wrong('/pipeline', `there is no pipeline ${given}`);

@@ -84,9 +84,5 @@ export function subscriptionRepository(reader: PrismaClient, writer: Writer) {
     async remove(ids: readonly number[]): Promise<void> {
       await writer.batch((client) => [client.subscription.deleteMany({ where: { id: { in: [...ids] } } })]);
     },
-
-    /** A pipeline's row, as far as a subscription to it needs it. */
-    pipeline: (id: number) =>
-      reader.pipeline.findUnique({ where: { id }, select: { id: true, ownerId: true } }),
   };
 }

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Told } from '../domain/event-message.js';
@@ -234,7 +233,7 @@ export class Dispatcher {
     row.attempts += 1;
     row.status = answer.status;
     const now = Date.now();
-    const random = randomInt(2 ** 32) / 2 ** 32;
+    const random = Math.random();
     const verdict = judge(row, answer, this.#options, now, random);
     const { result } = verdict;
     this.counts[answer.accepted ? 'accepted' : 'failed'] += 1;

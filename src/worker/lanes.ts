@@ -74,6 +74,8 @@ export class Lanes {
       this.#dry.delete(lane);
       lane.more = false;
       const rows = await this.#options.lane(lane.subscriptionId, lane.jobId, laneRows + 1);
+      // Forgotten meanwhile: whoever did that has what waits looked at again.
+      if (this.#lanes.get(lane.key) !== lane) continue;
       for (const row of rows) this.#take(row);
       found += rows.length;
       if (rows.length > laneRows) lane.more = true;

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { backoffDelay } from '../domain/backoff.js';
 import type { Job } from '../domain/job.js';
 import { failureKind, type Outcome } from '../domain/outcome.js';
@@ -26,7 +25,7 @@ export async function retry(
   const limit = kind === 'program' ? definition.retries.limit : context.platformRetries;
   if (failures > limit) return null;
   const backoff = kind === 'program' ? definition.retries.backoff : platformBackoff;
-  const wait = backoffDelay(backoff, failures, randomInt(2 ** 32) / 2 ** 32);
+  const wait = backoffDelay(backoff, failures, Math.random());
   const notBefore = new Date(Date.now() + wait);
   const change = {
     attempt: job.attempt,

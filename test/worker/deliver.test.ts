@@ -293,7 +293,9 @@ describe('with little patience', () => {
     await waitFor(() => receiver.accepted.length === 6, 'all of them again');
     const ids = receiver.accepted.map(({ headers }) => headers['webhook-id']);
     expect(new Set(ids).size).toBe(3);
-    expect((await replay(`/api/subscription/${id}/replay/`, { state: 'lost' })).status).toBe(400);
+    for (const wrong of [{ state: 'lost' }, { since: '2020-01-01T00:00:00' }, { since: 1 }, { from: null }]) {
+      expect((await replay(`/api/subscription/${id}/replay/`, wrong)).status).toBe(400);
+    }
     const numbers = (await ask(brief, '/metrics', { as: null })).text;
     expect(numbers).toMatch(/penstock_deliveries_total\{result="dead"\} 3/);
     expect(numbers).toMatch(/penstock_deliveries_pending \d/);

@@ -100,3 +100,49 @@ test('whatever waits is told, each lane in order, with little in memory', async 
     { numRuns: 60 },
   );
 });
+
+test('a lane that is forgotten while its rows are read is left alone, and what waits is read again', async () => {
+  const outbox = Array.from({ length: 60 }, (_, index) => row(index + 1, 1, 'http://1'));
+  const settled = new Set<number>();
+  let reads = 0;
+  let meanwhile = () => {};
+  const waiting = () => outbox.filter(({ id }) => !settled.has(id));
+  const receiver = new Receiver('http://1');
+  const lanes = new Lanes({
+    pending: async (after, take) =>
+      waiting()
+        .filter(({ id }) => id > after)
+        .slice(0, take),
+    lane: async (_subscription, _job, take) => {
+      reads += 1;
+      const rows = waiting().slice(0, take);
+      meanwhile();
+      return rows;
+    },
+    receiverOf: () => receiver,
+    unsettled: () => false,
+    ready: () => {},
+  });
+  await lanes.load();
+  const [lane] = lanes.all();
+  // All that is held of it is told, and its subscription is switched off while the rest is read.
+  while (lane?.rows[0] !== undefined) {
+    settled.add(lane.rows[0].id);
+    lanes.shift(lane);
+  }
+  meanwhile = () => {
+    for (const one of outbox) one.active = false;
+    lanes.forget(1);
+    lanes.lookAgain(1);
+  };
+  await lanes.load();
+  expect(reads).toBe(1);
+  meanwhile = () => {};
+  for (let turn = 0; turn < 5; turn += 1) await lanes.load();
+  expect([reads, lanes.hungry, lanes.all()]).toEqual([1, false, []]);
+
+  for (const one of outbox) one.active = true;
+  lanes.lookAgain(1);
+  await lanes.load();
+  expect(lanes.all()[0]?.rows[0]?.id).toBe(Math.max(...settled) + 1);
+});

@@ -1,4 +1,4 @@
-import { parse } from 'lossless-json';
+import { parse, stringify } from 'lossless-json';
 import type { EventName } from '../../domain/job-state.js';
 import { eventOfStatus } from '../../domain/platform-status.js';
 import { PenstockError } from '../../errors.js';
@@ -21,6 +21,10 @@ export type Message =
 
 type Body = Record<string, unknown>;
 
+/** An object whose numbers are kept as they are written: a job's identity is computed from them. */
+const asWritten = (text: string): Body =>
+  parse(text, undefined, { onDuplicateKey: ({ newValue }) => newValue }) as Body;
+
 /** A message's text: as it came, or as a form's or a JSON object's `message`, as the actor platform took it. */
 function unwrapped(text: string): { text: string; body: unknown } {
   // A shell's line continuations, inside quotes where they are none, as examples often have them.
@@ -29,7 +33,7 @@ function unwrapped(text: string): { text: string; body: unknown } {
   const own = form ?? joined;
   const body = parseJson(own);
   const inner = isObject(body) && Object.keys(body).length === 1 ? body.message : undefined;
-  if (isObject(inner)) return { text: JSON.stringify(inner), body: inner };
+  if (isObject(inner)) return { text: stringify(asWritten(own).message) ?? '', body: inner };
   if (typeof inner !== 'string' || !inner.trimStart().startsWith('{')) return { text: own, body };
   return { text: inner, body: parseJson(inner) };
 }
@@ -135,7 +139,7 @@ function createMessage(body: Body, text: string): Message {
     kind: 'create',
     message: message as unknown as CreateMessage,
     subscriptions,
-    written: (parse(text, undefined, { onDuplicateKey: ({ newValue }) => newValue }) as Body).data,
+    written: asWritten(text).data,
   };
 }
 

@@ -155,6 +155,35 @@ describe('a nonce', () => {
     expect(codeOf(await call(job, 'update', nonce))).toBe('nonce-unknown');
   });
 
+  test("of a job's callback is for events of that job: it makes none, and shows no nonces", async () => {
+    const job = await adas.create();
+    const nonce = new URL(job.callback).searchParams.get('x-nonce') ?? '';
+    expect((await call(job, 'update', nonce)).status).toBe(200);
+    const name = (await adas.nonce()).slice(0, 12);
+    for (const path of [`nonces`, `nonces/${name}`]) {
+      const shown = await ask(server, `${actor}/${path}?x-nonce=${nonce}`, { as: null });
+      expect([path, shown.status, codeOf(shown)]).toEqual([path, 403, 'nonce-too-low']);
+    }
+    const other = { pipeline_uuid: adas.pipeline.uuid, data: { of: 'a nonce' } };
+    const made = await ask(server, `${actor}/messages?x-nonce=${nonce}`, { json: other, as: null });
+    expect([made.status, codeOf(made)]).toEqual([403, 'nonce-too-low']);
+  });
+
+  test('without a limit counts its uses, of many nonces together', async () => {
+    const nonces = await Promise.all(Array.from({ length: 5 }, () => adas.nonce()));
+    const job = await adas.create();
+    await Promise.all(
+      nonces.flatMap((nonce, index) => Array.from({ length: index }, () => call(job, 'update', nonce))),
+    );
+    const uses = async () => {
+      const { result } = (await ask(server, `${actor}/nonces`, { as: ada })).json;
+      const of = (nonce: string) =>
+        result.find((one: { id: string }) => nonce.startsWith(one.id))?.currentUses as number;
+      return nonces.map(of).join();
+    };
+    await waitFor(async () => (await uses()) === '0,1,2,3,4', 'the counts');
+  });
+
   test.each([
     [{ maxUses: 0 }, 'maxUses'],
     [{ maxUses: 1.5 }, 'maxUses'],
@@ -246,6 +275,8 @@ describe('a hidden job', () => {
     ]);
     const refused = await adas.send(job, 'run');
     expect([refused.status, codeOf(refused)]).toEqual([409, 'job-hidden']);
+    const cancelled = await ask(server, `/api/job/${job.uuid}/cancel/`, { method: 'POST', as: ada });
+    expect([cancelled.status, codeOf(cancelled)]).toEqual([409, 'job-hidden']);
 
     expect((await admins.post({ uuid: job.uuid, action: 'undelete' })).status).toBe(200);
     expect([await has(), (await listed()).meta.total_count]).toEqual([true, total]);

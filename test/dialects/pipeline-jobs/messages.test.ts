@@ -210,6 +210,20 @@ describe('creating', () => {
     expect(written.json.result.uuid).not.toBe(created.uuid);
   });
 
+  test.each([
+    '1.0',
+    '12345678901234567890',
+    '1e3',
+  ])('with %s is the same job, however it is wrapped', async (number) => {
+    const message = `{"pipeline_uuid": "${pjm.pipeline.uuid}", "data": {"exactly": ${number}}}`;
+    const post = async (body: string) =>
+      (await ask(server, `${actor}/messages`, { method: 'POST', body })).json.result.uuid;
+    const plain = await post(message);
+    expect(plain).toMatch(/^107/);
+    expect(await post(JSON.stringify({ message }))).toBe(plain);
+    expect(await post(`{"message": ${message}}`)).toBe(plain);
+  });
+
   test('under a UUID of its own, which is not given to other work', async () => {
     const uuid = '107c0ffe-0000-5000-8000-0000000000aa';
     const post = (data: object) => pjm.post({ pipeline_uuid: pjm.pipeline.uuid, uuid, data });
