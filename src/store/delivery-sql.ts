@@ -12,7 +12,7 @@ FROM "delivery" AS d CROSS JOIN "subscription" AS s ON s."id" = d."subscription_
 WHERE d."state" = 'pending' AND d."id" > ? ORDER BY d."id" LIMIT ?`;
 
 export const laneSql = `SELECT ${pendingColumns}
-FROM "delivery" AS d INDEXED BY "delivery_job_id_idx" CROSS JOIN "subscription" AS s ON s."id" = d."subscription_id"
+FROM "delivery" AS d INDEXED BY "delivery_job_id_state_id_idx" CROSS JOIN "subscription" AS s ON s."id" = d."subscription_id"
 WHERE d."state" = 'pending' AND d."subscription_id" = ? AND d."job_id" = ? ORDER BY d."id" LIMIT ?`;
 
 export const attemptSql = `SELECT d."state", s."url", s."format", s."active", s."everyones", s."owner_id" AS "ownerId",

@@ -127,7 +127,7 @@ CREATE INDEX "delivery_state_id_idx" ON "delivery"("state", "id");
 CREATE INDEX "delivery_subscription_id_state_id_idx" ON "delivery"("subscription_id", "state", "id");
 
 -- CreateIndex
-CREATE INDEX "delivery_job_id_idx" ON "delivery"("job_id");
+CREATE INDEX "delivery_job_id_state_id_idx" ON "delivery"("job_id", "state", "id");
 
 -- CreateIndex
 CREATE INDEX "delivery_event_id_idx" ON "delivery"("event_id");
