@@ -5,27 +5,19 @@ import path from 'node:path';
 import { fileAdapter } from './adapters/file.js';
 import type { Config } from './config.js';
 import { openPipelineJobs } from './dialects/pipeline-jobs/open.js';
-import { elsewhere, type Job } from './domain/job.js';
-import { isUnfinished } from './domain/job-state.js';
 import { typedUuids, typePrefixes } from './domain/typed-uuid.js';
-import { PenstockError } from './errors.js';
 import { localExecutor } from './executors/local.js';
 import { clearArchive } from './hosts/archive.js';
 import { openControlGroups } from './hosts/cgroup.js';
 import { RunnerPool } from './hosts/runner-pool.js';
 import { authenticate } from './http/auth.js';
-import { followJobsRouter } from './http/follow-jobs.js';
-import { jobRouter } from './http/job-routes.js';
-import { jobTokenRouter } from './http/job-token-routes.js';
 import { openMetrics } from './http/metrics.js';
-import { resourceRouter } from './http/resource.js';
-import { runRouter } from './http/run-routes.js';
+import { allNouns } from './http/nouns.js';
 import { buildApplication, listen } from './http/server.js';
-import { deliveryRouter, subscriptionRouter } from './http/subscription-routes.js';
 import type { Logger } from './log.js';
 import { streamOutlet } from './outlets/stream.js';
 import { webhookOutlet } from './outlets/webhook.js';
-import type { Actor } from './services/actor.js';
+import { cancelService } from './services/cancel.js';
 import { deliveryService } from './services/deliveries.js';
 import { followJobsService } from './services/follow-jobs.js';
 import { jobResource } from './services/job-resource.js';
@@ -153,9 +145,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const stopping = new AbortController();
   // One listener for each stream.
   setMaxListeners(0, stopping.signal);
-  const check = authenticate(logins);
-  const generic = { authenticate: check, maxBodySize: config.maxBodySize };
-  const telling = { ...generic, subscriptions, deliveries };
+  const generic = { authenticate: authenticate(logins), maxBodySize: config.maxBodySize };
   const manager = openPipelineJobs({
     ...generic,
     settings: pipelineJobs,
@@ -183,73 +173,35 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       return { jobs_waiting: worker.waiting, jobs_running: worker.active };
     },
     dialects: [manager.dialect],
-    nouns: [
-      {
-        service: definitions.resource,
-        routers: [
-          runRouter({
-            authenticate: check,
-            definitions,
-            jobs,
-            runs,
-            receiver,
-            files,
-            show: resource.show,
-            accepting: () => accepting,
-            maxBodySize: config.maxBodySize,
-            maxWait: config.maxWait,
-            privateAddresses: config.inputUrlPrivateAddresses,
-          }),
-          resourceRouter(definitions.resource, generic),
-        ],
-      },
-      {
-        service: resource,
-        routers: [
-          jobTokenRouter({ ...manager, authenticate: check }),
-          followJobsRouter({
-            authenticate: check,
-            service: followJobsService(store, jobs),
-            stopping: stopping.signal,
-          }),
-          jobRouter({
-            authenticate: check,
-            jobs,
-            files,
-            show: resource.show,
-            cancel: (actor, job) => cancel(actor, job),
-            maxWait: config.maxWait,
-            stopping: stopping.signal,
-          }),
-          resourceRouter(resource, generic),
-        ],
-      },
-      { service: pipelines.resource, routers: [resourceRouter(pipelines.resource, generic)] },
-      { service: users.resource, routers: [resourceRouter(users.resource, generic)] },
-      { service: tokens.resource, routers: [resourceRouter(tokens.resource, generic)] },
-      {
-        service: subscriptions.resource,
-        routers: [subscriptionRouter(telling), resourceRouter(subscriptions.resource, generic)],
-      },
-      {
-        service: deliveries.resource,
-        routers: [deliveryRouter(telling), resourceRouter(deliveries.resource, generic)],
-      },
-    ],
+    nouns: allNouns({
+      ...generic,
+      ...manager,
+      definitions,
+      jobResource: resource,
+      pipelines,
+      users,
+      tokens,
+      subscriptions,
+      deliveries,
+      jobs,
+      runs,
+      receiver,
+      files,
+      show: resource.show,
+      cancel: cancelService({
+        jobs,
+        here: (job, by) => worker.cancel(job, by),
+        elsewhere: (job, by) => manager.jobEvents.cancel(job, by),
+        show: resource.show,
+      }),
+      followJobs: followJobsService(store, jobs),
+      accepting: () => accepting,
+      maxWait: config.maxWait,
+      privateAddresses: config.inputUrlPrivateAddresses,
+      stopping: stopping.signal,
+    }),
+    documented: true,
   });
-
-  async function cancel(actor: Actor, job: Job) {
-    const receipt = !isUnfinished(job.state)
-      ? undefined
-      : job.executor === elsewhere
-        ? await manager.jobEvents.cancel(job, actor.username)
-        : await worker.cancel(job, actor.username);
-    const after = await jobs.get(actor, job.uuid);
-    if (receipt === undefined) {
-      throw new PenstockError('illegal-transition', `The job has ended already: it is ${after.state}.`);
-    }
-    return { ...receipt, job: await resource.show(after) };
-  }
 
   if (await users.bootstrap(config.admin)) announceAdmin(config);
   const door = await listen(application, config);

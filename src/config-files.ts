@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
+import type { NodeFile } from './domain/node-settings.js';
 import { messageOf, type Problem } from './errors.js';
 import { validator } from './schemas.js';
 
@@ -10,7 +11,7 @@ export class ConfigError extends Error {
 }
 
 /** Files that the config folder may hold. */
-export const files = ['application.yaml', 'pipelinejobs.yaml', 'streams.yaml'];
+export const files = ['application.yaml', 'node.yaml', 'pipelinejobs.yaml', 'streams.yaml'];
 
 /** `application.yaml` with its defaults filled in. */
 export interface ApplicationFile {
@@ -109,4 +110,31 @@ export function readPipelineJobs(folder: string | null): PipelineJobsFile {
     ]);
   }
   return value;
+}
+
+/** `node.yaml`; without a home of its own the node lives below `home`, and its folders belong to `user`. */
+export function readNode(folder: string | null, home: string, user: string): NodeFile {
+  type Given = Omit<NodeFile, 'serveruser'> & {
+    serveruser: string | null;
+    paths: { pnshome: string | null };
+  };
+  const value = readConcern<Given>(folder, 'node');
+  const { paths, node } = value;
+  const problems: Problem[] = [];
+  if (paths.outputfile !== undefined && paths.outputfiles.length > 0) {
+    problems.push({ pointer: '/paths/outputfile', detail: 'outputfiles means the same; give one of them' });
+  }
+  if ((node.username === null) !== (node.password === null)) {
+    const lacking = node.username === null ? 'username' : 'password';
+    problems.push({
+      pointer: `/node/${lacking}`,
+      detail: 'a login is a username and a password; only one is given',
+    });
+  }
+  if (problems.length > 0) throw explainProblems('node.yaml', problems);
+  return {
+    ...value,
+    paths: { ...paths, pnshome: paths.pnshome ?? path.join(home, 'pns') },
+    serveruser: value.serveruser ?? user,
+  };
 }

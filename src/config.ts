@@ -9,11 +9,14 @@ import {
   files,
   type PipelineJobsFile,
   readConcern,
+  readNode,
   readPipelineJobs,
   type StreamsFile,
 } from './config-files.js';
 import { nearest } from './domain/nearest.js';
+import type { NodeFile } from './domain/node-settings.js';
 import { parseSize } from './domain/size.js';
+import { ownName } from './hosts/accounts.js';
 import { schema } from './schemas.js';
 
 export { ConfigError };
@@ -25,6 +28,10 @@ export interface Flags {
   host?: string | undefined;
   port?: string | undefined;
   logLevel?: string | undefined;
+  /** Only the processing node, with the switches that its server always had. */
+  nodeOnly?: boolean | undefined;
+  username?: string | undefined;
+  password?: string | undefined;
 }
 
 /** The whole configuration, checked and frozen. Times in milliseconds, sizes in bytes. */
@@ -60,6 +67,9 @@ export interface Config {
   };
   keepDeliveries: number | null;
   pipelineJobs: PipelineJobsFile;
+  node: NodeFile;
+  /** Nothing but the processing node and its jobs is served. */
+  nodeOnly: boolean;
   /** What admin tokens are computed from, lifetime in seconds; null: there are none. */
   adminTokens: { secret: string; key: string; lifetime: number } | null;
   streams: StreamsFile;
@@ -120,6 +130,24 @@ export function dataFolder(flags: Flags, env: Environment = environment): string
   return path.resolve(flags.data ?? env.PENSTOCK_DATA ?? path.join(base, 'penstock'));
 }
 
+/** How the node's older configuration called the levels of a log. */
+const levelsOfOld = {
+  DEBUG: 'debug',
+  INFO: 'info',
+  WARNING: 'warn',
+  ERROR: 'error',
+  CRITICAL: 'fatal',
+} as const;
+
+/** The processing node: its file, and what its own switches say. */
+function nodeOf(folder: string | null, flags: Flags, env: Environment): NodeFile {
+  const file = readNode(folder, env.HOME ?? os.homedir(), ownName());
+  const { username = file.node.username, password = file.node.password } = flags;
+  if (username?.includes(':'))
+    throw new ConfigError(`--username: '${username}' has a colon, which Basic logins cannot have`);
+  return { ...file, node: { ...file.node, username, password } };
+}
+
 /**
  * Reads the whole configuration: flags, then environment, then the config folder, then defaults.
  * Throws a ConfigError for whatever is wrong, an unknown key included.
@@ -155,7 +183,13 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
   const port = flags.port ?? env.PENSTOCK_PORT;
   const password = env.PENSTOCK_ADMIN_PASSWORD;
   if (password === '') throw new ConfigError('PENSTOCK_ADMIN_PASSWORD is empty');
-  const level = flags.logLevel ?? env.PENSTOCK_LOG_LEVEL ?? application.LOG_LEVEL;
+  const nodeOnly = flags.nodeOnly === true;
+  const node = nodeOf(folder, flags, env);
+  // A node by itself listens and logs as its own file says.
+  const door = nodeOnly
+    ? { host: node.node.host, port: node.node.port, level: levelsOfOld[node.logginglevel] }
+    : { host: application.HOST, port: application.PORT, level: application.LOG_LEVEL };
+  const level = flags.logLevel ?? env.PENSTOCK_LOG_LEVEL ?? door.level;
   const levels = (schema('config/application') as { properties: { LOG_LEVEL: { enum: string[] } } })
     .properties.LOG_LEVEL.enum;
   if (!levels.includes(level)) {
@@ -168,11 +202,9 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     data,
     database: databaseFile(env.PENSTOCK_DATABASE_URL, data),
     configFolder: folder,
-    host: flags.host ?? env.PENSTOCK_HOST ?? application.HOST,
+    host: flags.host ?? env.PENSTOCK_HOST ?? door.host,
     port:
-      port === undefined
-        ? application.PORT
-        : portOf(port, flags.port === undefined ? 'PENSTOCK_PORT' : '--port'),
+      port === undefined ? door.port : portOf(port, flags.port === undefined ? 'PENSTOCK_PORT' : '--port'),
     tls:
       TLS_CERTIFICATE === null || TLS_KEY === null
         ? null
@@ -201,6 +233,8 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     },
     keepDeliveries: application.KEEP_DELIVERIES === null ? null : application.KEEP_DELIVERIES * day,
     pipelineJobs,
+    node,
+    nodeOnly,
     adminTokens:
       secret === null || key === null ? null : { secret, key, lifetime: pipelineJobs.admin_token_lifetime },
     streams: readConcern<StreamsFile>(folder, 'streams'),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { buildProgram, registerClientCommands, runCommandLine } from './cli/program.js';
+import { serveFlags } from './cli/serve-flags.js';
 import { environment, type Flags } from './config.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -17,12 +18,17 @@ const program = buildProgram(io, version);
 
 // The rooms are loaded by the command that needs them: a client command starts without the server's code.
 withFolders(program.command('serve').description('run the server'))
-  .option('--host <address>', 'address to listen on (PENSTOCK_HOST)')
-  .option('--port <number>', 'port to listen on, 0 for a free one (PENSTOCK_PORT)')
+  .option('-i, --host <address>', 'address to listen on (PENSTOCK_HOST); --ip means the same')
+  .addOption(new Option('--ip <address>').hideHelp())
+  .option('-o, --port <number>', 'port to listen on, 0 for a free one (PENSTOCK_PORT)')
   .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent (PENSTOCK_LOG_LEVEL)')
-  .action(async (flags: Flags) => {
+  .option('-v, --verbose', 'the same as --log-level debug')
+  .option('--node-only', 'nothing but the processing node and its jobs')
+  .option('-u, --username <name>', "with --node-only: the node's user")
+  .option('-p, --password <password>', "with --node-only: that user's password; node.yaml keeps it to itself")
+  .action(async (given: Flags & { ip?: string; verbose?: boolean }) => {
     const { serve } = await import('./serve.js');
-    await serve(flags);
+    await serve(serveFlags(given));
   });
 
 program

@@ -8,6 +8,8 @@ export interface RunRequest {
   output?: { name?: string };
   executor?: string;
   priority?: number;
+  /** Whom the program runs as, by name. Only the server itself asks for this. */
+  user?: string;
 }
 
 /** The executor of a job that Penstock does not run: others report on it by events. */

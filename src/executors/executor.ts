@@ -10,6 +10,8 @@ export interface ExecutorCommand {
   argv: readonly string[];
   environment: Readonly<Record<string, string>>;
   cwd: string;
+  /** Whom it runs as, by name; null is whoever runs the server. */
+  user: string | null;
   /** Seconds between SIGTERM and SIGKILL. */
   killGrace: number;
   /** Bytes, seconds, processors, processes; null is no limit. */

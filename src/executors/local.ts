@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ended, exited, type Outcome } from '../domain/outcome.js';
+import { switchTo } from '../hosts/accounts.js';
 import { type ControlGroups, groupMembers, ranOutOfMemory } from '../hosts/cgroup.js';
 import { findProgram } from '../hosts/find-program.js';
 import { instanceVariable, isRunner, jobVariable, membersOf, realFolder } from '../hosts/members.js';
@@ -168,6 +169,7 @@ export function localExecutor(options: LocalOptions): Executor {
     async start(command: ExecutorCommand, files: ExecutorFiles): Promise<LocalHandle> {
       const searchPath = command.environment.PATH ?? options.path ?? '';
       const exec = findProgram(command.exec, command.cwd, searchPath);
+      const prefix = command.user === null ? [] : await switchTo(command.user, options.path ?? searchPath);
       const known = running.get(command.uuid);
       if (known?.folder === files.folder || existsSync(statusFile(files.folder))) {
         const handle = foundHandle(command.uuid, files.folder);
@@ -183,6 +185,7 @@ export function localExecutor(options: LocalOptions): Executor {
       writeFileSync(
         path.join(files.folder, 'command'),
         commandScript({
+          prefix,
           exec,
           argv: command.argv,
           environment: {

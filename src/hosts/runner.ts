@@ -36,6 +36,8 @@ export function shellWord(text: string): string {
 
 /** What a runner is to do for one job. Paths are absolute. */
 export interface Launch {
+  /** What stands before the program, to change whom it runs as. */
+  prefix?: readonly string[];
   exec: string;
   argv: readonly string[];
   environment: Readonly<Record<string, string>>;
@@ -85,7 +87,7 @@ export function commandScript(launch: Launch): string {
   must(`command exec <${shellWord(stdin)}`, `the input ${stdin} cannot be opened`);
   must(`command exec >${shellWord(launch.stdout)}`, `${launch.stdout} cannot be written`);
   lines.push('unset PWD OLDPWD SHLVL');
-  const words = [launch.exec, ...launch.argv].map(shellWord);
+  const words = [...(launch.prefix ?? []), launch.exec, ...launch.argv].map(shellWord);
   const special: string[] = [];
   for (const [name, value] of Object.entries(launch.environment)) {
     if (shellsOwn.has(name)) special.push(`${name}=${shellWord(value)}`);

@@ -4,12 +4,14 @@ import type { JobEventService } from '../services/job-events.js';
 import { actorOf, originOf, sendJson } from './answer.js';
 import { checkMethod } from './resource.js';
 
-/** A job's token and callback, made again for who has lost them: `POST /api/job/<uuid>/token/`. */
-export function jobTokenRouter(options: {
+export interface JobTokenRouteOptions {
   authenticate: RequestHandler;
   jobEvents: JobEventService;
   callback: CallbackSettings;
-}): Router {
+}
+
+/** A job's token and callback, made again for who has lost them: `POST /api/job/<uuid>/token/`. */
+export function jobTokenRouter(options: JobTokenRouteOptions): Router {
   const { jobEvents, callback } = options;
   const router = Router();
   router.all('/:uuid/token', checkMethod(['POST']), options.authenticate, async (request, response) => {

@@ -17,14 +17,21 @@ import type { Json } from './openapi-parts.js';
 import { checkMethod } from './resource.js';
 import { schemaOf } from './resource-schema.js';
 
+/** A noun with its router, and whatever goes before that. */
+export interface Noun {
+  service: ResourceService;
+  routers: Router[];
+}
+
 export interface DoorOptions {
   log: Logger;
   metrics: Metrics;
   trustProxy: boolean;
   /** Older protocols, each below a path of its own, with its part of the API's description. */
   dialects: { path: string; router: Router; paths: Json }[];
-  /** The nouns, each with its router and whatever goes before it. */
-  nouns: { service: ResourceService; routers: Router[] }[];
+  nouns: Noun[];
+  /** Whether the whole API is there, so that it can be described as a whole. */
+  documented: boolean;
   /** Throws if the server is not well. */
   health: () => Promise<Record<string, unknown>>;
 }
@@ -91,15 +98,17 @@ export function buildApplication(options: DoorOptions): Express {
         : index,
     );
   });
-  const document = openApi(
-    services,
-    options.dialects.map(({ paths }) => paths),
-  );
-  application.all('/api/openapi.json', checkMethod(['GET']), (_request, response) => {
-    sendJson(response, 200, document);
-  });
-  application.use('/api/docs', docsRouter());
-  application.get('/', (_request, response) => response.redirect('/api/docs/'));
+  if (options.documented) {
+    const document = openApi(
+      services,
+      options.dialects.map(({ paths }) => paths),
+    );
+    application.all('/api/openapi.json', checkMethod(['GET']), (_request, response) => {
+      sendJson(response, 200, document);
+    });
+    application.use('/api/docs', docsRouter());
+    application.get('/', (_request, response) => response.redirect('/api/docs/'));
+  }
   for (const { service, routers } of options.nouns) application.use(`/api/${service.name}`, ...routers);
 
   for (const { path, router } of options.dialects) application.use(path, router);

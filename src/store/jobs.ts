@@ -161,6 +161,17 @@ export function jobRepository(
       return rows.map((row) => ({ ...row, state: row.state as State }));
     },
 
+    /** The jobs of some definitions that have not reached their end. */
+    async unfinishedOf(definitionIds: readonly number[]): Promise<Job[]> {
+      const rows = await reader.job.findMany({
+        where: {
+          processDefinitionId: { in: [...definitionIds] },
+          state: { in: ['CREATED', 'RUNNING', 'RESET'] },
+        },
+      });
+      return rows.map(jobOf);
+    },
+
     /** Jobs that ended before a time, oldest first: candidates for clearing or deleting. */
     async endedBefore(date: Date, options: { cleared: boolean; take: number }) {
       return reader.job.findMany({

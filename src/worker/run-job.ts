@@ -141,6 +141,7 @@ function launch(context: RunContext, run: Run, setting: AdapterContext, prepared
       argv: command.argv,
       environment: { HOME: setting.places.work_dir, ...basicEnvironment, ...command.environment },
       cwd: command.cwd,
+      user: request.user ?? null,
       killGrace: definition.killGrace,
       limits: {
         ...definition.limits,

@@ -72,6 +72,7 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
         argv,
         environment: { PATH: process.env.PATH ?? '', HOME: work },
         cwd: work,
+        user: null,
         killGrace: 1,
         ...more,
         limits: { ...none, ...more.limits },

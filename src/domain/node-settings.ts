@@ -1,0 +1,96 @@
+/** The scripts that wrap a program on a processing node, in the order of their use. */
+export const scriptNames = ['init', 'config', 'run', 'clean'] as const;
+export type ScriptName = (typeof scriptNames)[number];
+
+/** `node.yaml` with its defaults filled in: the keys of old, and ours at the end. Null follows from something else. */
+export interface NodeFile {
+  baseurl: string;
+  node: { username: string | null; password: string | null; host: string; port: number };
+  paths: {
+    pnshome: string;
+    inputdir: string | null;
+    outputdir: string | null;
+    inputfiles: readonly string[];
+    outputfiles: readonly string[];
+    /** One output file, in the spelling of version 0.6. */
+    outputfile?: string;
+  };
+  scripts: Readonly<Record<ScriptName, readonly string[] | null>>;
+  /** Seconds. */
+  timeout: number;
+  serveruser: string;
+  ptsuser: string | null;
+  logginglevel: 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
+  mask_secrets: boolean;
+  calc: string | number | null;
+  limits: Readonly<Record<string, unknown>>;
+}
+
+/** The same with nothing left open. Paths are absolute. */
+export interface NodeSettings extends NodeFile {
+  paths: NodeFile['paths'] & { inputdir: string; outputdir: string };
+  scripts: Readonly<Record<ScriptName, readonly string[]>>;
+  ptsuser: string;
+}
+
+/** Fills in what follows from something else. */
+export function completeSettings(file: NodeFile): NodeSettings {
+  const { paths, scripts } = file;
+  const { pnshome } = paths;
+  // Scripts get one empty argument, as they always did.
+  const script = (name: ScriptName) => scripts[name] ?? [`${pnshome}/${name}PTS`, ''];
+  return {
+    ...file,
+    paths: {
+      ...paths,
+      inputdir: paths.inputdir ?? `${pnshome}/input`,
+      outputdir: paths.outputdir ?? `${pnshome}/output`,
+      outputfiles: paths.outputfile === undefined ? paths.outputfiles : [paths.outputfile],
+    },
+    scripts: { init: script('init'), config: script('config'), run: script('run'), clean: script('clean') },
+    ptsuser: file.ptsuser ?? file.serveruser,
+  };
+}
+
+/** What stands for the password where it is not shown; sent back, it means the password that there is. */
+export const maskedPassword = '********';
+
+/** Keys that a running node takes from a configuration that is put in place of its own; the rest is the file's. */
+const replaceable = ['node', 'paths', 'scripts', 'timeout', 'serveruser', 'ptsuser'] as const;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * A configuration that a client puts in place of the running one. What it does not name stays as it was at the
+ * start, and so does what only the file may say: where the node is found, what it shows, what `calc` runs.
+ *
+ * @param given what the client sent; keys that mean nothing here are let be
+ * @param password the one that there is, which the mask stands for
+ * @returns a file that still has to be checked against the schema of node.yaml
+ */
+export function replacedSettings(start: NodeFile, given: object, password: string | null): object {
+  const from = given as Record<string, unknown>;
+  const merged: Record<string, unknown> = { ...start };
+  for (const key of replaceable) {
+    const old = start[key];
+    const value = from[key];
+    if (value === undefined) continue;
+    merged[key] = isObject(old) && isObject(value) ? { ...old, ...known(value, key) } : value;
+  }
+  const { node, paths } = merged;
+  if (isObject(node) && node.password === maskedPassword) node.password = password;
+  // Whoever names the list means it, whatever an older client's spelling said before.
+  if (isObject(paths) && isObject(from.paths) && from.paths.outputfiles !== undefined)
+    delete paths.outputfile;
+  return merged;
+}
+
+const subkeys: Readonly<Record<string, readonly string[]>> = {
+  node: ['username', 'password'],
+  paths: ['pnshome', 'inputdir', 'outputdir', 'inputfiles', 'outputfiles', 'outputfile'],
+  scripts: scriptNames,
+};
+
+const known = (value: Record<string, unknown>, key: string) =>
+  Object.fromEntries(Object.entries(value).filter(([name]) => subkeys[key]?.includes(name)));

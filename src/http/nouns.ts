@@ -1,0 +1,60 @@
+import type { FollowJobsService } from '../services/follow-jobs.js';
+import type { ResourceService } from '../services/resource.js';
+import { followJobsRouter } from './follow-jobs.js';
+import { type JobRouteOptions, jobRouter } from './job-routes.js';
+import { type JobTokenRouteOptions, jobTokenRouter } from './job-token-routes.js';
+import { type ResourceOptions, resourceRouter } from './resource.js';
+import { type RunRouteOptions, runRouter } from './run-routes.js';
+import type { Noun } from './server.js';
+import { deliveryRouter, type SubscriptionRouteOptions, subscriptionRouter } from './subscription-routes.js';
+
+/** A noun that has nothing beyond what every resource has. */
+interface Plain {
+  resource: ResourceService;
+}
+
+/** What the nouns of the API are made of. */
+export interface NounOptions
+  extends ResourceOptions,
+    RunRouteOptions,
+    JobRouteOptions,
+    JobTokenRouteOptions,
+    SubscriptionRouteOptions {
+  jobResource: ResourceService;
+  followJobs: FollowJobsService;
+  pipelines: Plain;
+  users: Plain;
+  tokens: Plain;
+}
+
+/** Everything under /api/: each noun with its generic resource, and what it has beyond that. */
+export function allNouns(options: NounOptions): Noun[] {
+  const { definitions, pipelines, users, tokens, subscriptions, deliveries } = options;
+  const plain = (service: ResourceService) => resourceRouter(service, options);
+  return [
+    { service: definitions.resource, routers: [runRouter(options), plain(definitions.resource)] },
+    jobNoun(options),
+    { service: pipelines.resource, routers: [plain(pipelines.resource)] },
+    { service: users.resource, routers: [plain(users.resource)] },
+    { service: tokens.resource, routers: [plain(tokens.resource)] },
+    {
+      service: subscriptions.resource,
+      routers: [subscriptionRouter(options), plain(subscriptions.resource)],
+    },
+    { service: deliveries.resource, routers: [deliveryRouter(options), plain(deliveries.resource)] },
+  ];
+}
+
+/** Jobs alone: all there is of /api/ where nothing but the processing node is served. */
+export function jobNoun(options: NounOptions): Noun {
+  const { jobResource: service, authenticate, followJobs, stopping } = options;
+  return {
+    service,
+    routers: [
+      jobTokenRouter(options),
+      followJobsRouter({ authenticate, service: followJobs, stopping }),
+      jobRouter(options),
+      resourceRouter(service, options),
+    ],
+  };
+}
