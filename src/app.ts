@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileAdapter } from './adapters/file.js';
+import { folderAdapter } from './adapters/folder.js';
 import type { Config } from './config.js';
 import { openPipelineJobs } from './dialects/pipeline-jobs/open.js';
 import { typedUuids, typePrefixes } from './domain/typed-uuid.js';
@@ -116,7 +117,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     jobs,
     files,
     log,
-    adapters: { file: fileAdapter },
+    adapters: { file: fileAdapter, folder: folderAdapter },
     executor,
     defaultTimeout: config.defaultTimeout,
     running: config.maxRunningJobs,

@@ -1,5 +1,6 @@
 import type { Problem } from '../errors.js';
 import { type AdapterParameters, commandTexts, type DefinitionDocument } from './definition-document.js';
+import { fileNameProblem } from './file-name.js';
 import { isPlaceholder, type PlaceholderName, placeholderProblems, placeholdersIn } from './placeholder.js';
 import { below } from './pointer.js';
 
@@ -19,6 +20,9 @@ export function whyMeaningless(
     const shape = `{"${end}_type": "file", "${end}_parameters": {${remedy}}}`;
     return `means nothing without an ${end}_adapter; add "${end}_adapter": ${shape}`;
   }
+  if (adapter.type === 'folder') {
+    return `means nothing here, because the ${end} is a folder; write the path of a file in it`;
+  }
   const stream = adapter.parameters.stream_name ?? (end === 'input' ? 'STDIN' : 'STDOUT');
   return `means nothing here, because the ${end} is ${stream}; for a file give ${end}_adapter ${remedy}`;
 }
@@ -29,6 +33,7 @@ export function parameterProblems(
   own: 'input_file' | 'output_file',
 ): Problem[] {
   if (adapter === undefined) return [];
+  if (adapter.type === 'folder') return folderProblems(adapter);
   const { parameters, pointer, pathKey, path } = adapter;
   const found: Problem[] = [];
   const add = (key: string, detail: string) => found.push({ pointer: below(pointer, key), detail });
@@ -53,6 +58,29 @@ export function parameterProblems(
     add('file_name', 'file_name is for files, but the input is STDIN, which has no name');
   }
   return found;
+}
+
+/** What the parameters of a folder say. */
+function folderProblems({ parameters, pointer, path, pathKey }: AdapterParameters): Problem[] {
+  const place = below(pointer, pathKey);
+  // The schema sees it missing among the parameters, but not that there are none.
+  if (path === '') return [{ pointer: place, detail: `${pathKey} is required, and missing` }];
+  const problems = placeholderProblems(path, place);
+  for (const name of placeholdersIn(path)) {
+    if (name === 'work_dir' || name === 'job_uuid') continue;
+    problems.push({ pointer: place, detail: `\${${name}} means nothing in this ${pathKey}` });
+  }
+  if (leavesFolder(path)) problems.push({ pointer: place, detail: outside(pathKey, path) });
+  parameters.file_names?.forEach((name, index) => {
+    const at = below(below(pointer, 'file_names'), index);
+    const wrong = fileNameProblem(name);
+    if (wrong !== undefined) problems.push({ pointer: at, detail: wrong });
+    if (placeholdersIn(name).length > 0) {
+      const detail = `file_names are taken literally; ${literal(name)} means nothing in one`;
+      problems.push({ pointer: at, detail });
+    }
+  });
+  return problems;
 }
 
 function pathProblems(

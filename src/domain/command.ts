@@ -63,20 +63,37 @@ export function workingDirectory(definition: ProcessDefinition, places: BasePlac
   return posix.resolve(places.work_dir, substitute(definition.cwd ?? '', places));
 }
 
-/** Where the program expects its input; null where it takes none. */
+/** The file that the program expects as its input; null where it takes none, or a folder of them. */
 export function inputPlace(definition: ProcessDefinition, places: BasePlaces): FilePlace | null {
   const { input } = definition;
-  if (input === null) return null;
+  if (input?.type !== 'file') return null;
   if (input.via === 'stream') return { kind: 'stream', stream: 'STDIN' };
   return filePlace(definition, places, input, '${input_file}');
 }
 
-/** Where the program's output is found after the run; null where it has none. */
+/** The file that is the program's output after the run; null where there is none, or a folder of them. */
 export function outputPlace(definition: ProcessDefinition, places: BasePlaces): FilePlace | null {
   const { output } = definition;
-  if (output === null) return null;
+  if (output?.type !== 'file') return null;
   if (output.via === 'path') return filePlace(definition, places, output, '${output_file}');
   return { kind: 'stream', stream: output.stream, ...named(output.fileName) };
+}
+
+/** The folder, absolute, that the program reads its input from; null where it is none. */
+export function inputFolder(definition: ProcessDefinition, places: BasePlaces): string | null {
+  const { input } = definition;
+  return input?.type === 'folder' ? placeOf(definition, places, input.path) : null;
+}
+
+/** The folder, absolute, that the program writes its output to; null where it is none. */
+export function outputFolder(definition: ProcessDefinition, places: BasePlaces): string | null {
+  const { output } = definition;
+  return output?.type === 'folder' ? placeOf(definition, places, output.path) : null;
+}
+
+/** A path of the definition, absolute; a relative one is taken from `cwd`. */
+function placeOf(definition: ProcessDefinition, places: BasePlaces, path: string): string {
+  return posix.resolve(workingDirectory(definition, places), substitute(path, places));
 }
 
 function filePlace(
@@ -86,7 +103,7 @@ function filePlace(
   chosen: string,
 ): FilePlace {
   if (file.path === chosen) return { kind: 'chosen', ...named(file.fileName) };
-  const path = posix.resolve(workingDirectory(definition, places), substitute(file.path, places));
+  const path = placeOf(definition, places, file.path);
   return { kind: 'fixed', path, ...named(file.fileName) };
 }
 
@@ -98,6 +115,7 @@ function named(fileName: string | undefined): { fileName?: string } {
 export function outputNameOf(definition: ProcessDefinition, asked: string | undefined): string {
   const output = definition.output;
   if (asked !== undefined) return asked;
+  if (output?.type === 'folder') return 'output.json';
   if (output?.fileName !== undefined) return output.fileName;
   if (output?.via === 'path' && !output.path.includes('${') && !output.path.includes('$<')) {
     return posix.basename(output.path);

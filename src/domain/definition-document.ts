@@ -17,14 +17,14 @@ export interface DefinitionDocument {
   application?: string;
   executor?: 'local';
   input_adapter?: {
-    input_type: 'file';
-    input_params?: FileParameters;
-    input_parameters?: FileParameters;
+    input_type: AdapterType;
+    input_params?: Parameters;
+    input_parameters?: Parameters;
   };
   output_adapter?: {
-    output_type: 'file';
-    output_params?: FileParameters;
-    output_parameters?: FileParameters;
+    output_type: AdapterType;
+    output_params?: Parameters;
+    output_parameters?: Parameters;
   };
   metadata?: Record<string, unknown>;
   priority?: number;
@@ -44,27 +44,32 @@ export interface DefinitionDocument {
   tests?: { name?: string; input?: string; expect: string | { output?: string; exit_code?: number } }[];
 }
 
-/** Parameters of file input and file output; the schema says which are for which. */
-export interface FileParameters {
+export type AdapterType = 'file' | 'folder';
+
+/** Parameters of every adapter; the schema says which are for which. */
+export interface Parameters {
   file_type?: 'stream' | 'path';
   stream_name?: 'STDIN' | 'STDOUT' | 'STDERR';
   file_path?: string;
   file?: string;
   file_name?: string;
   chunk_size?: number | string;
+  folder_path?: string;
+  file_names?: string[];
 }
 
 /** One adapter of a document, whichever spelling it uses, with the place of its parameters in the document. */
 export interface AdapterParameters {
-  parameters: FileParameters;
+  type: AdapterType;
+  parameters: Parameters;
   /** Where the parameters are, such as `/input_adapter/input_params`. */
   pointer: string;
-  /** A file at a path rather than a standard stream. */
+  /** A file at a path rather than a standard stream or a folder. */
   isPath: boolean;
-  /** The path, where `isPath`; the server chooses it unless the document says otherwise. */
+  /** The path of the folder, or where `isPath`; the server chooses that unless the document says otherwise. */
   path: string;
-  /** The key that gives the path: `file_path`, or `file` of old. */
-  pathKey: 'file_path' | 'file';
+  /** The key that gives the path: `file_path`, or `file` of old; `folder_path` for a folder. */
+  pathKey: 'file_path' | 'file' | 'folder_path';
 }
 
 /** Reads the input adapter; undefined where there is none. */
@@ -74,7 +79,7 @@ export function inputParameters({
   if (adapter === undefined) return undefined;
   const key =
     adapter.input_parameters === undefined && adapter.input_params ? 'input_params' : 'input_parameters';
-  return read(adapter[key] ?? {}, `/input_adapter/${key}`, 'input_file');
+  return read(adapter.input_type, adapter[key] ?? {}, `/input_adapter/${key}`, 'input_file');
 }
 
 /** Reads the output adapter; undefined where there is none. */
@@ -84,7 +89,7 @@ export function outputParameters({
   if (adapter === undefined) return undefined;
   const key =
     adapter.output_parameters === undefined && adapter.output_params ? 'output_params' : 'output_parameters';
-  return read(adapter[key] ?? {}, `/output_adapter/${key}`, 'output_file');
+  return read(adapter.output_type, adapter[key] ?? {}, `/output_adapter/${key}`, 'output_file');
 }
 
 /** The texts of a definition that make up the command, each with its place. */
@@ -101,15 +106,20 @@ export function commandTexts(definition: DefinitionDocument): { text: string; po
 }
 
 function read(
-  parameters: FileParameters,
+  type: AdapterType,
+  parameters: Parameters,
   pointer: string,
   own: 'input_file' | 'output_file',
 ): AdapterParameters {
+  if (type === 'folder') {
+    const path = parameters.folder_path ?? '';
+    return { type, parameters, pointer, isPath: false, path, pathKey: 'folder_path' };
+  }
   const given = parameters.file_path ?? parameters.file;
   // A path says by itself that the file is not a stream; the registry's own examples leave `file_type` out.
   const isPath =
     parameters.file_type === 'path' || (parameters.file_type === undefined && given !== undefined);
   const pathKey = parameters.file_path === undefined && parameters.file !== undefined ? 'file' : 'file_path';
   const path = given === undefined || isPlaceholder(given, own) ? `\${${own}}` : given;
-  return { parameters, pointer, isPath, path, pathKey };
+  return { type, parameters, pointer, isPath, path, pathKey };
 }

@@ -10,12 +10,14 @@ export type Executor = 'local';
 /** How input reaches the program. `path` may hold placeholders; exactly `${input_file}`: the server chooses. */
 export type Input =
   | { type: 'file'; via: 'stream'; chunkSize?: number }
-  | { type: 'file'; via: 'path'; path: string; fileName?: string; chunkSize?: number };
+  | { type: 'file'; via: 'path'; path: string; fileName?: string; chunkSize?: number }
+  | { type: 'folder'; path: string };
 
 /** How output is taken. `path` may hold placeholders; exactly `${output_file}`: the server chooses. */
 export type Output =
   | { type: 'file'; via: 'stream'; stream: 'STDOUT' | 'STDERR'; fileName?: string }
-  | { type: 'file'; via: 'path'; path: string; fileName?: string };
+  | { type: 'file'; via: 'path'; path: string; fileName?: string }
+  | { type: 'folder'; path: string; fileNames: string[] | null };
 
 /** A process definition ready to be run: one spelling, every default filled in, sizes in bytes, times in seconds. */
 export interface ProcessDefinition {
@@ -111,6 +113,7 @@ export function normalise(document: DefinitionDocument): ProcessDefinition {
 function inputOf(document: DefinitionDocument): Input | null {
   const adapter = inputParameters(document);
   if (adapter === undefined) return null;
+  if (adapter.type === 'folder') return { type: 'folder', path: adapter.path };
   const chunkSize = bytes(adapter.parameters.chunk_size);
   const more = chunkSize === null ? {} : { chunkSize };
   if (!adapter.isPath) return { type: 'file', via: 'stream', ...more };
@@ -126,6 +129,10 @@ function inputOf(document: DefinitionDocument): Input | null {
 function outputOf(document: DefinitionDocument): Output | null {
   const adapter = outputParameters(document);
   if (adapter === undefined) return null;
+  if (adapter.type === 'folder') {
+    const names = adapter.parameters.file_names;
+    return { type: 'folder', path: adapter.path, fileNames: names === undefined ? null : [...names] };
+  }
   const named = fileName(adapter.parameters.file_name);
   if (adapter.isPath) return { type: 'file', via: 'path', path: adapter.path, ...named };
   const stream = adapter.parameters.stream_name === 'STDERR' ? 'STDERR' : 'STDOUT';

@@ -96,8 +96,8 @@ export function runRouter(options: RunRouteOptions): Router {
     digest: boolean,
   ): Promise<RunDocument> {
     const type = mediaType(request);
-    const inputName = (await definitions.currentRevision(row)).definition.input;
-    const fixedName = inputName?.via === 'path' ? inputName.fileName : undefined;
+    const { input: expected } = (await definitions.currentRevision(row)).definition;
+    const fixedName = expected?.type === 'file' && expected.via === 'path' ? expected.fileName : undefined;
     const name = names.input ?? fixedName;
     let document: RunDocument = {};
     if (type === 'multipart/form-data') {

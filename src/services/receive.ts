@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fdatasync, openSync, writeSync, writev } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { fileNameProblem } from '../domain/file-name.js';
 import { PenstockError } from '../errors.js';
 import type { JobFiles } from '../store/files.js';
 
@@ -24,20 +25,8 @@ export interface Received {
 
 /** A file name from outside, or an error: it must stay in its folder, whatever it says. */
 export function checkedFileName(name: string, pointer: string): string {
-  const bytes = Buffer.byteLength(name);
-  const bad =
-    name === '' || name === '.' || name === '..'
-      ? 'it is no name'
-      : /[/\\\0]/.test(name)
-        ? 'it must not hold a slash, a backslash or NUL'
-        : bytes > 255
-          ? 'it is longer than 255 bytes'
-          : // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-            /[\u0001-\u001f\u007f]/.test(name)
-            ? 'it must not hold control characters'
-            : undefined;
-  if (bad === undefined) return name;
-  const detail = `${JSON.stringify(name.slice(0, 80))} cannot be a file name: ${bad}.`;
+  const detail = fileNameProblem(name);
+  if (detail === undefined) return name;
   throw new PenstockError('invalid-body', `${pointer}: ${detail}`, { problems: [{ pointer, detail }] });
 }
 

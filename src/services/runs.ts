@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { buildCommand, inputPlace, outputNameOf, outputPlace } from '../domain/command.js';
+import {
+  buildCommand,
+  inputFolder,
+  inputPlace,
+  outputFolder,
+  outputNameOf,
+  outputPlace,
+} from '../domain/command.js';
 import { type Job, newJob, type RunRequest } from '../domain/job.js';
 import {
   checkEnvironment,
@@ -197,8 +204,12 @@ export function runService(given: {
         ...command,
         executor: document.executor ?? definition.executor,
         files: {
-          input: input === null || input.kind === 'stream' ? 'STDIN' : inputFile,
-          output: output === null ? 'STDOUT' : output.kind === 'stream' ? output.stream : outputFile,
+          input:
+            inputFolder(definition, places) ??
+            (input === null || input.kind === 'stream' ? 'STDIN' : inputFile),
+          output:
+            outputFolder(definition, places) ??
+            (output === null ? 'STDOUT' : output.kind === 'stream' ? output.stream : outputFile),
           output_name: outputName,
         },
         priority: document.priority ?? definition.priority,

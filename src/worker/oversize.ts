@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { AdapterContext } from '../adapters/adapter.js';
 import { outputPlace } from '../domain/command.js';
-import type { ProcessDefinition } from '../domain/process-definition.js';
+import type { Output, ProcessDefinition } from '../domain/process-definition.js';
 import { fileSize } from '../store/files.js';
 
 /** What is larger than its limit, in words; null if nothing is. */
@@ -11,7 +11,7 @@ export function oversize(
   { folder, places, outputName }: AdapterContext,
 ): string | null {
   const { outputSize, logSize } = definition.limits;
-  const outputStream = definition.output?.via === 'path' ? null : (definition.output?.stream ?? 'STDOUT');
+  const outputStream = streamOf(definition.output);
   for (const stream of ['STDOUT', 'STDERR'] as const) {
     const limit = stream === outputStream ? outputSize : logSize;
     const size = limit === null ? 0 : (fileSize(path.join(folder, stream.toLowerCase())) ?? 0);
@@ -20,7 +20,7 @@ export function oversize(
       return `Its ${stream} is larger than limits.${name}, ${limit} bytes.`;
     }
   }
-  if (definition.output?.via === 'path' && outputSize !== null) {
+  if (outputStream === null && outputSize !== null) {
     const wanted = outputPlace(definition, places);
     const kept = path.join(folder, 'output', outputName);
     const file = wanted?.kind === 'fixed' && !existsSync(kept) ? wanted.path : kept;
@@ -29,4 +29,10 @@ export function oversize(
     }
   }
   return null;
+}
+
+/** The stream that the output is; null where it is files. */
+function streamOf(output: Output | null): 'STDOUT' | 'STDERR' | null {
+  if (output === null) return 'STDOUT';
+  return output.type === 'file' && output.via === 'stream' ? output.stream : null;
 }

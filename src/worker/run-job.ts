@@ -160,8 +160,11 @@ function unkept(handle: Handle): object {
   return Array.isArray(limits) && limits.length > 0 ? { limits_not_enforced: limits } : {};
 }
 
-function adapterOf(context: RunContext, definition: ProcessDefinition): Adapter {
-  const type = definition.output?.type ?? definition.input?.type ?? 'file';
+/** Which adapter serves both sides: the first of these that a side asks for. It leaves the other side to `file`. */
+const precedence = ['folder', 'file'] as const;
+
+function adapterOf(context: RunContext, { input, output }: ProcessDefinition): Adapter {
+  const type = precedence.find((word) => input?.type === word || output?.type === word) ?? 'file';
   const adapter = context.adapters[type];
   if (adapter === undefined) throw new Error(`there is no adapter ${type}`);
   return adapter;

@@ -1,0 +1,80 @@
+import { type FileHandle, readFile, stat } from 'node:fs/promises';
+import { checkFileDocument, type FileDocument, filesOf } from '../domain/file-document.js';
+import { messageOf, PenstockError } from '../errors.js';
+import { jsonPieces, openPlainFile, type PlainFile, plainFile, plainFiles } from '../hosts/folder-files.js';
+
+/** The files of an input have to be in memory, since all of them are checked before the first is written. */
+const largestInput = 256 * 1024 * 1024;
+
+/** The files that an input is, by name. */
+export async function readDocument(file: string): Promise<Map<string, string | Buffer>> {
+  const { size } = await stat(file);
+  if (size > largestInput) throw noDocument(`it has more than ${largestInput} bytes`);
+  const bytes = await readFile(file);
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw noDocument(`it is not JSON (${messageOf(error)})`);
+  }
+  const problems = checkFileDocument(value);
+  const [first] = problems;
+  if (first === undefined) return filesOf(value as FileDocument);
+  const place = first.pointer === '' ? '' : `${first.pointer.slice(0, 200)}: `;
+  const others = problems.length === 1 ? '' : ` (and ${problems.length - 1} more)`;
+  throw noDocument(`${place}${first.detail}${others}`);
+}
+
+const noDocument = (why: string) =>
+  new PenstockError('invalid-body', `The input is no JSON document of files: ${why}`);
+
+/** What tells whether a file was written since: nobody can set all of this back. */
+export const stampOf = ({ ino, size, mtimeNs, ctimeNs }: PlainFile): string =>
+  [ino, size, mtimeNs, ctimeNs].join(' ');
+
+/** What the files of a folder were before the run: the stamp of each by its name. */
+export type Before = ReadonlyMap<string, string>;
+
+/**
+ * The files that a program wrote into a folder, as one JSON document, piece by piece.
+ *
+ * @param path the folder's, for sentences
+ * @param names those that must be there, in this order; null for all that are new or changed
+ */
+export async function* documentPieces(
+  folder: FileHandle,
+  path: string,
+  names: readonly string[] | null,
+  before: Before,
+): AsyncGenerator<string> {
+  let separator = '{';
+  for (const name of names ?? (await changed(folder, before))) {
+    const file = await openPlainFile(folder, name);
+    if (file === null) {
+      // What a program has left running may take its files away again.
+      if (names === null) continue;
+      throw new PenstockError('not-found', `the program wrote no ${name} in ${path}`);
+    }
+    try {
+      const found = plainFile(name, await file.stat({ bigint: true }));
+      if (before.get(name) === stampOf(found)) {
+        throw new PenstockError('not-found', `${name} in ${path} is from before this run`);
+      }
+      yield `${separator}${JSON.stringify(name)}:`;
+      yield* jsonPieces(file, found.size, 'exact');
+      separator = ',';
+    } finally {
+      await file.close();
+    }
+  }
+  yield separator === '{' ? '{}' : '}';
+}
+
+/** The names of what was written since, sorted as code units are. */
+async function changed(folder: FileHandle, before: Before): Promise<string[]> {
+  const names: string[] = [];
+  for await (const file of plainFiles(folder)) {
+    if (before.get(file.name) !== stampOf(file)) names.push(file.name);
+  }
+  return names.sort();
+}

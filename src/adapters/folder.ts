@@ -1,0 +1,144 @@
+import { type FileHandle, lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inputFolder, outputFolder } from '../domain/command.js';
+import { PenstockError } from '../errors.js';
+import { NotPlain, plainFiles, putFiles } from '../hosts/folder-files.js';
+import { inside, openFolder } from '../hosts/folders.js';
+import type { Adapter, AdapterContext, Prepared } from './adapter.js';
+import { fileAdapter } from './file.js';
+import { type Before, documentPieces, readDocument, stampOf } from './folder-document.js';
+
+/**
+ * Input and output as the files of a folder; in a job both are one JSON document, of name and content. A side that
+ * is no folder is left to the file adapter.
+ */
+export const folderAdapter: Adapter = {
+  async prepare(context: AdapterContext): Promise<Prepared> {
+    const { definition, places, folder, input } = context;
+    const from = inputFolder(definition, places);
+    const to = outputFolder(definition, places);
+    const files = from === null || input === null ? null : await readDocument(input.file);
+    const prepared = await fileAdapter.prepare(withoutFolders(context));
+    try {
+      if (from !== null) {
+        await make(from);
+        await within(from, (open) => putFiles(open, files ?? new Map()));
+      }
+      // Noted last: the input is not to be taken for output where both are in one folder.
+      if (to !== null) {
+        await make(to);
+        await within(to, (open) => note(open, noteOf(folder)));
+      }
+    } catch (error) {
+      await folderAdapter.clear(context);
+      throw error;
+    }
+    return prepared;
+  },
+
+  // Files in a folder are in nobody's way: the next run puts them aside.
+  clear: (context: AdapterContext) => fileAdapter.clear(withoutFolders(context)),
+
+  async finish(context: AdapterContext) {
+    const { definition, places, folder, outputName } = context;
+    const taken = await fileAdapter.finish(withoutFolders(context));
+    const { output } = definition;
+    const to = outputFolder(definition, places);
+    if (output?.type !== 'folder' || to === null) return taken;
+    const before: Before = new Map(JSON.parse(await readFile(noteOf(folder), 'utf8')));
+    const kept = path.join(folder, 'output', outputName);
+    await mkdir(path.dirname(kept), { recursive: true });
+    await rm(kept, { force: true });
+    try {
+      await within(to, async (open) => {
+        const document = documentPieces(open, to, output.fileNames, before);
+        await writeFile(kept, upTo(definition.limits.outputSize, document), { flag: 'wx' });
+      });
+    } catch (error) {
+      await rm(kept, { force: true });
+      throw error;
+    }
+    return { output: kept };
+  },
+};
+
+/** The run as the file adapter is to see it. */
+function withoutFolders(context: AdapterContext): AdapterContext {
+  const { definition } = context;
+  const isFolder = {
+    input: definition.input?.type === 'folder',
+    output: definition.output?.type === 'folder',
+  };
+  return {
+    ...context,
+    definition: {
+      ...definition,
+      input: isFolder.input ? null : definition.input,
+      output: isFolder.output ? null : definition.output,
+    },
+    input: isFolder.input ? null : context.input,
+  };
+}
+
+/** Makes a folder where there is none. What else stands there is told when it is opened. */
+async function make(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    if (!['EEXIST', 'ENOENT', 'ENOTDIR'].includes(error.code ?? '')) throw error;
+  });
+}
+
+/** Works in a folder, whatever its path comes to mean meanwhile. Errors name it by that path. */
+async function within<T>(where: string, work: (folder: FileHandle) => Promise<T>): Promise<T> {
+  const folder = await openFolder(where).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') throw new PenstockError('not-found', `there is no folder ${where}`);
+    if (error.code !== 'ENOTDIR' && error.code !== 'ELOOP') throw error;
+    const isLink = await lstat(where).then(
+      (found) => found.isSymbolicLink(),
+      () => false,
+    );
+    const what = isLink ? 'a symbolic link, which is not followed' : 'no folder';
+    throw new PenstockError('conflict', `${where} is ${what}`);
+  });
+  try {
+    return await work(folder);
+  } catch (error) {
+    if (error instanceof NotPlain) {
+      const why = error.kind === 'a symbolic link' ? 'which is not followed' : 'not a plain file';
+      throw new PenstockError('conflict', `${error.file} in ${where} is ${error.kind}, ${why}`);
+    }
+    if (error instanceof Error) error.message = error.message.replaceAll(inside(folder).toString(), where);
+    throw error;
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Where an attempt notes what was in its output folder before the run. */
+const noteOf = (folder: string) => path.join(folder, 'before');
+
+/** The kernel's clock for files moves in steps of up to 10 ms; ctimes that far apart are different ones. */
+const clockStep = 20;
+
+async function note(folder: FileHandle, file: string): Promise<void> {
+  const before: [string, string][] = [];
+  let newest = 0n;
+  for await (const found of plainFiles(folder)) {
+    before.push([found.name, stampOf(found)]);
+    if (found.ctimeNs > newest) newest = found.ctimeNs;
+  }
+  await writeFile(file, JSON.stringify(before));
+  // A file that is written twice within one step would look as it did. A clock that was set back is not waited for.
+  const age = Date.now() - Number(newest / 1_000_000n);
+  if (age < clockStep) await delay(Math.min(clockStep, clockStep - age));
+}
+
+/** No more than one piece beyond a limit: enough to tell that it is over, whatever else there is. */
+async function* upTo(limit: number | null, pieces: AsyncIterable<string>): AsyncGenerator<string> {
+  let size = 0;
+  for await (const piece of pieces) {
+    yield piece;
+    size += Buffer.byteLength(piece);
+    if (limit !== null && size > limit) return;
+  }
+}
