@@ -1,0 +1,123 @@
+import { parseJsonText } from './json-text-parser.js';
+
+export { parseJsonText };
+
+/**
+ * JSON whose writing survives. `JSON.parse` makes one thing of `1` and `1.0`, rounds large integers and puts keys
+ * that look like integers first; the clients that we pass values on for see all of that. So a tree keeps the text
+ * of each value, and what nobody changed is written to the letter as it came, blanks included.
+ */
+export type JsonNode = JsonObject | JsonArray | JsonScalar;
+
+/** A string, number, `true`, `false` or `null`, as it was written. */
+export interface JsonScalar {
+  readonly kind: 'scalar';
+  readonly text: string;
+}
+
+/** `text` only where it came out of a text and is unchanged. */
+export interface JsonArray {
+  readonly kind: 'array';
+  readonly items: readonly JsonNode[];
+  readonly text?: string;
+}
+
+/** All members as they were written, duplicates too; `text` as for an array. */
+export interface JsonObject {
+  readonly kind: 'object';
+  readonly entries: readonly JsonEntry[];
+  readonly text?: string;
+}
+
+/** One member; `written` is its key as it was written, with the quotes. */
+export interface JsonEntry {
+  readonly key: string;
+  readonly written: string;
+  readonly value: JsonNode;
+}
+
+/** Tree → text: what is unchanged to the letter, the rest with `", "` and `": "` between, as Python does. */
+export function writeJsonText(node: JsonNode): string {
+  if (node.kind === 'scalar') return node.text;
+  if (node.text !== undefined) return node.text;
+  if (node.kind === 'array') return `[${node.items.map(writeJsonText).join(', ')}]`;
+  return `{${node.entries.map(({ written, value }) => `${written}: ${writeJsonText(value)}`).join(', ')}}`;
+}
+
+/** The members of an object in order of first appearance, the last duplicate winning; none of anything else. */
+export function members(node: JsonNode): [string, JsonNode][] {
+  return [...new Map(entriesOf(node).map(({ key, value }) => [key, value]))];
+}
+
+/** The value of a member, the last one of duplicates; undefined where there is none, or no object. */
+export function member(node: JsonNode, key: string): JsonNode | undefined {
+  return entriesOf(node).findLast((entry) => entry.key === key)?.value;
+}
+
+/** The object with this member, in its place if it was there, else as the last. No object counts as an empty one. */
+export function withMember(node: JsonNode, key: string, value: JsonNode): JsonObject {
+  return withMembers(node, [[key, value]]);
+}
+
+/** The object with these members, each as by `withMember`. */
+export function withMembers(node: JsonNode, added: readonly (readonly [string, JsonNode])[]): JsonObject {
+  return merged([...entriesOf(node), ...added.map(([key, value]) => entryOf(key, value))]);
+}
+
+/** The object with only those members that the predicate wants. No object counts as an empty one. */
+export function keepMembers(node: JsonNode, wanted: (key: string, value: JsonNode) => boolean): JsonObject {
+  return merged(merged(entriesOf(node)).entries.filter(({ key, value }) => wanted(key, value)));
+}
+
+/** An object of these members; of duplicates the last wins, at the place of the first. */
+export function jsonObject(entries: readonly (readonly [string, JsonNode])[]): JsonObject {
+  return merged(entries.map(([key, value]) => entryOf(key, value)));
+}
+
+const entriesOf = (node: JsonNode): readonly JsonEntry[] => (node.kind === 'object' ? node.entries : []);
+const entryOf = (key: string, value: JsonNode): JsonEntry => ({ key, written: JSON.stringify(key), value });
+
+/** Members that were not touched keep the spelling of their keys. */
+function merged(entries: readonly JsonEntry[]): JsonObject {
+  const byKey = new Map<string, JsonEntry>();
+  for (const entry of entries) {
+    byKey.set(entry.key, { ...entry, written: byKey.get(entry.key)?.written ?? entry.written });
+  }
+  return { kind: 'object', entries: [...byKey.values()] };
+}
+
+/** A number or another scalar as it shall be written, such as `5400.0`. It is not checked. */
+export function rawJson(text: string): JsonNode {
+  return { kind: 'scalar', text };
+}
+
+/** A plain value → tree, as `JSON.stringify` means it, but with NaN and the infinities as Python writes them. */
+export function jsonOf(value: unknown): JsonNode {
+  if (Array.isArray(value)) return { kind: 'array', items: value.map(jsonOf) };
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+    return jsonObject(entries.map(([key, item]) => [key, jsonOf(item)]));
+  }
+  if (typeof value === 'number') return rawJson(Object.is(value, -0) ? '-0' : String(value));
+  return rawJson(JSON.stringify(value) ?? 'null');
+}
+
+/** Tree → plain value, as `JSON.parse` means it; order and spelling get lost. */
+export function plain(node: JsonNode): unknown {
+  if (node.kind === 'array') return node.items.map(plain);
+  // fromEntries, because `__proto__` is a lawful key and assigning to it would lose it.
+  if (node.kind === 'object')
+    return Object.fromEntries(members(node).map(([key, item]) => [key, plain(item)]));
+  return /^(NaN|-?Infinity)$/.test(node.text) ? Number(node.text) : JSON.parse(node.text);
+}
+
+/**
+ * The text of a member's value in the text of an object, to be passed on byte for byte; of duplicates the last.
+ *
+ * @returns undefined where there is no such member, or no object
+ * @throws {PenstockError} bad-json
+ */
+export function rawMember(text: string, key: string): string | undefined {
+  const found = member(parseJsonText(text), key);
+  return found === undefined ? undefined : writeJsonText(found);
+}
