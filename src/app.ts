@@ -6,14 +6,17 @@ import { fileAdapter } from './adapters/file.js';
 import { folderAdapter } from './adapters/folder.js';
 import type { Config } from './config.js';
 import { openPipelineJobs } from './dialects/pipeline-jobs/open.js';
+import { openProcessingNode } from './dialects/processing-node/open.js';
 import { typedUuids, typePrefixes } from './domain/typed-uuid.js';
 import { localExecutor } from './executors/local.js';
+import { accountOf } from './hosts/accounts.js';
 import { clearArchive } from './hosts/archive.js';
 import { openControlGroups } from './hosts/cgroup.js';
+import * as nodeFolders from './hosts/node-folders.js';
 import { RunnerPool } from './hosts/runner-pool.js';
 import { authenticate } from './http/auth.js';
 import { openMetrics } from './http/metrics.js';
-import { allNouns } from './http/nouns.js';
+import { allNouns, nodeNouns } from './http/nouns.js';
 import { buildApplication, listen } from './http/server.js';
 import type { Logger } from './log.js';
 import { streamOutlet } from './outlets/stream.js';
@@ -24,6 +27,8 @@ import { followJobsService } from './services/follow-jobs.js';
 import { jobResource } from './services/job-resource.js';
 import { jobService } from './services/jobs.js';
 import { loginService } from './services/logins.js';
+import { nodeAccount } from './services/node-account.js';
+import { nodeSettings } from './services/node-settings.js';
 import { pipelineService } from './services/pipelines.js';
 import { definitionService } from './services/process-definitions.js';
 import { receiver as openReceiver } from './services/receive.js';
@@ -43,6 +48,8 @@ import { Worker, type WorkerOptions } from './worker/worker.js';
 
 export interface App {
   url: string;
+  /** The API page of the processing node. */
+  nodeUrl: string;
   /** Stops taking jobs, answers what is being asked, and leaves running programs to the next start. */
   stop(): Promise<void>;
 }
@@ -71,7 +78,13 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     job_event: pipelineJobs.uuid_prefix_pipelinejob_event,
   });
 
-  const logins = loginService(store, { memory: config.loginMemory, clock });
+  const settings = nodeSettings(config.node);
+  const account = nodeAccount(store, settings.current, clock);
+  const logins = loginService(store, {
+    memory: config.loginMemory,
+    clock,
+    configured: (username, password) => account.byPassword(username, password),
+  });
   const users = userService(store, logins, clock);
   const tokens = tokenService(store, logins, clock);
   const definitions = definitionService(store, clock);
@@ -159,6 +172,20 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     clearArchive: (archive) => clearArchive(pipelineJobs.archive_systems, archive),
     clock,
   });
+  const node = await openProcessingNode({
+    ...generic,
+    settings,
+    account,
+    machine: { ...nodeFolders, accountOf },
+    store,
+    definitions,
+    jobs,
+    runs,
+    receiver,
+    files,
+    accepting: () => accepting,
+    clock,
+  });
   const metrics = openMetrics({
     jobs,
     waiting: () => worker.waiting,
@@ -173,8 +200,8 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       await store.check();
       return { jobs_waiting: worker.waiting, jobs_running: worker.active };
     },
-    dialects: [manager.dialect],
-    nouns: allNouns({
+    dialects: config.nodeOnly ? [node] : [manager.dialect, node],
+    nouns: (config.nodeOnly ? nodeNouns : allNouns)({
       ...generic,
       ...manager,
       definitions,
@@ -201,7 +228,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       privateAddresses: config.inputUrlPrivateAddresses,
       stopping: stopping.signal,
     }),
-    documented: true,
+    documented: !config.nodeOnly,
   });
 
   if (await users.bootstrap(config.admin)) announceAdmin(config);
@@ -220,6 +247,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
 
   return {
     url: door.url,
+    nodeUrl: `${door.url}${node.path}/`,
     async stop() {
       accepting = false;
       worker.close();

@@ -33,6 +33,7 @@ export async function serve(flags: Flags): Promise<void> {
     throw error;
   });
   process.stdout.write(`penstock listening on ${app.url}\n`);
+  if (config.nodeOnly) process.stdout.write(`the node's API page is ${app.nodeUrl}\n`);
 
   let stopping = false;
   const stop = (signal: string) => {

@@ -62,6 +62,20 @@ export function pythonJson(value: unknown): string {
   return `{${entries.map(([key, item]) => `${pythonString(key)}:${pythonJson(item)}`).join(',')}}`;
 }
 
-/** `repr` of a list of texts without quotes or control characters in them, such as UUIDs. */
-export const pythonList = (texts: readonly string[]): string =>
-  `[${texts.map((text) => `'${text}'`).join(', ')}]`;
+/** `repr` of a text: in single quotes, but for one that holds some and no double ones. */
+function pythonRepr(text: string): string {
+  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const escaped = text.replace(/[\\'"]|\p{C}|[\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, (found) => {
+    if (found === '\\' || found === quote) return `\\${found}`;
+    if (found === '"' || found === "'") return found;
+    const known = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[found];
+    if (known !== undefined) return known;
+    const code = found.codePointAt(0) ?? 0;
+    const hex = (letter: string, digits: number) => `\\${letter}${code.toString(16).padStart(digits, '0')}`;
+    return code < 0x100 ? hex('x', 2) : code < 0x10000 ? hex('u', 4) : hex('U', 8);
+  });
+  return `${quote}${escaped}${quote}`;
+}
+
+/** `repr` of a list of texts. */
+export const pythonList = (texts: readonly string[]): string => `[${texts.map(pythonRepr).join(', ')}]`;

@@ -33,7 +33,7 @@ export function allNouns(options: NounOptions): Noun[] {
   const plain = (service: ResourceService) => resourceRouter(service, options);
   return [
     { service: definitions.resource, routers: [runRouter(options), plain(definitions.resource)] },
-    jobNoun(options),
+    ...nodeNouns(options),
     { service: pipelines.resource, routers: [plain(pipelines.resource)] },
     { service: users.resource, routers: [plain(users.resource)] },
     { service: tokens.resource, routers: [plain(tokens.resource)] },
@@ -45,16 +45,14 @@ export function allNouns(options: NounOptions): Noun[] {
   ];
 }
 
-/** Jobs alone: all there is of /api/ where nothing but the processing node is served. */
-export function jobNoun(options: NounOptions): Noun {
+/** Where nothing but the processing node is served: its jobs. */
+export function nodeNouns(options: NounOptions): Noun[] {
   const { jobResource: service, authenticate, followJobs, stopping } = options;
-  return {
-    service,
-    routers: [
-      jobTokenRouter(options),
-      followJobsRouter({ authenticate, service: followJobs, stopping }),
-      jobRouter(options),
-      resourceRouter(service, options),
-    ],
-  };
+  const routers = [
+    jobTokenRouter(options),
+    followJobsRouter({ authenticate, service: followJobs, stopping }),
+    jobRouter(options),
+    resourceRouter(service, options),
+  ];
+  return [{ service, routers }];
 }

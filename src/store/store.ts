@@ -45,10 +45,15 @@ export async function openStore(file: string) {
       ]);
     },
 
+    /** A value of this installation, or null if it was never made. */
+    async knownSetting(key: string): Promise<string | null> {
+      return (await reader.setting.findUnique({ where: { key } }))?.value ?? null;
+    },
+
     /** A value of this installation, made by `make` the first time. */
     async setting(key: string, make: () => string): Promise<string> {
-      const known = await reader.setting.findUnique({ where: { key } });
-      if (known !== null) return known.value;
+      const known = await this.knownSetting(key);
+      if (known !== null) return known;
       const value = make();
       await writer.batch((client) => [client.setting.create({ data: { key, value } })]);
       return value;

@@ -1,0 +1,82 @@
+import { STATUS_CODES } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Response } from 'express';
+import type { ErrorCode, Problem } from '../../errors.js';
+import { sendJsonText } from '../../http/answer.js';
+import { problemBody } from '../../http/error-handler.js';
+import type { NodeAnswer, Piece } from '../../services/node-answer.js';
+
+/** Seconds since 1970, to the microsecond, larger at each call than at all before: clients look at that. */
+export function risingClock(): () => number {
+  let last = 0;
+  let origin = performance.timeOrigin;
+  return () => {
+    // The fine clock takes no part in corrections of the coarse one, which is the one that is right.
+    if (Math.abs(origin + performance.now() - Date.now()) > 2) origin = Date.now() - performance.now();
+    last = Math.max(last + 1, Math.round((origin + performance.now()) * 1000));
+    return last / 1e6;
+  };
+}
+
+/** What an error of each status has always been called. */
+const called: Readonly<Record<number, string>> = {
+  400: 'Bad request.',
+  401: 'Unauthorized. Authentication needed to modify.',
+  404: 'Not found.',
+  409: 'Conflict. Updating.',
+};
+
+/** An error in the node's shape. The message begins with the status: clients look at that, too. */
+export const failure =
+  (now: () => number) => (code: ErrorCode, detail: string, problems: readonly Problem[]) => {
+    const { status, title } = problemBody(code, detail, problems);
+    return {
+      error: called[status] ?? `${title}.`,
+      message: `${status} ${STATUS_CODES[status]}: ${detail}`,
+      timestamp: now(),
+    };
+  };
+
+/** An answer's text, piece by piece. Its time is that of its end: by then an earlier one may have been given. */
+async function* pieces({ result, message }: NodeAnswer, now: () => number): AsyncGenerator<string> {
+  yield '{"result": ';
+  yield* textOf(result);
+  yield ', "message": ';
+  yield* textOf(message);
+  yield `, "timestamp": ${now().toFixed(6)}}`;
+}
+
+async function* textOf(piece: Piece): AsyncGenerator<string> {
+  if (typeof piece === 'string') yield piece;
+  else yield* piece;
+}
+
+/** Up to here an answer is sent as one; a larger one as it is read. Characters. */
+const smallAnswer = 256 * 1024;
+
+/** Sends an answer, however large, in its three keys and their order. A job of it is named in `X-Job-UUID`. */
+export async function sendAnswer(response: Response, answer: NodeAnswer, now: () => number): Promise<void> {
+  if (answer.job !== undefined) response.setHeader('X-Job-UUID', answer.job);
+  const all = pieces(answer, now);
+  let text = '';
+  for (;;) {
+    const next = await all.next();
+    if (next.done) {
+      sendJsonText(response, 200, text);
+      return;
+    }
+    text += next.value;
+    if (text.length > smallAnswer && response.req.method !== 'HEAD') break;
+    if (response.req.method === 'HEAD') text = '';
+  }
+  response.writeHead(200, { 'Content-Type': 'application/json', Vary: 'Accept' });
+  async function* rest(): AsyncGenerator<string> {
+    yield text;
+    yield* all;
+  }
+  // The client may go away in the middle: then nobody is left to be told.
+  await pipeline(Readable.from(rest()), response).catch((error: unknown) => {
+    if (!response.destroyed) throw error;
+  });
+}

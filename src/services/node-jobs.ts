@@ -1,0 +1,202 @@
+import { constants } from 'node:os';
+import { Readable } from 'node:stream';
+import type { DefinitionDocument } from '../domain/definition-document.js';
+import type { Job, RunRequest } from '../domain/job.js';
+import { isUnfinished } from '../domain/job-state.js';
+import type { NodeSettings, ScriptName } from '../domain/node-settings.js';
+import { PenstockError } from '../errors.js';
+import type { DefinitionRow } from '../store/process-definitions.js';
+import type { Store } from '../store/store.js';
+import type { Actor } from './actor.js';
+import type { JobService } from './jobs.js';
+import type { NodeAccount } from './node-account.js';
+import type { DefinitionService } from './process-definitions.js';
+import type { Receiver } from './receive.js';
+import type { RunService } from './runs.js';
+
+/** The script runs of a node, by the definition that each is a job of. */
+export type NodeRun = ScriptName | 'testrun' | 'sleep';
+
+/** A text in a definition that stands for itself: nothing in it is a placeholder. */
+const plainText = (text: string) => text.replaceAll('${', '$${');
+
+/** A user of this machine, as far as a script needs to know. */
+export interface ScriptUser {
+  name: string;
+  home: string;
+}
+
+/** What a script run is, as a process definition. */
+export function scriptDefinition(
+  run: NodeRun,
+  settings: NodeSettings,
+  user: ScriptUser | null,
+): DefinitionDocument {
+  const { pnshome, inputdir, outputdir, outputfiles } = settings.paths;
+  // Nobody else is to be waited for; and a script whose time is over has no grace.
+  const common = { name: `node ${run}`, timeout: settings.timeout, priority: 100, kill_grace: 0 };
+  if (run === 'sleep' || user === null) {
+    return { ...common, exec: '/bin/sh', argv: ['-c', 'exec sleep "$PENSTOCK_SLEEP"'] };
+  }
+  const [exec = '', ...argv] = settings.scripts[run === 'testrun' ? 'run' : run];
+  const environment = {
+    HOME: user.home,
+    LOGNAME: user.name,
+    USER: user.name,
+    PWD: pnshome,
+    INPUTDIR: inputdir,
+    OUTPUTDIR: outputdir,
+  };
+  const wanted = run === 'testrun' ? ['outfile'] : outputfiles;
+  const output = {
+    folder_path: plainText(outputdir),
+    ...(wanted.length > 0 ? { file_names: [...wanted] } : {}),
+  };
+  return {
+    ...common,
+    exec,
+    argv: argv.map(plainText),
+    cwd: plainText(pnshome),
+    environment: Object.fromEntries(
+      Object.entries(environment).map(([name, value]) => [name, plainText(value)]),
+    ),
+    limits: settings.limits,
+    ...(run === 'run' || run === 'testrun'
+      ? {
+          input_adapter: { input_type: 'folder', input_parameters: { folder_path: plainText(inputdir) } },
+          output_adapter: { output_type: 'folder', output_parameters: output },
+        }
+      : {}),
+  };
+}
+
+/** What a run's end is in the words of old: the exit code, or the number of the signal below zero. */
+export function returnCode({ outcome }: Job): number {
+  switch (outcome?.cause) {
+    case 'exit':
+      return outcome.exit_code ?? -1;
+    case 'timeout':
+    case 'oom':
+      return -constants.signals.SIGKILL;
+    case 'signal':
+    case 'cancelled':
+      return -(
+        constants.signals[(outcome.signal ?? 'SIGTERM') as NodeJS.Signals] ?? constants.signals.SIGTERM
+      );
+    default:
+      return -1;
+  }
+}
+
+/** Longer than this and a timer would fire at once. */
+const longestWait = 2 ** 31 - 1;
+
+/** Running a node's scripts as jobs. */
+export function nodeJobs(given: {
+  store: Store;
+  account: NodeAccount;
+  definitions: DefinitionService;
+  jobs: JobService;
+  runs: RunService;
+  receiver: Receiver;
+  accepting: () => boolean;
+}) {
+  const { store, account, definitions, jobs, runs, receiver } = given;
+  /** What was registered last for each run. */
+  const registered = new Map<NodeRun, { id: string; text: string }>();
+
+  /** The definitions of that name that somebody may see, at most two. */
+  async function named(actor: Actor, name: string) {
+    const filters = [{ field: 'name', lookup: 'exact' as const, values: [name] }];
+    return (await definitions.resource.list(actor, { limit: 2, offset: 0, filters, order: [] })).objects;
+  }
+
+  async function register(run: NodeRun, document: DefinitionDocument): Promise<DefinitionRow> {
+    const owner = await account.get();
+    const text = JSON.stringify(document);
+    const [stored] = registered.has(run) ? [] : await named(owner, document.name ?? '');
+    const known =
+      registered.get(run) ??
+      (stored === undefined ? undefined : { id: String(stored.id), text: JSON.stringify(stored.definition) });
+    const body = { definition: document };
+    if (known?.text !== text) {
+      // `put` under the id: also where somebody has removed the definition meanwhile.
+      const [made] =
+        (await definitions.resource.apply?.(owner, [
+          known === undefined ? { op: 'create', body } : { op: 'put', id: known.id, body },
+        ])) ?? [];
+      registered.set(run, { id: String(made?.id), text });
+    } else registered.set(run, known);
+    try {
+      return await definitions.find(owner, registered.get(run)?.id ?? '');
+    } catch (error) {
+      if (!(error instanceof PenstockError) || error.code !== 'not-found') throw error;
+      registered.delete(run);
+      return register(run, document);
+    }
+  }
+
+  /** Waits for a job's end, however long that takes. */
+  async function end(given: Job): Promise<Job> {
+    let job = given;
+    while (isUnfinished(job.state)) job = await jobs.waitForEnd(job, longestWait);
+    return job;
+  }
+
+  async function submit(
+    actor: Actor,
+    row: DefinitionRow,
+    input: { name: string; content: string | Uint8Array } | null,
+    request: RunRequest,
+  ): Promise<Job> {
+    if (!given.accepting()) {
+      throw new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
+        headers: { 'Retry-After': '5' },
+      });
+    }
+    const received = receiver.begin(jobs.newUuid());
+    try {
+      if (input !== null) {
+        await receiver.store(received, input.name, Readable.from([Buffer.from(input.content)]), {
+          digest: false,
+        });
+      }
+      return end((await runs.submit(actor, row, received, request, null)).job);
+    } catch (error) {
+      await receiver.drop(received);
+      throw error;
+    }
+  }
+
+  return {
+    named,
+    submit,
+
+    /**
+     * Runs a script, or whatever else a node runs, as a job of the actor's, to its end.
+     *
+     * @param input files for the input folder, as a JSON document
+     */
+    async run(
+      actor: Actor,
+      run: NodeRun,
+      document: DefinitionDocument,
+      input: string | null,
+      request: RunRequest,
+    ): Promise<Job> {
+      const row = await register(run, document);
+      return submit(actor, row, input === null ? null : { name: 'input.json', content: input }, request);
+    },
+
+    /** Script runs that a server before this one began and that have not ended: what waits for them, or null. */
+    async left(): Promise<(() => Promise<unknown>) | null> {
+      const owner = await account.known();
+      if (owner === null) return null;
+      const ids = await store.definitions.idsOf(owner.id, { limit: 0, offset: 0, filters: [], order: [] });
+      const left = await store.jobs.unfinishedOf(ids);
+      return left.length === 0 ? null : () => Promise.all(left.map(end));
+    },
+  };
+}
+
+export type NodeJobs = ReturnType<typeof nodeJobs>;
