@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, lstat, open, readdir, rename } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readdir, rename, unlink } from 'node:fs/promises';
 import { fileNameProblem } from '../domain/file-name.js';
 import { PenstockError } from '../errors.js';
 import { inside } from './folders.js';
@@ -158,6 +158,10 @@ async function putFile(
         if (error.code !== 'EPERM') throw error;
       });
     await file.chmod(0o664);
+  } catch (error) {
+    // Half a file would take the place of the old one at the next try.
+    await unlink(inside(folder, name)).catch(() => {});
+    throw error;
   } finally {
     await file.close();
   }
