@@ -6,9 +6,10 @@ import { jsonPieces, openPlainFile, type PlainFile, plainFile, plainFiles } from
 /** The files of an input have to be in memory, since all of them are checked before the first is written. */
 const largestInput = 256 * 1024 * 1024;
 
-/** The files that an input is, by name. */
+/** The files that an input is, by name. None for an empty input, as a POST without a body is taken for one. */
 export async function readDocument(file: string): Promise<Map<string, string | Buffer>> {
   const { size } = await stat(file);
+  if (size === 0) return new Map();
   if (size > largestInput) throw noDocument(`it has more than ${largestInput} bytes`);
   const bytes = await readFile(file);
   let value: unknown;

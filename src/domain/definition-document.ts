@@ -18,13 +18,13 @@ export interface DefinitionDocument {
   executor?: 'local';
   input_adapter?: {
     input_type: AdapterType;
-    input_params?: Parameters;
-    input_parameters?: Parameters;
+    input_params?: AnyParameters;
+    input_parameters?: AnyParameters;
   };
   output_adapter?: {
     output_type: AdapterType;
-    output_params?: Parameters;
-    output_parameters?: Parameters;
+    output_params?: AnyParameters;
+    output_parameters?: AnyParameters;
   };
   metadata?: Record<string, unknown>;
   priority?: number;
@@ -46,22 +46,28 @@ export interface DefinitionDocument {
 
 export type AdapterType = 'file' | 'folder';
 
-/** Parameters of every adapter; the schema says which are for which. */
-export interface Parameters {
+/** Parameters of file input and file output; the schema says which are for which. */
+export interface FileParameters {
   file_type?: 'stream' | 'path';
   stream_name?: 'STDIN' | 'STDOUT' | 'STDERR';
   file_path?: string;
   file?: string;
   file_name?: string;
   chunk_size?: number | string;
+}
+
+/** Parameters of folder input and folder output; `file_names` is for output. */
+export interface FolderParameters {
   folder_path?: string;
   file_names?: string[];
 }
 
+export type AnyParameters = FileParameters & FolderParameters;
+
 /** One adapter of a document, whichever spelling it uses, with the place of its parameters in the document. */
 export interface AdapterParameters {
   type: AdapterType;
-  parameters: Parameters;
+  parameters: AnyParameters;
   /** Where the parameters are, such as `/input_adapter/input_params`. */
   pointer: string;
   /** A file at a path rather than a standard stream or a folder. */
@@ -107,7 +113,7 @@ export function commandTexts(definition: DefinitionDocument): { text: string; po
 
 function read(
   type: AdapterType,
-  parameters: Parameters,
+  parameters: AnyParameters,
   pointer: string,
   own: 'input_file' | 'output_file',
 ): AdapterParameters {

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, lstat, open, readdir, rename } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readdir, rename, unlink } from 'node:fs/promises';
 import { fileNameProblem } from '../domain/file-name.js';
 import { PenstockError } from '../errors.js';
 import { inside } from './folders.js';
@@ -51,16 +51,24 @@ export function plainFile(name: string, { ino, size, mtimeNs, ctimeNs }: BigIntS
   return { name, ino, size: Number(size), mtimeNs, ctimeNs };
 }
 
+/** So many files are looked at together: one by one the way to each would take longer than the look. */
+const atOnce = 64;
+
 /**
  * The plain files directly in a folder, in the folder's order. Passed over is what is no plain file, what goes away
  * meanwhile, and what has a name that is not UTF-8.
  */
 export async function* plainFiles(folder: FileHandle): AsyncGenerator<PlainFile> {
-  for (const bytes of await readdir(inside(folder), { encoding: 'buffer' })) {
-    if (!isUtf8(bytes)) continue;
-    const name = bytes.toString();
-    const found = await look(folder, name);
-    if (found?.isFile()) yield plainFile(name, found);
+  const names = (await readdir(inside(folder), { encoding: 'buffer' }))
+    .filter((name) => isUtf8(name))
+    .map(String);
+  for (let next = 0; next < names.length; next += atOnce) {
+    const looks = names
+      .slice(next, next + atOnce)
+      .map(async (name) => ({ name, found: await look(folder, name) }));
+    for (const { name, found } of await Promise.all(looks)) {
+      if (found?.isFile()) yield plainFile(name, found);
+    }
   }
 }
 
@@ -155,9 +163,14 @@ async function putFile(
       .chown(owner.uid, owner.gid)
       .catch(() => file.chown(own.uid, owner.gid))
       .catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EPERM') throw error;
+        // EINVAL: an owner whom this container does not know.
+        if (error.code !== 'EPERM' && error.code !== 'EINVAL') throw error;
       });
     await file.chmod(0o664);
+  } catch (error) {
+    // Half a file would take the place of the old one at the next try.
+    await unlink(inside(folder, name)).catch(() => {});
+    throw error;
   } finally {
     await file.close();
   }

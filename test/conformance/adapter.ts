@@ -8,6 +8,10 @@ export interface End {
   name: string;
   adapter: object;
   argument: string;
+  /** The type of adapter, where it is another one than the suite's. */
+  type?: string;
+  /** Where a side is a document of files: the name of the one that has the bytes. */
+  document?: string;
 }
 
 const payloads: [string, Buffer<ArrayBuffer>][] = [
@@ -16,6 +20,19 @@ const payloads: [string, Buffer<ArrayBuffer>][] = [
   ['text without a last newline', Buffer.from('zwei Zeilen\nund ein Rest – ende')],
   ['1 MiB of anything', Buffer.from(randomBytes(2 ** 20))],
 ];
+
+/** Bytes as they are sent, and as they come back. */
+const wrapped = (bytes: Buffer<ArrayBuffer>, { document }: End) =>
+  document === undefined
+    ? bytes
+    : Buffer.from(JSON.stringify({ [document]: { base64: bytes.toString('base64') } }));
+function unwrapped(came: Buffer, { document }: End): Buffer {
+  if (document === undefined) return came;
+  const files = JSON.parse(came.toString()) as Record<string, string | { base64: string }>;
+  expect(Object.keys(files)).toEqual([document]);
+  const content = files[document] ?? '';
+  return typeof content === 'string' ? Buffer.from(content) : Buffer.from(content.base64, 'base64');
+}
 
 /** Every way in with every way out, over HTTP through a real server: what comes out is what went in. */
 export function adapterConformance(name: string, exec: string, inputs: End[], outputs: End[]): void {
@@ -33,19 +50,20 @@ export function adapterConformance(name: string, exec: string, inputs: End[], ou
       const id = await server.register({
         exec,
         argv: [input.argument, output.argument],
-        input_adapter: { input_type: name, input_parameters: input.adapter },
-        output_adapter: { output_type: name, output_parameters: output.adapter },
+        input_adapter: { input_type: input.type ?? name, input_parameters: input.adapter },
+        output_adapter: { output_type: output.type ?? name, output_parameters: output.adapter },
       });
       for (const [what, bytes] of payloads) {
-        const uuid = await submit(server, id, new Uint8Array(bytes));
+        const sent = wrapped(bytes, input);
+        const uuid = await submit(server, id, new Uint8Array(sent));
         const job = await jobOf(server, uuid, 20);
         expect([what, job.state, job.outcome?.reason]).toEqual([what, 'FINISHED', null]);
-        expect(job.output_size).toBe(bytes.length);
         const answer = await server.fetch(`/api/job/${uuid}/output/`);
         const came = Buffer.from(await answer.arrayBuffer());
-        expect(came.equals(bytes), what).toBe(true);
+        expect(job.output_size).toBe(came.length);
+        expect(unwrapped(came, output).equals(bytes), what).toBe(true);
         const kept = await server.fetch(`/api/job/${uuid}/input/`);
-        expect(Buffer.from(await kept.arrayBuffer()).equals(bytes), `${what}: the input`).toBe(true);
+        expect(Buffer.from(await kept.arrayBuffer()).equals(sent), `${what}: the input`).toBe(true);
       }
     });
   });

@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   buildCommand,
+  inputFolder,
   inputPlace,
+  outputFolder,
+  outputNameOf,
   outputPlace,
   usesPlaceholder,
   workingDirectory,
@@ -153,5 +156,40 @@ describe('outputPlace', () => {
     ['file, of old', output({ file: 'path/to/file' }), { kind: 'fixed', path: '/jobs/7/path/to/file' }],
   ])('%s', (_, definition, expected) => {
     expect(outputPlace(definition, places)).toEqual(expected);
+  });
+});
+
+describe('folders', () => {
+  const reads = (path: string, cwd = '') =>
+    normalise({
+      exec: 'x',
+      ...(cwd === '' ? {} : { cwd }),
+      input_adapter: { input_type: 'folder', input_params: { folder_path: path } },
+    });
+  const writes = normalise({
+    exec: 'x',
+    output_adapter: {
+      output_type: 'folder',
+      output_parameters: { folder_path: '/srv/${job_uuid}/', file_names: ['b', 'a'] },
+    },
+  });
+
+  test.each([
+    ['a relative path', reads('in'), '/jobs/7/in'],
+    ['a path below cwd', reads('./in/', 'build'), '/jobs/7/build/in'],
+    ['cwd itself', reads('.', '/srv'), '/srv'],
+    ['the folder of the job', reads('${work_dir}', '/srv'), '/jobs/7'],
+    ['no folder', normalise(ffmpeg), null],
+  ])('%s', (_, definition, expected) => {
+    expect(inputFolder(definition, places)).toBe(expected);
+    if (expected !== null) expect(inputPlace(definition, places)).toBe(null);
+  });
+
+  test('of output', () => {
+    expect(outputFolder(writes, places)).toBe('/srv/u-7');
+    expect(outputPlace(writes, places)).toBe(null);
+    expect(writes.output).toEqual({ type: 'folder', path: '/srv/${job_uuid}/', fileNames: ['b', 'a'] });
+    expect([outputNameOf(writes, undefined), outputNameOf(writes, 'x')]).toEqual(['output.json', 'x']);
+    expect(outputFolder(normalise(ffmpeg), places)).toBe(null);
   });
 });

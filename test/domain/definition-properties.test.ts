@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { buildCommand, inputPlace, outputPlace } from '../../src/domain/command.js';
+import {
+  buildCommand,
+  inputFolder,
+  inputPlace,
+  outputFolder,
+  outputPlace,
+} from '../../src/domain/command.js';
 import { checkDefinition, type DefinitionDocument, normalise } from '../../src/domain/process-definition.js';
 import { validator } from '../../src/schemas.js';
 
@@ -24,14 +30,24 @@ const output = fc.record(
   { stream_name: fc.constantFrom('STDOUT', 'STDERR'), file_path: path, file: path, file_name: text },
   { requiredKeys: [] },
 );
+const folder = fc.record(
+  { folder_path: path, file_names: fc.uniqueArray(text, { minLength: 1, maxLength: 3 }) },
+  { requiredKeys: ['folder_path'] },
+);
 const definition = fc.record(
   {
     exec: fc.constant('cat'),
     argv: fc.array(text, { maxLength: 4 }),
     cwd: path,
     environment: fc.dictionary(fc.constantFrom('A', 'B', '__proto__'), text),
-    input_adapter: fc.record({ input_type: fc.constant('file'), input_parameters: input }),
-    output_adapter: fc.record({ output_type: fc.constant('file'), output_params: output }),
+    input_adapter: fc.oneof(
+      fc.record({ input_type: fc.constant('file'), input_parameters: input }),
+      fc.record({ input_type: fc.constant('folder'), input_params: fc.record({ folder_path: path }) }),
+    ),
+    output_adapter: fc.oneof(
+      fc.record({ output_type: fc.constant('file'), output_params: output }),
+      fc.record({ output_type: fc.constant('folder'), output_parameters: folder }),
+    ),
   },
   { requiredKeys: ['exec'] },
 );
@@ -59,6 +75,9 @@ test('what passes the checks can be run, and a relative file stays in its folder
       const [before, after] = [inputPlace(canonical, base), outputPlace(canonical, base)];
       const command = buildCommand(canonical, {}, { ...base, input_file: '/in', output_file: '/out' });
       expect(command.cwd.startsWith('/')).toBe(true);
+      for (const place of [inputFolder(canonical, base), outputFolder(canonical, base)]) {
+        if (place !== null) expect(place).toMatch(/^(\/jobs\/7\/.+|\/x|\/x\/.+)$/);
+      }
       for (const place of [before, after]) {
         if (place?.kind === 'fixed') expect(place.path).toMatch(/^(\/jobs\/7\/.+|\/x|\/x\/.+)$/);
       }
