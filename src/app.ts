@@ -176,6 +176,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     ...generic,
     settings,
     account,
+    logins,
     machine: { ...nodeFolders, accountOf },
     store,
     definitions,

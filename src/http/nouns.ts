@@ -33,7 +33,7 @@ export function allNouns(options: NounOptions): Noun[] {
   const plain = (service: ResourceService) => resourceRouter(service, options);
   return [
     { service: definitions.resource, routers: [runRouter(options), plain(definitions.resource)] },
-    ...nodeNouns(options),
+    jobNoun(options),
     { service: pipelines.resource, routers: [plain(pipelines.resource)] },
     { service: users.resource, routers: [plain(users.resource)] },
     { service: tokens.resource, routers: [plain(tokens.resource)] },
@@ -45,8 +45,15 @@ export function allNouns(options: NounOptions): Noun[] {
   ];
 }
 
-/** Where nothing but the processing node is served: its jobs. */
+const readOnly = { list: ['GET'], detail: ['GET'] } as const;
+
+/** Where nothing but the processing node is served: its jobs, and what they ran. */
 export function nodeNouns(options: NounOptions): Noun[] {
+  const definitions = { ...options.definitions.resource, methods: readOnly };
+  return [{ service: definitions, routers: [resourceRouter(definitions, options)] }, jobNoun(options)];
+}
+
+function jobNoun(options: NounOptions): Noun {
   const { jobResource: service, authenticate, followJobs, stopping } = options;
   const routers = [
     jobTokenRouter(options),
@@ -54,5 +61,5 @@ export function nodeNouns(options: NounOptions): Noun[] {
     jobRouter(options),
     resourceRouter(service, options),
   ];
-  return [{ service, routers }];
+  return { service, routers };
 }

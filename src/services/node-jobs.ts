@@ -34,7 +34,7 @@ export function scriptDefinition(
 ): DefinitionDocument {
   const { pnshome, inputdir, outputdir, outputfiles } = settings.paths;
   // Nobody else is to be waited for; and a script whose time is over has no grace.
-  const common = { name: `node ${run}`, timeout: settings.timeout, priority: 100, kill_grace: 0 };
+  const common = { name: `node ${run}`, priority: 100, kill_grace: 0 };
   if (run === 'sleep' || user === null) {
     return { ...common, exec: '/bin/sh', argv: ['-c', 'exec sleep "$PENSTOCK_SLEEP"'] };
   }

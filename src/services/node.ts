@@ -1,28 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { FileDocument } from '../domain/file-document.js';
-import type { Job } from '../domain/job.js';
 import { rawMember, writeJsonText } from '../domain/json-text.js';
-import { type NodeSettings, type ScriptName, scriptNames } from '../domain/node-settings.js';
+import { type ScriptName, scriptNames } from '../domain/node-settings.js';
 import { answerProduct, testProduct, theName } from '../domain/product.js';
 import { pythonList } from '../domain/python-text.js';
 import { messageOf, PenstockError } from '../errors.js';
 import type { JobFiles } from '../store/files.js';
 import type { Actor } from './actor.js';
-import { answer, type FileValue, jobAnswer, type NodeAnswer, type Piece, rawFile } from './node-answer.js';
-import { type NodeJobs, type NodeRun, type ScriptUser, scriptDefinition } from './node-jobs.js';
+import { answer, type NodeAnswer, rawFile } from './node-answer.js';
+import type { NodeJobs } from './node-jobs.js';
 import { contentOf, filesOf, type NodeRequest, originOf, partOf, timeoutOf } from './node-request.js';
+import { type NodeMachine, nodeScripts } from './node-scripts.js';
 import type { NodeSettingsService } from './node-settings.js';
-
-/** What the node needs of the machine that it is on. */
-export interface NodeMachine {
-  fileValue: FileValue;
-  accountOf: (name: string) => Promise<ScriptUser>;
-  ensureFolders: (folders: { home: string; input: string; output: string }, owner: string) => Promise<void>;
-  listing: (folder: string) => Promise<AsyncIterable<string> | null>;
-  scriptText: (file: string) => Promise<string>;
-  useOriginals: (home: string, scripts: readonly string[]) => Promise<void>;
-}
 
 /** What may be asked of a node. `exclusive`: only while nothing else that is exclusive is under way. */
 export interface NodeCommand {
@@ -43,10 +33,13 @@ export function nodeService(given: {
   files: JobFiles;
   machine: NodeMachine;
   calc: (request: NodeRequest, actor: Actor) => Promise<NodeAnswer>;
+  /** What was verified of the node's own login counts no more. */
+  forgetLogin: () => Promise<void>;
   clock: () => Date;
 }) {
-  const { nodeJobs, files, machine, clock } = given;
-  const settings = (): NodeSettings => given.settings.current();
+  const { nodeJobs, machine, clock } = given;
+  const settings = given.settings.current;
+  const scripts = nodeScripts({ ...given, settings });
   /** What is under way; null: nothing that is exclusive. */
   let busy: string | null = null;
 
@@ -65,39 +58,11 @@ export function nodeService(given: {
     }
   }
 
-  function ensureFolders(): Promise<void> {
-    const { pnshome, inputdir, outputdir } = settings().paths;
-    return machine.ensureFolders(
-      { home: pnshome, input: inputdir, output: outputdir },
-      settings().serveruser,
-    );
-  }
-
-  /** Runs one of the scripts as the user that they are for, with these input files if there are any. */
-  async function script(
-    run: Exclude<NodeRun, 'sleep'>,
-    request: NodeRequest,
-    actor: Actor,
-    input: string | null = null,
-  ): Promise<Job> {
-    const timeout = timeoutOf(request);
-    const now = settings();
-    const user = await machine.accountOf(now.ptsuser);
-    return nodeJobs.run(actor, run, scriptDefinition(run, now, user), input, {
-      user: now.ptsuser,
-      ...(timeout === undefined ? {} : { timeout }),
-    });
-  }
-  const commandOf = (name: ScriptName) => settings().scripts[name];
-  const outputOf = (job: Job) => path.join(files.folder(job.uuid), job.outputPath ?? '');
-  const ended = (job: Job, command: readonly string[], output?: Piece) =>
-    jobAnswer({ files, fileValue: machine.fileValue }, job, command, output);
-
-  const scriptRun = (name: Exclude<ScriptName, 'run'>): NodeCommand => ({
+  const script = (name: Exclude<ScriptName, 'run'>): NodeCommand => ({
     exclusive: true,
     async run(request, actor) {
-      if (name === 'init') await ensureFolders();
-      return ended(await script(name, request, actor), commandOf(name));
+      if (name === 'init') await scripts.ensureFolders();
+      return scripts.answer(await scripts.run(name, request, actor), scripts.command(name));
     },
   });
 
@@ -105,69 +70,68 @@ export function nodeService(given: {
     exclusive: true,
     async run(request, actor) {
       const input = filesOf(partOf(request, 'input'), settings().paths.inputfiles[0]);
-      await ensureFolders();
-      const job = await script('run', request, actor, input);
-      return ended(job, commandOf('run'), rawFile(outputOf(job)));
+      await scripts.ensureFolders();
+      const job = await scripts.run('run', request, actor, input);
+      return scripts.answer(job, scripts.command('run'), rawFile(scripts.outputOf(job)));
     },
   };
 
   const testrun: NodeCommand = {
     exclusive: true,
-    run: (request, actor) => {
+    async run(request, actor) {
       timeoutOf(request);
-      return malformedIsAnAnswer(async () => {
-        const input = partOf(request, 'input');
-        if (input === undefined) throw new PenstockError('invalid-body', '/input: a Product is missing');
-        const asked = { ...originOf(request), input };
-        const infile = JSON.stringify({ infile: contentOf(theName(input)) });
-        await ensureFolders();
-        const job = await script('testrun', request, actor, infile);
-        if (job.state !== 'FINISHED') return ended(job, commandOf('run'));
-        const { outfile } = JSON.parse(await readFile(outputOf(job), 'utf8')) as FileDocument;
-        const text =
-          typeof outfile === 'string' ? outfile : Buffer.from(outfile?.base64 ?? '', 'base64').toString();
-        const product = writeJsonText(answerProduct({ ...asked, now: clock() }, text));
-        return ended(job, commandOf('run'), product);
+      const asked = attempt(() => {
+        const input = productOf(request);
+        return { ...originOf(request), input, infile: contentOf(theName(input)) };
       });
+      if ('result' in asked) return asked;
+      await scripts.ensureFolders();
+      const infile = JSON.stringify({ infile: asked.infile });
+      const job = await scripts.run('testrun', request, actor, infile);
+      const command = scripts.command('run');
+      if (job.state !== 'FINISHED') return scripts.answer(job, command);
+      const { outfile = '' } = JSON.parse(await readFile(scripts.outputOf(job), 'utf8')) as FileDocument;
+      const text = typeof outfile === 'string' ? outfile : Buffer.from(outfile.base64, 'base64').toString();
+      return scripts.answer(job, command, writeJsonText(answerProduct({ ...asked, now: clock() }, text)));
     },
   };
 
   const sleep: NodeCommand = {
     exclusive: true,
     async run(request, actor, detail) {
-      const timeout = timeoutOf(request);
       const seconds = /^\d+(\.\d+)?$/.test(detail) ? detail : '3';
-      const job = await nodeJobs.run(actor, 'sleep', scriptDefinition('sleep', settings(), null), null, {
-        environment: { PENSTOCK_SLEEP: seconds },
-        ...(timeout === undefined ? {} : { timeout }),
-      });
-      return ended(job, ['sleep', seconds]);
+      return scripts.answer(await scripts.sleep(seconds, request, actor), ['sleep', seconds]);
     },
   };
 
   const testcalc: NodeCommand = {
     exclusive: false,
-    run: (request) =>
-      malformedIsAnAnswer(async () => {
-        const input = partOf(request, 'input');
-        if (input === undefined) throw new PenstockError('invalid-body', '/input: a Product is missing');
-        const product = testProduct({ ...originOf(request), input, now: clock() });
+    async run(request) {
+      return attempt(() => {
+        const product = testProduct({ ...originOf(request), input: productOf(request), now: clock() });
         return { result: writeJsonText(product), message: '""' };
-      }),
+      });
+    },
+  };
+
+  const echo: NodeCommand = {
+    exclusive: false,
+    // The very text: who sends 1.0 or a large integer looks whether it comes back so.
+    run: async ({ text }) => ({ result: text === '' ? 'null' : text, message: '""' }),
   };
 
   /** Both names of old; one tells what it did last, the other nothing. */
   const originals = (telling: boolean): NodeCommand => ({
     exclusive: true,
     async run() {
-      await ensureFolders();
-      const scripts = scriptNames.map((name) => commandOf(name)[0] ?? '');
+      await scripts.ensureFolders();
+      const files = scriptNames.map((name) => scripts.command(name)[0] ?? '');
       try {
-        await machine.useOriginals(settings().paths.pnshome, scripts);
+        await machine.useOriginals(settings().paths.pnshome, files);
       } catch (error) {
         return answer(-1, messageOf(error));
       }
-      const last = scripts.at(-1) ?? '';
+      const last = files.at(-1) ?? '';
       const command = pythonList(['ln', '-s', `${path.basename(last)}.ori`, last]);
       return answer(0, telling ? { command, stdout: '', stderr: '', returncode: 0 } : '');
     },
@@ -175,15 +139,18 @@ export function nodeService(given: {
 
   const pnsconf: NodeCommand = {
     exclusive: true,
-    run: (request) =>
-      malformedIsAnAnswer(async () => {
+    async run(request) {
+      const done = attempt(() => {
         if (partOf(request, 'input') === undefined) {
-          throw new PenstockError('invalid-body', '/input: the new configuration is missing');
+          throw new PenstockError('invalid-body', '/input: the new configuration is missing.');
         }
         const text = rawMember(request.text, 'input') ?? '';
         given.settings.replace(text, '/input');
         return { result: text, message: '""' };
-      }),
+      });
+      await given.forgetLogin();
+      return done;
+    },
   };
 
   const upload: NodeCommand = {
@@ -196,10 +163,8 @@ export function nodeService(given: {
           `There is no script '${detail.slice(0, 100)}'; there are ${scriptNames.join(', ')}.`,
         );
       }
-      return answer(
-        -1,
-        `Scripts are not replaced over HTTP; put a file at ${commandOf(name)[0]} on the node.`,
-      );
+      const place = scripts.command(name)[0];
+      return answer(-1, `Scripts are not replaced over HTTP; put the file at ${place} on the node.`);
     },
   };
 
@@ -211,7 +176,7 @@ export function nodeService(given: {
 
   const scriptFile = (name: ScriptName) =>
     view(async () => {
-      const file = path.resolve(settings().paths.pnshome, commandOf(name)[0] ?? '');
+      const file = path.resolve(settings().paths.pnshome, scripts.command(name)[0] ?? '');
       return answer(await machine.scriptText(file));
     });
 
@@ -221,12 +186,6 @@ export function nodeService(given: {
       const listed = await machine.listing(place);
       return listed === null ? answer(null, `${place} does not exist.`) : { result: listed, message: '""' };
     });
-
-  const echo: NodeCommand = {
-    exclusive: false,
-    // The very text: who sends 1.0 or a large integer looks whether it comes back so.
-    run: async ({ text }) => ({ result: text === '' ? 'null' : text, message: '""' }),
-  };
 
   const views: Readonly<Record<string, NodeView>> = {
     init: scriptFile('init'),
@@ -240,22 +199,15 @@ export function nodeService(given: {
 
   const commands: NodeCommands = {
     PUT: {
-      init: scriptRun('init'),
-      config: scriptRun('config'),
+      init: script('init'),
+      config: script('config'),
       pnsconf,
       inittest: originals(true),
       testinit: originals(false),
       upload,
     },
-    POST: {
-      calc: { exclusive: false, run: given.calc },
-      testcalc,
-      echo,
-      run,
-      testrun,
-      sleep,
-    },
-    DELETE: { clean: scriptRun('clean') },
+    POST: { calc: { exclusive: false, run: given.calc }, testcalc, echo, run, testrun, sleep },
+    DELETE: { clean: script('clean') },
   };
 
   return {
@@ -272,10 +224,16 @@ export function nodeService(given: {
   };
 }
 
-/** Where the older system answered with -1 what it could not read, so do we. */
-async function malformedIsAnAnswer(work: () => Promise<NodeAnswer>): Promise<NodeAnswer> {
+function productOf(request: NodeRequest) {
+  const input = partOf(request, 'input');
+  if (input !== undefined) return input;
+  throw new PenstockError('invalid-body', '/input: a Product is missing.');
+}
+
+/** What the older system could not read it answered with -1 and the reason; so do we. */
+function attempt<T>(read: () => T): T | NodeAnswer {
   try {
-    return await work();
+    return read();
   } catch (error) {
     if (error instanceof PenstockError && error.code === 'invalid-body') return answer(-1, error.message);
     throw error;

@@ -1,0 +1,73 @@
+import path from 'node:path';
+import type { Job } from '../domain/job.js';
+import type { NodeSettings, ScriptName } from '../domain/node-settings.js';
+import type { JobFiles } from '../store/files.js';
+import type { Actor } from './actor.js';
+import { type FileValue, jobAnswer, type NodeAnswer, type Piece } from './node-answer.js';
+import { type NodeJobs, type NodeRun, type ScriptUser, scriptDefinition } from './node-jobs.js';
+import { type NodeRequest, timeoutOf } from './node-request.js';
+
+/** What the node needs of the machine that it is on. */
+export interface NodeMachine {
+  fileValue: FileValue;
+  accountOf: (name: string) => Promise<ScriptUser>;
+  ensureFolders: (folders: { home: string; input: string; output: string }, owner: string) => Promise<void>;
+  listing: (folder: string) => Promise<AsyncIterable<string> | null>;
+  scriptText: (file: string) => Promise<string>;
+  useOriginals: (home: string, scripts: readonly string[]) => Promise<void>;
+}
+
+/** The node's scripts, as its settings have them now. */
+export function nodeScripts(given: {
+  settings: () => NodeSettings;
+  nodeJobs: NodeJobs;
+  files: JobFiles;
+  machine: NodeMachine;
+}) {
+  const { settings, nodeJobs, files, machine } = given;
+
+  return {
+    /** The program of a script and its arguments. */
+    command: (name: ScriptName) => settings().scripts[name],
+
+    /** Sees to it that the folders are there. Throws `folder-unusable`. */
+    ensureFolders(): Promise<void> {
+      const { paths, serveruser } = settings();
+      const { pnshome, inputdir, outputdir } = paths;
+      return machine.ensureFolders({ home: pnshome, input: inputdir, output: outputdir }, serveruser);
+    },
+
+    /**
+     * Runs a script as the user that it is for, to its end.
+     *
+     * @param input files for the input folder, as a JSON document
+     */
+    async run(
+      run: Exclude<NodeRun, 'sleep'>,
+      request: NodeRequest,
+      actor: Actor,
+      input: string | null = null,
+    ): Promise<Job> {
+      const now = settings();
+      const timeout = timeoutOf(request) ?? now.timeout;
+      const definition = scriptDefinition(run, now, await machine.accountOf(now.ptsuser));
+      return nodeJobs.run(actor, run, definition, input, { user: now.ptsuser, timeout });
+    },
+
+    /** Sleeps that many seconds. */
+    async sleep(seconds: string, request: NodeRequest, actor: Actor): Promise<Job> {
+      const now = settings();
+      return nodeJobs.run(actor, 'sleep', scriptDefinition('sleep', now, null), null, {
+        environment: { PENSTOCK_SLEEP: seconds },
+        timeout: timeoutOf(request) ?? now.timeout,
+      });
+    },
+
+    /** The file that a job's output is in. */
+    outputOf: (job: Job) => path.join(files.folder(job.uuid), job.outputPath ?? ''),
+
+    /** What a job that has ended is answered with: see `jobAnswer`. */
+    answer: (job: Job, command: readonly string[], output?: Piece): NodeAnswer =>
+      jobAnswer({ files, fileValue: machine.fileValue }, job, command, output),
+  };
+}
