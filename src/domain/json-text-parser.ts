@@ -26,8 +26,9 @@ export function parseJsonText(text: string): JsonNode {
   const stack: Open[] = [];
   let inner = root;
   const add = (value: JsonNode) => {
-    if (inner.member === undefined) inner.items.push(value);
-    else inner.entries.push({ ...inner.member, value });
+    const { member } = inner;
+    if (member === undefined) inner.items.push(value);
+    else inner.entries.push({ key: member.key, written: member.written, value });
   };
   const begin = (offset: number, _length: number, line: number, column: number) => {
     const isStandIn = text[offset] !== strict[offset];

@@ -81,7 +81,8 @@ const entryOf = (key: string, value: JsonNode): JsonEntry => ({ key, written: JS
 function merged(entries: readonly JsonEntry[]): JsonObject {
   const byKey = new Map<string, JsonEntry>();
   for (const entry of entries) {
-    byKey.set(entry.key, { ...entry, written: byKey.get(entry.key)?.written ?? entry.written });
+    const before = byKey.get(entry.key);
+    byKey.set(entry.key, before === undefined ? entry : { ...entry, written: before.written });
   }
   return { kind: 'object', entries: [...byKey.values()] };
 }
