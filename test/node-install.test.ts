@@ -32,6 +32,7 @@ beforeEach(() => {
 
 const names = ['init', 'config', 'run', 'clean'].map((name) => `${name}PTS`);
 const isRoot = process.getuid?.() === 0;
+const asRoot = isRoot ? '' : ' (skipped: it takes root)';
 const run = (args: string[], more: { cwd?: string; env?: Record<string, string>; uid?: number } = {}) =>
   spawnSync(process.execPath, [main, ...args], {
     encoding: 'utf8',
@@ -135,26 +136,29 @@ describe('penstock node install', () => {
     expect(existsSync(path.join(home, 'pns'))).toBe(false);
   });
 
-  test.skipIf(!isRoot)('root gives it to serveruser, but nothing that has other things in it', () => {
-    const folder = config({ serveruser: 'nobody' });
-    const { uid } = statSync(home);
-    expect(install('pns', '--config', folder).status).toBe(0);
-    const all = ['', 'input', 'output', ...names, ...names.map((name) => `${name}.ori`)];
-    const ownersOf = (dir: string) => all.map((name) => lstatSync(path.join(home, dir, name)).uid);
-    expect(new Set(ownersOf('pns'))).toEqual(new Set([65534]));
-    // What belonged to root is given to that user later, a link and what is behind it are not.
-    expect(install('later').status).toBe(0);
-    rmSync(path.join(home, 'later/input'), { recursive: true });
-    mkdirSync(path.join(home, 'target'));
-    symlinkSync('../target', path.join(home, 'later/input'));
-    expect(install('later', '--config', folder).status).toBe(0);
-    expect(new Set(ownersOf('later'))).toEqual(new Set([65534, uid]));
-    expect(statSync(path.join(home, 'target')).uid).toBe(uid);
-    expect(install('.', '--config', folder).stdout).toContain('keeps its owner');
-    expect(statSync(home).uid).toBe(uid);
-  });
+  test.skipIf(!isRoot)(
+    `root gives it to serveruser, but nothing that has other things in it${asRoot}`,
+    () => {
+      const folder = config({ serveruser: 'nobody' });
+      const { uid } = statSync(home);
+      expect(install('pns', '--config', folder).status).toBe(0);
+      const all = ['', 'input', 'output', ...names, ...names.map((name) => `${name}.ori`)];
+      const ownersOf = (dir: string) => all.map((name) => lstatSync(path.join(home, dir, name)).uid);
+      expect(new Set(ownersOf('pns'))).toEqual(new Set([65534]));
+      // What belonged to root is given to that user later, a link and what is behind it are not.
+      expect(install('later').status).toBe(0);
+      rmSync(path.join(home, 'later/input'), { recursive: true });
+      mkdirSync(path.join(home, 'target'));
+      symlinkSync('../target', path.join(home, 'later/input'));
+      expect(install('later', '--config', folder).status).toBe(0);
+      expect(new Set(ownersOf('later'))).toEqual(new Set([65534, uid]));
+      expect(statSync(path.join(home, 'target')).uid).toBe(uid);
+      expect(install('.', '--config', folder).stdout).toContain('keeps its owner');
+      expect(statSync(home).uid).toBe(uid);
+    },
+  );
 
-  test.skipIf(!isRoot)('others cannot give it to anybody', () => {
+  test.skipIf(!isRoot)(`others cannot give it to anybody${asRoot}`, () => {
     const folder = config({ serveruser: 'daemon' });
     chmodSync(home, 0o777);
     const { status, stderr } = run(['node', 'install', 'pns', '--config', folder], { uid: 65534 });
@@ -258,8 +262,11 @@ describe('the demo scripts', () => {
   });
 
   const shellcheck = spawnSync('shellcheck', ['--version']).error === undefined;
-  test.skipIf(!shellcheck)('shellcheck has nothing to say', () => {
-    const files = names.map((name) => path.join(home, 'pns', `${name}.ori`));
-    expect(spawnSync('shellcheck', files, { encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '' });
-  });
+  test.skipIf(!shellcheck)(
+    `shellcheck has nothing to say${shellcheck ? '' : ' (skipped: it is not here)'}`,
+    () => {
+      const files = names.map((name) => path.join(home, 'pns', `${name}.ori`));
+      expect(spawnSync('shellcheck', files, { encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '' });
+    },
+  );
 });
