@@ -4,11 +4,12 @@ import path from 'node:path';
 import { Ended } from './cli/failure.js';
 import type { CliIo } from './cli/io.js';
 import { type Config, type Flags, loadConfig } from './config.js';
+import { examineNode } from './doctor-node.js';
 import { messageOf } from './errors.js';
 import { openControlGroups } from './hosts/cgroup.js';
 import { bootId } from './hosts/processes.js';
 
-interface Finding {
+export interface Finding {
   check: string;
   state: 'ok' | 'note' | 'wrong';
   detail: string;
@@ -142,6 +143,7 @@ async function examine(flags: Flags): Promise<Finding[]> {
       mend: 'set TLS_CERTIFICATE and TLS_KEY, or put a proxy with TLS in front',
     });
   }
+  findings.push(...(await examineNode(config)));
   const { amqp_url } = config.streams;
   if (amqp_url !== null) findings.push(await examineBroker(amqp_url));
   return findings;

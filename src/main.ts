@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
+import { noun } from './cli/connect.js';
 import { buildProgram, registerClientCommands, runCommandLine } from './cli/program.js';
 import { serveFlags } from './cli/serve-flags.js';
 import { environment, type Flags } from './config.js';
@@ -67,6 +68,19 @@ withFolders(
   const { resetPassword } = await import('./reset-password.js');
   await resetPassword(name, flags, io);
 });
+
+withFolders(
+  noun(program, 'node', 'the processing node of this machine')
+    .command('install [dir]')
+    .description(
+      "make the processing node's home, with its folders and demo scripts; ~/pns if none is named",
+    ),
+)
+  .option('--json', 'print JSON')
+  .action(async (dir: string | undefined, flags: Flags & { json?: boolean }) => {
+    const { installNode } = await import('./node-install.js');
+    await installNode(dir, flags, io);
+  });
 
 registerClientCommands(program, io);
 process.exitCode = await runCommandLine(program, process.argv.slice(2), io);

@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const isRoot = process.getuid?.() === 0;
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(path.join(os.tmpdir(), 'penstock-doctor-'));
+  chmodSync(home, 0o755);
+  mkdirSync(path.join(home, 'config'));
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+const run = (...args: string[]) =>
+  spawnSync(process.execPath, [main, ...args, '--config', path.join(home, 'config')], {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, HOME: home },
+  });
+const configure = (node: object) => writeFileSync(path.join(home, 'config/node.yaml'), JSON.stringify(node));
+
+/** What the doctor says of the node: each check with its state, and everything as one text. */
+function examine() {
+  const { stdout, status } = run('doctor', '--json');
+  const all = JSON.parse(stdout) as { check: string; state: string; detail: string; mend?: string }[];
+  const node = all.filter(({ check }) => check.startsWith('node '));
+  const states = Object.fromEntries(node.map(({ check, state }) => [check.slice(5), state]));
+  return { status, states, text: JSON.stringify(node) };
+}
+
+describe('the doctor and the processing node', () => {
+  test('without a home there is a note, with one all is well', () => {
+    const before = examine();
+    expect(before).toMatchObject({ status: 0, states: { home: 'note', users: 'ok' } });
+    expect(before.text).toContain('penstock node install');
+    expect(run('node', 'install').status).toBe(0);
+    const after = { home: 'ok', users: 'ok', scripts: 'ok', folders: 'ok' };
+    expect(examine()).toMatchObject({ status: 0, states: after });
+    // As `clean` leaves it.
+    rmSync(path.join(home, 'pns/input'), { recursive: true });
+    rmSync(path.join(home, 'pns/output'), { recursive: true });
+    expect(examine()).toMatchObject({ status: 0, states: after });
+  });
+
+  test('scripts that are missing are a note; those that cannot be executed are wrong', () => {
+    run('node', 'install');
+    rmSync(path.join(home, 'pns/initPTS'));
+    expect(examine()).toMatchObject({ status: 0, states: { scripts: 'note' } });
+    chmodSync(path.join(home, 'pns/runPTS.ori'), 0o644);
+    const { text, ...found } = examine();
+    expect(found).toMatchObject({ status: 1, states: { scripts: 'wrong' } });
+    expect(text).toContain(path.join(home, 'pns/runPTS'));
+    configure({ scripts: Object.fromEntries(['init', 'config', 'run', 'clean'].map((n) => [n, ['true']])) });
+    expect(examine().states).toMatchObject({ scripts: 'ok' });
+  });
+
+  test('users that there are not', () => {
+    for (const key of ['ptsuser', 'serveruser']) {
+      configure({ [key]: 'no-such-user' });
+      const { text, ...found } = examine();
+      expect(found).toMatchObject({ status: 1, states: { users: 'wrong' } });
+      expect(text).toContain('no-such-user');
+    }
+  });
+
+  test.skipIf(!isRoot)(
+    `folders that others cannot write to${isRoot ? '' : ' (skipped: it takes root)'}`,
+    () => {
+      run('node', 'install');
+      configure({ ptsuser: 'nobody' });
+      expect(examine()).toMatchObject({
+        status: 1,
+        states: { users: 'ok', scripts: 'ok', folders: 'wrong' },
+      });
+      configure({ serveruser: 'nobody' });
+      run('node', 'install');
+      expect(examine()).toMatchObject({ status: 0, states: { folders: 'ok' } });
+    },
+  );
+});
