@@ -6,7 +6,6 @@ import type { Finding } from './doctor.js';
 import { completeSettings, scriptNames } from './domain/node-settings.js';
 import { messageOf } from './errors.js';
 import { ownName, switchTo } from './hosts/accounts.js';
-import { findProgram } from './hosts/find-program.js';
 
 /**
  * What `penstock doctor` finds of the processing node. Nobody has to have one: where there is no home, that is a note.
@@ -54,11 +53,7 @@ export async function examineNode({ node }: Config): Promise<Finding[]> {
     const [exec = ''] = scripts[name];
     const file = path.resolve(home, exec);
     if (!exec.includes('/')) {
-      try {
-        findProgram(exec, home, searchPath);
-      } catch {
-        missing.push(exec);
-      }
+      if (!may('command -v "$1"', exec)) missing.push(`program '${exec}' on PATH`);
     } else if (!existsSync(file)) missing.push(file);
     else if (!may('test -f "$1" && test -x "$1"', file)) unusable.push(file);
   }

@@ -61,7 +61,7 @@ export async function installNode(
     print(io, `${state.padEnd(13)}  ${harmless(file)}${stays}`);
   }
   if ([...made.values()].every((state) => state === 'there already')) {
-    print(io, '\nAll of it was there already; nothing was changed.');
+    print(io, '\nAll of it was there already; nothing had to be made.');
   }
   if (owner !== undefined && !ours) {
     print(io, `\n${harmless(home)} has other things in it, and keeps its owner.`);

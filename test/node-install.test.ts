@@ -68,7 +68,7 @@ describe('penstock node install', () => {
     expect(first.stdout).toMatch(/penstock serve --node-only -u \S+ -p \S+\n +curl .*:5000\/v0.6\/init\n$/);
     const second = install();
     expect([second.status, second.stderr]).toEqual([0, '']);
-    expect(second.stdout).toContain('nothing was changed');
+    expect(second.stdout).toContain('nothing had to be made');
     expect(second.stdout).not.toMatch(/^made/m);
   });
 
