@@ -33,11 +33,20 @@ async function look(name: string): Promise<Account> {
   } catch (error) {
     // getent(1): 2 is that one of the names could not be found.
     if ((error as { code?: unknown }).code !== 2) throw error;
+    // In a container a server may run as a number that no user has.
+    if (name === ownName()) return self();
     throw new PenstockError('account-unusable', `This machine has no user '${name}'.`);
   }
   const [found = '', , uid, gid, , home = '/'] = line.trim().split(':');
   return { name: found, uid: Number(uid), gid: Number(gid), home };
 }
+
+const self = (): Account => ({
+  name: ownName(),
+  uid: process.getuid?.() ?? 0,
+  gid: process.getgid?.() ?? 0,
+  home: os.homedir(),
+});
 
 /** True if that is who runs this server. */
 export const isSelf = ({ uid }: Account): boolean => uid === process.getuid?.();

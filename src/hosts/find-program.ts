@@ -9,13 +9,13 @@ export function findProgram(exec: string, cwd: string, searchPath: string): stri
     : searchPath.split(':').map((folder) => path.join(folder === '' ? cwd : folder, exec));
   let found: string | undefined;
   for (const candidate of candidates) {
-    if (!statSync(candidate, { throwIfNoEntry: false })?.isFile()) continue;
-    found = candidate;
     try {
+      if (!statSync(candidate, { throwIfNoEntry: false })?.isFile()) continue;
+      found = candidate;
       accessSync(candidate, constants.X_OK);
       return candidate;
     } catch {
-      // Perhaps a later folder has one that may be executed.
+      // A folder that may not be entered, or a file that may not be executed: perhaps a later one is better.
     }
   }
   throw new PenstockError(
