@@ -102,8 +102,8 @@ export function nodeJobs(given: {
   accepting: () => boolean;
 }) {
   const { store, account, definitions, jobs, runs, receiver } = given;
-  /** What was registered last for each run. */
-  const registered = new Map<NodeRun, { id: string; text: string }>();
+  /** The definition that each run has, by its id. */
+  const registered = new Map<NodeRun, string>();
 
   /** The definitions of that name that somebody may see, at most two. */
   async function named(actor: Actor, name: string) {
@@ -111,29 +111,19 @@ export function nodeJobs(given: {
     return (await definitions.resource.list(actor, { limit: 2, offset: 0, filters, order: [] })).objects;
   }
 
+  /** The definition of a run, registered as it is to be now: each change of the settings is a revision of it. */
   async function register(run: NodeRun, document: DefinitionDocument): Promise<DefinitionRow> {
     const owner = await account.get();
-    const text = JSON.stringify(document);
-    const [stored] = registered.has(run) ? [] : await named(owner, document.name ?? '');
-    const known =
-      registered.get(run) ??
-      (stored === undefined ? undefined : { id: String(stored.id), text: JSON.stringify(stored.definition) });
+    const id = registered.get(run) ?? (await named(owner, document.name ?? ''))[0]?.id;
+    const row = id === undefined ? null : await definitions.find(owner, String(id)).catch(nullIfGone);
+    if (row?.definition === JSON.stringify(document)) return row;
     const body = { definition: document };
-    if (known?.text !== text) {
-      // `put` under the id: also where somebody has removed the definition meanwhile.
-      const [made] =
-        (await definitions.resource.apply?.(owner, [
-          known === undefined ? { op: 'create', body } : { op: 'put', id: known.id, body },
-        ])) ?? [];
-      registered.set(run, { id: String(made?.id), text });
-    } else registered.set(run, known);
-    try {
-      return await definitions.find(owner, registered.get(run)?.id ?? '');
-    } catch (error) {
-      if (!(error instanceof PenstockError) || error.code !== 'not-found') throw error;
-      registered.delete(run);
-      return register(run, document);
-    }
+    const [made] =
+      (await definitions.resource.apply?.(owner, [
+        row === null ? { op: 'create', body } : { op: 'put', id: String(row.id), body },
+      ])) ?? [];
+    registered.set(run, String(made?.id));
+    return definitions.find(owner, String(made?.id));
   }
 
   /** Waits for a job's end, however long that takes. */
@@ -197,6 +187,11 @@ export function nodeJobs(given: {
       return left.length === 0 ? null : () => Promise.all(left.map(end));
     },
   };
+}
+
+function nullIfGone(error: unknown): null {
+  if (error instanceof PenstockError && error.code === 'not-found') return null;
+  throw error;
 }
 
 export type NodeJobs = ReturnType<typeof nodeJobs>;
