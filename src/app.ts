@@ -8,8 +8,9 @@ import type { Config } from './config.js';
 import { openPipelineJobs } from './dialects/pipeline-jobs/open.js';
 import { openProcessingNode } from './dialects/processing-node/open.js';
 import { typedUuids, typePrefixes } from './domain/typed-uuid.js';
+import { messageOf } from './errors.js';
 import { localExecutor } from './executors/local.js';
-import { accountOf } from './hosts/accounts.js';
+import { accountOf, switchTo } from './hosts/accounts.js';
 import { clearArchive } from './hosts/archive.js';
 import { openControlGroups } from './hosts/cgroup.js';
 import * as nodeFolders from './hosts/node-folders.js';
@@ -187,6 +188,11 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     accepting: () => accepting,
     clock,
   });
+  if (config.nodeOnly) {
+    await switchTo(settings.current().ptsuser).catch((error: unknown) =>
+      log.warn({ error: messageOf(error) }, "the node's scripts cannot be run"),
+    );
+  }
   const metrics = openMetrics({
     jobs,
     waiting: () => worker.waiting,

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { type Config, environment } from './config.js';
+import type { Config } from './config.js';
 import type { Finding } from './doctor.js';
 import { completeSettings, scriptNames } from './domain/node-settings.js';
 import { messageOf } from './errors.js';
-import { ownName, switchTo } from './hosts/accounts.js';
+import { switchTo } from './hosts/accounts.js';
 
 /**
  * What `penstock doctor` finds of the processing node. Nobody has to have one: where there is no home, that is a note.
@@ -28,13 +28,9 @@ export async function examineNode({ node }: Config): Promise<Finding[]> {
       '`penstock node install` makes it',
     );
 
-  const searchPath = environment.PATH ?? '/usr/bin:/bin';
   let prefix: string[] = [];
   try {
-    for (const name of [serveruser, ptsuser]) {
-      // Whoever runs this needs no entry among the users of the machine, as in many a container.
-      prefix = name === ownName() ? [] : await switchTo(name, searchPath);
-    }
+    for (const name of [serveruser, ptsuser]) prefix = await switchTo(name);
     add('node users', 'ok', `scripts run as '${ptsuser}', folders belong to '${serveruser}'`);
   } catch (error) {
     const mend = 'correct ptsuser or serveruser in node.yaml, or run the server as root';

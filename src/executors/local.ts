@@ -169,7 +169,7 @@ export function localExecutor(options: LocalOptions): Executor {
     async start(command: ExecutorCommand, files: ExecutorFiles): Promise<LocalHandle> {
       const searchPath = command.environment.PATH ?? options.path ?? '';
       const exec = findProgram(command.exec, command.cwd, searchPath);
-      const prefix = command.user === null ? [] : await switchTo(command.user, options.path ?? searchPath);
+      const prefix = command.user === null ? [] : await switchTo(command.user);
       const known = running.get(command.uuid);
       if (known?.folder === files.folder || existsSync(statusFile(files.folder))) {
         const handle = foundHandle(command.uuid, files.folder);

@@ -14,6 +14,8 @@ export interface Account {
   home: string;
 }
 
+const systemPath = '/usr/sbin:/usr/bin:/sbin:/bin';
+
 const known = new Map<string, Account>();
 
 /**
@@ -54,10 +56,9 @@ export const isSelf = ({ uid }: Account): boolean => uid === process.getuid?.();
 /**
  * What has to stand before a command so that it runs as somebody else: nothing, where that is who runs this server.
  * Throws `account-unusable` if there is no such user, or this server may not become anybody else.
- *
- * @param searchPath where setpriv(1) of util-linux is looked for
+ * It is setpriv(1) of util-linux that does it, and not one that somebody's PATH has.
  */
-export async function switchTo(name: string, searchPath: string): Promise<string[]> {
+export async function switchTo(name: string): Promise<string[]> {
   const account = await accountOf(name);
   if (isSelf(account)) return [];
   if (process.getuid?.() !== 0) {
@@ -66,7 +67,7 @@ export async function switchTo(name: string, searchPath: string): Promise<string
       `It is to run as '${name}', but this server runs as '${ownName()}' and may not switch users. Run the server as root, or as '${name}'.`,
     );
   }
-  const setpriv = findProgram('setpriv', '/', searchPath);
+  const setpriv = findProgram('setpriv', '/', systemPath);
   return [setpriv, `--reuid=${account.uid}`, `--regid=${account.gid}`, '--init-groups', '--'];
 }
 
