@@ -176,7 +176,13 @@ test('paths in it are those of the next init and run', async () => {
   const home = path.join(node.server.data, 'other');
   const paths = { pnshome: home, inputdir: `${home}/in`, outputdir: `${home}/out` };
   mkdirSync(home);
-  await put({ paths, scripts: { init: ['/bin/pwd'], run: ['/bin/sh', '-c', 'cp in/* out; echo x >out/y'] } });
+  await put({
+    paths,
+    scripts: {
+      init: ['/bin/pwd'],
+      run: ['/bin/sh', '-c', 'if [ -e in/outfile ]; then cp in/outfile out; fi; echo x >out/y'],
+    },
+  });
   const init = await node.call('PUT', 'init');
   expect([init.json.result, init.json.message.stdout]).toEqual([0, `${home}\n`]);
   expect(existsSync(`${home}/in`) && existsSync(`${home}/out`)).toBe(true);
