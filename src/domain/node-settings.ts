@@ -80,6 +80,9 @@ export function replacedSettings(start: NodeFile, given: object, password: strin
   }
   const { node, paths } = merged;
   if (isObject(node) && node.password === maskedPassword) node.password = password;
+  // Null is what node.yaml says where it leaves these two open; at the start it was known what they are.
+  merged.serveruser ??= start.serveruser;
+  if (isObject(paths)) paths.pnshome ??= start.paths.pnshome;
   // Whoever names the list means it, whatever an older client's spelling said before.
   if (isObject(paths) && isObject(from.paths) && from.paths.outputfiles !== undefined)
     delete paths.outputfile;

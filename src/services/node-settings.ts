@@ -25,12 +25,18 @@ export function nodeSettings(file: NodeFile) {
     /** The settings as JSON text, as they were written, with the password masked unless node.yaml says otherwise. */
     shown(): string {
       const text = written ?? JSON.stringify(current);
-      const whole = parseJsonText(text);
+      let whole = parseJsonText(text);
+      // Where later clients have the password a second time.
+      if (file.mask_secrets && member(whole, 'auth_pass') !== undefined) {
+        whole = withMember(whole, 'auth_pass', jsonOf(maskedPassword));
+      }
       const node = member(whole, 'node');
-      if (node === undefined || node.kind !== 'object' || member(node, 'password') === undefined) return text;
-      const { password } = current.node;
-      const shown = password === null ? null : file.mask_secrets ? maskedPassword : password;
-      return writeJsonText(withMember(whole, 'node', withMember(node, 'password', jsonOf(shown))));
+      if (node !== undefined && member(node, 'password') !== undefined) {
+        const { password } = current.node;
+        const shown = password === null ? null : file.mask_secrets ? maskedPassword : password;
+        whole = withMember(whole, 'node', withMember(node, 'password', jsonOf(shown)));
+      }
+      return writeJsonText(whole);
     },
 
     /**

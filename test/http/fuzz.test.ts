@@ -1,7 +1,9 @@
 import http from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { deep, headerText, json, junk, type Random, random, wellFormed, words } from '../support/junk.js';
+import { startNode, type TestNode } from '../support/node.js';
 import { type Answer, ask } from '../support/raw.js';
-import { basic, startServer, type TestServer } from '../support/server.js';
+import { basic, type TestServer } from '../support/server.js';
 
 /** Requests from the API's own description, most of them wrong in some way: none may do harm. */
 const requests = Number(process.env.FUZZ_REQUESTS ?? 20_000);
@@ -24,14 +26,18 @@ interface Shot {
   body?: Buffer;
 }
 
+let node: TestNode;
 let server: TestServer;
 let paths: Paths;
 const uuids: string[] = [];
 
 beforeAll(async () => {
-  server = await startServer({
+  node = await startNode({
     application: { MAX_QUEUED_JOBS: 1_000_000, MAX_QUEUED_JOBS_PER_USER: 1_000_000, MAX_WAIT: 1 },
+    // Whatever is slept for, the node is soon free again.
+    node: { timeout: 0.2 },
   });
+  server = node.server;
   await server.addUser('alice');
   for (let number = 0; number < 5; number += 1)
     await server.register({ exec: '/bin/true', name: `n${number}` });
@@ -41,116 +47,6 @@ beforeAll(async () => {
   paths = (await ask(server, '/api/openapi.json')).json.paths;
 });
 afterAll(() => server.remove());
-
-/** mulberry32: the same seed makes the same run. */
-function random(start: number) {
-  let state = start >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-  return {
-    chance: (share: number) => next() < share,
-    pick: <T>(list: readonly T[]): T => list[Math.floor(next() * list.length)] as T,
-    below: (limit: number) => Math.floor(next() * limit),
-  };
-}
-type Random = ReturnType<typeof random>;
-
-const words = [
-  '',
-  '0',
-  '1',
-  '2',
-  '-1',
-  '1.5',
-  '007',
-  '99999999999',
-  '9007199254740993',
-  '9223372036854775808',
-  '1e999',
-  'NaN',
-  'true',
-  'false',
-  'None',
-  'null',
-  'x',
-  'é☃𝒳',
-  '\u0000',
-  '\ud800',
-  '../../etc/passwd',
-  'a;b',
-  '%',
-  '<script>',
-  "' OR 1=1 --",
-  'constructor',
-  '__proto__',
-  'toString',
-  '2026-01-31',
-  '2026-13-45T99:99:99Z',
-  '/api/process_definition/1/',
-  'single',
-  'n1',
-  'schema',
-  'set',
-  '1,2',
-  ',',
-  'raw',
-  '1;2;;3',
-  'x'.repeat(300),
-  'x'.repeat(5000),
-  '+',
-  '*',
-  'W/"x"',
-  'wait=1',
-  'id',
-  '-id',
-  'job',
-];
-
-const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value) ?? 'null');
-const deep = (levels: number) => Buffer.from('['.repeat(levels) + ']'.repeat(levels));
-
-function junk(dice: Random, depth = 0): unknown {
-  const kind = dice.below(depth > 3 ? 6 : 9);
-  if (kind < 2) return dice.pick(words);
-  if (kind === 2) return dice.pick([0, -1, 1.5, 1e308, 2 ** 53, 2 ** 31, -0]);
-  if (kind === 3) return dice.pick([null, true, false]);
-  if (kind < 6) return dice.pick(words);
-  if (kind === 6) return Array.from({ length: dice.below(4) }, () => junk(dice, depth + 1));
-  return Object.fromEntries(
-    Array.from({ length: dice.below(5) }, () => [dice.pick([...keys, ...words]), junk(dice, depth + 1)]),
-  );
-}
-
-const keys = [
-  'definition',
-  'exec',
-  'argv',
-  'args',
-  'environment',
-  'name',
-  'objects',
-  'deleted_objects',
-  'resource_uri',
-  'id',
-  'input',
-  'text',
-  'url',
-  'output',
-  'timeout',
-  'username',
-  'password',
-  'role',
-  'active',
-  'expires',
-  'token',
-  'metadata',
-  'cwd',
-  'input_adapter',
-];
 
 /** Something that may well be accepted; what runs is `/bin/true`. */
 function sensible(dice: Random): unknown {
@@ -186,6 +82,18 @@ function sensible(dice: Random): unknown {
       state: dice.pick(['dead', 'all', ...words]),
       since: dice.pick(['2026-01-01T00:00:00Z', ...words]),
     }),
+    () => ({ input: dice.pick([{ infile: 'x' }, { [dice.pick(words)]: dice.pick(words) }]), timeout: 0.1 }),
+    // What a node is told of its home and scripts it would do.
+    () => ({
+      input: { testing: junk(dice), timeout: dice.pick([0.1, 0.2, ...words]), ptsuser: dice.pick(words) },
+    }),
+    () => ({
+      creator: dice.pick(words),
+      input: {
+        [dice.pick(['classID', '_STID', 'meta'])]: dice.pick<unknown>(['Product', {}, junk(dice)]),
+        _sets: { theName: dice.pick<unknown>(['x', { data: 'x' }, junk(dice)]), a: junk(dice) },
+      },
+    }),
     () => ({ username: `u${dice.below(4)}`, password: dice.pick(words), role: 'user' }),
     () => ({ name: dice.pick(words) }),
   ])();
@@ -218,12 +126,6 @@ function body(dice: Random, type: string): Buffer {
   return Buffer.alloc(dice.below(70_000), 'x');
 }
 
-/** Without halves of characters, which no URL can hold. */
-const wellFormed = (text: string) => Buffer.from(text).toString();
-
-/** Printable as a header, or left out. */
-const headerText = (text: string) => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
-
 function shot(dice: Random): Shot {
   const template = dice.pick(Object.keys(paths));
   const operations = paths[template] ?? {};
@@ -233,8 +135,13 @@ function shot(dice: Random): Shot {
     : dice.pick(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'LOCK']);
   let path = template.replace(/\{(\w+)\}/g, (_whole, name: string) => {
     const good =
-      { uuid: dice.pick(uuids), ids: '1;2;99;x', actor: 'pipelinejobs-manager' }[name] ??
-      String(1 + dice.below(12));
+      {
+        uuid: dice.pick(uuids),
+        ids: '1;2;99;x',
+        actor: 'pipelinejobs-manager',
+        script: 'init',
+        seconds: '0',
+      }[name] ?? String(1 + dice.below(12));
     const value = dice.chance(0.6) ? good : dice.pick(words).slice(0, 500) || 'x';
     return encodeURIComponent(wellFormed(value));
   });
@@ -323,6 +230,8 @@ test(`${requests} requests, seed ${seed}: no 5xx, no hang, nothing undocumented`
 }, async () => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: lanes });
   const faults = new Map<string, string>();
+  /** The operations of the node that did what they are for. */
+  const reached = new Set<string>();
   let left = requests;
   const lane = async (number: number) => {
     const dice = random(seed + number * 7919);
@@ -341,6 +250,7 @@ test(`${requests} requests, seed ${seed}: no 5xx, no hang, nothing undocumented`
           ...(bytes === undefined ? {} : { body: bytes }),
         });
         const wrong = fault(one, answer);
+        if (answer.status === 200) reached.add(`${one.method.toLowerCase()} ${one.template}`);
         if (wrong !== undefined && !faults.has(wrong))
           faults.set(wrong, `${told}\n→ ${answer.status} ${answer.text.slice(0, 300)}`);
       } catch (error) {
@@ -354,5 +264,12 @@ test(`${requests} requests, seed ${seed}: no 5xx, no hang, nothing undocumented`
   const health = await ask(server, '/healthz', { as: null });
   expect(health.json.status).toBe('ok');
   expect((await ask(server, '/api/process_definition/?limit=1')).status).toBe(200);
+  const missed = Object.entries(paths)
+    .filter(([path]) => path.startsWith('/v0.6/'))
+    .flatMap(([path, item]) => Object.keys(item).map((method) => `${method} ${path}`))
+    .filter((operation) => !operation.startsWith('parameters ') && !reached.has(operation));
+  if (requests >= 10_000) expect(missed).toEqual([]);
+  expect((await node.call('PUT', 'pnsconf', { input: {} })).json.result).toEqual({});
+  expect((await node.call('PUT', 'init', { timeout: 20 })).json.result).toBe(0);
   expect(server.log()).not.toMatch(/"level":[56]0/);
 });

@@ -6,7 +6,8 @@ type Json = Record<string, unknown>;
 let server: TestServer;
 let document: Json & { paths: Record<string, Record<string, Json>> };
 beforeAll(async () => {
-  server = await startServer();
+  // The node's base is its configuration's: nothing may take it for granted.
+  server = await startServer({ config: { 'node.yaml': { baseurl: '/a/node' } } });
   document = (await ask(server, '/api/openapi.json', { as: null })).json;
 });
 afterAll(() => server.remove());
@@ -99,7 +100,45 @@ test('every route of the application is in it, with every method', async () => {
     expect([template, headers.allow?.toLowerCase().split(',').sort()]).toEqual([template, described.sort()]);
   }
   const pages = ['/', '/api/docs/', '/api/docs/errors/'];
-  expect(Object.keys(document.paths).sort()).toEqual([...templates, ...pages].sort());
+  const others = Object.keys(document.paths).filter((path) => !path.startsWith('/a/node/'));
+  expect(others.sort()).toEqual([...templates, ...pages].sort());
+});
+
+/** All commands of a node are one route: which there are is told by who is asked for a login, or gets an answer. */
+test('every command of the node is in it, and nothing else', async () => {
+  const commands = ['init', 'config', 'run', 'clean', 'input', 'output', 'pnsconfig', 'pnsconf', 'inittest'];
+  commands.push(
+    'testinit',
+    'calc',
+    'testcalc',
+    'echo',
+    'testrun',
+    'sleep',
+    'upload/{script}',
+    'sleep/{seconds}',
+  );
+  const templates = commands.map((command) => `/a/node/${command}`);
+  const described = Object.keys(document.paths).filter((path) => path.startsWith('/a/node/'));
+  expect(described.sort()).toEqual(['/a/node/', '/a/node/api', ...templates].sort());
+  for (const template of templates) {
+    const path = template.replace('{script}', 'init').replace('{seconds}', '3');
+    const methods = ['get', 'put', 'post', 'delete'].map(async (method) => {
+      const { status } = await ask(server, path, { method: method.toUpperCase(), as: null });
+      return [200, 401].includes(status) ? [method] : [];
+    });
+    const there = (await Promise.all(methods)).flat();
+    const told = Object.keys(document.paths[template] ?? {}).filter((method) => method !== 'parameters');
+    expect([template, told.sort()]).toEqual([template, there.sort()]);
+    for (const method of told) {
+      const { security, responses } = document.paths[template]?.[method] as Record<string, Json>;
+      expect([template, method, security]).toEqual([template, method, method === 'get' ? [] : undefined]);
+      expect(Object.keys(responses as Json)).toContain('200');
+    }
+  }
+  for (const place of ['/a/node/', '/a/node/api']) {
+    expect(Object.keys(document.paths[place] ?? {})).toEqual(['get']);
+    expect((await ask(server, place, { method: 'OPTIONS', as: null })).headers.allow).toBe('GET');
+  }
 });
 
 test('the page to try it on loads, with nothing from elsewhere', async () => {

@@ -22,6 +22,8 @@ export interface TestServer {
   admin: Login;
   /** What it has written to stderr so far. */
   log(): string;
+  /** What it has written to stdout since its latest start. */
+  out(): string;
   /** A request with the admin's login, unless another or none (null) is given. JSON bodies are made from `json`. */
   fetch(url: string, init?: RequestInit & { json?: unknown; as?: Login | null }): Promise<Response>;
   /** Registers a definition and gives its id. */
@@ -46,12 +48,14 @@ export const basic = ({ username, password }: Login) =>
  *
  * @param application keys of application.yaml
  * @param config other files of the config folder, by name: their keys
+ * @param switches of `serve`, in place of those that choose the port
  */
 export async function startServer(
   options: {
     application?: Record<string, unknown>;
     config?: Record<string, Record<string, unknown>>;
     environment?: Record<string, string>;
+    switches?: readonly string[];
   } = {},
 ): Promise<TestServer> {
   const data = mkdtempSync(path.join(os.tmpdir(), 'penstock-test-'));
@@ -60,7 +64,8 @@ export async function startServer(
     ...options.config,
     ...(options.application === undefined ? {} : { 'application.yaml': options.application }),
   };
-  const args = [path.join(root, 'dist/main.js'), 'serve', '--data', data, '--port', '0'];
+  const args = [path.join(root, 'dist/main.js'), 'serve', '--data', data];
+  args.push(...(options.switches ?? ['--port', '0']));
   if (Object.keys(files).length > 0) {
     mkdirSync(config);
     for (const [name, keys] of Object.entries(files)) writeFileSync(path.join(config, name), stringify(keys));
@@ -68,6 +73,7 @@ export async function startServer(
   }
   let child: ChildProcess;
   let log = '';
+  let out = '';
   let exited = Promise.resolve();
 
   const server: TestServer = {
@@ -76,6 +82,7 @@ export async function startServer(
     pid: 0,
     admin,
     log: () => log,
+    out: () => out,
     async fetch(url, { json, as = admin, headers, ...init } = {}) {
       return fetch(new URL(url, server.url), {
         ...init,
@@ -127,7 +134,7 @@ export async function startServer(
       },
     });
     exited = new Promise((resolve) => child.once('exit', () => resolve()));
-    let out = '';
+    out = '';
     child.stdout?.on('data', (piece: Buffer) => {
       out += piece.toString();
     });

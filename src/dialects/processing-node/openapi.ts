@@ -67,9 +67,9 @@ const only = { type: 'object', properties: { timeout } };
 
 /** The dialect's part of the API's description. */
 export function processingNodePaths(baseurl: string): Json {
-  const page = {
+  const page = (id: string) => ({
     get: {
-      operationId: 'processing_node_page',
+      operationId: `processing_node_${id}`,
       tags,
       security: [],
       summary: 'Every call of the node',
@@ -80,9 +80,10 @@ export function processingNodePaths(baseurl: string): Json {
         }),
       },
     },
-  };
+  });
   return {
-    [`${baseurl}/`]: page,
+    [`${baseurl}/`]: page('page'),
+    [`${baseurl}/api`]: page('page_too'),
     [`${baseurl}/init`]: {
       get: get('get_init', 'The init script'),
       put: change('init', 'Make the folders and run the init script', only),
