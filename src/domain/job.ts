@@ -10,6 +10,8 @@ export interface RunRequest {
   priority?: number;
   /** Whom the program runs as, by name. Only the server itself asks for this. */
   user?: string;
+  /** True: never tried again, since somebody waits for its end. Only the server itself asks for this. */
+  once?: boolean;
 }
 
 /** The executor of a job that Penstock does not run: others report on it by events. */

@@ -9,13 +9,13 @@ export function findProgram(exec: string, cwd: string, searchPath: string): stri
     : searchPath.split(':').map((folder) => path.join(folder === '' ? cwd : folder, exec));
   let found: string | undefined;
   for (const candidate of candidates) {
+    if (!isFile(candidate)) continue;
+    found = candidate;
     try {
-      if (!statSync(candidate, { throwIfNoEntry: false })?.isFile()) continue;
-      found = candidate;
       accessSync(candidate, constants.X_OK);
       return candidate;
     } catch {
-      // A folder that may not be entered, or a file that may not be executed: perhaps a later one is better.
+      // Perhaps a later folder has one that may be executed.
     }
   }
   throw new PenstockError(
@@ -26,4 +26,13 @@ export function findProgram(exec: string, cwd: string, searchPath: string): stri
         : `exec: there is no program '${exec}' on this machine's PATH (${searchPath})`
       : `exec: ${found} may not be executed`,
   );
+}
+
+/** Where the way to a name cannot be gone, there is nothing of that name either. */
+function isFile(name: string): boolean {
+  try {
+    return statSync(name).isFile();
+  } catch {
+    return false;
+  }
 }

@@ -63,7 +63,7 @@ async function makeFolder(place: string, mayBeLink: boolean): Promise<boolean> {
   });
   if (found?.isDirectory()) return false;
   if (found !== null) {
-    throw unusable(`${place} is ${found.isSymbolicLink() ? 'a symbolic link, not' : 'no'} folder.`);
+    throw unusable(`${place} is ${found.isSymbolicLink() ? 'a symbolic link, not a' : 'no'} folder.`);
   }
   try {
     await mkdir(place, { recursive: true });

@@ -60,25 +60,25 @@ export function nodeService(given: {
 
   const script = (name: Exclude<ScriptName, 'run'>): NodeCommand => ({
     exclusive: true,
-    async run(request, actor) {
+    run: startable(async (request, actor) => {
       if (name === 'init') await scripts.ensureFolders();
       return scripts.answer(await scripts.run(name, request, actor), scripts.command(name));
-    },
+    }),
   });
 
   const run: NodeCommand = {
     exclusive: true,
-    async run(request, actor) {
+    run: startable(async (request, actor) => {
       const input = filesOf(partOf(request, 'input'), settings().paths.inputfiles[0]);
       await scripts.ensureFolders();
       const job = await scripts.run('run', request, actor, input);
       return scripts.answer(job, scripts.command('run'), rawFile(scripts.outputOf(job)));
-    },
+    }),
   };
 
   const testrun: NodeCommand = {
     exclusive: true,
-    async run(request, actor) {
+    run: startable(async (request, actor) => {
       timeoutOf(request);
       const asked = attempt(() => {
         const input = productOf(request);
@@ -93,7 +93,7 @@ export function nodeService(given: {
       const { outfile = '' } = JSON.parse(await readFile(scripts.outputOf(job), 'utf8')) as FileDocument;
       const text = typeof outfile === 'string' ? outfile : Buffer.from(outfile.base64, 'base64').toString();
       return scripts.answer(job, command, writeJsonText(answerProduct({ ...asked, now: clock() }, text)));
-    },
+    }),
   };
 
   const sleep: NodeCommand = {
@@ -124,9 +124,9 @@ export function nodeService(given: {
   const originals = (telling: boolean): NodeCommand => ({
     exclusive: true,
     async run() {
-      await scripts.ensureFolders();
       const files = scriptNames.map((name) => scripts.command(name)[0] ?? '');
       try {
+        await scripts.ensureFolders();
         await machine.useOriginals(settings().paths.pnshome, files);
       } catch (error) {
         return answer(-1, messageOf(error));
@@ -239,5 +239,14 @@ function attempt<T>(read: () => T): T | NodeAnswer {
     throw error;
   }
 }
+
+/** A script that cannot be run as its user is told as any other that cannot be started. */
+const startable =
+  (run: NodeCommand['run']): NodeCommand['run'] =>
+  (...given) =>
+    run(...given).catch((error: unknown) => {
+      if (!(error instanceof PenstockError) || error.code !== 'account-unusable') throw error;
+      return answer(-1, { returncode: -1, message: error.message });
+    });
 
 export type NodeService = ReturnType<typeof nodeService>;

@@ -76,7 +76,10 @@ export async function sendAnswer(response: Response, answer: NodeAnswer, now: ()
     yield* all;
   }
   // The client may go away in the middle: then nobody is left to be told.
-  await pipeline(Readable.from(rest()), response).catch((error: unknown) => {
-    if (!response.destroyed) throw error;
-  });
+  await pipeline(Readable.from(rest()), response)
+    .catch((error: unknown) => {
+      if (!response.destroyed) throw error;
+    })
+    // Had they gone before, `rest` was never begun, and what is being read would stay open.
+    .finally(() => all.return(undefined));
 }

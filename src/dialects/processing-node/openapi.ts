@@ -36,7 +36,6 @@ const changing: ErrorCode[] = [
   'folder-unusable',
   'not-found',
   'node-busy',
-  'account-unusable',
   'too-large',
   'unsupported-media-type',
   'queue-full',
