@@ -44,13 +44,14 @@ export function nodeAccount(store: Store, settings: () => NodeSettings, clock: (
   return {
     known,
 
-    /** The account, made when it is first needed. */
+    /** The account, made when it is first needed, and again where an admin has removed it. */
     async get(): Promise<Actor> {
-      making ??= make();
-      await making.catch((error: unknown) => {
+      const there = await known();
+      if (there !== null) return there;
+      making ??= make().finally(() => {
         making = undefined;
-        throw error;
       });
+      await making;
       const found = await known();
       if (found === null) throw new Error("the node's account is gone");
       return found;
