@@ -44,17 +44,15 @@ export function nodeAccount(store: Store, settings: () => NodeSettings, clock: (
   return {
     known,
 
-    /** The account, made when it is first needed, and again where an admin has removed it. */
+    /** The account, made when it is first needed, and again after somebody has removed it. */
     async get(): Promise<Actor> {
-      const there = await known();
-      if (there !== null) return there;
+      const found = await known();
+      if (found !== null) return found;
       making ??= make().finally(() => {
         making = undefined;
       });
       await making;
-      const found = await known();
-      if (found === null) throw new Error("the node's account is gone");
-      return found;
+      return this.get();
     },
 
     /** The account, if that is the node's login and nobody has switched the account off. */
@@ -64,8 +62,7 @@ export function nodeAccount(store: Store, settings: () => NodeSettings, clock: (
       const right = timingSafeEqual(digest(username, password), digest(node.username, node.password));
       if (!right) return null;
       const account = await this.get();
-      const user = await store.users.byId(account.id);
-      return user?.active ? account : null;
+      return (await store.users.byId(account.id))?.active ? account : null;
     },
   };
 }
