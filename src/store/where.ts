@@ -36,7 +36,12 @@ const nest = (path: string, value: unknown): Record<string, unknown> =>
 /** Prisma's `where` for filters, which were checked when they were read. */
 export function whereOf(filters: readonly Filter[], columns: ColumnMap): Record<string, unknown> {
   return {
-    AND: filters.map((filter) => nest(columns[filter.field] ?? filter.field, condition(filter))),
+    AND: filters.map((filter) => {
+      const path = columns[filter.field] ?? filter.field;
+      const wanted = condition(filter);
+      // What is nothing beyond a relation is the relation itself.
+      return nest(wanted === null ? (path.split('.')[0] ?? path) : path, wanted);
+    }),
   };
 }
 

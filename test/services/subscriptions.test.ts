@@ -28,3 +28,16 @@ test('a user has so many subscriptions at most, to jobs in general and to each j
   await ask(server, `/api/subscription/${id}/`, { method: 'DELETE', as: bob });
   expect((await subscribe({}, bob)).id).toBeGreaterThan(0);
 });
+
+test('those of a job are told from those of none', async () => {
+  const carol = await server.addUser('carol');
+  const job = await submit(server, await server.register({ exec: '/bin/true' }, carol), undefined, carol);
+  const [ofJob, ofNone] = [await subscribe({ job }, carol), await subscribe({}, carol)];
+  const found = async (query: string) => {
+    const answer = await ask(server, `/api/subscription/?${query}`, { as: carol });
+    expect(answer.status).toBe(200);
+    return answer.json.objects.map(({ id }: { id: number }) => id);
+  };
+  expect(await found(`job=${job}`)).toEqual([ofJob.id]);
+  expect(await found('job=None')).toEqual([ofNone.id]);
+});

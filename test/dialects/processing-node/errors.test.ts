@@ -62,6 +62,14 @@ describe('logins', () => {
     );
   });
 
+  test('nobody who only looks is asked for one, or held to a wrong one', async () => {
+    for (const view of ['', 'api', 'init', 'config', 'run', 'clean', 'input', 'output', 'pnsconfig']) {
+      for (const login of [null, { username: 'foo', password: 'wrong' }]) {
+        expect((await node.call('GET', view, undefined, login)).status).toBe(200);
+      }
+    }
+  });
+
   test('whoever guesses on is held up, in the same shape', async () => {
     const guess = () => node.call('PUT', 'init', undefined, { username: 'guessed', password: 'x' });
     let answer = await guess();

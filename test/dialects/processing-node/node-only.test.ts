@@ -117,6 +117,29 @@ test("a Penstock user's runs are jobs of theirs, and of nobody else's", async ()
   expect((await ask(node.server, `/api/job/${uuid}/`, { as: nodeLogin })).status).toBe(404);
 });
 
+test("the node's account is made again where an admin has removed or changed it", async () => {
+  const node = await startNode();
+  onTestFinished(() => node.server.remove());
+  const account = async () => (await ask(node.server, '/api/user/?username=node')).json.objects[0];
+  const change = async (method: string, json?: object) => {
+    const { resource_uri: place } = await account();
+    expect((await ask(node.server, place, { method, json })).status).toBeLessThan(300);
+  };
+  expect((await node.call('POST', 'echo')).status).toBe(200);
+  await change('DELETE');
+  expect((await node.call('PUT', 'init', undefined, node.server.admin)).json.result).toBe(0);
+  expect((await node.call('PUT', 'init')).json.result).toBe(0);
+  expect(await account()).toMatchObject({ role: 'user', active: true });
+  // Nobody else logs in as it, and who is switched off stays out.
+  const guess = { username: 'node', password: 'bar' };
+  expect((await node.call('POST', 'echo', '1', guess)).status).toBe(401);
+  await change('PATCH', { active: false });
+  expect((await node.call('POST', 'echo')).status).toBe(401);
+  await change('PATCH', { active: true });
+  expect((await node.call('POST', 'echo')).status).toBe(200);
+  expect(node.server.log()).not.toMatch(/"level":[56]0/);
+});
+
 describe('node.yaml', () => {
   let server: TestServer | undefined;
   afterEach(() => server?.remove());
