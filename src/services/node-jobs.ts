@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { DefinitionDocument } from '../domain/definition-document.js';
 import type { Job, RunRequest } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
-import type { NodeSettings, ScriptName } from '../domain/node-settings.js';
+import { type NodeSettings, type ScriptName, scriptNames } from '../domain/node-settings.js';
 import { PenstockError } from '../errors.js';
 import type { DefinitionRow } from '../store/process-definitions.js';
 import type { Store } from '../store/store.js';
@@ -20,6 +20,8 @@ export type NodeRun = ScriptName | 'testrun' | 'sleep';
 /** A text in a definition that stands for itself: nothing in it is a placeholder. */
 const plainText = (text: string) => text.replaceAll('${', '$${');
 
+const definitionName = (run: NodeRun) => `node ${run}`;
+
 /** A user of this machine, as far as a script needs to know. */
 export interface ScriptUser {
   name: string;
@@ -34,7 +36,7 @@ export function scriptDefinition(
 ): DefinitionDocument {
   const { pnshome, inputdir, outputdir, outputfiles } = settings.paths;
   // Nobody else is to be waited for; and a script whose time is over has no grace.
-  const common = { name: `node ${run}`, priority: 100, kill_grace: 0 };
+  const common = { name: definitionName(run), priority: 100, kill_grace: 0 };
   if (run === 'sleep' || user === null) {
     return { ...common, exec: '/bin/sh', argv: ['-c', 'exec sleep "$PENSTOCK_SLEEP"'] };
   }
@@ -182,7 +184,10 @@ export function nodeJobs(given: {
     async left(): Promise<(() => Promise<unknown>) | null> {
       const owner = await account.known();
       if (owner === null) return null;
-      const ids = await store.definitions.idsOf(owner.id, { limit: 0, offset: 0, filters: [], order: [] });
+      // Who uses the node's login may have definitions and jobs of their own.
+      const values = [...scriptNames, 'testrun' as const, 'sleep' as const].map(definitionName);
+      const filters = [{ field: 'name', lookup: 'in' as const, values }];
+      const ids = await store.definitions.idsOf(owner.id, { limit: 0, offset: 0, filters, order: [] });
       const left = await store.jobs.unfinishedOf(ids);
       return left.length === 0 ? null : () => Promise.all(left.map(end));
     },

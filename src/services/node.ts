@@ -90,6 +90,10 @@ export function nodeService(given: {
       const job = await scripts.run('testrun', request, actor, infile);
       const command = scripts.command('run');
       if (job.state !== 'FINISHED') return scripts.answer(job, command);
+      if ((job.outputSize ?? 0) > largestAnswer) {
+        const reason = `The output outfile is too large for a test's product, ${job.outputSize} bytes; run gives files of any size.`;
+        return { ...answer(-1, reason), job: job.uuid };
+      }
       const { outfile = '' } = JSON.parse(await readFile(scripts.outputOf(job), 'utf8')) as FileDocument;
       const text = typeof outfile === 'string' ? outfile : Buffer.from(outfile.base64, 'base64').toString();
       return scripts.answer(job, command, writeJsonText(answerProduct({ ...asked, now: clock() }, text)));
@@ -223,6 +227,9 @@ export function nodeService(given: {
     },
   };
 }
+
+/** The product of a test is made in memory. Bytes. */
+const largestAnswer = 16 * 1024 * 1024;
 
 function productOf(request: NodeRequest) {
   const input = partOf(request, 'input');

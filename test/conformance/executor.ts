@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -184,6 +184,8 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       const { command, files, stdout } = prepare('appear', [log, '0.3']);
       const handles = await Promise.all([1, 2].map(() => executor.start(command, files)));
       handles.push(await executor.start(command, files));
+      // No two servers ever have one folder at once: a later one finds what the earlier has begun.
+      await waitFor(() => existsSync(path.join(files.folder, 'status')), 'it to be claimed');
       const again = stage.make();
       handles.push(await again.start(command, files));
       const outcomes = await Promise.all(

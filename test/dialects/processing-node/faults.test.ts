@@ -80,6 +80,13 @@ describe('a script that runs too long', () => {
     ]);
   });
 
+  test('is ended if it has stopped itself', async () => {
+    node.script('config', 'echo x; kill -STOP $$');
+    const { answer, took } = await timed(node.put('config', { timeout: 1 }));
+    expect(answer.json).toMatchObject({ result: -9, message: { stdout: 'x\n', returncode: -9 } });
+    expect(took).toBeLessThan(2);
+  });
+
   test('one that ends while a daemon of it holds stdout is answered at once', async () => {
     const log = path.join(node.aside, 'holder');
     node.script('config', `sh -c 'echo $$ >>"$1"; exec sleep 100000' holder ${log} & echo done`);

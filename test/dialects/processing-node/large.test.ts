@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -103,6 +103,34 @@ describe('an answer that is large', () => {
     expect(end.replace(/\d+\.\d{6}}$/, '1234567890.123456}')).toBe(tail);
     expect(between).toEqual({ size, sum: sumOf('y', size) });
     expect(peak() - before).toBeLessThan(64 * mebibyte);
+  });
+
+  test('is not made of a test: that is told, and needs little memory', async () => {
+    const input = { meta: {}, _sets: { theName: { data: 'x' } } };
+    const write = (size: number) =>
+      node.script('run', `head -c ${size} /dev/zero | tr '\\0' y >output/outfile`);
+    write(mebibyte);
+    const { json } = await node.post('testrun', { input });
+    expect(json.result._sets.theAnswer.data).toHaveLength(mebibyte);
+    write(200 * mebibyte);
+    forgetPeak();
+    const before = peak();
+    const { json: large } = await node.post('testrun', { input });
+    expect(large).toMatchObject({ result: -1, message: expect.stringContaining('outfile is too large') });
+    expect(peak() - before).toBeLessThan(64 * mebibyte);
+    rmSync(path.join(node.home, 'output/outfile'));
+    expect(await node.busy()).toBe(false);
+  });
+
+  test('comes in time, too, where the script is ended after it printed 100 MiB', async () => {
+    node.script('config', `head -c ${100 * mebibyte} /dev/zero | tr '\\0' x; sleep 1000`);
+    const begun = Date.now();
+    const response = await begin('PUT', 'config', '{"timeout": 2}');
+    expect(Date.now() - begun).toBeLessThan(3000);
+    const head = `{"result": -9, "message": {"command": "['${node.home}/configPTS', '']", "stdout": "`;
+    const { begin: first, size } = await digested(response, head.length, 200);
+    expect(first).toBe(head);
+    expect(size).toBeGreaterThan(100 * mebibyte - 200);
   });
 
   test('because the files of the output folder are', async () => {

@@ -2,8 +2,8 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readProcess } from '../../../src/hosts/processes.js';
-import { endsOf, filter, jobOf, leftOf } from '../../support/jobs.js';
-import { type Node, startNode } from '../../support/node-home.js';
+import { endsOf, filter, jobOf, leftOf, submit } from '../../support/jobs.js';
+import { type Node, nodeLogin, startNode } from '../../support/node-home.js';
 import { linesOf } from '../../support/programs.js';
 import { waitFor } from '../../support/wait-for.js';
 
@@ -102,6 +102,20 @@ test('a server that is stopped gives the answer of a script that ends in a momen
   await node.server.restart();
   expect(await node.busy()).toBe(false);
   expect(await jobOf(node.server, uuid)).toMatchObject({ state: 'FINISHED', attempt: 1 });
+});
+
+test('a job of the node’s login that is no script keeps the node from nothing, also after a restart', async () => {
+  const go = path.join(node.aside, 'go');
+  const wait = `until [ -e ${go} ]; do sleep 0.02; done`;
+  const id = await node.server.register({ name: 'own', exec: '/bin/sh', argv: ['-c', wait] }, nodeLogin);
+  const uuid = await submit(node.server, id, undefined, nodeLogin);
+  expect(await node.busy()).toBe(false);
+  await waitFor(async () => (await jobOf(node.server, uuid)).state === 'RUNNING', 'it to run');
+  await node.server.kill();
+  await node.server.restart();
+  expect(await node.busy()).toBe(false);
+  writeFileSync(go, '');
+  expect((await jobOf(node.server, uuid, 10)).state).toBe('FINISHED');
 });
 
 test('a script whose watcher is killed is told as lost, and the node is free', async () => {
