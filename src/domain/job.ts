@@ -10,8 +10,11 @@ export interface RunRequest {
   priority?: number;
   /** Whom the program runs as, by name. Only the server itself asks for this. */
   user?: string;
-  /** True: never tried again, since somebody waits for its end. Only the server itself asks for this. */
-  once?: boolean;
+  /**
+   * True: somebody waits for its end, and nothing else goes on before that. It starts at once, whatever else runs or
+   * waits, and is not tried again. Only the server itself asks for this.
+   */
+  attended?: boolean;
 }
 
 /** The executor of a job that Penstock does not run: others report on it by events. */

@@ -35,8 +35,8 @@ export function scriptDefinition(
   user: ScriptUser | null,
 ): DefinitionDocument {
   const { pnshome, inputdir, outputdir, outputfiles } = settings.paths;
-  // Nobody else is to be waited for; and a script whose time is over has no grace.
-  const common = { name: definitionName(run), priority: 100, kill_grace: 0 };
+  // A script whose time is over has no grace.
+  const common = { name: definitionName(run), kill_grace: 0 };
   if (run === 'sleep' || user === null) {
     return { ...common, exec: '/bin/sh', argv: ['-c', 'exec sleep "$PENSTOCK_SLEEP"'] };
   }

@@ -51,7 +51,7 @@ export function nodeScripts(given: {
       const now = settings();
       const timeout = timeoutOf(request) ?? now.timeout;
       const definition = scriptDefinition(run, now, await machine.accountOf(now.ptsuser));
-      return nodeJobs.run(actor, run, definition, input, { user: now.ptsuser, timeout, once: true });
+      return nodeJobs.run(actor, run, definition, input, { user: now.ptsuser, timeout, attended: true });
     },
 
     /** Sleeps that many seconds. */
@@ -60,7 +60,7 @@ export function nodeScripts(given: {
       return nodeJobs.run(actor, 'sleep', scriptDefinition('sleep', now, null), null, {
         environment: { PENSTOCK_SLEEP: seconds },
         timeout: timeoutOf(request) ?? now.timeout,
-        once: true,
+        attended: true,
       });
     },
 

@@ -99,7 +99,7 @@ export function runService(given: {
     key: { key: string; fingerprint: string } | null,
   ): Promise<Submitted> {
     const { id: revisionId, definition } = await definitions.currentRevision(row);
-    checkQueue(actor);
+    if (request.attended !== true) checkQueue(actor);
     const { environment } = request;
     if (environment !== undefined) files.keepEnvironment(received.uuid, environment);
     const token = newJobToken();

@@ -64,17 +64,18 @@ export class Worker {
   /** A job that waits: queues it, now or when its time has come. */
   submit(job: Job, definition: ProcessDefinition): void {
     if (this.#fresh.size < 1000) this.#fresh.set(job.uuid, job);
-    this.enqueue(
-      {
-        id: job.id,
-        uuid: job.uuid,
-        ownerId: job.ownerId,
-        definitionId: job.processDefinitionId ?? 0,
-        concurrency: definition.concurrency,
-        priority: job.priority,
-      },
-      job.notBefore,
-    );
+    const waiting = {
+      id: job.id,
+      uuid: job.uuid,
+      ownerId: job.ownerId,
+      definitionId: job.processDefinitionId ?? 0,
+      concurrency: definition.concurrency,
+      priority: job.priority,
+    };
+    if (this.#open && job.request.attended === true) {
+      this.queue.occupy(waiting);
+      this.#begin(waiting, this.#load(waiting));
+    } else this.enqueue(waiting, job.notBefore);
   }
 
   enqueue(waiting: Waiting, notBefore: Date | null): void {
