@@ -15,7 +15,7 @@ import { clearArchive } from './hosts/archive.js';
 import { openControlGroups } from './hosts/cgroup.js';
 import * as nodeFolders from './hosts/node-folders.js';
 import { RunnerPool } from './hosts/runner-pool.js';
-import { authenticate } from './http/auth.js';
+import { authenticate, authenticatePeople } from './http/auth.js';
 import { openMetrics } from './http/metrics.js';
 import { allNouns, nodeNouns } from './http/nouns.js';
 import { buildApplication, listen } from './http/server.js';
@@ -160,7 +160,8 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const stopping = new AbortController();
   // One listener for each stream.
   setMaxListeners(0, stopping.signal);
-  const generic = { authenticate: authenticate(logins), maxBodySize: config.maxBodySize };
+  const authenticateAll = authenticate(logins);
+  const generic = { authenticate: authenticatePeople(authenticateAll), maxBodySize: config.maxBodySize };
   const manager = openPipelineJobs({
     ...generic,
     settings: pipelineJobs,
@@ -175,6 +176,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   });
   const node = await openProcessingNode({
     ...generic,
+    authenticate: authenticateAll,
     settings,
     account,
     logins,

@@ -99,3 +99,28 @@ export function authenticate(logins: LoginService): RequestHandler {
     check(request, response, next);
   };
 }
+
+/** A job is what the node's login may end, too. */
+const cancelling = /^\/api\/job\/[^/]+\/cancel\/?$/;
+
+/**
+ * The same for all that is not the processing node: there its own login, which stands in a file and may be changed by
+ * whoever has it, makes and changes nothing that would outlast it.
+ */
+export function authenticatePeople(authenticated: RequestHandler): RequestHandler {
+  return (request, response, next) => {
+    authenticated(request, response, (error?: unknown) => {
+      const reads = ['GET', 'HEAD'].includes(request.method);
+      const allowed = reads || cancelling.test(`${request.baseUrl}${request.path}`);
+      if (error !== undefined || allowed || (response.locals as Known).actor.node !== true) next(error);
+      else {
+        next(
+          new PenstockError(
+            'forbidden',
+            "The processing node's own login reads jobs and cancels them; all else takes a user's login.",
+          ),
+        );
+      }
+    });
+  };
+}

@@ -169,11 +169,13 @@ export async function listen(
     url: `${options.tls === null ? 'http' : 'https'}://${host}:${port}`,
     async stop(patience: number) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
+      // Who has got an answer keeps the connection for the next request, which would not be heard any more.
+      const tidying = setInterval(() => server.closeIdleConnections(), 20);
       const timer = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
       }, patience);
       await closed;
+      clearInterval(tidying);
       clearTimeout(timer);
     },
   };

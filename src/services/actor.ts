@@ -5,6 +5,8 @@ export interface Actor {
   id: number;
   username: string;
   admin: boolean;
+  /** True: the processing node's own login. Outside the node it reads, and cancels its jobs, and no more. */
+  node?: boolean;
 }
 
 /** Whose objects the actor may see: null is everybody's. */

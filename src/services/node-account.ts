@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { NodeSettings } from '../domain/node-settings.js';
 import type { Store } from '../store/store.js';
+import type { User } from '../store/users.js';
 import type { Actor } from './actor.js';
 
 const digest = (username: string, password: string) =>
@@ -10,7 +11,7 @@ const digest = (username: string, password: string) =>
 
 /**
  * The user whom the processing node's own login stands for. It owns the definitions of the scripts, and the jobs of
- * whoever uses that login. It has no password but the one in node.yaml.
+ * whoever uses that login. It is known by its id: nobody becomes it by a name. Outside the node it may only read.
  *
  * @param settings the node's settings as they are now
  */
@@ -18,35 +19,32 @@ export function nodeAccount(store: Store, settings: () => NodeSettings, clock: (
   let making: Promise<void> | undefined;
 
   async function make(): Promise<void> {
-    let free = 'node';
-    for (let number = 2; (await store.users.byName(free)) !== null; number += 1) free = `node-${number}`;
-    const username = await store.setting('node_account', () => free);
-    if ((await store.users.byName(username)) !== null) return;
+    let username = 'node';
+    for (let number = 2; (await store.users.byName(username)) !== null; number += 1) {
+      username = `node-${number}`;
+    }
     const now = clock();
     // No password has this hash.
-    await store.users.add({
-      username,
-      role: 'user',
-      active: true,
-      passwordHash: '!',
-      created: now,
-      updated: now,
-    });
+    const user = { username, role: 'user', active: true, passwordHash: '!', created: now, updated: now };
+    const { id } = await store.users.add(user);
+    await store.keepSetting('node_account', String(id));
   }
 
-  /** The account, if it was ever needed. */
-  async function known(): Promise<Actor | null> {
-    const username = await store.knownSetting('node_account');
-    const user = username === null ? null : await store.users.byName(username);
-    return user === null ? null : { id: user.id, username: user.username, admin: user.role === 'admin' };
+  async function row(): Promise<User | null> {
+    const id = await store.knownSetting('node_account');
+    return id === null ? null : store.users.byId(Number(id));
   }
 
   return {
-    known,
+    /** The account, if it was ever needed. */
+    async known(): Promise<Actor | null> {
+      const user = await row();
+      return user === null ? null : { id: user.id, username: user.username, admin: false, node: true };
+    },
 
     /** The account, made when it is first needed, and again after somebody has removed it. */
     async get(): Promise<Actor> {
-      const found = await known();
+      const found = await this.known();
       if (found !== null) return found;
       making ??= make().finally(() => {
         making = undefined;
@@ -62,7 +60,7 @@ export function nodeAccount(store: Store, settings: () => NodeSettings, clock: (
       const right = timingSafeEqual(digest(username, password), digest(node.username, node.password));
       if (!right) return null;
       const account = await this.get();
-      return (await store.users.byId(account.id))?.active ? account : null;
+      return (await row())?.active ? account : null;
     },
   };
 }

@@ -7,6 +7,7 @@ import { isProduct } from '../domain/product.js';
 import { PenstockError } from '../errors.js';
 import type { JobFiles } from '../store/files.js';
 import type { DefinitionRow } from '../store/process-definitions.js';
+import type { Store } from '../store/store.js';
 import type { Actor } from './actor.js';
 import { answer, type FileValue, jobAnswer, type NodeAnswer, type Piece, rawFile } from './node-answer.js';
 import type { NodeJobs } from './node-jobs.js';
@@ -20,23 +21,27 @@ const installation: Actor = { id: 0, username: '', admin: true };
 /** `calc`: the process definition that node.yaml names, with the input and output of a `run`. */
 export function nodeCalc(given: {
   settings: NodeSettingsService;
+  store: Store;
   definitions: DefinitionService;
   nodeJobs: NodeJobs;
   files: JobFiles;
   fileValue: FileValue;
 }) {
-  const { definitions, nodeJobs, files, fileValue } = given;
+  const { store, definitions, nodeJobs, files, fileValue } = given;
   const { calc } = given.settings.file;
 
   async function definitionOf(wanted: string | number): Promise<DefinitionRow> {
     if (/^\d+$/.test(String(wanted))) return definitions.find(installation, String(wanted));
-    const found = await nodeJobs.named(installation, String(wanted));
-    const [one] = found;
-    if (one === undefined || found.length > 1) {
+    // Anybody may give a definition of theirs any name; calc is not to run it for that.
+    const [one, other] = await store.definitions.named(String(wanted), 'admins');
+    if (one === undefined || other !== undefined) {
       const what = one === undefined ? 'no process definition' : 'more than one process definition';
-      throw new PenstockError('not-found', `There is ${what} '${wanted}', which is what calc is to run.`);
+      throw new PenstockError(
+        'not-found',
+        `There is ${what} '${wanted}' of an admin, which is what calc is to run.`,
+      );
     }
-    return definitions.find(installation, String(one.id));
+    return definitions.find(installation, String(one));
   }
 
   /** Sent in pieces: the file by its name, as `run` tells its files. */

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { DefinitionDocument } from '../domain/definition-document.js';
 import type { Job, RunRequest } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
-import { type NodeSettings, type ScriptName, scriptNames } from '../domain/node-settings.js';
+import type { NodeSettings, ScriptName } from '../domain/node-settings.js';
 import { PenstockError } from '../errors.js';
 import type { DefinitionRow } from '../store/process-definitions.js';
 import type { Store } from '../store/store.js';
@@ -105,18 +105,12 @@ export function nodeJobs(given: {
 }) {
   const { store, account, definitions, jobs, runs, receiver } = given;
   /** The definition that each run has, by its id. */
-  const registered = new Map<NodeRun, string>();
-
-  /** The definitions of that name that somebody may see, at most two. */
-  async function named(actor: Actor, name: string) {
-    const filters = [{ field: 'name', lookup: 'exact' as const, values: [name] }];
-    return (await definitions.resource.list(actor, { limit: 2, offset: 0, filters, order: [] })).objects;
-  }
+  const registered = new Map<NodeRun, number>();
 
   /** The definition of a run, registered as it is to be now: each change of the settings is a revision of it. */
   async function register(run: NodeRun, document: DefinitionDocument): Promise<DefinitionRow> {
     const owner = await account.get();
-    const id = registered.get(run) ?? (await named(owner, document.name ?? ''))[0]?.id;
+    const id = registered.get(run) ?? (await store.definitions.named(definitionName(run), owner.id))[0];
     const row = id === undefined ? null : await definitions.find(owner, String(id)).catch(nullIfGone);
     if (row?.definition === JSON.stringify(document)) return row;
     const body = { definition: document };
@@ -124,7 +118,7 @@ export function nodeJobs(given: {
       (await definitions.resource.apply?.(owner, [
         row === null ? { op: 'create', body } : { op: 'put', id: String(row.id), body },
       ])) ?? [];
-    registered.set(run, String(made?.id));
+    registered.set(run, Number(made?.id));
     return definitions.find(owner, String(made?.id));
   }
 
@@ -161,7 +155,6 @@ export function nodeJobs(given: {
   }
 
   return {
-    named,
     submit,
 
     /**
@@ -182,13 +175,7 @@ export function nodeJobs(given: {
 
     /** Script runs that a server before this one began and that have not ended: what waits for them, or null. */
     async left(): Promise<(() => Promise<unknown>) | null> {
-      const owner = await account.known();
-      if (owner === null) return null;
-      // Who uses the node's login may have definitions and jobs of their own.
-      const values = [...scriptNames, 'testrun' as const, 'sleep' as const].map(definitionName);
-      const filters = [{ field: 'name', lookup: 'in' as const, values }];
-      const ids = await store.definitions.idsOf(owner.id, { limit: 0, offset: 0, filters, order: [] });
-      const left = await store.jobs.unfinishedOf(ids);
+      const left = await store.jobs.unfinishedAttended();
       return left.length === 0 ? null : () => Promise.all(left.map(end));
     },
   };

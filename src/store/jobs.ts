@@ -53,6 +53,7 @@ export interface QueuedRow {
   definitionRevisionId: number | null;
   state: State;
   priority: number;
+  request: Job['request'];
   attempt: number;
   notBefore: Date | null;
 }
@@ -154,19 +155,25 @@ export function jobRepository(
           definitionRevisionId: true,
           state: true,
           priority: true,
+          request: true,
           attempt: true,
           notBefore: true,
         },
       });
-      return rows.map((row) => ({ ...row, state: row.state as State }));
+      return rows.map((row) => ({
+        ...row,
+        state: row.state as State,
+        request: parse(row.request) as Job['request'],
+      }));
     },
 
-    /** The jobs of some definitions that have not reached their end. */
-    async unfinishedOf(definitionIds: readonly number[]): Promise<Job[]> {
+    /** The jobs that somebody waited for and that have not reached their end. */
+    async unfinishedAttended(): Promise<Job[]> {
       const rows = await reader.job.findMany({
         where: {
-          processDefinitionId: { in: [...definitionIds] },
           state: { in: ['CREATED', 'RUNNING', 'RESET'] },
+          // In a text of somebody's the quotes would be escaped.
+          request: { contains: '"attended":true' },
         },
       });
       return rows.map(jobOf);

@@ -53,6 +53,18 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
       return { total, objects: await withOwners(objects) };
     },
 
+    /** The ids of the definitions of that name, oldest first, at most two: one owner's, or those of all admins. */
+    async named(name: string, owner: number | 'admins'): Promise<number[]> {
+      const of = owner === 'admins' ? { owner: { role: 'admin', active: true } } : { ownerId: owner };
+      const rows = await reader.processDefinition.findMany({
+        where: { name, ...of },
+        orderBy: { id: 'asc' },
+        take: 2,
+        select: { id: true },
+      });
+      return rows.map((row) => row.id);
+    },
+
     /** The ids that a list's filters select. */
     async idsOf(ownerId: number | null, query: ListQuery): Promise<number[]> {
       const where = { ...ownedBy(ownerId), ...whereOf(query.filters, columns) };

@@ -39,15 +39,19 @@ export async function openStore(file: string) {
 
     /** Proves that the database can be written to. */
     async check(): Promise<void> {
-      const row = { key: 'checked', value: String(process.pid) };
-      await writer.batch((client) => [
-        client.setting.upsert({ where: { key: row.key }, create: row, update: row }),
-      ]);
+      await this.keepSetting('checked', String(process.pid));
     },
 
     /** A value of this installation, or null if it was never made. */
     async knownSetting(key: string): Promise<string | null> {
       return (await reader.setting.findUnique({ where: { key } }))?.value ?? null;
+    },
+
+    /** Keeps a value of this installation, in place of an older one. */
+    async keepSetting(key: string, value: string): Promise<void> {
+      await writer.batch((client) => [
+        client.setting.upsert({ where: { key }, create: { key, value }, update: { value } }),
+      ]);
     },
 
     /** A value of this installation, made by `make` the first time. */

@@ -5,7 +5,7 @@ import type { Handle } from '../executors/executor.js';
 import type { QueuedRow } from '../store/jobs.js';
 import type { Store } from '../store/store.js';
 import { clearUp, persist } from './run-job.js';
-import { newRun, type Worker, type WorkerOptions } from './worker.js';
+import { newRun, type Worker, type WorkerOptions, waitingOf } from './worker.js';
 
 const pieces = 1000;
 
@@ -49,14 +49,7 @@ async function takeUp(
   const definition =
     row.definitionRevisionId === null ? null : await options.definitionOf(row.definitionRevisionId);
   if (definition === null) return false;
-  const waiting = {
-    id: row.id,
-    uuid: row.uuid,
-    ownerId: row.ownerId,
-    definitionId: row.processDefinitionId ?? 0,
-    concurrency: definition.concurrency,
-    priority: row.priority,
-  };
+  const waiting = waitingOf(row, definition);
   // A job that waits was perhaps being started when we ended: then its next attempt has a folder already.
   const attempt = row.state === 'RUNNING' ? row.attempt : row.attempt + 1;
   if (row.state !== 'CREATED' || existsSync(files.attempt(row.uuid, attempt))) {

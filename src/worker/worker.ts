@@ -64,18 +64,7 @@ export class Worker {
   /** A job that waits: queues it, now or when its time has come. */
   submit(job: Job, definition: ProcessDefinition): void {
     if (this.#fresh.size < 1000) this.#fresh.set(job.uuid, job);
-    const waiting = {
-      id: job.id,
-      uuid: job.uuid,
-      ownerId: job.ownerId,
-      definitionId: job.processDefinitionId ?? 0,
-      concurrency: definition.concurrency,
-      priority: job.priority,
-    };
-    if (this.#open && job.request.attended === true) {
-      this.queue.occupy(waiting);
-      this.#begin(waiting, this.#load(waiting));
-    } else this.enqueue(waiting, job.notBefore);
+    this.enqueue(waitingOf(job, definition), job.notBefore);
   }
 
   enqueue(waiting: Waiting, notBefore: Date | null): void {
@@ -248,6 +237,20 @@ export class Worker {
     return receipt ?? after;
   }
 }
+
+/** What decides a job's turn. */
+export const waitingOf = (
+  job: Pick<Job, 'id' | 'uuid' | 'ownerId' | 'processDefinitionId' | 'priority' | 'request'>,
+  definition: ProcessDefinition,
+): Waiting => ({
+  id: job.id,
+  uuid: job.uuid,
+  ownerId: job.ownerId,
+  definitionId: job.processDefinitionId ?? 0,
+  concurrency: definition.concurrency,
+  priority: job.priority,
+  attended: job.request.attended === true,
+});
 
 /** A fresh attempt. */
 export function newRun(job: Job, definition: ProcessDefinition): Run {

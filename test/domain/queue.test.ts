@@ -13,6 +13,7 @@ const job = fc
     ownerId: fc.integer({ min: 1, max: 3 }),
     definitionId: fc.integer({ min: 0, max: 3 }),
     priority: fc.integer({ min: -1, max: 1 }),
+    attended: fc.boolean(),
   })
   .map((some): Waiting => ({ ...some, uuid: `u${some.id}`, concurrency: bounds[some.definitionId] ?? null }));
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -23,14 +24,22 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** The rule in as few words as there are: slow, and plainly right. */
 function nextOf(waiting: Waiting[], running: Waiting[], limits: { running: number; runningPerUser: number }) {
-  if (running.length >= limits.running) return undefined;
   const busy = (one: Waiting) => running.filter(({ ownerId }) => ownerId === one.ownerId).length;
   const alike = (one: Waiting) =>
     running.filter(({ definitionId }) => definitionId === one.definitionId).length;
+  const bounded = (one: Waiting) =>
+    running.length < limits.running &&
+    busy(one) < limits.runningPerUser &&
+    (one.concurrency === null || one.definitionId === 0 || alike(one) < one.concurrency);
   return waiting
-    .filter((one) => busy(one) < limits.runningPerUser)
-    .filter((one) => one.concurrency === null || one.definitionId === 0 || alike(one) < one.concurrency)
-    .sort((a, b) => b.priority - a.priority || busy(a) - busy(b) || a.id - b.id)[0];
+    .filter((one) => one.attended || bounded(one))
+    .sort(
+      (a, b) =>
+        Number(b.attended) - Number(a.attended) ||
+        b.priority - a.priority ||
+        busy(a) - busy(b) ||
+        a.id - b.id,
+    )[0];
 }
 
 test('a queue does what the rule says, whatever comes and goes', () => {

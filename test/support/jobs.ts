@@ -8,6 +8,8 @@ import { waitFor } from './wait-for.js';
 export interface ShownJob {
   uuid: string;
   state: string;
+  owner: string;
+  process_definition: string | null;
   attempt: number;
   waiting: string | null;
   outcome: Outcome | null;

@@ -16,7 +16,10 @@ test('a job that cannot be read at its turn keeps its place, and is looked at ag
       return null; // By now it was removed: there is nothing to run.
     },
   } as unknown as WorkerOptions);
-  worker.enqueue({ id: 1, uuid: 'a', ownerId: 1, definitionId: 1, concurrency: null, priority: 0 }, null);
+  worker.enqueue(
+    { id: 1, uuid: 'a', ownerId: 1, definitionId: 1, concurrency: null, priority: 0, attended: false },
+    null,
+  );
   worker.open();
   await waitFor(() => looks.length === 1 && worker.active === 0, 'the first look');
   expect(worker.waiting).toBe(1);

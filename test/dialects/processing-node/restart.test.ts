@@ -1,15 +1,16 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readProcess } from '../../../src/hosts/processes.js';
-import { endsOf, filter, jobOf, leftOf, submit } from '../../support/jobs.js';
-import { type Node, nodeLogin, startNode } from '../../support/node-home.js';
+import { endsOf, filter, jobOf, leftOf } from '../../support/jobs.js';
+import { type Node, startNode } from '../../support/node-home.js';
 import { linesOf } from '../../support/programs.js';
 import { waitFor } from '../../support/wait-for.js';
 
 let node: Node;
 beforeEach(async () => {
-  node = await startNode({}, { timeout: 60 });
+  node = await startNode({}, { timeout: 60, calc: 'own' }, { MAX_RUNNING_JOBS: 1 });
 });
 afterEach(async () => {
   await node.end();
@@ -104,18 +105,55 @@ test('a server that is stopped gives the answer of a script that ends in a momen
   expect(await jobOf(node.server, uuid)).toMatchObject({ state: 'FINISHED', attempt: 1 });
 });
 
-test('a job of the node’s login that is no script keeps the node from nothing, also after a restart', async () => {
+test('a calculation keeps the node from nothing, also after a restart', async () => {
   const go = path.join(node.aside, 'go');
   const wait = `until [ -e ${go} ]; do sleep 0.02; done`;
-  const id = await node.server.register({ name: 'own', exec: '/bin/sh', argv: ['-c', wait] }, nodeLogin);
-  const uuid = await submit(node.server, id, undefined, nodeLogin);
+  await node.server.register({ name: 'own', exec: '/bin/sh', argv: ['-c', wait] });
+  const cut = node.post('calc').catch(() => {});
+  const [job] = await waitFor(async () => {
+    const { objects } = await filter(node.server, 'state=RUNNING');
+    return objects.length === 1 ? objects : null;
+  }, 'it to run');
   expect(await node.busy()).toBe(false);
-  await waitFor(async () => (await jobOf(node.server, uuid)).state === 'RUNNING', 'it to run');
   await node.server.kill();
+  await cut;
   await node.server.restart();
   expect(await node.busy()).toBe(false);
   writeFileSync(go, '');
-  expect((await jobOf(node.server, uuid, 10)).state).toBe('FINISHED');
+  expect((await jobOf(node.server, job?.uuid ?? '', 10)).state).toBe('FINISHED');
+});
+
+test('a script whose definition was removed meanwhile keeps the node busy after a restart, too', async () => {
+  const { uuid, cut, release } = await begin();
+  const { process_definition: definition } = await jobOf(node.server, uuid);
+  expect((await node.server.fetch(String(definition), { method: 'DELETE' })).status).toBe(204);
+  await node.server.kill();
+  expect(await cut).toBe('cut off');
+  await node.server.restart();
+  expect(await node.busy()).toBe(true);
+  release();
+  await waitFor(async () => !(await node.busy()), 'the node to be free');
+  expect(await jobOf(node.server, uuid)).toMatchObject({ state: 'FINISHED', attempt: 1 });
+});
+
+test('a script that waits when the server is killed is begun at once after the restart, and once', async () => {
+  // As a crash leaves it: accepted, and not begun yet.
+  const { uuid, begun, cut, release } = await begin();
+  release();
+  expect(await cut).toBe('answered');
+  await node.server.stop();
+  const database = new Database(path.join(node.server.data, 'penstock.sqlite'));
+  database
+    .prepare(
+      "UPDATE job SET state = 'CREATED', attempt = 0, handle = NULL, outcome = NULL, ended = NULL WHERE uuid = ?",
+    )
+    .run(uuid);
+  database.close();
+  rmSync(path.join(node.server.data, 'jobs', uuid.slice(3, 5), uuid, '1'), { recursive: true });
+  await node.server.restart();
+  await waitFor(async () => (await jobOf(node.server, uuid)).state === 'FINISHED', 'it to be run');
+  expect(linesOf(begun)).toHaveLength(2);
+  expect(await node.busy()).toBe(false);
 });
 
 test('a script whose watcher is killed is told as lost, and the node is free', async () => {
