@@ -3,7 +3,6 @@ import {
   access,
   type FileHandle,
   lstat,
-  mkdir,
   open,
   readlink,
   rename,
@@ -16,6 +15,7 @@ import { messageOf, PenstockError } from '../errors.js';
 import { accountOf, isSelf, ownName } from './accounts.js';
 import { jsonPieces, openPlainFile, plainFiles } from './folder-files.js';
 import { openFolder } from './folders.js';
+import { makeFolders } from './make-folders.js';
 
 /** What a processing node does with its folders and scripts. */
 
@@ -66,13 +66,10 @@ async function makeFolder(place: string, mayBeLink: boolean): Promise<boolean> {
     throw unusable(`${place} is ${found.isSymbolicLink() ? 'a symbolic link, not a' : 'no'} folder.`);
   }
   try {
-    await mkdir(place, { recursive: true });
-    const folder = await openFolder(place);
-    await folder.chmod(0o775).finally(() => folder.close());
+    return await makeFolders(place, 0o775);
   } catch (error) {
     throw unusable(`The folder ${place} cannot be made: ${codeOf(error)}.`);
   }
-  return true;
 }
 
 /**

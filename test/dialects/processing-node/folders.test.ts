@@ -220,6 +220,22 @@ describe('a folder that is another by the end of the script', () => {
   });
 });
 
+test.each([
+  'inputdir',
+  'outputdir',
+  'pnshome',
+])('%s where no folder can be made: 401, and the node is free', async (key) => {
+  await node.put('pnsconf', { input: { paths: { [key]: '/proc/x' } } });
+  for (const answer of [await node.put('init'), await node.post('run')]) {
+    expect([answer.status, answer.json.message]).toEqual([
+      401,
+      '401 Unauthorized: The folder /proc/x cannot be made: ENOENT.',
+    ]);
+  }
+  expect(await node.busy()).toBe(false);
+  await node.put('pnsconf', { input: {} });
+});
+
 describe.each(['inittest', 'testinit'])('%s', (command) => {
   const names = ['init', 'config', 'run', 'clean'] as const;
   const kinds = () =>
