@@ -9,7 +9,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 const at = (name: string) => path.join(root, name);
 
 describe('makeFolders', () => {
-  test.each(['one', 'two/three/four', 'five/', 'six/../seven'])('makes %s, once', async (name) => {
+  test.each(['one', 'two/three/four', 'five/'])('makes %s, once', async (name) => {
     const place = `${root}/${name}`;
     expect(await makeFolders(place, 0o775)).toBe(true);
     expect(statSync(place).mode & 0o7777).toBe(0o775);
