@@ -1,15 +1,5 @@
 import { constants } from 'node:fs';
-import {
-  type FileHandle,
-  lstat,
-  open,
-  readdir,
-  readlink,
-  rename,
-  stat,
-  symlink,
-  unlink,
-} from 'node:fs/promises';
+import { type FileHandle, lstat, open, readdir, readlink, rename, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, PenstockError } from '../errors.js';
 import { type Account, accountOf, ownName, switchTo } from './accounts.js';
@@ -175,11 +165,11 @@ export async function scriptText(exec: string, user: string): Promise<string> {
 
 /**
  * Makes each script a symbolic link to the one that it was installed with, `NAME.ori` beside it. A script that is
- * there is kept as `NAME.save`. Everything is looked at first: either all are linked or none. Throws an error that
+ * there, or a link to one, is kept as `NAME.save`. Everything is looked at first: either all are linked or none. Throws an error that
  * says what is in the way.
  */
 export async function useOriginals(home: string, scripts: readonly string[]): Promise<void> {
-  const todo: { script: string; original: string; there: boolean; isLink: boolean }[] = [];
+  const todo: { script: string; original: string; there: boolean }[] = [];
   for (const script of scripts) {
     if (path.dirname(script) !== path.resolve(home)) {
       throw new Error(`${script} is not in the node's home ${home}, and is not replaced.`);
@@ -190,13 +180,11 @@ export async function useOriginals(home: string, scripts: readonly string[]): Pr
     }
     const found = await lstat(script).catch(() => null);
     if (found?.isDirectory()) throw new Error(`${script} is a folder.`);
-    const isLink = found?.isSymbolicLink() === true;
-    if (isLink && path.resolve(home, await readlink(script)) === original) continue;
-    todo.push({ script, original, there: found !== null, isLink });
+    if (found?.isSymbolicLink() && path.resolve(home, await readlink(script)) === original) continue;
+    todo.push({ script, original, there: found !== null });
   }
-  for (const { script, original, there, isLink } of todo) {
-    if (isLink) await unlink(script);
-    else if (there) await rename(script, await freeName(`${script}.save`));
+  for (const { script, original, there } of todo) {
+    if (there) await rename(script, await freeName(`${script}.save`));
     await symlink(path.basename(original), script);
   }
 }

@@ -220,22 +220,6 @@ describe('a folder that is another by the end of the script', () => {
   });
 });
 
-test.each([
-  'inputdir',
-  'outputdir',
-  'pnshome',
-])('%s where no folder can be made: 401, and the node is free', async (key) => {
-  await node.put('pnsconf', { input: { paths: { [key]: '/proc/x' } } });
-  for (const answer of [await node.put('init'), await node.post('run')]) {
-    expect([answer.status, answer.json.message]).toEqual([
-      401,
-      '401 Unauthorized: The folder /proc/x cannot be made: ENOENT.',
-    ]);
-  }
-  expect(await node.busy()).toBe(false);
-  await node.put('pnsconf', { input: {} });
-});
-
 describe.each(['inittest', 'testinit'])('%s', (command) => {
   const names = ['init', 'config', 'run', 'clean'] as const;
   const kinds = () =>
@@ -295,7 +279,8 @@ describe.each(['inittest', 'testinit'])('%s', (command) => {
     await node.put('pnsconf', { input: { scripts: { clean: [file] } } });
     const { json } = await node.put(command);
     await node.put('pnsconf', { input: {} });
-    expect(json).toMatchObject({ result: -1, message: expect.stringContaining(file) });
+    const message = expect.stringContaining(path.normalize(file));
+    expect(json).toMatchObject({ result: -1, message });
     expect(kinds()).toEqual(['file', 'file', 'file', 'file']);
     expect(readFileSync(path.join(node.aside, 'cleanPTS'), 'utf8')).toBe('cleanPTS');
     expect(lstatSync('/bin/true').isFile()).toBe(true);
