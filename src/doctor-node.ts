@@ -1,11 +1,11 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import path from 'node:path';
 import type { Config } from './config.js';
 import type { Finding } from './doctor.js';
 import { completeSettings, scriptNames } from './domain/node-settings.js';
 import { messageOf } from './errors.js';
 import { switchTo } from './hosts/accounts.js';
+import { findProgramAs, mayWriteIn } from './hosts/as-user.js';
+import { basicEnvironment } from './hosts/environment.js';
 
 /**
  * What `penstock doctor` finds of the processing node. Nobody has to have one: where there is no home, that is a note.
@@ -28,9 +28,8 @@ export async function examineNode({ node }: Config): Promise<Finding[]> {
       '`penstock node install` makes it',
     );
 
-  let prefix: string[] = [];
   try {
-    for (const name of [serveruser, ptsuser]) prefix = await switchTo(name);
+    for (const name of [serveruser, ptsuser]) await switchTo(name);
     add('node users', 'ok', `scripts run as '${ptsuser}', folders belong to '${serveruser}'`);
   } catch (error) {
     const mend = 'correct ptsuser or serveruser in node.yaml, or run the server as root';
@@ -39,23 +38,22 @@ export async function examineNode({ node }: Config): Promise<Finding[]> {
   }
   if (!there) return findings;
 
-  const may = (test: string, file: string) => {
-    const [command = '', ...argv] = [...prefix, '/bin/sh', '-c', test, 'sh', file];
-    return spawnSync(command, argv, { stdio: 'ignore', timeout: 10_000 }).status === 0;
-  };
   const missing: string[] = [];
   const unusable: string[] = [];
   for (const name of scriptNames) {
     const [exec = ''] = scripts[name];
-    const file = path.resolve(home, exec);
-    if (!exec.includes('/')) {
-      if (!may('command -v "$1"', exec)) missing.push(`program '${exec}' on PATH`);
-    } else if (!existsSync(file)) missing.push(file);
-    else if (!may('test -f "$1" && test -x "$1"', file)) unusable.push(file);
+    if (exec.includes('/') && !existsSync(exec)) {
+      missing.push(exec);
+      continue;
+    }
+    // As the script will be looked for and started: not on the PATH of whoever asks.
+    await findProgramAs(ptsuser, exec, home, basicEnvironment.PATH).catch((error: unknown) => {
+      unusable.push(messageOf(error).replace(/^exec: /, `${name}: `));
+    });
   }
   if (unusable.length > 0) {
-    const mend = 'chmod 755 them, and let that user enter the folders that they are in';
-    add('node scripts', 'wrong', `'${ptsuser}' cannot execute ${unusable.join(', ')}`, mend);
+    const mend = `correct scripts in node.yaml, or chmod 755 them and let '${ptsuser}' enter the folders that they are in`;
+    add('node scripts', 'wrong', unusable.join('; '), mend);
   } else if (missing.length > 0) {
     add(
       'node scripts',
@@ -66,7 +64,8 @@ export async function examineNode({ node }: Config): Promise<Finding[]> {
   } else add('node scripts', 'ok', 'init, config, run and clean can be executed');
 
   const folders = [paths.inputdir, paths.outputdir].filter((folder) => existsSync(folder));
-  const closed = folders.filter((folder) => !may('test -d "$1" && test -w "$1" && test -x "$1"', folder));
+  const closed: string[] = [];
+  for (const folder of folders) if (!(await mayWriteIn(ptsuser, folder))) closed.push(folder);
   if (closed.length > 0) {
     const mend = `give '${ptsuser}' the right to write there, by owner or by group`;
     add('node folders', 'wrong', `'${ptsuser}' cannot write to ${closed.join(', ')}`, mend);

@@ -1,8 +1,9 @@
 import { constants, statSync } from 'node:fs';
-import { copyFile, link, lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { inputPlace, outputPlace } from '../domain/command.js';
 import { PenstockError } from '../errors.js';
+import { makeFolders } from '../hosts/make-folders.js';
 import type { Adapter, AdapterContext, Prepared } from './adapter.js';
 
 /**
@@ -21,7 +22,7 @@ export const fileAdapter: Adapter = {
     };
     const output = outputFile(context);
     if (output.written) {
-      await mkdir(path.join(folder, 'output'), { recursive: true });
+      await makeFolders(path.join(folder, 'output'));
       prepared.places.output_file = output.file;
       // What another run left at a fixed place must not be taken for this one's output.
       if (!output.file.startsWith(`${folder}/`)) await rm(output.file, { force: true });
@@ -112,9 +113,18 @@ async function placeAt({ folder, definition }: AdapterContext, file: string, tar
   }
 }
 
+/** Makes a folder that a definition names, where there is none. */
+export async function makePlace(folder: string): Promise<void> {
+  await makeFolders(folder).catch((error: NodeJS.ErrnoException) => {
+    // What stands above it takes no folders, and will not at a second try either.
+    if (error.code === 'ENOENT') throw new PenstockError('not-found', `the folder ${folder} cannot be made`);
+    throw error;
+  });
+}
+
 /** Puts the input where the program insists on having it: a second name of the same file, or a copy. */
 async function place(file: string, target: string, copy: boolean): Promise<void> {
-  await mkdir(path.dirname(target), { recursive: true });
+  await makePlace(path.dirname(target));
   try {
     if (copy) await copyFile(file, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     else await link(file, target);

@@ -1,12 +1,13 @@
-import { type FileHandle, lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, lstat, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inputFolder, outputFolder } from '../domain/command.js';
 import { PenstockError } from '../errors.js';
 import { NotPlain, plainFiles, putFiles } from '../hosts/folder-files.js';
 import { inside, openFolder } from '../hosts/folders.js';
+import { makeFolders } from '../hosts/make-folders.js';
 import type { Adapter, AdapterContext, Prepared } from './adapter.js';
-import { fileAdapter } from './file.js';
+import { fileAdapter, makePlace } from './file.js';
 import { type Before, documentPieces, readDocument, stampOf } from './folder-document.js';
 
 /**
@@ -48,7 +49,7 @@ export const folderAdapter: Adapter = {
     if (output?.type !== 'folder' || to === null) return taken;
     const before: Before = new Map(JSON.parse(await readFile(noteOf(folder), 'utf8')));
     const kept = path.join(folder, 'output', outputName);
-    await mkdir(path.dirname(kept), { recursive: true });
+    await makeFolders(path.dirname(kept));
     await rm(kept, { force: true });
     try {
       await within(to, async (open) => {
@@ -83,8 +84,8 @@ function withoutFolders(context: AdapterContext): AdapterContext {
 
 /** Makes a folder where there is none. What else stands there is told when it is opened. */
 async function make(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    if (!['EEXIST', 'ENOENT', 'ENOTDIR'].includes(error.code ?? '')) throw error;
+  await makePlace(folder).catch((error: NodeJS.ErrnoException) => {
+    if (!['EEXIST', 'ENOTDIR'].includes(error.code ?? '')) throw error;
   });
 }
 

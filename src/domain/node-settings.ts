@@ -1,3 +1,5 @@
+import { posix } from 'node:path';
+
 /** The scripts that wrap a program on a processing node, in the order of their use. */
 export const scriptNames = ['init', 'config', 'run', 'clean'] as const;
 export type ScriptName = (typeof scriptNames)[number];
@@ -26,25 +28,33 @@ export interface NodeFile {
   limits: Readonly<Record<string, unknown>>;
 }
 
-/** The same with nothing left open. Paths are absolute. */
+/** The same with nothing left open. Paths are absolute, and so is each script that is named by a path. */
 export interface NodeSettings extends NodeFile {
   paths: NodeFile['paths'] & { inputdir: string; outputdir: string };
   scripts: Readonly<Record<ScriptName, readonly string[]>>;
   ptsuser: string;
 }
 
-/** Fills in what follows from something else. */
+/** A path in its shortest form: `/a//b/../c/` is `/a/c`. */
+const shortest = (place: string) => posix.resolve('/', place);
+
+/** Fills in what follows from something else; every path comes in its shortest form. */
 export function completeSettings(file: NodeFile): NodeSettings {
   const { paths, scripts } = file;
-  const { pnshome } = paths;
-  // Scripts get one empty argument, as they always did.
-  const script = (name: ScriptName) => scripts[name] ?? [`${pnshome}/${name}PTS`, ''];
+  const pnshome = shortest(paths.pnshome);
+  const script = (name: ScriptName): readonly string[] => {
+    // Scripts get one empty argument, as they always did.
+    const [program = '', ...argv] = scripts[name] ?? [`./${name}PTS`, ''];
+    // Without a slash it is a program on PATH.
+    return [program.includes('/') ? posix.resolve(pnshome, program) : program, ...argv];
+  };
   return {
     ...file,
     paths: {
       ...paths,
-      inputdir: paths.inputdir ?? `${pnshome}/input`,
-      outputdir: paths.outputdir ?? `${pnshome}/output`,
+      pnshome,
+      inputdir: shortest(paths.inputdir ?? `${pnshome}/input`),
+      outputdir: shortest(paths.outputdir ?? `${pnshome}/output`),
       outputfiles: paths.outputfile === undefined ? paths.outputfiles : [paths.outputfile],
     },
     scripts: { init: script('init'), config: script('config'), run: script('run'), clean: script('clean') },

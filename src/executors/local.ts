@@ -1,9 +1,8 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ended, exited, type Outcome } from '../domain/outcome.js';
-import { switchTo } from '../hosts/accounts.js';
+import { findProgramAs } from '../hosts/as-user.js';
 import { type ControlGroups, groupMembers, ranOutOfMemory } from '../hosts/cgroup.js';
-import { findProgram } from '../hosts/find-program.js';
 import { instanceVariable, isRunner, jobVariable, membersOf, realFolder } from '../hosts/members.js';
 import {
   bootId,
@@ -168,8 +167,8 @@ export function localExecutor(options: LocalOptions): Executor {
   return {
     async start(command: ExecutorCommand, files: ExecutorFiles): Promise<LocalHandle> {
       const searchPath = command.environment.PATH ?? options.path ?? '';
-      const exec = findProgram(command.exec, command.cwd, searchPath);
-      const prefix = command.user === null ? [] : await switchTo(command.user);
+      const { user, cwd } = command;
+      const { program, prefix } = await findProgramAs(user, command.exec, cwd, searchPath);
       const known = running.get(command.uuid);
       if (known?.folder === files.folder || existsSync(statusFile(files.folder))) {
         const handle = foundHandle(command.uuid, files.folder);
@@ -186,14 +185,14 @@ export function localExecutor(options: LocalOptions): Executor {
         path.join(files.folder, 'command'),
         commandScript({
           prefix,
-          exec,
+          exec: program,
           argv: command.argv,
           environment: {
             ...command.environment,
             [jobVariable]: command.uuid,
             [instanceVariable]: instance,
           },
-          cwd: command.cwd,
+          cwd,
           stdin: files.stdin,
           stdout: files.stdout,
           stderr: files.stderr,

@@ -1,21 +1,14 @@
 import { constants } from 'node:fs';
-import {
-  access,
-  type FileHandle,
-  lstat,
-  mkdir,
-  open,
-  readlink,
-  rename,
-  stat,
-  symlink,
-  unlink,
-} from 'node:fs/promises';
+import { type FileHandle, lstat, open, readdir, readlink, rename, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, PenstockError } from '../errors.js';
-import { accountOf, isSelf, ownName } from './accounts.js';
+import { type Account, accountOf, ownName, switchTo } from './accounts.js';
+import { mayWriteIn, readAs } from './as-user.js';
+import { basicEnvironment } from './environment.js';
+import { findProgram } from './find-program.js';
 import { jsonPieces, openPlainFile, plainFiles } from './folder-files.js';
-import { openFolder } from './folders.js';
+import { inside, openFolder } from './folders.js';
+import { makeFolders } from './make-folders.js';
 
 /** What a processing node does with its folders and scripts. */
 
@@ -35,25 +28,38 @@ export async function ensureFolders(
   });
   for (const [what, place] of Object.entries(folders)) {
     const made = await makeFolder(place, what === 'home');
-    const { uid } = await stat(place);
-    if (uid === account.uid || (what === 'home' && !made)) continue;
-    try {
-      const folder = await openFolder(place);
-      await folder.chown(account.uid, account.gid).finally(() => folder.close());
-    } catch (error) {
-      // It is not ours to give away; but what we may write to is good enough for us.
-      const { W_OK, X_OK } = constants;
-      const usable = isSelf(account) && (await access(place, W_OK | X_OK).then(yes, no));
-      if (usable) continue;
-      throw unusable(
-        `The folder ${place} cannot be given to '${owner}' (serveruser) by a server that runs as '${ownName()}': ${codeOf(error)}.`,
-      );
-    }
+    if (what === 'home' && !made) continue;
+    const problem = await give(place, account, made).catch(codeOf);
+    if (problem === null) continue;
+    throw unusable(
+      `The folder ${place} cannot be given to '${owner}' (serveruser) by a server that runs as '${ownName()}': ${problem}.`,
+    );
   }
 }
 
 const yes = () => true;
 const no = () => false;
+
+/**
+ * Gives a folder to a user, if it was just made or has nothing in it: any other is somebody's. One in which that user
+ * may write already stays as it is.
+ *
+ * @returns why not; null if that user may write there now
+ */
+async function give(place: string, { name, uid, gid }: Account, made: boolean): Promise<string | null> {
+  const folder = await openFolder(place);
+  try {
+    if ((await folder.stat()).uid === uid) return null;
+    if (!made && (await mayWriteIn(name, place).catch(no))) return null;
+    if (!made && (await readdir(inside(folder))).length > 0) {
+      return 'it has things in it and belongs to somebody else; change its owner by hand, or name another folder';
+    }
+    await folder.chown(uid, gid);
+    return null;
+  } finally {
+    await folder.close();
+  }
+}
 
 /** @returns true if there was none before */
 async function makeFolder(place: string, mayBeLink: boolean): Promise<boolean> {
@@ -66,13 +72,10 @@ async function makeFolder(place: string, mayBeLink: boolean): Promise<boolean> {
     throw unusable(`${place} is ${found.isSymbolicLink() ? 'a symbolic link, not a' : 'no'} folder.`);
   }
   try {
-    await mkdir(place, { recursive: true });
-    const folder = await openFolder(place);
-    await folder.chmod(0o775).finally(() => folder.close());
+    return await makeFolders(place, 0o775);
   } catch (error) {
     throw unusable(`The folder ${place} cannot be made: ${codeOf(error)}.`);
   }
-  return true;
 }
 
 /**
@@ -137,8 +140,14 @@ export async function* fileValue(file: string, how: 'exact' | 'replace'): AsyncG
 /** A script larger than this is none. */
 const largestScript = 16 * 1024 * 1024;
 
-/** The text of a script. Throws an error that says why there is none. */
-export async function scriptText(file: string): Promise<string> {
+/**
+ * The text of a script, or of a program on PATH, as the user whom it runs as may read it: what a link that this user
+ * has put there leads to is not told to everybody. Throws an error that says why there is none.
+ */
+export async function scriptText(exec: string, user: string): Promise<string> {
+  const file = exec.includes('/') ? exec : findProgram(exec, '/', basicEnvironment.PATH);
+  const prefix = await switchTo(user);
+  if (prefix.length > 0) return (await readAs(prefix, user, file, largestScript)).toString();
   // A pipe would keep us waiting for somebody to write to it.
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
     throw new Error(`${file} cannot be read: ${codeOf(error)}.`);
@@ -156,11 +165,11 @@ export async function scriptText(file: string): Promise<string> {
 
 /**
  * Makes each script a symbolic link to the one that it was installed with, `NAME.ori` beside it. A script that is
- * there is kept as `NAME.save`. Everything is looked at first: either all are linked or none. Throws an error that
+ * there, or a link to one, is kept as `NAME.save`. Everything is looked at first: either all are linked or none. Throws an error that
  * says what is in the way.
  */
 export async function useOriginals(home: string, scripts: readonly string[]): Promise<void> {
-  const todo: { script: string; original: string; there: boolean; isLink: boolean }[] = [];
+  const todo: { script: string; original: string; there: boolean }[] = [];
   for (const script of scripts) {
     if (path.dirname(script) !== path.resolve(home)) {
       throw new Error(`${script} is not in the node's home ${home}, and is not replaced.`);
@@ -171,13 +180,11 @@ export async function useOriginals(home: string, scripts: readonly string[]): Pr
     }
     const found = await lstat(script).catch(() => null);
     if (found?.isDirectory()) throw new Error(`${script} is a folder.`);
-    const isLink = found?.isSymbolicLink() === true;
-    if (isLink && path.resolve(home, await readlink(script)) === original) continue;
-    todo.push({ script, original, there: found !== null, isLink });
+    if (found?.isSymbolicLink() && path.resolve(home, await readlink(script)) === original) continue;
+    todo.push({ script, original, there: found !== null });
   }
-  for (const { script, original, there, isLink } of todo) {
-    if (isLink) await unlink(script);
-    else if (there) await rename(script, await freeName(`${script}.save`));
+  for (const { script, original, there } of todo) {
+    if (there) await rename(script, await freeName(`${script}.save`));
     await symlink(path.basename(original), script);
   }
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { type ControlGroups, groupMembers } from './cgroup.js';
+import { basicEnvironment } from './environment.js';
 import { readProcess } from './processes.js';
 import { runnerScript } from './runner.js';
 
@@ -26,9 +27,6 @@ interface Runner {
   done: ((died: boolean) => void) | undefined;
 }
 
-/** Programs find what a login shell would; nothing of the server's own environment reaches them. */
-const runnerEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
-
 /**
  * Runners of this machine, reused. Starting a program from a shell that is already there costs one fork of a very
  * small process: several times less than a fork of this server, whose memory would have to be mapped anew.
@@ -41,7 +39,7 @@ export class RunnerPool {
   readonly #environment: Record<string, string>;
   #closed = false;
 
-  constructor(maxIdle: number, environment: Record<string, string> = runnerEnvironment) {
+  constructor(maxIdle: number, environment: Record<string, string> = basicEnvironment) {
     this.#maxIdle = maxIdle;
     this.#environment = environment;
   }

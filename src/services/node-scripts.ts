@@ -13,7 +13,8 @@ export interface NodeMachine {
   accountOf: (name: string) => Promise<ScriptUser>;
   ensureFolders: (folders: { home: string; input: string; output: string }, owner: string) => Promise<void>;
   listing: (folder: string) => Promise<AsyncIterable<string> | null>;
-  scriptText: (file: string) => Promise<string>;
+  /** By its path, or the name of a program on PATH; as that user may read it. */
+  scriptText: (exec: string, user: string) => Promise<string>;
   useOriginals: (home: string, scripts: readonly string[]) => Promise<void>;
 }
 

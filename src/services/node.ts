@@ -180,8 +180,7 @@ export function nodeService(given: {
 
   const scriptFile = (name: ScriptName) =>
     view(async () => {
-      const file = path.resolve(settings().paths.pnshome, scripts.command(name)[0] ?? '');
-      return answer(await machine.scriptText(file));
+      return answer(await machine.scriptText(scripts.command(name)[0] ?? '', settings().ptsuser));
     });
 
   const folder = (which: 'inputdir' | 'outputdir') =>

@@ -9,6 +9,7 @@ import { ended, type Outcome, succeeded } from '../domain/outcome.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { messageOf, PenstockError } from '../errors.js';
 import type { Executor, Handle, Receipt } from '../executors/executor.js';
+import { basicEnvironment } from '../hosts/environment.js';
 import type { Logger } from '../log.js';
 import type { JobService } from '../services/jobs.js';
 import { fileSize, type JobFiles, makeDurable } from '../store/files.js';
@@ -152,8 +153,6 @@ function launch(context: RunContext, run: Run, setting: AdapterContext, prepared
     { folder: setting.folder, stdin: prepared.stdin, stdout: prepared.stdout, stderr: prepared.stderr },
   );
 }
-
-const basicEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
 function unkept(handle: Handle): object {
   const limits = handle.unkept_limits;

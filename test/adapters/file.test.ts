@@ -54,6 +54,17 @@ describe('fixed places', () => {
     expect(existsSync(fixedIn)).toBe(false);
   });
 
+  test('a place in a folder that cannot be made ends the job', async () => {
+    server = await startServer({ application: { LOG_LEVEL: 'error' } });
+    const place = '/proc/x/in';
+    const id = await server.register({ exec: program('in-out'), argv: [place, '-'], ...input(place) });
+    const reason = expect.stringContaining('the folder /proc/x cannot be made');
+    expect(await jobOf(server, await submit(server, id, 'x'), 10)).toMatchObject({
+      state: 'FAILED',
+      outcome: { cause: 'platform', reason },
+    });
+  });
+
   test('an output that is a symbolic link is the file behind it', async () => {
     server = await startServer({ application: { LOG_LEVEL: 'error' } });
     const id = await server.register({

@@ -94,6 +94,12 @@ async function refusalOf(definition: object, input?: unknown): Promise<string> {
   return job.outcome?.reason ?? '';
 }
 
+test.each(['/proc/x', '/proc/x/y'])('a folder that cannot be made ends the job: %s', async (place) => {
+  const why = `the folder ${place} cannot be made`;
+  expect(await refusalOf(shell('true', reads(place)), { a: 'x' })).toContain(why);
+  expect(await refusalOf(shell('true', writes(place)))).toContain(why);
+});
+
 describe('what comes out', () => {
   test('text as text, bytes as base64, and any name', async () => {
     const input = {

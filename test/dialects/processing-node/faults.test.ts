@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listProcesses } from '../../../src/hosts/processes.js';
@@ -159,14 +159,21 @@ describe('a script that cannot be started', () => {
   });
 
   test.each([
-    ['of its interpreter', '#!/no/such\n', 127],
-    ['of its format', Buffer.from([0x7f, 0x45, 0x4c, 0x46, 1, 2, 3]), 126],
-  ])('because %s', async (_, content, code) => {
+    ['', '#!/no/such\n', '/no/such'],
+    [' with a space before it', '#! /no/such -x\n', '/no/such'],
+    [' with a carriage return behind it', '#!/bin/sh\r\ntrue\r\n', '/bin/sh\\r'],
+    [' that is a folder', '#!/tmp\n', '/tmp'],
+  ])('because of its interpreter%s', async (_, content, name) => {
+    const { result, message } = await put((file) => writeFileSync(file, content, { mode: 0o755 }));
+    expect([result, message]).toEqual([-1, { returncode: -1, message: expect.any(String) }]);
+    expect(message.message).toContain(`${script('configPTS')} is for the interpreter "${name}"`);
+  });
+
+  test('because of its format: the code is that of the shell that tried', async () => {
     const { result, message } = await put((file) => {
-      writeFileSync(file, content);
-      chmodSync(file, 0o755);
+      writeFileSync(file, Buffer.from([0x7f, 0x45, 0x4c, 0x46, 1, 2, 3]), { mode: 0o755 });
     });
-    expect([result, message.returncode]).toEqual([code, code]);
+    expect([result, message.returncode]).toEqual([126, 126]);
     expect(message.stderr).toContain(script('configPTS'));
   });
 

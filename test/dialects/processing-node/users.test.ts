@@ -105,7 +105,9 @@ describe.skipIf(!isRoot)(
         };
         return all.find(fits)?.split(':')[0] ?? skip('no such users here');
       };
-      node.script('run', 'cat input/a; rm -f output/*; echo x >output/b');
+      node.script('run', 'cat input/a; echo x >output/b');
+      for (const name of ['input', 'output'])
+        rmSync(path.join(node.home, name), { recursive: true, force: true });
       const run = async (serveruser: string) => {
         await set({ serveruser, ptsuser: 'nobody' });
         const { json } = await node.post('run', { input: { a: 'given' } });
@@ -114,10 +116,11 @@ describe.skipIf(!isRoot)(
           expect([uid, mode & 0o777]).toEqual([passwd(serveruser).uid, 0o775]);
         }
         expect(json.message.stdout).toBe('given');
+        // With things in them they would not change hands.
+        for (const name of ['input', 'output']) rmSync(path.join(node.home, name), { recursive: true });
         return json;
       };
       expect((await run(owner(true))).result).toEqual({ b: 'x\n' });
-      rmSync(path.join(node.home, 'output/b'));
       // Without a common group they are not his to write to, and that is said.
       const { result, message } = await run(owner(false));
       expect(result).toBe(2);
