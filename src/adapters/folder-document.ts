@@ -1,5 +1,6 @@
 import { type FileHandle, readFile, stat } from 'node:fs/promises';
 import { checkFileDocument, type FileDocument, filesOf } from '../domain/file-document.js';
+import { parseJsonText, plain } from '../domain/json-text.js';
 import { messageOf, PenstockError } from '../errors.js';
 import { jsonPieces, openPlainFile, type PlainFile, plainFile, plainFiles } from '../hosts/folder-files.js';
 
@@ -11,10 +12,9 @@ export async function readDocument(file: string): Promise<Map<string, string | B
   const { size } = await stat(file);
   if (size === 0) return new Map();
   if (size > largestInput) throw noDocument(`it has more than ${largestInput} bytes`);
-  const bytes = await readFile(file);
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = plain(parseJsonText(new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file))));
   } catch (error) {
     throw noDocument(`it is not JSON (${messageOf(error)})`);
   }

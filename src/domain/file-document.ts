@@ -62,7 +62,7 @@ function contentProblems(content: unknown, pointer: string): Problem[] {
 
 /** JSON can hold halves of surrogate pairs, which no file can hold as UTF-8: it would get another content. */
 function textProblems(text: string, pointer: string): Problem[] {
-  return /\p{Surrogate}/u.test(text)
+  return !isWellFormed(text)
     ? [
         {
           pointer,
@@ -70,6 +70,11 @@ function textProblems(text: string, pointer: string): Problem[] {
         },
       ]
     : [];
+}
+
+/** Whether no half of a surrogate pair stands alone. As native as it gets: a text may be long. */
+function isWellFormed(text: string): boolean {
+  return (text as string & { isWellFormed(): boolean }).isWellFormed();
 }
 
 /** Of the standard alphabet, padded or not. */

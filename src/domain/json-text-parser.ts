@@ -1,122 +1,158 @@
-import { printParseErrorCode, visit } from 'jsonc-parser';
 import { PenstockError } from '../errors.js';
 import type { JsonEntry, JsonNode } from './json-text.js';
 
 /** Deeper than anybody means, and shallower than the stack. */
 const deepest = 200;
 
-/** An array or object whose end has not come yet; `member` is the key that the next value belongs to. */
-interface Open {
-  start: number;
-  items: JsonNode[];
-  entries: JsonEntry[];
-  member: { key: string; written: string } | undefined;
-}
-
-const openAt = (start: number): Open => ({ start, items: [], entries: [], member: undefined });
-
 /**
- * Text → tree. Strict JSON, and besides NaN, Infinity and -Infinity, which Python's `json` writes and reads.
+ * Text → tree. Strict JSON, and besides NaN, Infinity and -Infinity, which Python's `json` writes and reads. Texts
+ * of many megabytes are gone over by searches of the engine, and nothing of them is copied.
  *
  * @throws {PenstockError} bad-json, with line and column, for what is no JSON or is nested deeper than 200 levels
  */
 export function parseJsonText(text: string): JsonNode {
-  const strict = withoutNan(text);
-  const root = openAt(0);
-  const stack: Open[] = [];
-  let inner = root;
-  const add = (value: JsonNode) => {
-    const { member } = inner;
-    if (member === undefined) inner.items.push(value);
-    else inner.entries.push({ key: member.key, written: member.written, value });
+  const backslash = next((from) => text.indexOf('\\', from));
+  const control = next((from) => indexOfControl(text, from));
+  let at = 0;
+  let depth = 0;
+
+  const fail = (why: string, place = at): never => {
+    const before = text.slice(0, place).split(/\r\n|\r|\n/);
+    throw badJson(why, before.length, (before.at(-1)?.length ?? 0) + 1);
   };
-  const begin = (offset: number, _length: number, line: number, column: number) => {
-    const isStandIn = text[offset] !== strict[offset];
-    if (stack.length >= deepest && !isStandIn) {
-      throw badJson(`it is nested deeper than ${deepest} levels`, line, column);
+
+  function skipBlanks(): void {
+    for (;;) {
+      const code = text.charCodeAt(at);
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
+      at += 1;
     }
-    stack.push(inner);
-    inner = openAt(offset);
-  };
-  const end = (kind: 'object' | 'array') => (offset: number, length: number) => {
-    const { start, items, entries } = inner;
-    const written = text.slice(start, offset + length);
-    inner = stack.pop() ?? root;
-    if (text[start] !== strict[start]) add({ kind: 'scalar', text: written });
-    else add(kind === 'object' ? { kind, entries, text: written } : { kind, items, text: written });
-  };
-  visit(
-    strict,
-    {
-      onObjectBegin: begin,
-      onArrayBegin: begin,
-      onObjectProperty: (key, offset, length) => {
-        inner.member = { key, written: text.slice(offset, offset + length) };
-      },
-      onLiteralValue: (_value, offset, length) =>
-        add({ kind: 'scalar', text: text.slice(offset, offset + length) }),
-      onObjectEnd: end('object'),
-      onArrayEnd: end('array'),
-      // Thrown at the first one, which also ends the recursion of the visit.
-      onError: (code, _offset, _length, line, column) => {
-        throw badJson(
-          printParseErrorCode(code)
-            .replace(/(?<!^)([A-Z])/g, ' $1')
-            .toLowerCase(),
-          line,
-          column,
-        );
-      },
-    },
-    { disallowComments: true },
-  );
-  const [node] = root.items;
-  if (node === undefined) throw badJson('there is no value', 0, 0);
-  mustBeStrict(strict);
+  }
+
+  function value(): JsonNode {
+    skipBlanks();
+    if (text[at] === '{' || text[at] === '[') return nested();
+    return { kind: 'scalar', text: text[at] === '"' ? string() : word() };
+  }
+
+  function nested(): JsonNode {
+    if (depth === deepest) fail(`it is nested deeper than ${deepest} levels`);
+    depth += 1;
+    const start = at;
+    const isObject = text[at] === '{';
+    const items: JsonNode[] = [];
+    const entries: JsonEntry[] = [];
+    list(isObject ? '}' : ']', () => {
+      if (isObject) entries.push(entry());
+      else items.push(value());
+    });
+    depth -= 1;
+    const written = text.slice(start, at);
+    return isObject ? { kind: 'object', entries, text: written } : { kind: 'array', items, text: written };
+  }
+
+  /** What stands between brackets, with commas between. */
+  function list(close: string, one: () => void): void {
+    at += 1;
+    skipBlanks();
+    for (let first = true; text[at] !== close; first = false) {
+      if (!first) {
+        if (text[at] !== ',') fail(`a comma or ${close} is expected`);
+        at += 1;
+      }
+      one();
+      skipBlanks();
+    }
+    at += 1;
+  }
+
+  function entry(): JsonEntry {
+    skipBlanks();
+    if (text[at] !== '"') fail('a key in double quotes is expected');
+    const written = string();
+    skipBlanks();
+    if (text[at] !== ':') fail('a colon is expected');
+    at += 1;
+    const key = written.includes('\\') ? (JSON.parse(written) as string) : written.slice(1, -1);
+    return { key, written, value: value() };
+  }
+
+  function string(): string {
+    const start = at;
+    let quote = text.indexOf('"', start + 1);
+    const isPlain = backslash(start) > quote;
+    if (!isPlain) quote = endOfString(text, start, quote);
+    if (quote === -1) fail('the text does not end');
+    if (control(start) < quote) fail('a control character in a text must be escaped', start);
+    at = quote + 1;
+    const written = text.slice(start, at);
+    if (!isPlain && !isJson(written)) fail('an escape in a text is wrong', start);
+    return written;
+  }
+
+  /** A number, or one of the words. */
+  function word(): string {
+    const start = at;
+    while (isOfWord(text.charCodeAt(at))) at += 1;
+    const written = text.slice(start, at);
+    if (written === '') fail('a value is expected');
+    if (!/^(NaN|-?Infinity)$/.test(written) && !isJson(written)) fail('that is no value', start);
+    return written;
+  }
+
+  const node = value();
+  skipBlanks();
+  if (at < text.length) fail('the end is expected');
   return node;
 }
 
-/** The one who decides what JSON is; whatever the visit let pass ends here. */
-function mustBeStrict(text: string): void {
+/** Line and column as they are counted from 1. */
+const badJson = (why: string, line: number, column: number): PenstockError =>
+  new PenstockError('bad-json', `The JSON cannot be read at line ${line}, column ${column}: ${why}.`);
+
+/** Where something comes next, asked for with places that grow; it is looked for no more than once. */
+function next(find: (from: number) => number): (from: number) => number {
+  let found = -1;
+  return (from) => {
+    if (found < from) {
+      const place = find(from);
+      found = place === -1 ? Number.POSITIVE_INFINITY : place;
+    }
+    return found;
+  };
+}
+
+function indexOfControl(text: string, from: number): number {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is about them
+  const controls = /[\0-\x1f]/g;
+  controls.lastIndex = from;
+  return controls.exec(text)?.index ?? -1;
+}
+
+/** The quote that ends a string: the first, from one on, that no odd number of backslashes stands before. */
+function endOfString(text: string, start: number, from: number): number {
+  for (let quote = from; quote !== -1; quote = text.indexOf('"', quote + 1)) {
+    let before = quote;
+    while (before - 1 > start && text[before - 1] === '\\') before -= 1;
+    if ((quote - before) % 2 === 0) return quote;
+  }
+  return -1;
+}
+
+/** Letters, digits, sign and point. */
+const isOfWord = (code: number) =>
+  (code >= 0x30 && code <= 0x39) ||
+  (code >= 0x61 && code <= 0x7a) ||
+  (code >= 0x41 && code <= 0x5a) ||
+  code === 0x2b ||
+  code === 0x2d ||
+  code === 0x2e;
+
+function isJson(text: string): boolean {
   try {
     JSON.parse(text);
-  } catch (error) {
-    const offset = Number(/at position (\d+)/.exec(String(error))?.[1] ?? 0);
-    const before = text.slice(0, offset).split('\n');
-    throw badJson('it is not strict', before.length - 1, before.at(-1)?.length ?? 0);
+    return true;
+  } catch {
+    return false;
   }
-}
-
-/** Line and column as they are counted from 0. */
-const badJson = (why: string, line: number, column: number): PenstockError =>
-  new PenstockError('bad-json', `The JSON cannot be read at line ${line + 1}, column ${column + 1}: ${why}.`);
-
-/**
- * A text of the same length in which empty arrays stand for NaN and the infinities. Nothing else would do: next to
- * a digit or a sign, or as a key, an array is as wrong as what it stands for.
- */
-function withoutNan(text: string): string {
-  if (!/NaN|Infinity/.test(text)) return text;
-  const marks = /"|NaN|-?Infinity/g;
-  const pieces: string[] = [];
-  let done = 0;
-  for (let mark = marks.exec(text); mark !== null; mark = marks.exec(text)) {
-    if (mark[0] === '"') {
-      marks.lastIndex = endOfString(text, mark.index);
-      continue;
-    }
-    pieces.push(text.slice(done, mark.index), `[${' '.repeat(mark[0].length - 2)}]`);
-    done = marks.lastIndex;
-  }
-  return [...pieces, text.slice(done)].join('');
-}
-
-/** After the quote that ends the string: the first that no odd number of backslashes stands before. */
-function endOfString(text: string, start: number): number {
-  for (let quote = text.indexOf('"', start + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
-    let before = quote;
-    while (text[before - 1] === '\\') before -= 1;
-    if ((quote - before) % 2 === 0) return quote + 1;
-  }
-  return text.length;
 }

@@ -103,13 +103,16 @@ export function jsonOf(value: unknown): JsonNode {
   return rawJson(JSON.stringify(value) ?? 'null');
 }
 
-/** Tree → plain value, as `JSON.parse` means it; order and spelling get lost. */
+/** Tree → plain value, as `JSON.parse` means it; order and spelling get lost. Long texts are not copied. */
 export function plain(node: JsonNode): unknown {
   if (node.kind === 'array') return node.items.map(plain);
   // fromEntries, because `__proto__` is a lawful key and assigning to it would lose it.
   if (node.kind === 'object')
     return Object.fromEntries(members(node).map(([key, item]) => [key, plain(item)]));
-  return /^(NaN|-?Infinity)$/.test(node.text) ? Number(node.text) : JSON.parse(node.text);
+  const { text } = node;
+  // What is written as it is meant need not be copied. Part of a text keeps all of it, so short ones are.
+  if (text.length > 10_000 && text.startsWith('"') && !text.includes('\\')) return text.slice(1, -1);
+  return /^(NaN|-?Infinity)$/.test(text) ? Number(text) : JSON.parse(text);
 }
 
 /**

@@ -1,7 +1,15 @@
-import { jsonOf, member, parseJsonText, plain, withMember, writeJsonText } from '../domain/json-text.js';
+import {
+  type JsonNode,
+  jsonOf,
+  member,
+  parseJsonText,
+  plain,
+  withMember,
+  writeJsonText,
+} from '../domain/json-text.js';
+import { masked, unmasked } from '../domain/masked-json.js';
 import {
   completeSettings,
-  maskedPassword,
   type NodeFile,
   type NodeSettings,
   replacedSettings,
@@ -16,38 +24,40 @@ import { invalid } from './body.js';
 export function nodeSettings(file: NodeFile) {
   let current = completeSettings(file);
   /** As the client wrote it; null: nobody did. */
-  let written: string | null = null;
+  let written: JsonNode | null = null;
+
+  const stored = (): JsonNode => written ?? parseJsonText(JSON.stringify(current));
+  /** The same with the password that holds, where nobody wrote one, too. */
+  function withPassword(): JsonNode {
+    const node = withMember(
+      member(stored(), 'node') ?? jsonOf({}),
+      'password',
+      jsonOf(current.node.password),
+    );
+    return withMember(stored(), 'node', node);
+  }
 
   return {
     file,
     current: (): NodeSettings => current,
 
-    /** The settings as JSON text, as they were written, with the password masked unless node.yaml says otherwise. */
+    /** The settings as JSON text, as they were written, with secrets masked unless node.yaml says otherwise. */
     shown(): string {
-      const text = written ?? JSON.stringify(current);
-      let whole = parseJsonText(text);
-      // Where later clients have the password a second time.
-      if (file.mask_secrets && member(whole, 'auth_pass') !== undefined) {
-        whole = withMember(whole, 'auth_pass', jsonOf(maskedPassword));
-      }
-      const node = member(whole, 'node');
-      if (node !== undefined && member(node, 'password') !== undefined) {
-        const { password } = current.node;
-        const shown = password === null ? null : file.mask_secrets ? maskedPassword : password;
-        whole = withMember(whole, 'node', withMember(node, 'password', jsonOf(shown)));
-      }
-      return writeJsonText(whole);
+      const whole = stored();
+      return writeJsonText(file.mask_secrets ? masked(whole) : whole);
     },
 
     /**
      * Puts other settings in place of these. What they do not name is as in node.yaml; keys that mean nothing here
-     * are kept and shown. Throws `invalid-body` for what does not have the right shape.
+     * are kept and shown; stars for a secret mean the one that is there. Throws `invalid-body` for what does not have
+     * the right shape.
      *
      * @param text a JSON object
      * @param pointer where it stands in the body
      */
     replace(text: string, pointer: string): void {
-      const given = plain(parseJsonText(text));
+      const whole = unmasked(parseJsonText(text), withPassword());
+      const given = plain(whole);
       if (typeof given !== 'object' || given === null || Array.isArray(given)) {
         throw invalid('invalid-body', [{ pointer, detail: 'a configuration is an object' }]);
       }
@@ -55,7 +65,7 @@ export function nodeSettings(file: NodeFile) {
       const problems = validator('config/node')(replaced, pointer);
       if (problems.length > 0) throw invalid('invalid-body', problems);
       current = completeSettings(replaced as NodeFile);
-      written = text;
+      written = whole;
     },
   };
 }

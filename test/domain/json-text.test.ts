@@ -187,12 +187,12 @@ describe('what is no JSON', () => {
     ['[1] // why', 'line 1, column 5'],
     ['"a\nb"', 'line 1, column 1'],
     ['{"a": 1}\n}', 'line 2, column 1'],
-    ['1NaN', 'line 1, column 2'],
-    ['NaN.5', 'line 1, column 4'],
+    ['1NaN', 'line 1, column 1'],
+    ['NaN.5', 'line 1, column 1'],
     ['-NaN', 'line 1, column 1'],
     ['{NaN: 1}', 'line 1, column 2'],
     ["{'a': 1}", 'line 1, column 2'],
-    ['[01]', 'line 1, column 3'],
+    ['[01]', 'line 1, column 2'],
     ['\ufeff1', 'line 1, column 1'],
   ])('%j: %s', (text, where) => {
     const error = errorOf(text);

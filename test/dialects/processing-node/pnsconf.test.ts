@@ -139,12 +139,32 @@ describe('the login in it', () => {
     expect((await node.call('POST', 'echo', '1', secret)).status).toBe(200);
   });
 
+  test('is not the only secret that is shown with stars, and kept where they are sent back', async () => {
+    node = await startNode();
+    const mqtt =
+      '{"mqtt": {"passwd": "hush", "port": 1883.0}, "db": [{"mysql_Password": "sh"}], "apiToken": "t"}';
+    await put(mqtt);
+    const text = (await shown()).raw('result') ?? '';
+    expect(text).toBe(
+      '{"mqtt": {"passwd": "********", "port": 1883.0}, "db": [{"mysql_Password": "********"}], "apiToken": "********"}',
+    );
+    const changed = text.replace('1883.0', '8883.0').replace('"apiToken": "********"', '"apiToken": "new"');
+    expect((await put(changed)).raw('result')).toBe(changed);
+    expect((await shown()).raw('result')).toBe(changed.replace('new', '********'));
+    await node.server.remove();
+
+    node = await startNode({ node: { mask_secrets: false } });
+    await put(mqtt);
+    await put(changed);
+    expect((await shown()).raw('result')).toBe(mqtt.replace('1883.0', '8883.0').replace('"t"', '"new"'));
+  });
+
   test('is shown as it is with mask_secrets: false', async () => {
     node = await startNode({ node: { mask_secrets: false } });
     expect((await shown()).json.result.node.password).toBe('bar');
     await put({ node: { password: 'next' }, auth_pass: 'next', mask_secrets: true });
     expect((await shown()).raw('result')).toBe(
-      '{"node": {"password": "next"}, "auth_pass": "next", "mask_secrets": true}',
+      '{"node":{"password":"next"},"auth_pass":"next","mask_secrets":true}',
     );
   });
 });
