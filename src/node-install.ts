@@ -6,7 +6,18 @@ import { type Config, type Flags, loadConfig } from './config.js';
 import { completeSettings, scriptNames } from './domain/node-settings.js';
 import { messageOf } from './errors.js';
 import { type Account, accountOf, isSelf, ownName } from './hosts/accounts.js';
-import { giveFolder, isUsers, type Made, makeFolder, makeLink, makeScript } from './node-files.js';
+import { inside } from './hosts/folders.js';
+import {
+  giveFolder,
+  giveHome,
+  type Home,
+  isUsers,
+  type Made,
+  makeFolder,
+  makeLink,
+  makeScript,
+  openHome,
+} from './node-files.js';
 
 /** What the home of a node consists of, and whether it had to be made. */
 interface Installed {
@@ -34,39 +45,71 @@ export async function installNode(
   const output = dir === undefined ? path.resolve(configured.outputdir) : path.join(home, 'output');
   const owner = await ownerOf(config.node.serveruser);
 
-  const made = new Map<string, Made>();
-  made.set(home, makeFolder(home));
-  // Whoever names /tmp by mistake does not lose it: a folder with other things in it keeps its owner.
-  const ours = holdsNothingElse(home, [input, output]);
-  if (owner !== undefined && ours) giveFolder(home, owner);
-  for (const folder of [input, output]) {
-    made.set(folder, makeFolder(folder));
-    if (owner !== undefined) giveFolder(folder, owner);
+  const opened = await openHome(home);
+  try {
+    const made = new Map([[home, opened.made]]);
+    const kept = await makeFolders(opened, [input, output], owner, made);
+    const installed: Installed = { home, input, output, scripts: {} };
+    for (const name of scriptNames) {
+      const [script, link] = [`${name}PTS.ori`, `${name}PTS`];
+      installed.scripts[script] = await makeScript(
+        new URL(`../pts/${script}`, import.meta.url),
+        opened,
+        owner,
+      );
+      installed.scripts[link] = await makeLink(link, script, opened, owner);
+    }
+    if (flags.json === true) {
+      printJson(io, installed);
+      return;
+    }
+    tell(io, opened, installed, made, kept);
+    print(io, nextSteps(config, configured, installed));
+  } finally {
+    await opened.folder.close();
   }
-  const installed: Installed = { home, input, output, scripts: {} };
-  for (const name of scriptNames) {
-    const [script, link] = [`${name}PTS.ori`, `${name}PTS`];
-    installed.scripts[script] = makeScript(new URL(`../pts/${script}`, import.meta.url), home, owner);
-    installed.scripts[link] = makeLink(link, script, home, owner);
+}
+
+/** @returns the folders that keep their owner, since there are other things in them */
+async function makeFolders(
+  home: Home,
+  folders: readonly string[],
+  owner: Account | undefined,
+  made: Map<string, Made>,
+): Promise<string[]> {
+  const kept: string[] = [];
+  if (owner !== undefined) {
+    if (holdsNothingElse(home, folders)) await giveHome(home, owner);
+    else kept.push(home.path);
   }
-  if (flags.json === true) {
-    printJson(io, installed);
-    return;
+  for (const folder of folders) {
+    made.set(folder, await makeFolder(folder, home));
+    if (owner !== undefined && !(await giveFolder(folder, home, owner))) kept.push(folder);
   }
-  for (const [name, state] of Object.entries(installed.scripts)) made.set(path.join(home, name), state);
+  return kept;
+}
+
+function tell(
+  io: CliIo,
+  home: Home,
+  { scripts }: Installed,
+  folders: ReadonlyMap<string, Made>,
+  kept: readonly string[],
+): void {
+  const made = new Map(folders);
+  for (const [name, state] of Object.entries(scripts)) made.set(path.join(home.path, name), state);
   for (const [file, state] of made) {
     const name = path.basename(file);
-    const users = path.dirname(file) === home && name in installed.scripts && !name.endsWith('.ori');
+    const users = path.dirname(file) === home.path && name in scripts && !name.endsWith('.ori');
     const stays = users && isUsers(home, name, `${name}.ori`) ? ' (not the demo; it stays as it is)' : '';
     print(io, `${state.padEnd(13)}  ${harmless(file)}${stays}`);
   }
   if ([...made.values()].every((state) => state === 'there already')) {
     print(io, '\nAll of it was there already; nothing had to be made.');
   }
-  if (owner !== undefined && !ours) {
-    print(io, `\n${harmless(home)} has other things in it, and keeps its owner.`);
+  for (const folder of kept) {
+    print(io, `\n${harmless(folder)} has other things in it, and keeps its owner.`);
   }
-  print(io, nextSteps(config, configured, installed));
 }
 
 /** Who the home is for, where that is somebody else. It is asked before anything is made. */
@@ -88,11 +131,11 @@ async function ownerOf(name: string): Promise<Account | undefined> {
 }
 
 /** Whether a home is new, or an earlier installation of ours. */
-function holdsNothingElse(home: string, folders: readonly string[]): boolean {
-  const found = readdirSync(home).map((name) => path.join(home, name));
+function holdsNothingElse(home: Home, folders: readonly string[]): boolean {
+  const found = readdirSync(inside(home.folder)).map((name) => path.join(home.path, name));
   return (
     found.every((file) => folders.includes(file)) ||
-    scriptNames.every((name) => found.includes(path.join(home, `${name}PTS.ori`)))
+    scriptNames.every((name) => found.includes(path.join(home.path, `${name}PTS.ori`)))
   );
 }
 
