@@ -10,7 +10,7 @@ import type { JobFiles } from '../store/files.js';
 import type { Actor } from './actor.js';
 import { answer, type NodeAnswer, rawFile } from './node-answer.js';
 import type { NodeJobs } from './node-jobs.js';
-import { contentOf, filesOf, type NodeRequest, originOf, partOf, timeoutOf } from './node-request.js';
+import { contentOf, inputOf, type NodeRequest, originOf, partOf, timeoutOf } from './node-request.js';
 import { type NodeMachine, nodeScripts } from './node-scripts.js';
 import type { NodeSettingsService } from './node-settings.js';
 
@@ -69,7 +69,7 @@ export function nodeService(given: {
   const run: NodeCommand = {
     exclusive: true,
     run: startable(async (request, actor) => {
-      const input = filesOf(partOf(request, 'input'), settings().paths.inputfiles[0]);
+      const input = inputOf(request, settings().paths.inputfiles[0]);
       await scripts.ensureFolders();
       const job = await scripts.run('run', request, actor, input);
       return scripts.answer(job, scripts.command('run'), rawFile(scripts.outputOf(job)));
@@ -87,7 +87,7 @@ export function nodeService(given: {
       if ('result' in asked) return asked;
       await scripts.ensureFolders();
       const infile = JSON.stringify({ infile: asked.infile });
-      const job = await scripts.run('testrun', request, actor, infile);
+      const job = await scripts.run('testrun', request, actor, () => infile);
       const command = scripts.command('run');
       if (job.state !== 'FINISHED') return scripts.answer(job, command);
       if ((job.outputSize ?? 0) > largestAnswer) {
