@@ -79,3 +79,5 @@ export function nodeScripts(given: {
       jobAnswer({ files, fileValue: machine.fileValue }, job, command, output),
   };
 }
+
+export type NodeScripts = ReturnType<typeof nodeScripts>;

@@ -4,8 +4,9 @@ import { PenstockError } from '../../errors.js';
 import { actorOf, type Known, originOf, sendJson } from '../../http/answer.js';
 import { readBody, textOf } from '../../http/body.js';
 import { checkMethod } from '../../http/resource.js';
-import type { NodeCommand, NodeCommands, NodeView } from '../../services/node.js';
+import type { NodeCommand, NodeCommands } from '../../services/node.js';
 import { readRequest } from '../../services/node-request.js';
+import type { NodeView } from '../../services/node-views.js';
 import { apiPage } from './api-page.js';
 import { failure, risingClock, sendAnswer } from './envelope.js';
 
