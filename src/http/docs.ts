@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import express, { Router } from 'express';
 import { catalogue } from '../errors.js';
+import { checkMethod } from './resource.js';
 
 const page = `<!doctype html>
 <html lang="en">
@@ -47,6 +48,15 @@ ${Object.entries(catalogue)
 </dl></body></html>
 `;
 
+/** What the `type` of an error leads to. */
+export function errorsRouter(): Router {
+  const router = Router();
+  router.all('/', checkMethod(['GET']), (_request, response) => {
+    response.type('html').send(errorsPage);
+  });
+  return router;
+}
+
 /** A page to read and try the API on, with nothing from elsewhere. */
 export function docsRouter(): Router {
   const require = createRequire(import.meta.url);
@@ -57,9 +67,6 @@ export function docsRouter(): Router {
   });
   router.get('/start.js', (_request, response) => {
     response.type('text/javascript').send(start);
-  });
-  router.get('/errors/', (_request, response) => {
-    response.type('html').send(errorsPage);
   });
   router.use('/assets', express.static(assets, { index: false, maxAge: '1d' }));
   return router;

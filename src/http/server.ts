@@ -9,7 +9,7 @@ import { PenstockError } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { ResourceService } from '../services/resource.js';
 import { queryValue, sendJson } from './answer.js';
-import { docsRouter } from './docs.js';
+import { docsRouter, errorsRouter } from './docs.js';
 import { errorHandler } from './error-handler.js';
 import type { Metrics } from './metrics.js';
 import { openApi } from './openapi.js';
@@ -98,6 +98,7 @@ export function buildApplication(options: DoorOptions): Express {
         : index,
     );
   });
+  application.use('/api/docs/errors', errorsRouter());
   if (options.documented) {
     const document = openApi(
       services,

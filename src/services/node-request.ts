@@ -18,6 +18,12 @@ export function readRequest(given: string): NodeRequest {
   return { text, body: text === '' ? null : parseJsonText(text) };
 }
 
+/** Lets go of what was sent: what is run for it may take hours, and need not hold it in memory. */
+export function forget(request: NodeRequest): void {
+  request.text = '';
+  request.body = null;
+}
+
 /** Its member of that name; nothing is read from a body that is no object, which is refused. */
 export function partOf({ body }: NodeRequest, key: string): JsonNode | undefined {
   if (body === null) return undefined;
@@ -68,6 +74,16 @@ export function filesOf(input: JsonNode | undefined, whole: string | undefined):
   const document = Object.fromEntries(files);
   checkFiles(document, '/input/_sets');
   return JSON.stringify(document);
+}
+
+/** The files of a request's input, as `filesOf` makes them, held until they are taken for the first time. */
+export function inputOf(request: NodeRequest, whole: string | undefined): () => string | null {
+  let files = filesOf(partOf(request, 'input'), whole);
+  return () => {
+    const taken = files;
+    files = null;
+    return taken;
+  };
 }
 
 function checkFiles(document: unknown, pointer: string): void {

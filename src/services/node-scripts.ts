@@ -5,7 +5,7 @@ import type { JobFiles } from '../store/files.js';
 import type { Actor } from './actor.js';
 import { type FileValue, jobAnswer, type NodeAnswer, type Piece } from './node-answer.js';
 import { type NodeJobs, type NodeRun, type ScriptUser, scriptDefinition } from './node-jobs.js';
-import { type NodeRequest, timeoutOf } from './node-request.js';
+import { forget, type NodeRequest, timeoutOf } from './node-request.js';
 
 /** What the node needs of the machine that it is on. */
 export interface NodeMachine {
@@ -39,28 +39,35 @@ export function nodeScripts(given: {
     },
 
     /**
-     * Runs a script as the user that it is for, to its end.
+     * Runs a script as the user that it is for, to its end; by then the request is forgotten.
      *
-     * @param input files for the input folder, as a JSON document
+     * @param takeInput gives the files for the input folder, as a JSON document, and holds them no longer
      */
     async run(
       run: Exclude<NodeRun, 'sleep'>,
       request: NodeRequest,
       actor: Actor,
-      input: string | null = null,
+      takeInput: () => string | null = () => null,
     ): Promise<Job> {
       const now = settings();
       const timeout = timeoutOf(request) ?? now.timeout;
+      forget(request);
       const definition = scriptDefinition(run, now, await machine.accountOf(now.ptsuser));
-      return nodeJobs.run(actor, run, definition, input, { user: now.ptsuser, timeout, attended: true });
+      return nodeJobs.run(actor, run, definition, takeInput(), {
+        user: now.ptsuser,
+        timeout,
+        attended: true,
+      });
     },
 
     /** Sleeps that many seconds. */
     async sleep(seconds: string, request: NodeRequest, actor: Actor): Promise<Job> {
       const now = settings();
+      const timeout = timeoutOf(request) ?? now.timeout;
+      forget(request);
       return nodeJobs.run(actor, 'sleep', scriptDefinition('sleep', now, null), null, {
         environment: { PENSTOCK_SLEEP: seconds },
-        timeout: timeoutOf(request) ?? now.timeout,
+        timeout,
         attended: true,
       });
     },
@@ -73,3 +80,5 @@ export function nodeScripts(given: {
       jobAnswer({ files, fileValue: machine.fileValue }, job, command, output),
   };
 }
+
+export type NodeScripts = ReturnType<typeof nodeScripts>;

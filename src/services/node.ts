@@ -10,9 +10,10 @@ import type { JobFiles } from '../store/files.js';
 import type { Actor } from './actor.js';
 import { answer, type NodeAnswer, rawFile } from './node-answer.js';
 import type { NodeJobs } from './node-jobs.js';
-import { contentOf, filesOf, type NodeRequest, originOf, partOf, timeoutOf } from './node-request.js';
+import { contentOf, inputOf, type NodeRequest, originOf, partOf, timeoutOf } from './node-request.js';
 import { type NodeMachine, nodeScripts } from './node-scripts.js';
 import type { NodeSettingsService } from './node-settings.js';
+import { nodeViews } from './node-views.js';
 
 /** What may be asked of a node. `exclusive`: only while nothing else that is exclusive is under way. */
 export interface NodeCommand {
@@ -20,9 +21,6 @@ export interface NodeCommand {
   /** `detail` is what follows the command in the URL, if it takes anything there. */
   run: (request: NodeRequest, actor: Actor, detail: string) => Promise<NodeAnswer>;
 }
-
-/** What changes nothing, and needs no login. */
-export type NodeView = () => Promise<NodeAnswer>;
 
 export type NodeCommands = Readonly<Record<'PUT' | 'POST' | 'DELETE', Readonly<Record<string, NodeCommand>>>>;
 
@@ -69,7 +67,7 @@ export function nodeService(given: {
   const run: NodeCommand = {
     exclusive: true,
     run: startable(async (request, actor) => {
-      const input = filesOf(partOf(request, 'input'), settings().paths.inputfiles[0]);
+      const input = inputOf(request, settings().paths.inputfiles[0]);
       await scripts.ensureFolders();
       const job = await scripts.run('run', request, actor, input);
       return scripts.answer(job, scripts.command('run'), rawFile(scripts.outputOf(job)));
@@ -87,7 +85,7 @@ export function nodeService(given: {
       if ('result' in asked) return asked;
       await scripts.ensureFolders();
       const infile = JSON.stringify({ infile: asked.infile });
-      const job = await scripts.run('testrun', request, actor, infile);
+      const job = await scripts.run('testrun', request, actor, () => infile);
       const command = scripts.command('run');
       if (job.state !== 'FINISHED') return scripts.answer(job, command);
       if ((job.outputSize ?? 0) > largestAnswer) {
@@ -172,34 +170,6 @@ export function nodeService(given: {
     },
   };
 
-  /** A file or folder of the node's; what cannot be read is answered with -1 and the reason. */
-  const view =
-    (read: () => Promise<NodeAnswer>): NodeView =>
-    () =>
-      read().catch((error: unknown) => answer(-1, messageOf(error)));
-
-  const scriptFile = (name: ScriptName) =>
-    view(async () => {
-      return answer(await machine.scriptText(scripts.command(name)[0] ?? '', settings().ptsuser));
-    });
-
-  const folder = (which: 'inputdir' | 'outputdir') =>
-    view(async () => {
-      const place = settings().paths[which];
-      const listed = await machine.listing(place);
-      return listed === null ? answer(null, `${place} does not exist.`) : { result: listed, message: '""' };
-    });
-
-  const views: Readonly<Record<string, NodeView>> = {
-    init: scriptFile('init'),
-    config: scriptFile('config'),
-    run: scriptFile('run'),
-    clean: scriptFile('clean'),
-    input: folder('inputdir'),
-    output: folder('outputdir'),
-    pnsconfig: async () => ({ result: given.settings.shown(), message: '""' }),
-  };
-
   const commands: NodeCommands = {
     PUT: {
       init: script('init'),
@@ -214,7 +184,7 @@ export function nodeService(given: {
   };
 
   return {
-    views,
+    views: nodeViews({ ...given, scripts }),
     commands,
     exclusively,
     refuseIfBusy,

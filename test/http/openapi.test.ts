@@ -156,3 +156,16 @@ test('the page to try it on loads, with nothing from elsewhere', async () => {
   expect((await ask(server, '/', { as: null })).headers.location).toBe('/api/docs/');
   expect((await ask(server, '/api/docs/errors/', { as: null })).text).toContain('id="queue-full"');
 });
+
+test('the calls of the node that run something name its job', () => {
+  const naming = operations()
+    .filter(({ operation }) => JSON.stringify(operation.responses).includes('X-Job-UUID'))
+    .filter(({ path }) => path.startsWith('/a/node/'))
+    .map(({ path, method }) => `${method} ${path.slice('/a/node/'.length)}`);
+  expect(naming.sort()).toEqual(
+    ['delete clean', 'post calc', 'post run', 'post sleep', 'post sleep/{seconds}', 'post testrun'].concat([
+      'put config',
+      'put init',
+    ]),
+  );
+});

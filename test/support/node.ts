@@ -40,11 +40,17 @@ export interface TestNode {
  * @param only whether the node is alone, and is told the rest by its switches
  */
 export async function startNode(
-  options: { node?: Record<string, unknown>; only?: boolean; application?: Record<string, unknown> } = {},
+  options: {
+    node?: Record<string, unknown>;
+    only?: boolean;
+    application?: Record<string, unknown>;
+    environment?: Record<string, string>;
+  } = {},
 ): Promise<TestNode> {
   const { username, password } = nodeLogin;
-  const { node: keys = {}, only = false, application } = options;
+  const { node: keys = {}, only = false, application, environment = {} } = options;
   const server = await startServer({
+    environment,
     config: { 'node.yaml': only ? keys : { node: { username, password }, ...keys } },
     ...(application === undefined ? {} : { application }),
     ...(only

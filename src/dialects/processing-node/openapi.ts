@@ -64,6 +64,14 @@ const change = (id: string, summary: string, body: Json): Json => ({
 });
 const only = { type: 'object', properties: { timeout } };
 
+/** A call that runs something as a job. */
+const running = (id: string, summary: string, body: Json): Json => {
+  const call = change(id, summary, body);
+  const { 200: ok, ...others } = call.responses as Record<number, Json>;
+  const headers = { 'X-Job-UUID': { description: 'The job that was run, if one was.', schema: text } };
+  return { ...call, responses: { 200: { ...ok, headers }, ...others } };
+};
+
 /** The dialect's part of the API's description. */
 export function processingNodePaths(baseurl: string): Json {
   const page = (id: string) => ({
@@ -85,19 +93,19 @@ export function processingNodePaths(baseurl: string): Json {
     [`${baseurl}/api`]: page('page_too'),
     [`${baseurl}/init`]: {
       get: get('get_init', 'The init script'),
-      put: change('init', 'Make the folders and run the init script', only),
+      put: running('init', 'Make the folders and run the init script', only),
     },
     [`${baseurl}/config`]: {
       get: get('get_config', 'The config script'),
-      put: change('config', 'Run the config script', only),
+      put: running('config', 'Run the config script', only),
     },
     [`${baseurl}/run`]: {
       get: get('get_run', 'The run script'),
-      post: change('run', 'Deliver the input as files, run the run script, give its output files', product),
+      post: running('run', 'Deliver the input as files, run the run script, give its output files', product),
     },
     [`${baseurl}/clean`]: {
       get: get('get_clean', 'The clean script'),
-      delete: change('clean', 'Run the clean script', only),
+      delete: running('clean', 'Run the clean script', only),
     },
     [`${baseurl}/input`]: { get: get('input', 'The files in the input folder') },
     [`${baseurl}/output`]: { get: get('output', 'The files in the output folder') },
@@ -115,16 +123,18 @@ export function processingNodePaths(baseurl: string): Json {
       parameters: [parameter('script', 'path', text, 'Name of a script.')],
       put: change('upload', 'Refused: scripts are not replaced over HTTP', only),
     },
-    [`${baseurl}/calc`]: { post: change('calc', 'Run the process definition that node.yaml names', product) },
+    [`${baseurl}/calc`]: {
+      post: running('calc', 'Run the process definition that node.yaml names', product),
+    },
     [`${baseurl}/testcalc`]: { post: change('testcalc', 'Make a test product of the input', product) },
     [`${baseurl}/echo`]: { post: change('echo', 'Give back what was sent', {}) },
     [`${baseurl}/testrun`]: {
-      post: change('testrun', 'Run the run script on the dataset theName of a product', product),
+      post: running('testrun', 'Run the run script on the dataset theName of a product', product),
     },
-    [`${baseurl}/sleep`]: { post: change('sleep_default', 'Sleep for three seconds', only) },
+    [`${baseurl}/sleep`]: { post: running('sleep_default', 'Sleep for three seconds', only) },
     [`${baseurl}/sleep/{seconds}`]: {
       parameters: [parameter('seconds', 'path', text, 'How long; 3 if it is no number.')],
-      post: change('sleep', 'Sleep, and keep the node busy', only),
+      post: running('sleep', 'Sleep, and keep the node busy', only),
     },
   };
 }

@@ -4,8 +4,9 @@ import { PenstockError } from '../../errors.js';
 import { actorOf, type Known, originOf, sendJson } from '../../http/answer.js';
 import { readBody, textOf } from '../../http/body.js';
 import { checkMethod } from '../../http/resource.js';
-import type { NodeCommand, NodeCommands, NodeView } from '../../services/node.js';
+import type { NodeCommand, NodeCommands } from '../../services/node.js';
 import { readRequest } from '../../services/node-request.js';
+import type { NodeView } from '../../services/node-views.js';
 import { apiPage } from './api-page.js';
 import { failure, risingClock, sendAnswer } from './envelope.js';
 
@@ -65,21 +66,24 @@ export function processingNodeRouter({ baseurl, node, ...options }: ProcessingNo
       return;
     }
     const name = String(request.params.command);
-    const read = Object.hasOwn(node.views, name) ? node.views[name] : undefined;
-    if (read === undefined) throw unknown('GET', name, Object.keys(node.views));
-    await sendAnswer(response, await read(), now);
+    const found = Object.hasOwn(node.views, name) ? node.views[name] : undefined;
+    if (found === undefined) throw unknown('GET', name, Object.keys(node.views));
+    await sendAnswer(response, await found(), now);
   };
 
-  /** What cannot be done now, or at all, is told before anybody logs in or sends a body. */
+  /** What is no command is told before anybody logs in or sends a body; that the node is busy, after the login. */
   const possible: RequestHandler = (request, _response, next) => {
     commandOf(request);
     next();
   };
 
+  // On its own: the bytes would be held by whoever waits for the run.
+  const read = async (request: Request) => readRequest(textOf(await readBody(request, options.maxBodySize)));
+
   const run: RequestHandler = async (request, response) => {
     const command = commandOf(request);
     if (command.exclusive) node.refuseIfBusy();
-    const asked = readRequest(textOf(await readBody(request, options.maxBodySize)));
+    const asked = await read(request);
     const work = () => command.run(asked, actorOf(response), String(request.params.detail ?? ''));
     const what = `${request.method} ${String(request.params.command)}`;
     await sendAnswer(response, command.exclusive ? await node.exclusively(what, work) : await work(), now);

@@ -36,6 +36,7 @@ describe('penstock serve --node-only -u USER -p PASSWORD -i IP -o PORT', () => {
     '/api/process_definition/',
     '/v0.6/',
     '/v0.6/pnsconfig',
+    '/api/docs/errors/',
   ])('serves %s', async (place) => {
     expect((await ask(node.server, place)).status).toBe(200);
   });
@@ -44,7 +45,6 @@ describe('penstock serve --node-only -u USER -p PASSWORD -i IP -o PORT', () => {
     '/',
     '/api/openapi.json',
     '/api/docs/',
-    '/api/docs/errors/',
     '/api/user/',
     '/api/token/',
     '/api/pipeline/',
@@ -59,6 +59,15 @@ describe('penstock serve --node-only -u USER -p PASSWORD -i IP -o PORT', () => {
     for (const method of ['GET', 'POST']) {
       expect([method, (await ask(node.server, place, { method })).status]).toEqual([method, 404]);
     }
+  });
+
+  test('explains its errors where they say so', async () => {
+    const { json } = await ask(node.server, '/api/job/none/');
+    const [place, code] = json.type.split('#');
+    const page = await ask(node.server, place);
+    expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+    expect(page.text).toContain(`<dt id="${code}">`);
+    expect(page.text).not.toContain('<script');
   });
 
   test('lists what it serves, and takes no definitions', async () => {
