@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { filesOf as contentsOf, type FileDocument } from '../domain/file-document.js';
 import type { Job } from '../domain/job.js';
-import { type JsonNode, plain, writeJsonText } from '../domain/json-text.js';
+import { plain, writeJsonText } from '../domain/json-text.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { isProduct } from '../domain/product.js';
 import { PenstockError } from '../errors.js';
@@ -11,7 +11,7 @@ import type { Store } from '../store/store.js';
 import type { Actor } from './actor.js';
 import { answer, type FileValue, jobAnswer, type NodeAnswer, type Piece, rawFile } from './node-answer.js';
 import type { NodeJobs } from './node-jobs.js';
-import { filesOf, type NodeRequest, partOf, timeoutOf } from './node-request.js';
+import { filesOf, forget, type NodeRequest, partOf, timeoutOf } from './node-request.js';
 import type { NodeSettingsService } from './node-settings.js';
 import type { DefinitionService } from './process-definitions.js';
 
@@ -55,7 +55,6 @@ export function nodeCalc(given: {
   return async function run(request: NodeRequest, actor: Actor): Promise<NodeAnswer> {
     if (calc === null) return answer(0);
     const timeout = timeoutOf(request);
-    const part = partOf(request, 'input');
     let row: DefinitionRow;
     try {
       row = await definitionOf(calc);
@@ -65,19 +64,17 @@ export function nodeCalc(given: {
     }
     const { definition } = await definitions.currentRevision(row);
     const seconds = timeout ?? (definition.timeout === null ? given.settings.current().timeout : undefined);
-    const job = await nodeJobs.submit(
-      actor,
-      row,
-      inputFor(definition, part),
-      seconds === undefined ? {} : { timeout: seconds },
-    );
+    const asked = seconds === undefined ? {} : { timeout: seconds };
+    const job = await nodeJobs.submit(actor, row, inputFor(definition, request), asked);
     const output: Piece = definition.output?.type === 'folder' ? rawFile(outputOf(job)) : named(job);
     return jobAnswer({ files, fileValue }, job, [definition.exec, ...definition.argv], output);
   };
 }
 
 /** What a definition is given: files where it takes a folder, else the one file that was sent, or the JSON itself. */
-function inputFor(definition: ProcessDefinition, part: JsonNode | undefined) {
+function inputFor(definition: ProcessDefinition, request: NodeRequest) {
+  const part = partOf(request, 'input');
+  forget(request);
   if (part === undefined) return null;
   const json = { name: 'input.json', content: writeJsonText(part) };
   if (definition.input?.type === 'folder') return { ...json, content: filesOf(part, undefined) ?? '' };

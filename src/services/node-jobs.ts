@@ -143,10 +143,9 @@ export function nodeJobs(given: {
     const received = receiver.begin(jobs.newUuid());
     try {
       if (input !== null) {
-        await receiver.store(received, input.name, Readable.from([Buffer.from(input.content)]), {
-          digest: false,
-        });
+        await receiver.store(received, input.name, Readable.from(piecesOf(input.content)), { digest: false });
       }
+      // Not awaited here, so that the input is not held until the end.
       return end((await runs.submit(actor, row, received, request, null)).job);
     } catch (error) {
       await receiver.drop(received);
@@ -179,6 +178,21 @@ export function nodeJobs(given: {
       return left.length === 0 ? null : () => Promise.all(left.map(end));
     },
   };
+}
+
+const pieceSize = 256 * 1024;
+
+/** A content piece by piece, so that there is no second whole of it. A character of two units is not cut in two. */
+function* piecesOf(content: string | Uint8Array): Generator<Buffer> {
+  if (typeof content !== 'string') {
+    yield Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+    return;
+  }
+  for (let at = 0, end = 0; at < content.length; at = end) {
+    end = at + pieceSize;
+    if (/[\uD800-\uDBFF]/.test(content[end - 1] ?? '')) end += 1;
+    yield Buffer.from(content.slice(at, end));
+  }
 }
 
 function nullIfGone(error: unknown): null {
