@@ -112,7 +112,10 @@ export function nodeJobs(given: {
     const owner = await account.get();
     const id = registered.get(run) ?? (await store.definitions.named(definitionName(run), owner.id))[0];
     const row = id === undefined ? null : await definitions.find(owner, String(id)).catch(nullIfGone);
-    if (row?.definition === JSON.stringify(document)) return row;
+    if (row?.definition === JSON.stringify(document)) {
+      registered.set(run, row.id);
+      return row;
+    }
     const body = { definition: document };
     const [made] =
       (await definitions.resource.apply?.(owner, [
