@@ -69,6 +69,18 @@ export interface Job {
   /** Parameters of a job that runs elsewhere; part of its identity. */
   data: unknown;
   links: JobLinks | null;
+  /** The job of the pipeline that it is a step of, by its id. */
+  parentId: number | null;
+  /** The name of that step. */
+  step: string | null;
+  /** Which item of a step that runs once per item, from 0. */
+  item: number | null;
+  /** The operation that it serves, by its id. */
+  operationId: number | null;
+  /** Of a pipeline's job: its steps, as they were when it was accepted. */
+  plan: unknown;
+  /** Of a service: how it is. */
+  service: unknown;
   /** Left out of lists, and taking no events from outside. */
   hidden: boolean;
   created: Date;
@@ -112,6 +124,12 @@ export const newJob = (uuid: string, ownerId: number, executor: string): NewJob 
   archivePath: null,
   data: null,
   links: null,
+  parentId: null,
+  step: null,
+  item: null,
+  operationId: null,
+  plan: null,
+  service: null,
   hidden: false,
   notBefore: null,
   started: null,
@@ -148,6 +166,8 @@ export type JobChange = Partial<
     | 'ended'
     | 'cleared'
     | 'priority'
+    | 'plan'
+    | 'service'
   >
 >;
 

@@ -32,6 +32,8 @@ function jobOf(row: JobRow): Job {
     data: parse(row.data),
     links: parse(row.links) as Job['links'],
     outcome: parse(row.outcome) as Job['outcome'],
+    plan: parse(row.plan),
+    service: parse(row.service),
     inputSize: size(row.inputSize),
     outputSize: size(row.outputSize),
   };
