@@ -1,11 +1,11 @@
 import { messageOf } from '../errors.js';
-import type { Stream } from '../streams/stream.js';
+import type { Publisher } from '../streams/stream.js';
 import type { Outlet } from './outlet.js';
 
 const scheme = 'stream:';
 
 /** Tells events on streams: for addresses `stream:NAME`. The stream is somebody else's to close. */
-export function streamOutlet(stream: Stream): Outlet {
+export function streamOutlet(stream: Publisher): Outlet {
   return {
     async send({ id, url, contentType, body }, signal) {
       try {

@@ -2,7 +2,7 @@ import { type Backoff, backoffDelay } from '../domain/backoff.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { type Broker, nameOf, openBroker } from './broker.js';
-import { type Stream, StreamFailure } from './stream.js';
+import { type Publisher, StreamFailure } from './stream.js';
 
 export interface AmqpOptions {
   url: string;
@@ -31,7 +31,7 @@ const closePatience = 2000;
  * it is first needed and made again, after a pause, when it is needed again. Nothing is kept here: whoever publishes
  * keeps the message until it is confirmed.
  */
-export function amqpStream(options: AmqpOptions, log: Logger): Stream {
+export function amqpStream(options: AmqpOptions, log: Logger): Publisher {
   const { url, timeout = 10_000, inFlight = 200, heartbeat = 20 } = options;
   const backoff = options.backoff ?? { initial: 0.5, factor: 2, maximum: 15 };
   if (!URL.canParse(url))

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Stream, StreamFailure, type StreamMessage } from '../../src/streams/stream.js';
+import { type Publisher, StreamFailure, type StreamMessage } from '../../src/streams/stream.js';
 import { waitFor } from '../support/wait-for.js';
 
 /** What a suite needs of a driver: streams, and a way to see what is on them that is not the driver's own. */
 export interface Stage {
-  make(): Stream;
+  make(): Publisher;
   /** Everything that is published from now on, as it came. */
   listen(stream: string): Promise<{ received(): StreamMessage[]; close(): Promise<void> }>;
 }
@@ -25,7 +25,7 @@ export function streamConformance(name: string, stage: () => Stage): void {
     afterEach(async () => {
       for (const each of open.splice(0)) await each.close();
     });
-    function make(): Stream {
+    function make(): Publisher {
       const stream = stage().make();
       open.push(stream);
       return stream;

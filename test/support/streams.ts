@@ -1,7 +1,7 @@
 import { afterEach, expect } from 'vitest';
 import { openLog } from '../../src/log.js';
 import { type AmqpOptions, amqpStream } from '../../src/streams/amqp.js';
-import { type Stream, StreamFailure, type StreamMessage } from '../../src/streams/stream.js';
+import { type Publisher, StreamFailure, type StreamMessage } from '../../src/streams/stream.js';
 import { type Consumer, consume } from './amqp-consumer.js';
 import { waitFor } from './wait-for.js';
 
@@ -18,7 +18,7 @@ export function closeAfterEach(): void {
   });
 }
 
-export function streamAt(url: string, options: Partial<AmqpOptions> = {}): Stream {
+export function streamAt(url: string, options: Partial<AmqpOptions> = {}): Publisher {
   const stream = amqpStream({ url, ...quick, ...options }, log);
   open.push(stream);
   return stream;
@@ -38,7 +38,7 @@ export const message = (id: string): StreamMessage => ({
 });
 
 /** Publishes until the broker takes it, as whoever keeps the message does. */
-export async function publishInTheEnd(stream: Stream, name: string, id: string): Promise<void> {
+export async function publishInTheEnd(stream: Publisher, name: string, id: string): Promise<void> {
   const once = () =>
     stream.publish(name, message(id)).then(
       () => true,
