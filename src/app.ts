@@ -23,6 +23,7 @@ import type { Logger } from './log.js';
 import { streamOutlet } from './outlets/stream.js';
 import { webhookOutlet } from './outlets/webhook.js';
 import { cancelService } from './services/cancel.js';
+import { definitionTestService } from './services/definition-tests.js';
 import { deliveryService } from './services/deliveries.js';
 import { followJobsService } from './services/follow-jobs.js';
 import { jobResource } from './services/job-resource.js';
@@ -232,6 +233,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
         show: resource.show,
       }),
       followJobs: followJobsService(store, jobs),
+      testDefinition: definitionTestService({ definitions, jobs, runs, receiver, files }),
       accepting: () => accepting,
       maxWait: config.maxWait,
       privateAddresses: config.inputUrlPrivateAddresses,

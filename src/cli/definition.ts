@@ -3,8 +3,9 @@ import type { Json } from './client.js';
 import { connect, noun, serverCommand } from './connect.js';
 import { readDefinition } from './definition-file.js';
 import { fileArgument } from './document.js';
+import { CliError } from './failure.js';
 import { kinds, lastPart } from './find.js';
-import { type CliIo, print, printJson, tell } from './io.js';
+import { type CliIo, harmless, print, printJson, tell } from './io.js';
 import { renderTable } from './table.js';
 import { type Options as AnyOptions, verbsOf } from './verbs.js';
 
@@ -62,6 +63,17 @@ export function registerDefinition(program: Command, io: CliIo): void {
 
   verbs.remove('remove a process definition; its jobs stay', titleOf);
 
+  verbs
+    .one<Options>('test', 'run the examples that it carries', async ({ client, path }, options) => {
+      const query = options.name === undefined ? {} : { name: options.name };
+      const report = await client.object('POST', `${path}test/`, { query });
+      if (options.json === true) printJson(io, report);
+      else print(io, testLines(report));
+      if (report.passed !== report.total) throw new CliError(testSummary(report));
+      tell(io, testSummary(report));
+    })
+    .option('--name <name>', 'only the example of this name');
+
   verbs.one('revisions', 'list what a process definition has been', async ({ client, path }, options) => {
     const { objects } = await client.list(`${path}revisions/`);
     if (options.json === true) return printJson(io, objects);
@@ -79,6 +91,25 @@ export function registerDefinition(program: Command, io: CliIo): void {
 async function document(file: string, options: Options, io: CliIo): Promise<Json> {
   const read = await readDefinition(file, io);
   return options.name === undefined ? read : { ...read, name: options.name };
+}
+
+/** One line for each example, and why it failed. */
+function testLines({ tests }: Json): string {
+  return (tests as Json[])
+    .flatMap(({ name, index, passed, problem, job }) => {
+      const result = passed === true ? 'PASS' : passed === false ? 'FAIL' : 'LATE';
+      const title = harmless(`${result}  ${name ?? `test ${Number(index) + 1}`}`);
+      return passed === true
+        ? [title]
+        : [title, `      ${harmless(String(problem))}`, ...(job === null ? [] : [`      ${job}`])];
+    })
+    .join('\n');
+}
+
+function testSummary({ total, passed, failed, unfinished }: Json): string {
+  if (total === 0) return 'It carries no examples.';
+  const late = unfinished === 0 ? '' : `, ${unfinished} not ended in time`;
+  return `${passed} of ${total} passed, ${failed} failed${late}.`;
 }
 
 function titleOf(object: Json): string {

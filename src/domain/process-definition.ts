@@ -55,7 +55,8 @@ export interface ProcessDefinition {
 /** An example: what is expected of this input. Null is any output, and any exit code that means success. */
 export interface DefinitionTest {
   name: string | null;
-  input: string;
+  /** The input's text; null is no input. */
+  input: string | null;
   expect: { output: string | null; exitCode: number | null };
 }
 
@@ -103,7 +104,7 @@ export function normalise(document: DefinitionDocument): ProcessDefinition {
         typeof expect === 'string' ? { output: expect } : expect;
       return {
         name: name ?? null,
-        input: input ?? '',
+        input: input ?? null,
         expect: { output: wanted.output ?? null, exitCode: wanted.exit_code ?? null },
       };
     }),

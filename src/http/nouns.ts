@@ -1,5 +1,6 @@
 import type { FollowJobsService } from '../services/follow-jobs.js';
 import type { ResourceService } from '../services/resource.js';
+import { type DefinitionTestRouteOptions, definitionTestRouter } from './definition-test-routes.js';
 import { followJobsRouter } from './follow-jobs.js';
 import { type JobRouteOptions, jobRouter } from './job-routes.js';
 import { type JobTokenRouteOptions, jobTokenRouter } from './job-token-routes.js';
@@ -17,6 +18,7 @@ interface Plain {
 export interface NounOptions
   extends ResourceOptions,
     RunRouteOptions,
+    DefinitionTestRouteOptions,
     JobRouteOptions,
     JobTokenRouteOptions,
     SubscriptionRouteOptions {
@@ -32,7 +34,10 @@ export function allNouns(options: NounOptions): Noun[] {
   const { definitions, pipelines, users, tokens, subscriptions, deliveries } = options;
   const plain = (service: ResourceService) => resourceRouter(service, options);
   return [
-    { service: definitions.resource, routers: [runRouter(options), plain(definitions.resource)] },
+    {
+      service: definitions.resource,
+      routers: [runRouter(options), definitionTestRouter(options), plain(definitions.resource)],
+    },
     jobNoun(options),
     { service: pipelines.resource, routers: [plain(pipelines.resource)] },
     { service: users.resource, routers: [plain(users.resource)] },

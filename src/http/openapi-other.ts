@@ -132,6 +132,22 @@ export function otherPaths(): Json {
         },
       },
     },
+    '/api/process_definition/{id}/test/': {
+      parameters: [definitionKey],
+      post: {
+        operationId: 'process_definition_test',
+        tags: ['process_definition'],
+        summary: 'Run the examples that it carries, and report each',
+        parameters: [
+          parameter('wait', 'query', { type: 'number', minimum: 0 }, 'Seconds to wait for them in all.'),
+          parameter('name', 'query', { type: 'string' }, 'Only the example of this name; may be repeated.'),
+        ],
+        responses: {
+          200: answer('How many passed and failed, and each one', { type: 'object' }),
+          ...errors(...login, 'bad-query', 'conflict', 'shutting-down'),
+        },
+      },
+    },
     '/api/process_definition/{id}/revisions/': {
       parameters: [definitionKey],
       get: {

@@ -31,7 +31,7 @@ const cases: [line: string[], offered: string[]][] = [
   [['job', 'li'], ['list']],
   [
     ['definition', ''],
-    ['add', 'list', 'remove', 'revisions', 'show', 'update'],
+    ['add', 'list', 'remove', 'revisions', 'show', 'test', 'update'],
   ],
   [['job', 'list', '--state', 'F'], states],
   [['job', 'list', '--state=F'], states],

@@ -85,7 +85,7 @@ test('every route of the application is in it, with every method', async () => {
       const key = noun === 'job' ? 'uuid' : 'id';
       return [`/api/${noun}/`, `/api/${noun}/schema/`, `/api/${noun}/set/{ids}/`, `/api/${noun}/{${key}}/`];
     }),
-    ...['run', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
+    ...['run', 'test', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
     ...['input', 'output', 'stdout', 'stderr', 'history', 'token', 'cancel'].map(
       (part) => `/api/job/{uuid}/${part}/`,
     ),
