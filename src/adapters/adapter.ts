@@ -1,4 +1,5 @@
 import type { BasePlaces, Places } from '../domain/command.js';
+import type { Framing } from '../domain/framing.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 
 /** What an adapter is told about the run that it serves. Paths are absolute. */
@@ -11,14 +12,23 @@ export interface AdapterContext {
   input: { file: string; name: string } | null;
   /** The name that the output is asked to have. */
   outputName: string;
+  /** How records are told apart where the run is fed message by message; null for a job with one input. */
+  feed: { framing: Framing } | null;
+  /** Whom the program runs as, where that is not who runs the server. */
+  user: string | null;
 }
 
-/** What came of preparing: values for placeholders, and what the program's streams are to be connected to. */
-export interface Prepared {
+/** What came of preparing an input: values for placeholders, and the program's standard input, if it is that. */
+export interface PreparedInput {
   places: Places;
   stdin: string | null;
-  stdout: string;
-  stderr: string;
+}
+
+/** What came of preparing an output: values for placeholders, and streams that go elsewhere than to the logs. */
+export interface PreparedOutput {
+  places: Places;
+  stdout?: string;
+  stderr?: string;
 }
 
 /** Where the output is: a file in the attempt's folder; null if the program made none. */
@@ -26,11 +36,23 @@ export interface Taken {
   output: string | null;
 }
 
-/** How input reaches a program and how its output is taken: one driver for each word in a definition. */
-export interface Adapter {
-  prepare(context: AdapterContext): Promise<Prepared>;
-  /** Takes away what was laid out for a program that never started, lest it be in another's way. */
+/** How input reaches a program. It is prepared before the output is. */
+export interface InputAdapter {
+  prepare(context: AdapterContext): Promise<PreparedInput>;
+  /** Takes away what was laid out for the program, whether it ran or never started, lest it be in another's way. */
   clear(context: AdapterContext): Promise<void>;
-  /** Works from the context alone, so that it can be done after a restart, too. */
+}
+
+/** How a program's output is taken. */
+export interface OutputAdapter {
+  prepare(context: AdapterContext): Promise<PreparedOutput>;
+  clear(context: AdapterContext): Promise<void>;
+  /** Works from the context alone, so that it can be done after a restart, too; and twice. */
   finish(context: AdapterContext): Promise<Taken>;
+}
+
+/** Both sides of one word in a definition. A definition combines any input with any output. */
+export interface Adapter {
+  input: InputAdapter;
+  output: OutputAdapter;
 }

@@ -4,44 +4,27 @@ import path from 'node:path';
 import { inputPlace, outputPlace } from '../domain/command.js';
 import { PenstockError } from '../errors.js';
 import { makeFolders } from '../hosts/make-folders.js';
-import type { Adapter, AdapterContext, Prepared } from './adapter.js';
+import type { Adapter, AdapterContext, InputAdapter, OutputAdapter } from './adapter.js';
 
 /**
  * Input and output as files: the input is the STDIN stream or a path, the output the STDOUT or STDERR stream or a
  * path, in every combination. The program reads and writes the files themselves: no byte passes through us.
  * A definition without adapters gets its input, if there is one, on STDIN, and its STDOUT is its output.
  */
-export const fileAdapter: Adapter = {
-  async prepare(context: AdapterContext): Promise<Prepared> {
-    const { definition, places, folder, input } = context;
-    const prepared: Prepared = {
-      places: { ...places },
-      stdin: null,
-      stdout: path.join(folder, 'stdout'),
-      stderr: path.join(folder, 'stderr'),
-    };
-    const output = outputFile(context);
-    if (output.written) {
-      await makeFolders(path.join(folder, 'output'));
-      prepared.places.output_file = output.file;
-      // What another run left at a fixed place must not be taken for this one's output.
-      if (!output.file.startsWith(`${folder}/`)) await rm(output.file, { force: true });
-    }
-    if (input === null) return prepared;
+const input: InputAdapter = {
+  async prepare(context) {
+    const { definition, places, input: given } = context;
+    if (given === null) return { places: {}, stdin: null };
     const expected = inputPlace(definition, places) ?? { kind: 'stream', stream: 'STDIN' };
-    if (expected.kind === 'stream') {
-      prepared.stdin = input.file;
-      prepared.places.input_file = input.file;
-    } else if (expected.kind === 'chosen') {
-      prepared.places.input_file = await ownInput(context, input);
-    } else {
-      await placeAt(context, input.file, expected.path);
-      prepared.places.input_file = expected.path;
+    if (expected.kind === 'stream') return { places: { input_file: given.file }, stdin: given.file };
+    if (expected.kind === 'chosen') {
+      return { places: { input_file: await ownInput(context, given) }, stdin: null };
     }
-    return prepared;
+    await placeAt(context, given.file, expected.path);
+    return { places: { input_file: expected.path }, stdin: null };
   },
 
-  async clear({ definition, folder, places }: AdapterContext): Promise<void> {
+  async clear({ definition, folder, places }) {
     const given = inputPlace(definition, places);
     // A second name of the input in a folder that is not the job's own would be in the next run's way.
     if (given?.kind === 'fixed' && isFile(noteOf(folder))) {
@@ -49,17 +32,34 @@ export const fileAdapter: Adapter = {
       await rm(noteOf(folder), { force: true });
     }
   },
+};
 
-  async finish(context: AdapterContext) {
+const output: OutputAdapter = {
+  async prepare(context) {
+    const { definition, places, folder } = context;
+    const { file, written } = outputFile(context);
+    if (!written) return { places: {} };
+    await makeFolders(path.join(folder, 'output'));
+    const given = context.input === null ? null : inputPlace(definition, places);
+    const isInput = given?.kind === 'fixed' && given.path === file;
+    // What another run left at a fixed place must not be taken for this one's output.
+    if (!file.startsWith(`${folder}/`) && !isInput) await rm(file, { force: true });
+    return { places: { output_file: file } };
+  },
+
+  async clear() {},
+
+  async finish(context) {
     const { folder, outputName } = context;
-    await fileAdapter.clear(context);
-    const output = outputFile(context);
-    if (!output.written) return { output: output.file };
+    const { file, written } = outputFile(context);
+    if (!written) return { output: file };
     const kept = path.join(folder, 'output', outputName);
-    if (kept !== output.file && isFile(output.file)) await move(output.file, kept);
+    if (kept !== file && isFile(file)) await move(file, kept);
     return { output: isFile(kept) ? kept : null };
   },
 };
+
+export const fileAdapter: Adapter = { input, output };
 
 /** Where the output comes to be: the file behind a stream, or one that the program writes itself. */
 function outputFile({ definition, places, folder, outputName }: AdapterContext): {

@@ -6,54 +6,48 @@ import { PenstockError } from '../errors.js';
 import { NotPlain, plainFiles, putFiles } from '../hosts/folder-files.js';
 import { inside, openFolder } from '../hosts/folders.js';
 import { makeFolders } from '../hosts/make-folders.js';
-import type { Adapter, AdapterContext, Prepared } from './adapter.js';
-import { fileAdapter, makePlace } from './file.js';
+import type { Adapter, InputAdapter, OutputAdapter } from './adapter.js';
+import { makePlace } from './file.js';
 import { type Before, documentPieces, readDocument, stampOf } from './folder-document.js';
 
-/**
- * Input and output as the files of a folder; in a job both are one JSON document, of name and content. A side that
- * is no folder is left to the file adapter.
- */
-export const folderAdapter: Adapter = {
-  async prepare(context: AdapterContext): Promise<Prepared> {
-    const { definition, places, folder, input } = context;
+/** Input and output as the files of a folder; in a job each is one JSON document, of name and content. */
+const input: InputAdapter = {
+  async prepare({ definition, places, input: given }) {
     const from = inputFolder(definition, places);
-    const to = outputFolder(definition, places);
-    const files = from === null || input === null ? null : await readDocument(input.file);
-    const prepared = await fileAdapter.prepare(withoutFolders(context));
-    try {
-      if (from !== null) {
-        await make(from);
-        await within(from, (open) => putFiles(open, files ?? new Map()));
-      }
-      // Noted last: the input is not to be taken for output where both are in one folder.
-      if (to !== null) {
-        await make(to);
-        await within(to, (open) => note(open, noteOf(folder)));
-      }
-    } catch (error) {
-      await folderAdapter.clear(context);
-      throw error;
-    }
-    return prepared;
+    if (from === null) return { places: {}, stdin: null };
+    const files = given === null ? new Map<string, string | Buffer>() : await readDocument(given.file);
+    await make(from);
+    await within(from, (open) => putFiles(open, files));
+    return { places: {}, stdin: null };
   },
 
   // Files in a folder are in nobody's way: the next run puts them aside.
-  clear: (context: AdapterContext) => fileAdapter.clear(withoutFolders(context)),
+  async clear() {},
+};
 
-  async finish(context: AdapterContext) {
-    const { definition, places, folder, outputName } = context;
-    const taken = await fileAdapter.finish(withoutFolders(context));
-    const { output } = definition;
+const output: OutputAdapter = {
+  // After the input was put there: that is not to be taken for output where both are in one folder.
+  async prepare({ definition, places, folder }) {
     const to = outputFolder(definition, places);
-    if (output?.type !== 'folder' || to === null) return taken;
+    if (to === null) return { places: {} };
+    await make(to);
+    await within(to, (open) => note(open, noteOf(folder)));
+    return { places: {} };
+  },
+
+  async clear() {},
+
+  async finish({ definition, places, folder, outputName }) {
+    const { output: wanted } = definition;
+    const to = outputFolder(definition, places);
+    if (wanted?.type !== 'folder' || to === null) return { output: null };
     const before: Before = new Map(JSON.parse(await readFile(noteOf(folder), 'utf8')));
     const kept = path.join(folder, 'output', outputName);
     await makeFolders(path.dirname(kept));
     await rm(kept, { force: true });
     try {
       await within(to, async (open) => {
-        const document = documentPieces(open, to, output.fileNames, before);
+        const document = documentPieces(open, to, wanted.fileNames, before);
         await writeFile(kept, upTo(definition.limits.outputSize, document), { flag: 'wx' });
       });
     } catch (error) {
@@ -64,23 +58,7 @@ export const folderAdapter: Adapter = {
   },
 };
 
-/** The run as the file adapter is to see it. */
-function withoutFolders(context: AdapterContext): AdapterContext {
-  const { definition } = context;
-  const isFolder = {
-    input: definition.input?.type === 'folder',
-    output: definition.output?.type === 'folder',
-  };
-  return {
-    ...context,
-    definition: {
-      ...definition,
-      input: isFolder.input ? null : definition.input,
-      output: isFolder.output ? null : definition.output,
-    },
-    input: isFolder.input ? null : context.input,
-  };
-}
+export const folderAdapter: Adapter = { input, output };
 
 /** Makes a folder where there is none. What else stands there is told when it is opened. */
 async function make(folder: string): Promise<void> {

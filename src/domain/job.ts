@@ -1,3 +1,4 @@
+import type { Framing } from './framing.js';
 import type { EventName, State } from './job-state.js';
 import type { Outcome } from './outcome.js';
 
@@ -15,6 +16,14 @@ export interface RunRequest {
    * waits, and is not tried again. Only the server itself asks for this.
    */
   attended?: boolean;
+  /** Fed message by message through a socket, and not from a file. Only the server itself asks for this. */
+  feed?: { framing: Framing };
+  /**
+   * Named pipes, by absolute path, in place of standard input or output, by which programs of two jobs run joined;
+   * with `tee` what goes on is kept as this job's standard output, too. Only the server itself asks for this, makes
+   * the pipes and takes them away.
+   */
+  joined?: { from?: string; to?: string; tee?: true };
 }
 
 /** The executor of a job that Penstock does not run: others report on it by events. */

@@ -1,7 +1,8 @@
 import type { Outcome } from '../domain/outcome.js';
+import type { Companion } from '../hosts/runner.js';
 import type { Receipt } from '../hosts/terminate.js';
 
-export type { Receipt };
+export type { Companion, Receipt };
 
 /** What is to be run: a command whose placeholders are filled in. Paths are absolute. */
 export interface ExecutorCommand {
@@ -30,6 +31,8 @@ export interface ExecutorFiles {
   stdin: string | null;
   stdout: string;
   stderr: string;
+  /** Programs of ours that run beside it. */
+  companions: readonly Companion[];
 }
 
 /** What finds a run again, also after a restart. Plain JSON; only its executor reads it. */

@@ -181,21 +181,20 @@ export function localExecutor(options: LocalOptions): Executor {
         ? groups.create(groupName(command.uuid, files.folder), limits)
         : { folders: [], unkept: [] };
       const noMemoryGroup = made.unkept.includes('memory');
+      const marks = { [jobVariable]: command.uuid, [instanceVariable]: instance };
       writeFileSync(
         path.join(files.folder, 'command'),
         commandScript({
           prefix,
           exec: program,
           argv: command.argv,
-          environment: {
-            ...command.environment,
-            [jobVariable]: command.uuid,
-            [instanceVariable]: instance,
-          },
+          environment: { ...command.environment, ...marks },
           cwd,
           stdin: files.stdin,
           stdout: files.stdout,
           stderr: files.stderr,
+          companions: files.companions,
+          marks,
           limits: {
             fileSize: limits.fileSize ?? undefined,
             cpuTime: limits.cpuTime ?? undefined,

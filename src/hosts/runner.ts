@@ -1,3 +1,8 @@
+import { accompanied, type Companion } from './companions.js';
+import { shellWord } from './shell-word.js';
+
+export type { Companion };
+
 /**
  * The shell side of running a job, the same on this machine and on any other: it needs a POSIX shell and
  * nothing else.
@@ -29,11 +34,6 @@ while read -r folder; do
 done
 `;
 
-/** A word for a POSIX shell that means exactly `text`. NUL cannot be said in a shell, nor in an argv. */
-export function shellWord(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
 /** What a runner is to do for one job. Paths are absolute. */
 export interface Launch {
   /** What stands before the program, to change whom it runs as. */
@@ -55,6 +55,9 @@ export interface Launch {
   };
   /** Files of control groups into which the program is put: `cgroup.procs` of each. */
   groups: readonly string[];
+  /** Programs of ours that run beside it, and the variables that mark them as the job's. */
+  companions?: readonly Companion[];
+  marks?: Readonly<Record<string, string>>;
 }
 
 /** Variables that some shell refuses to set, or sets itself: only `env` can hand these to a program. */
@@ -95,7 +98,9 @@ export function commandScript(launch: Launch): string {
   }
   if (special.length > 0) words.unshift('/usr/bin/env', ...special);
   lines.push('echo program >&2', `exec ${words.join(' ')} 2>${shellWord(launch.stderr)}`);
-  return `${lines.join('\n')}\n`;
+  const script = `${lines.join('\n')}\n`;
+  const { companions = [] } = launch;
+  return companions.length === 0 ? script : accompanied(companions, script, launch.marks ?? {});
 }
 
 /** How a run ended, as its `status` file tells it. */

@@ -154,7 +154,7 @@ export const pipelineUri = uriOf('pipeline');
 
 /** A job as the API shows it. Values of its variables are not shown: they may be secrets. */
 export function showJob(job: Job, owner: string): Shown {
-  const { environment, attended: _, ...request } = job.request;
+  const { environment, attended: _, feed: _feed, joined: _joined, ...request } = job.request;
   return {
     uuid: job.uuid,
     process_definition: definitionUri(job.processDefinitionId),

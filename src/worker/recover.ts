@@ -4,7 +4,8 @@ import type { ProcessDefinition } from '../domain/process-definition.js';
 import type { Handle } from '../executors/executor.js';
 import type { QueuedRow } from '../store/jobs.js';
 import type { Store } from '../store/store.js';
-import { clearUp, persist } from './run-job.js';
+import { clearUp } from './adapt.js';
+import { persist } from './run-job.js';
 import { newRun, type Worker, type WorkerOptions, waitingOf } from './worker.js';
 
 const pieces = 1000;

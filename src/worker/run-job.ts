@@ -1,27 +1,23 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Adapter, AdapterContext, Prepared } from '../adapters/adapter.js';
-import { buildCommand, outputNameOf } from '../domain/command.js';
+import { type BasePlaces, buildCommand } from '../domain/command.js';
 import type { Job, JobChange } from '../domain/job.js';
 import type { EventName } from '../domain/job-state.js';
 import { ended, type Outcome, succeeded } from '../domain/outcome.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { messageOf, PenstockError } from '../errors.js';
-import type { Executor, Handle, Receipt } from '../executors/executor.js';
+import type { Executor, ExecutorFiles, Handle, Receipt } from '../executors/executor.js';
 import { basicEnvironment } from '../hosts/environment.js';
-import type { Logger } from '../log.js';
 import type { JobService } from '../services/jobs.js';
-import { fileSize, type JobFiles, makeDurable } from '../store/files.js';
+import { fileSize, makeDurable } from '../store/files.js';
+import { type AdaptContext, adapterContext, clearUp, passesOn, prepare, takeOutput } from './adapt.js';
 import { oversize } from './oversize.js';
 import { syncEarly } from './sync-early.js';
 
 /** What running a job needs of the house. */
-export interface RunContext {
+export interface RunContext extends AdaptContext {
   jobs: JobService;
-  files: JobFiles;
-  log: Logger;
-  adapters: Readonly<Record<string, Adapter>>;
   executor: Executor;
   defaultTimeout: number | null;
 }
@@ -39,18 +35,6 @@ export interface Run {
   started: Promise<void>;
   /** Says so. */
   begun: () => void;
-}
-
-export function adapterContext(files: JobFiles, run: Pick<Run, 'job' | 'definition'>): AdapterContext {
-  const { job, definition } = run;
-  const folder = files.attempt(job.uuid, job.attempt);
-  return {
-    definition,
-    folder,
-    places: { work_dir: path.join(folder, 'work'), job_uuid: job.uuid },
-    input: job.inputName === null ? null : { file: files.input(job.uuid), name: job.inputName },
-    outputName: outputNameOf(definition, job.request.output?.name),
-  };
 }
 
 /** Writes an event, and goes on trying while the database is out of order: a program's end is not lost for that. */
@@ -79,15 +63,13 @@ export async function persist(
 
 /** Prepares and starts the program. The `run` event is being stored while the program is already starting. */
 export async function startProgram(context: RunContext, run: Run): Promise<{ recorded: Promise<Job> }> {
-  const { definition } = run;
   const setting = adapterContext(context.files, run);
   mkdirSync(setting.folder, { mode: 0o700 });
   mkdirSync(setting.places.work_dir, { mode: 0o700 });
-  const adapter = adapterOf(context, definition);
-  const prepared = await adapter.prepare(setting);
+  const prepared = await prepare(context, run);
   let handle: Handle;
   try {
-    handle = await launch(context, run, setting, prepared);
+    handle = await launch(context, run, { ...setting.places, ...prepared.places }, prepared.files);
   } catch (error) {
     await clearUp(context, run);
     throw error;
@@ -114,33 +96,20 @@ export async function startProgram(context: RunContext, run: Run): Promise<{ rec
   return { recorded };
 }
 
-/** Takes away what was laid out for a program that never started. */
-export async function clearUp(context: RunContext, run: Pick<Run, 'job' | 'definition'>): Promise<void> {
-  try {
-    await adapterOf(context, run.definition).clear(adapterContext(context.files, run));
-  } catch (error) {
-    context.log.warn({ job: run.job.uuid, error: messageOf(error) }, 'an input cannot be taken away again');
-  }
-}
-
-/** Starts the program with what the adapter has prepared. */
-function launch(context: RunContext, run: Run, setting: AdapterContext, prepared: Prepared): Promise<Handle> {
+/** Starts the program with what the adapters have prepared. */
+function launch(context: RunContext, run: Run, places: BasePlaces, files: ExecutorFiles): Promise<Handle> {
   const { definition } = run;
   const { request, uuid } = run.job;
   const environment =
     request.environment === undefined ? {} : { environment: context.files.environment(uuid) };
-  const command = buildCommand(
-    definition,
-    { ...request, ...environment },
-    { ...setting.places, ...prepared.places },
-  );
+  const command = buildCommand(definition, { ...request, ...environment }, places);
   const sizes = [definition.limits.outputSize, definition.limits.logSize].filter((size) => size !== null);
   return context.executor.start(
     {
       uuid: run.job.uuid,
       exec: command.exec,
       argv: command.argv,
-      environment: { HOME: setting.places.work_dir, ...basicEnvironment, ...command.environment },
+      environment: { HOME: places.work_dir, ...basicEnvironment, ...command.environment },
       cwd: command.cwd,
       user: request.user ?? null,
       killGrace: definition.killGrace,
@@ -150,23 +119,13 @@ function launch(context: RunContext, run: Run, setting: AdapterContext, prepared
         fileSize: sizes.length === 0 ? null : Math.max(...sizes) + 1,
       },
     },
-    { folder: setting.folder, stdin: prepared.stdin, stdout: prepared.stdout, stderr: prepared.stderr },
+    files,
   );
 }
 
 function unkept(handle: Handle): object {
   const limits = handle.unkept_limits;
   return Array.isArray(limits) && limits.length > 0 ? { limits_not_enforced: limits } : {};
-}
-
-/** Which adapter serves both sides: the first of these that a side asks for. It leaves the other side to `file`. */
-const precedence = ['folder', 'file'] as const;
-
-function adapterOf(context: RunContext, { input, output }: ProcessDefinition): Adapter {
-  const type = precedence.find((word) => input?.type === word || output?.type === word) ?? 'file';
-  const adapter = context.adapters[type];
-  if (adapter === undefined) throw new Error(`there is no adapter ${type}`);
-  return adapter;
 }
 
 /** Waits for the program's end, and ends it when its time is over or its output is too large. */
@@ -260,13 +219,12 @@ export async function collect(
   let final = outcome;
   const change: JobChange = { outputName: setting.outputName, outputPath: null, outputSize: null };
   try {
-    const adapter = adapterOf(context, definition);
-    const taken = await adapter.finish(setting);
+    const taken = await takeOutput(context, run);
     if (taken.output !== null) {
       change.outputPath = path.relative(root, taken.output);
       change.outputSize = fileSize(taken.output);
       await makeDurable(taken.output);
-    } else if (succeeded(final, definition.successCodes)) {
+    } else if (succeeded(final, definition.successCodes) && !passesOn(job)) {
       final = {
         ...final,
         cause: 'platform',

@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Outcome } from '../../src/domain/outcome.js';
-import type { Executor, ExecutorCommand, Handle } from '../../src/executors/executor.js';
+import type { Executor, ExecutorCommand, ExecutorFiles, Handle } from '../../src/executors/executor.js';
+import { makePipes } from '../../src/hosts/pipes.js';
 import { readProcess } from '../../src/hosts/processes.js';
 import { alive, linesOf, program } from '../support/programs.js';
 import { waitFor } from '../support/wait-for.js';
@@ -79,7 +81,8 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       };
       const stdout = path.join(folder, 'stdout');
       const stderr = path.join(folder, 'stderr');
-      return { command, files: { folder, stdin: null, stdout, stderr }, stdout, stderr, work };
+      const files: ExecutorFiles = { folder, stdin: null, stdout, stderr, companions: [] };
+      return { command, files, stdout, stderr, work };
     }
     async function run(...given: Parameters<typeof prepare>) {
       const job = prepare(...given);
@@ -323,6 +326,88 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       await executor.wait(handle);
       expect((await executor.cancel(handle, 0.2)).survivors).toEqual([]);
       expect(readFileSync(forks.stderr, 'utf8')).toMatch(/fork/i);
+    });
+
+    /** Starts two programs whose streams are joined by a named pipe. */
+    async function join(first: ReturnType<typeof prepare>, second: ReturnType<typeof prepare>, tee = false) {
+      const pipe = path.join(root, 'pipe');
+      await makePipes([pipe]);
+      const files = tee ? await teed(first.files, pipe) : { ...first.files, stdout: pipe };
+      const handles = [
+        await executor.start(first.command, files),
+        await executor.start(second.command, { ...second.files, stdin: pipe }),
+      ];
+      return Promise.all(handles.map((handle) => executor.wait(handle)));
+    }
+    async function teed(files: ExecutorFiles, to: string): Promise<ExecutorFiles> {
+      const between = path.join(files.folder, 'tee');
+      await makePipes([between]);
+      const companion = { argv: ['tee', files.stdout], stdin: between, stdout: to };
+      return { ...files, stdout: between, companions: [companion] };
+    }
+
+    test('two programs joined by a named pipe, each with its own end', async () => {
+      const numbers = prepare('/usr/bin/seq', ['200000']);
+      const sum = prepare('/usr/bin/sha256sum');
+      expect(await join(numbers, sum)).toEqual([exited(0), exited(0)]);
+      const [hash] = readFileSync(sum.stdout, 'utf8').split(' ');
+      const wanted = Array.from({ length: 200_000 }, (_, index) => `${index + 1}\n`).join('');
+      expect(hash).toBe(createHash('sha256').update(wanted).digest('hex'));
+      expect(existsSync(numbers.stdout)).toBe(false);
+      rmSync(path.join(root, 'pipe'));
+      // What goes on is kept, too.
+      const again = prepare('/bin/sh', ['-c', 'seq 200000; exit 3']);
+      const last = prepare('/usr/bin/tail', ['-n', '1']);
+      expect(await join(again, last, true)).toEqual([exited(3), exited(0)]);
+      expect(readFileSync(again.stdout, 'utf8')).toBe(wanted);
+      expect(readFileSync(last.stdout, 'utf8')).toBe('200000\n');
+      rmSync(path.join(root, 'pipe'));
+      // A reader that leaves early ends the writer, as in a shell.
+      const [endless, head] = [prepare('/usr/bin/yes'), prepare('/usr/bin/head', ['-n', '1'])];
+      const [first, second] = await join(endless, head, true);
+      expect(second).toEqual(exited(0));
+      expect(first?.cause === 'signal' ? first.signal : first?.reason).toContain('SIGPIPE');
+    });
+
+    test('a companion that cannot start, or dies, is told, and no program waits for it for ever', async () => {
+      const log = path.join(root, 'log');
+      const first = prepare('appear', [log, '0']);
+      const missing = { argv: ['/no/such/companion'], attends: true };
+      const started = await executor.start(first.command, { ...first.files, companions: [missing] });
+      expect(await executor.wait(started)).toMatchObject({ cause: 'platform' });
+      expect(linesOf(log)).toEqual([]);
+      const second = prepare('/bin/cat', ['never']);
+      await makePipes([path.join(second.work, 'never')]);
+      const dies = { argv: ['/bin/sh', '-c', 'echo ready; sleep 0.1; kill -9 $$'], attends: true };
+      const handle = await executor.start(second.command, { ...second.files, companions: [dies] });
+      expect(await executor.wait(handle)).toMatchObject({
+        cause: 'platform',
+        reason: 'sh ended with 137 before its time',
+      });
+    });
+
+    test('cancel lets a companion pass on what a program says at its end, and leaves none', async () => {
+      const said = '/bin/sh -c "trap \'echo bye; exit 4\' TERM; echo up; while :; do sleep 0.05; done"';
+      const polite = prepare('/bin/sh', ['-c', `exec ${said}`], { killGrace: 5 });
+      const pipe = path.join(polite.files.folder, 'out');
+      await makePipes([pipe]);
+      const script = `echo ready; cat <out >kept & read -r code <told; wait; echo "$code" >>kept`;
+      const companion = { argv: ['/bin/sh', '-c', script], attends: true };
+      const kept = path.join(polite.files.folder, 'kept');
+      const files = { ...polite.files, stdout: pipe, companions: [companion] };
+      const handle = await executor.start(polite.command, files);
+      await waitFor(() => linesOf(kept)[0] === 'up', 'the program to run');
+      const receipt = await executor.cancel(handle, 5);
+      expect(receipt.survivors).toEqual([]);
+      expect(receipt.signalled.flatMap(({ signals }) => signals)).not.toContain('SIGKILL');
+      expect(await executor.wait(handle)).toEqual(exited(4));
+      expect(linesOf(kept)).toEqual(['up', 'bye', '4']);
+      const stubborn = prepare('ignores-sigterm', [path.join(root, 'log')], { killGrace: 0.2 });
+      const waits = { argv: ['/bin/sh', '-c', 'echo ready; read -r code <told'], attends: true };
+      const second = await executor.start(stubborn.command, { ...stubborn.files, companions: [waits] });
+      await waitFor(() => linesOf(path.join(root, 'log')).length > 0, 'the program to run');
+      expect((await executor.cancel(second, 0.2)).survivors).toEqual([]);
+      expect(await executor.wait(second)).toMatchObject({ cause: 'signal', signal: 'SIGKILL' });
     });
 
     test('close lets running programs go on', async () => {

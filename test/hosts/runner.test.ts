@@ -4,8 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { commandScript, readStatus, runnerScript, shellWord } from '../../src/hosts/runner.js';
+import { commandScript, readStatus, runnerScript } from '../../src/hosts/runner.js';
 import { RunnerPool } from '../../src/hosts/runner-pool.js';
+import { shellWord } from '../../src/hosts/shell-word.js';
 import { program } from '../support/programs.js';
 
 const root = mkdtempSync(path.join(os.tmpdir(), 'penstock-runner-'));
@@ -41,6 +42,32 @@ describe.each(shells)('$name', ({ shell }) => {
     const read = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
     return { out: read(stdout), err: read(stderr), status: readStatus(read(path.join(folder, 'status'))) };
   }
+
+  test('with companions beside it an end is told as without', () => {
+    const file = path.join(mkdtempSync(path.join(root, 'companion-')), 'kept');
+    const companions = [{ argv: ['tee', file], stdin: '/dev/null' }];
+    expect(run('/bin/sh', ['-c', 'echo x; exit 7'], { companions })).toMatchObject({
+      out: 'x\n',
+      status: { ended: true, code: 7, signal: null, problem: null },
+    });
+    const { status } = run(program('killed-by'), ['KILL'], { companions });
+    expect(status).toMatchObject({ ended: true, code: 137, problem: null });
+    if (status.ended) expect([status.signal, status.perhaps]).toContain(9);
+    expect(run('/bin/sh', ['-c', 'exit 137'], { companions }).status).toMatchObject({ signal: null });
+    expect(run('/no/such', [], { companions, cwd: '/no/such' }).status).toMatchObject({
+      problem: 'the working folder /no/such cannot be entered',
+    });
+    const attends = {
+      attends: true,
+      argv: ['/bin/sh', '-c', `echo; read -r code <told; echo "$code" >${file}`],
+    };
+    expect(run('/bin/sh', ['-c', 'exit 3'], { companions: [attends] }).status).toMatchObject({ code: 3 });
+    expect(readFileSync(file, 'utf8')).toBe('3\n');
+    expect(run(program('killed-by'), ['KILL'], { companions: [attends] }).status).toMatchObject({
+      code: 137,
+    });
+    expect(readFileSync(file, 'utf8')).toBe('137\n');
+  });
 
   test('a word means exactly the text', () => {
     const texts = fc.array(

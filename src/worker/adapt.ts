@@ -1,0 +1,116 @@
+import path from 'node:path';
+import type { Adapter, AdapterContext, InputAdapter, OutputAdapter, Taken } from '../adapters/adapter.js';
+import { outputNameOf, type Places } from '../domain/command.js';
+import type { Job } from '../domain/job.js';
+import type { ProcessDefinition } from '../domain/process-definition.js';
+import { messageOf } from '../errors.js';
+import type { ExecutorFiles } from '../executors/executor.js';
+import { makePipes } from '../hosts/pipes.js';
+import type { Logger } from '../log.js';
+import type { JobFiles } from '../store/files.js';
+
+/** What it takes to lay out an input and to take an output. */
+export interface AdaptContext {
+  files: JobFiles;
+  log: Logger;
+  adapters: Readonly<Record<string, Adapter>>;
+}
+
+type Attempt = { job: Job; definition: ProcessDefinition };
+
+/** What the adapters of an attempt are told. */
+export function adapterContext(files: JobFiles, { job, definition }: Attempt): AdapterContext {
+  const folder = files.attempt(job.uuid, job.attempt);
+  return {
+    definition,
+    folder,
+    places: { work_dir: path.join(folder, 'work'), job_uuid: job.uuid },
+    input: job.inputName === null ? null : { file: files.input(job.uuid), name: job.inputName },
+    outputName: outputNameOf(definition, job.request.output?.name),
+    feed: job.request.feed ?? null,
+    user: job.request.user ?? null,
+  };
+}
+
+/** Lays everything out for a program: values for its placeholders, and what its streams are to be connected to. */
+export async function prepare(
+  context: AdaptContext,
+  run: Attempt,
+): Promise<{ places: Places; files: ExecutorFiles }> {
+  const setting = adapterContext(context.files, run);
+  const { input, output } = sidesOf(context, run.definition);
+  const { folder } = setting;
+  const { joined } = run.job.request;
+  try {
+    const given = await input.prepare(setting);
+    const wanted = await output.prepare(setting);
+    const files: ExecutorFiles = {
+      folder,
+      stdin: joined?.from ?? given.stdin,
+      stdout: wanted.stdout ?? path.join(folder, 'stdout'),
+      stderr: wanted.stderr ?? path.join(folder, 'stderr'),
+      companions: [],
+    };
+    return {
+      places: { ...setting.places, ...given.places, ...wanted.places },
+      files: joined?.to === undefined ? files : await joinedTo(joined.to, joined.tee === true, files),
+    };
+  } catch (error) {
+    await clearUp(context, run);
+    throw error;
+  }
+}
+
+/** Standard output goes into a pipe to another job's program, and with `tee` into the log, too. */
+async function joinedTo(to: string, tee: boolean, files: ExecutorFiles): Promise<ExecutorFiles> {
+  if (!tee) return { ...files, stdout: to };
+  const between = path.join(files.folder, 'tee');
+  await makePipes([between]);
+  const companion = { argv: ['tee', files.stdout], stdin: between, stdout: to };
+  return { ...files, stdout: between, companions: [...files.companions, companion] };
+}
+
+/** Takes away what was laid out for a program that never started. */
+export async function clearUp(context: AdaptContext, run: Attempt): Promise<void> {
+  const setting = adapterContext(context.files, run);
+  const { input, output } = sidesOf(context, run.definition);
+  for (const side of [input, output]) {
+    try {
+      await side.clear(setting);
+    } catch (error) {
+      const fields = { job: run.job.uuid, error: messageOf(error) };
+      context.log.warn(fields, 'what was laid out for a program cannot be taken away again');
+    }
+  }
+}
+
+/** Takes the output of a program that has ended, and takes away what was laid out for it. */
+export async function takeOutput(context: AdaptContext, run: Attempt): Promise<Taken> {
+  const setting = adapterContext(context.files, run);
+  try {
+    if (passesOn(run.job)) return { output: null };
+    return await sidesOf(context, run.definition).output.finish(setting);
+  } finally {
+    await clearUp(context, run);
+  }
+}
+
+/** True if what the program writes goes on to another job, and no file of it is left here. */
+export const passesOn = ({ request }: Job): boolean =>
+  request.joined?.to !== undefined && request.joined.tee !== true;
+
+/** The two adapters of a definition, each for its side; `file` where it names none. */
+function sidesOf(
+  { adapters }: AdaptContext,
+  definition: ProcessDefinition,
+): { input: InputAdapter; output: OutputAdapter } {
+  const one = (type: string): Adapter => {
+    const adapter = adapters[type];
+    if (adapter === undefined) throw new Error(`there is no adapter ${type}`);
+    return adapter;
+  };
+  return {
+    input: one(definition.input?.type ?? 'file').input,
+    output: one(definition.output?.type ?? 'file').output,
+  };
+}
