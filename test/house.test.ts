@@ -54,6 +54,7 @@ describe('imports go one way', () => {
       'executors',
       'adapters',
       'outlets',
+      'streams',
       'hosts',
       'domain',
       'errors',

@@ -24,6 +24,11 @@ export interface RunRequest {
    * the pipes and takes them away.
    */
   joined?: { from?: string; to?: string; tee?: true };
+  /**
+   * The message of an operation that it was made for: its id, what it is known by if it comes again, and up to which
+   * id the operation's jobs were done with by then. Only the server itself says this.
+   */
+  message?: { id: string; key: string; settled: number };
 }
 
 /** The executor of a job that Penstock does not run: others report on it by events. */

@@ -27,6 +27,13 @@ export const jobFields: Fields = {
     nullable: true,
     lookups: ['exact', 'in'],
   },
+  operation: {
+    type: 'related',
+    help_text: 'The operation whose message it works on, or whose service it is.',
+    readonly: true,
+    nullable: true,
+    lookups: ['exact', 'in', 'isnull'],
+  },
   session: {
     type: 'string',
     help_text: 'What it and other jobs were run for, in the words of whoever made it.',
@@ -151,14 +158,16 @@ const uriOf = (noun: string) => (id: number | null) => (id === null ? null : `/a
 export const jobUri = (uuid: string): string => `/api/job/${uuid}/`;
 export const definitionUri = uriOf('process_definition');
 export const pipelineUri = uriOf('pipeline');
+export const operationUri = uriOf('operation');
 
 /** A job as the API shows it. Values of its variables are not shown: they may be secrets. */
 export function showJob(job: Job, owner: string): Shown {
-  const { environment, attended: _, feed: _feed, joined: _joined, ...request } = job.request;
+  const { environment, attended: _, feed: _feed, joined: _joined, message, ...request } = job.request;
   return {
     uuid: job.uuid,
     process_definition: definitionUri(job.processDefinitionId),
     pipeline: pipelineUri(job.pipelineId),
+    operation: operationUri(job.operationId),
     session: job.session,
     owner,
     state: job.state,
@@ -169,7 +178,11 @@ export function showJob(job: Job, owner: string): Shown {
     executor: job.executor,
     priority: job.priority,
     attempt: job.attempt,
-    request: { ...request, ...(environment === undefined ? {} : { environment: Object.keys(environment) }) },
+    request: {
+      ...request,
+      ...(environment === undefined ? {} : { environment: Object.keys(environment) }),
+      ...(message === undefined ? {} : { message: message.id }),
+    },
     outcome: job.outcome,
     archive_system: job.archiveSystem,
     archive_path: job.archivePath,

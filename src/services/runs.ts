@@ -8,7 +8,7 @@ import {
   outputNameOf,
   outputPlace,
 } from '../domain/command.js';
-import { type Job, newJob, type RunRequest } from '../domain/job.js';
+import { type Job, type NewJob, newJob, type RunRequest } from '../domain/job.js';
 import {
   checkEnvironment,
   type DefinitionDocument,
@@ -50,6 +50,12 @@ export interface Scheduler {
 export interface RunLimits {
   queued: number;
   queuedPerUser: number;
+}
+
+/** What the server itself says of a job, beyond what a request may. */
+export interface Inside {
+  fields?: Partial<Pick<NewJob, 'operationId' | 'parentId' | 'step' | 'item' | 'session'>>;
+  request?: Pick<RunRequest, 'feed' | 'message' | 'joined'>;
 }
 
 /** Submitting a process definition to be run. */
@@ -97,6 +103,7 @@ export function runService(given: {
     received: Received,
     request: RunRequest,
     key: { key: string; fingerprint: string } | null,
+    fields: Inside['fields'] = {},
   ): Promise<Submitted> {
     const { id: revisionId, definition } = await definitions.currentRevision(row);
     if (request.attended !== true) checkQueue(actor);
@@ -114,6 +121,7 @@ export function runService(given: {
         inputSize: received.input?.size ?? null,
         outputName: outputNameOf(definition, request.output?.name),
         tokenHash: hashToken(token),
+        ...fields,
       },
       { process_definition: row.id, revision: row.revision },
       { key },
@@ -152,6 +160,7 @@ export function runService(given: {
      * Makes a job of what was received. When this returns the job is durable, and can be read at once.
      *
      * @param key the Idempotency-Key, if there is one
+     * @param inside what only the server itself says; such a job has no key
      * @returns the job with its token, or without one if it was there already
      */
     async submit(
@@ -160,9 +169,12 @@ export function runService(given: {
       received: Received,
       document: RunDocument,
       key: string | null,
+      inside: Inside = {},
     ): Promise<Submitted> {
       const { input: _, ...request } = document;
-      if (key === null) return accept(actor, row, received, request, null);
+      if (key === null) {
+        return accept(actor, row, received, { ...request, ...inside.request }, null, inside.fields);
+      }
       const fingerprint = createHash('sha256')
         .update(JSON.stringify([row.id, document, received.input?.name ?? null, received.digest]))
         .digest('hex');

@@ -12,6 +12,7 @@ import type { Writer } from './writer.js';
 export const jobColumns = {
   process_definition: 'processDefinitionId',
   pipeline: 'pipelineId',
+  operation: 'operationId',
   last_event: 'lastEvent',
   archive_path: 'archivePath',
   archive_system: 'archiveSystem',
@@ -167,6 +168,12 @@ export function jobRepository(
         state: row.state as State,
         request: parse(row.request) as Job['request'],
       }));
+    },
+
+    /** The latest jobs of an operation, the latest first. */
+    async ofOperation(operationId: number, take: number): Promise<Job[]> {
+      const rows = await reader.job.findMany({ where: { operationId }, orderBy: { id: 'desc' }, take });
+      return rows.map(jobOf);
     },
 
     /** The jobs that somebody waited for and that have not reached their end. */

@@ -5,6 +5,7 @@ import { jobEventRepository } from './job-events.js';
 import { jobRepository } from './jobs.js';
 import { migrate } from './migrate.js';
 import { nonceRepository } from './nonces.js';
+import { operationRepository } from './operations.js';
 import { pipelineRepository } from './pipelines.js';
 import { definitionRepository } from './process-definitions.js';
 import { subscriptionRepository } from './subscriptions.js';
@@ -36,6 +37,7 @@ export async function openStore(file: string) {
     tokens: tokenRepository(reader, writer),
     nonces: nonceRepository(reader, writer),
     pipelines: pipelineRepository(reader, writer),
+    operations: operationRepository(reader, writer),
 
     /** Proves that the database can be written to. */
     async check(): Promise<void> {

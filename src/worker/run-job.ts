@@ -109,7 +109,12 @@ function launch(context: RunContext, run: Run, places: BasePlaces, files: Execut
       uuid: run.job.uuid,
       exec: command.exec,
       argv: command.argv,
-      environment: { HOME: places.work_dir, ...basicEnvironment, ...command.environment },
+      environment: {
+        HOME: places.work_dir,
+        ...basicEnvironment,
+        ...messageVariables(run.job),
+        ...command.environment,
+      },
       cwd: command.cwd,
       user: request.user ?? null,
       killGrace: definition.killGrace,
@@ -121,6 +126,12 @@ function launch(context: RunContext, run: Run, places: BasePlaces, files: Execut
     },
     files,
   );
+}
+
+/** What a program is told of the message that it works on. */
+function messageVariables({ request: { message } }: Job): Record<string, string> {
+  const id = message?.id ?? '';
+  return id === '' || id.includes('\0') ? {} : { PENSTOCK_MESSAGE_ID: id };
 }
 
 function unkept(handle: Handle): object {

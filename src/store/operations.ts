@@ -1,0 +1,84 @@
+import type { ListQuery } from '../domain/query.js';
+import type { PrismaClient } from './client.js';
+import type { Operation } from './generated/client.js';
+import { ownedBy, pageOf } from './page.js';
+import type { Writer } from './writer.js';
+
+export type NewOperation = Omit<Operation, 'id'>;
+/** An operation with what its owner and its definition are called. */
+export type OperationRow = Operation & {
+  owner: { username: string };
+  definition: { processType: string };
+};
+
+const include = {
+  owner: { select: { username: true } },
+  definition: { select: { processType: true } },
+} as const;
+
+const columns = {
+  owner: 'owner.username',
+  process_definition: 'processDefinitionId',
+  process_type: 'definition.processType',
+  input_stream: 'inputStream',
+  output_stream: 'outputStream',
+};
+
+/** Operations: what binds streams to definitions. */
+export function operationRepository(reader: PrismaClient, writer: Writer) {
+  return {
+    byId: (id: number): Promise<OperationRow | null> =>
+      reader.operation.findUnique({ where: { id }, include }),
+
+    named: (ownerId: number, name: string): Promise<OperationRow | null> =>
+      reader.operation.findUnique({ where: { ownerId_name: { ownerId, name } }, include }),
+
+    /** A page of operations, and how many there are in all. `ownerId` null: everybody's. */
+    list: (ownerId: number | null, query: ListQuery) =>
+      pageOf<OperationRow>(reader.operation, ownedBy(ownerId), query, columns, include),
+
+    /** Every active one, oldest first. */
+    active: (): Promise<OperationRow[]> =>
+      reader.operation.findMany({ where: { active: true }, include, orderBy: { id: 'asc' } }),
+
+    /** The names of those that run a definition, a few of them. */
+    async ofDefinition(processDefinitionId: number): Promise<string[]> {
+      const rows = await reader.operation.findMany({
+        where: { processDefinitionId },
+        orderBy: { id: 'asc' },
+        take: 10,
+        select: { name: true },
+      });
+      return rows.map(({ name }) => name);
+    },
+
+    /** The names of those that read a stream or publish on it, a few of them. */
+    async ofStream(name: string): Promise<string[]> {
+      const rows = await reader.operation.findMany({
+        where: { OR: [{ inputStream: name }, { outputStream: name }] },
+        orderBy: { id: 'asc' },
+        take: 10,
+        select: { name: true },
+      });
+      return rows.map((row) => row.name);
+    },
+
+    count: (ownerId: number): Promise<number> => reader.operation.count({ where: { ownerId } }),
+
+    async add(row: NewOperation): Promise<OperationRow> {
+      const [added] = await writer.batch((client) => [client.operation.create({ data: row, include })]);
+      return added as OperationRow;
+    },
+
+    async change(id: number, row: Partial<NewOperation>): Promise<OperationRow> {
+      const [changed] = await writer.batch((client) => [
+        client.operation.update({ where: { id }, data: row, include }),
+      ]);
+      return changed as OperationRow;
+    },
+
+    async remove(id: number): Promise<void> {
+      await writer.batch((client) => [client.operation.deleteMany({ where: { id } })]);
+    },
+  };
+}
