@@ -7,9 +7,21 @@ export interface StreamMessage {
   body: Uint8Array;
 }
 
+/**
+ * Why a stream could not do what it was asked: `away` is whoever keeps it out of reach or out of order, `full` is one
+ * of its queues.
+ */
+export type FailureKind = 'away' | 'full';
+
 /** A channel of messages that could not do what it was asked, with the reason for people. Trying again is right. */
 export class StreamFailure extends Error {
   override readonly name = 'StreamFailure';
+  readonly kind: FailureKind;
+
+  constructor(message: string, kind: FailureKind = 'away') {
+    super(message);
+    this.kind = kind;
+  }
 }
 
 /** A message as a subscriber gets it. It is the stream's until it is settled, once, by one of the two. */
@@ -25,7 +37,8 @@ export interface Delivery extends StreamMessage {
 export interface SubscribeOptions {
   /**
    * The name of the queue that is read: it lasts, collects what is published while nobody reads, and is read by one
-   * subscriber at a time. Null: one of the subscriber's own, gone when it leaves.
+   * subscriber at a time; who comes later waits until the one before has left. Null: one of the subscriber's own, gone
+   * when it leaves, which never holds up a publisher: what is too much for it is left out, the oldest first.
    */
   queue: string | null;
   /** How many messages may be out unsettled at once. */
@@ -33,8 +46,8 @@ export interface SubscribeOptions {
   /** Called for each message, in order. */
   onMessage(delivery: Delivery): void;
   /**
-   * Called with false when the way to the stream is lost and with true when it is there again; unsettled messages are
-   * then given out anew, as redelivered, and settling the old ones does nothing.
+   * Called with true when messages begin to come, and with false, and why, when the way to the stream is lost or not
+   * there yet; unsettled messages are then given out anew, as redelivered, and settling the old ones does nothing.
    */
   onLink?(linked: boolean, reason: string | null): void;
 }
@@ -67,7 +80,8 @@ export interface Stream {
   /**
    * Puts a message on the stream of that name. Resolves once whoever keeps the stream has confirmed that it has it;
    * rejects with a StreamFailure, within bounded time, or with the signal's reason. A message whose publishing was
-   * rejected may have arrived nevertheless.
+   * rejected may have arrived nevertheless. Several may be on their way at once: those that arrive do so in the order
+   * of the calls.
    */
   publish(name: string, message: StreamMessage, signal?: AbortSignal): Promise<void>;
   /**
@@ -77,7 +91,10 @@ export interface Stream {
   subscribe(name: string, options: SubscribeOptions): Promise<Subscription>;
   /** What is in a queue; null if there is no such queue. Rejects with a StreamFailure. */
   counts(name: string, queue: string): Promise<QueueCounts | null>;
-  /** Removes a queue that lasts, with what is in it; or, without one, the stream with all its queues. */
+  /**
+   * Removes a queue that lasts, with what is in it; or, without one, the stream, whose queues are to have been removed
+   * before. Whoever reads it is to have left. What is not there is no error.
+   */
   remove(name: string, queue?: string): Promise<void>;
   /** Lets messages on their way arrive, for a moment, and lets go of everything. */
   close(): Promise<void>;

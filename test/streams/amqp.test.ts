@@ -7,7 +7,8 @@ import { connect } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { amqpStream } from '../../src/streams/amqp.js';
 import { StreamFailure } from '../../src/streams/stream.js';
-import { streamConformance } from '../conformance/stream.js';
+import { type Stage, streamConformance } from '../conformance/stream.js';
+import { readingConformance } from '../conformance/stream-reading.js';
 import { consume } from '../support/amqp-consumer.js';
 import { noRabbitmq, startRabbitmq, type TestBroker } from '../support/rabbitmq.js';
 import {
@@ -33,9 +34,10 @@ describe.skipIf(noRabbitmq !== null)(
     });
     afterAll(() => broker?.remove());
 
-    streamConformance('amqp', () => ({
-      make: () => amqpStream({ url: broker.url() }, log),
-      async listen(name) {
+    const stage = (): Stage => ({
+      make: () => amqpStream({ url: broker.url(), backoff: quick.backoff }, log),
+      lasts: true,
+      async listen(_driver, name) {
         const { received, close } = await consume(broker.url(), name);
         return {
           close,
@@ -48,7 +50,9 @@ describe.skipIf(noRabbitmq !== null)(
             })),
         };
       },
-    }));
+    });
+    streamConformance('amqp', stage);
+    readingConformance('amqp', stage);
 
     test('a stream is a durable fanout exchange, and its messages are persistent', async () => {
       await streamAt(broker.url()).publish('job_events', message('1'));

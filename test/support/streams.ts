@@ -1,7 +1,7 @@
 import { afterEach, expect } from 'vitest';
 import { openLog } from '../../src/log.js';
 import { type AmqpOptions, amqpStream } from '../../src/streams/amqp.js';
-import { type Publisher, StreamFailure, type StreamMessage } from '../../src/streams/stream.js';
+import { type Publisher, type Stream, StreamFailure, type StreamMessage } from '../../src/streams/stream.js';
 import { type Consumer, consume } from './amqp-consumer.js';
 import { waitFor } from './wait-for.js';
 
@@ -18,7 +18,7 @@ export function closeAfterEach(): void {
   });
 }
 
-export function streamAt(url: string, options: Partial<AmqpOptions> = {}): Publisher {
+export function streamAt(url: string, options: Partial<AmqpOptions> = {}): Stream {
   const stream = amqpStream({ url, ...quick, ...options }, log);
   open.push(stream);
   return stream;

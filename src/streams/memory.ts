@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs';
+import { type Journal, openJournal } from './journal.js';
+import { MemoryChannel } from './memory-channel.js';
+import { type Stream, StreamFailure, type StreamSettings } from './stream.js';
+
+export interface MemoryOptions {
+  /** The file in which durable streams are kept; it is made when the first one needs it. */
+  file: string;
+  /** How a stream is kept. Asked at each call, so that a change counts at once. */
+  settings(name: string): StreamSettings;
+  /** What a queue holds at most, in bytes of bodies. */
+  maxBytes: number;
+}
+
+/**
+ * Streams in this process. A durable one keeps its messages in a file: a message counts as published when it is on the
+ * disk, and whatever nobody has settled is there again after a restart.
+ */
+export function memoryStream(options: MemoryOptions): Stream {
+  const channels = new Map<string, MemoryChannel>();
+  /** The numbers of messages and queues are given here, for all streams together. */
+  const numbers = { message: 0, queue: 0 };
+  /** Publications that have no answer yet. */
+  const going = new Set<Promise<void>>();
+  let journal: Journal | undefined;
+  let loaded: Promise<void> | undefined;
+  let closed = false;
+
+  const context = {
+    numbers,
+    settings: options.settings,
+    maxBytes: options.maxBytes,
+    journal(): Journal {
+      journal ??= openJournal(options.file);
+      return journal;
+    },
+  };
+
+  function channel(name: string): MemoryChannel {
+    const known = channels.get(name) ?? new MemoryChannel(name, context);
+    channels.set(name, known);
+    return known;
+  }
+
+  /** Queues that were left on the disk collect from now on, whoever reads them. */
+  async function load(): Promise<void> {
+    if (!existsSync(options.file)) return;
+    const queues = await context.journal().load();
+    for (const queue of queues) {
+      numbers.queue = Math.max(numbers.queue, queue.id);
+      numbers.message = Math.max(numbers.message, queue.mark, queue.messages.at(-1)?.position ?? 0);
+    }
+    for (const stream of new Set(queues.map((queue) => queue.stream))) {
+      channel(stream).restore(queues.filter((queue) => queue.stream === stream));
+    }
+  }
+
+  /** What is on the disk is known first. A file that cannot be read is tried again with the next call. */
+  async function ready(name: string): Promise<MemoryChannel> {
+    if (closed) throw new StreamFailure('The streams have been closed.');
+    if (options.settings(name).durable) {
+      loaded ??= load();
+      await loaded.catch((error: unknown) => {
+        loaded = undefined;
+        throw error;
+      });
+    }
+    return channel(name);
+  }
+
+  return {
+    async publish(name, message, signal) {
+      signal?.throwIfAborted();
+      const published = ready(name).then((to) => to.publish(message));
+      going.add(published);
+      const over = () => going.delete(published);
+      published.then(over, over);
+      await orAborted(published, signal);
+    },
+
+    async subscribe(name, subscriber) {
+      return (await ready(name)).subscribe(subscriber);
+    },
+
+    async counts(name, queue) {
+      return (await ready(name)).counts(queue);
+    },
+
+    async remove(name, queue) {
+      const from = await ready(name);
+      if (queue !== undefined) await from.remove(queue);
+      else {
+        await from.removeAll();
+        channels.delete(name);
+      }
+    },
+
+    async close() {
+      if (closed) return;
+      closed = true;
+      await Promise.allSettled(going);
+      for (const each of channels.values()) each.close();
+      await journal?.close();
+    },
+  };
+}
+
+/** The promise's value; or the signal's reason, should that come first. */
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const aborted = () => reject(signal.reason as Error);
+    if (signal.aborted) aborted();
+    signal.addEventListener('abort', aborted, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
+  });
+}
