@@ -5,13 +5,14 @@ import {
   type ConnectionOptions,
   exchangeOf,
   openConnection,
+  queueOf,
 } from './connection.js';
 import { StreamFailure, type StreamMessage } from './stream.js';
 
 /** A connection to a RabbitMQ broker for publishing, with one channel whose messages are confirmed. */
 export interface Broker extends Pick<Connection, 'name' | 'blocked' | 'close' | 'drop'> {
-  /** Resolves when the broker has confirmed the message. Not bounded in time. */
-  publish(stream: string, message: StreamMessage): Promise<void>;
+  /** Resolves when the broker has confirmed the message, for one queue or the whole stream. Not bounded in time. */
+  publish(stream: string, message: StreamMessage, queue?: string): Promise<void>;
 }
 
 /** Connects and opens the channel; see `openConnection`. */
@@ -55,7 +56,11 @@ function brokerOn(connection: Connection, channel: ConfirmChannel): Broker {
   }
 
   /** True once the broker has it, false if a queue would not take it. */
-  function send(stream: string, { id, contentType, headers, body }: StreamMessage): Promise<boolean> {
+  function send(
+    exchange: string,
+    key: string,
+    { id, contentType, headers, body }: StreamMessage,
+  ): Promise<boolean> {
     const properties = { messageId: id, contentType, headers, persistent: true };
     return new Promise((resolve, reject) => {
       const answered = (error: unknown) => {
@@ -65,7 +70,7 @@ function brokerOn(connection: Connection, channel: ConfirmChannel): Broker {
         else reject(error);
       };
       const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-      channel.publish(exchangeOf(stream), '', bytes, properties, answered);
+      channel.publish(exchange, key, bytes, properties, answered);
     });
   }
 
@@ -75,11 +80,15 @@ function brokerOn(connection: Connection, channel: ConfirmChannel): Broker {
       return connection.blocked;
     },
 
-    async publish(stream, message) {
+    async publish(stream, message, queue) {
       let taken: boolean;
       try {
         await exchange(stream);
-        taken = await send(stream, message);
+        // The broker's own nameless exchange leads to a queue by its name.
+        taken =
+          queue === undefined
+            ? await send(exchangeOf(stream), '', message)
+            : await send('', queueOf(stream, queue), message);
       } catch (error) {
         const reason = end ?? connection.end ?? (error as Error).message;
         throw new StreamFailure(`The broker did not take the message: ${reason}`);

@@ -6,6 +6,9 @@ import { StreamFailure } from './stream.js';
 /** Streams are fanout exchanges of this name. */
 export const exchangeOf = (stream: string): string => `streams.${stream}`;
 
+/** The name of a queue that lasts, as the broker knows it. */
+export const queueOf = (stream: string, queue: string): string => `streams.${stream}.${queue}`;
+
 export interface ConnectionEvents {
   /** The broker takes messages again, or no longer. */
   blocked?(reason: string | null): void;

@@ -1,7 +1,7 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
-import { type Connection, exchangeOf, within } from './connection.js';
+import { type Connection, exchangeOf, queueOf, within } from './connection.js';
 import { textHeaders } from './headers.js';
 import { openLink } from './link.js';
 import type { PublishingOptions } from './publishing.js';
@@ -9,9 +9,6 @@ import { type Delivery, type Stream, StreamFailure, type SubscribeOptions } from
 
 /** What lies in an own queue of a subscriber that is too slow for it; older messages are left out then. */
 const ownQueueMessages = 10_000;
-
-/** The name of a queue that lasts, as the broker knows it. */
-export const queueOf = (stream: string, queue: string): string => `streams.${stream}.${queue}`;
 
 /** One subscriber, over all the channels that it reads with. */
 interface Reader {

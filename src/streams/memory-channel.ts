@@ -59,12 +59,12 @@ export class MemoryChannel {
     }
   }
 
-  /** Resolves when every queue has the message; all of them take it, or none. */
-  async publish(message: StreamMessage): Promise<void> {
+  /** Resolves when every queue has the message, or the one that is named; all of them take it, or none. */
+  async publish(message: StreamMessage, only?: string): Promise<void> {
     const { maxMessages } = this.#context.settings(this.#name);
     const most = { messages: maxMessages, bytes: this.#context.maxBytes };
     const size = message.body.length;
-    const queues = [...this.#lasting.entries()];
+    const queues = [...this.#lasting.entries()].filter(([name]) => only === undefined || name === only);
     const full = queues.find(([, { queue }]) => !queue.hasRoom(size, most));
     if (full !== undefined) {
       throw new StreamFailure(
@@ -87,6 +87,7 @@ export class MemoryChannel {
       else this.#cachedBytes += size;
     }
     for (const [, { queue }] of queues) queue.push(entry);
+    if (only !== undefined) return;
     for (const own of this.#own) own.push({ position, size, message, holders: 1 });
   }
 

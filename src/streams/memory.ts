@@ -69,9 +69,9 @@ export function memoryStream(options: MemoryOptions): Stream {
   }
 
   return {
-    async publish(name, message, signal) {
+    async publish(name, message, signal, queue) {
       signal?.throwIfAborted();
-      const published = ready(name).then((to) => to.publish(message));
+      const published = ready(name).then((to) => to.publish(message, queue));
       going.add(published);
       const over = () => going.delete(published);
       published.then(over, over);

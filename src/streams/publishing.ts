@@ -158,7 +158,7 @@ export function amqpPublisher(options: PublishingOptions, log: Logger): Publishe
   }
 
   return {
-    publish(stream, message, signal) {
+    publish(stream, message, signal, queue) {
       return new Promise<void>((resolve, reject) => {
         if (signal?.aborted) {
           reject(signal.reason);
@@ -166,7 +166,7 @@ export function amqpPublisher(options: PublishingOptions, log: Logger): Publishe
         }
         const attempt: Attempt = {
           broker: undefined,
-          send: (open) => open.publish(stream, message),
+          send: (open) => open.publish(stream, message, queue),
           end(error) {
             clearTimeout(timer);
             signal?.removeEventListener('abort', aborted);

@@ -82,8 +82,10 @@ export interface Stream {
    * rejects with a StreamFailure, within bounded time, or with the signal's reason. A message whose publishing was
    * rejected may have arrived nevertheless. Several may be on their way at once: those that arrive do so in the order
    * of the calls.
+   *
+   * @param queue puts it into this queue only, which has to be there, and not on the stream
    */
-  publish(name: string, message: StreamMessage, signal?: AbortSignal): Promise<void>;
+  publish(name: string, message: StreamMessage, signal?: AbortSignal, queue?: string): Promise<void>;
   /**
    * Reads a stream, and goes on doing so over lost connections until it is closed. Resolves when the queue is there, or
    * when it is certain that it will be tried again and again; a queue that lasts is made if it is not there yet.

@@ -65,6 +65,19 @@ export function readingConformance(name: string, stage: () => Stage): void {
       expect({ ...came, body: Buffer.from(came.body) }).toMatchObject({ ...sent, redelivered: false });
     });
 
+    test('what is put into one queue is in no other', async () => {
+      const [stream, on] = [make(), fresh()];
+      const [one, two] = [await read(stream, on, { queue: 'one' }), await read(stream, on, { queue: 'two' })];
+      const own = await read(stream, on);
+      await stream.publish(on, message('a'), undefined, 'two');
+      await stream.publish(on, message('b'));
+      await waitFor(
+        () => two.got.length === 2 && one.got.length === 1 && own.got.length === 1,
+        'all of them',
+      );
+      expect([two.ids(), one.ids(), own.ids()]).toEqual([['a', 'b'], ['b'], ['b']]);
+    });
+
     test('in order, once each, to every queue and every subscriber of its own', async () => {
       const [stream, on] = [make(), fresh()];
       const ack = (into: string[]) => ({
