@@ -38,6 +38,7 @@ describe('imports go one way', () => {
     schemas: ['domain', 'errors'],
     hosts: ['hosts', 'domain', 'errors', 'log'],
     adapters: ['adapters', ...drivers],
+    feeder: ['feeder', 'hosts', 'domain', 'errors'],
     executors: ['executors', ...drivers],
     outbound: ['outbound', 'domain', 'errors'],
     outlets: ['outlets', 'outbound', 'streams', ...drivers],

@@ -1,7 +1,13 @@
 import type { Problem } from '../errors.js';
 import { type AdapterParameters, commandTexts, type DefinitionDocument } from './definition-document.js';
 import { fileNameProblem } from './file-name.js';
-import { isPlaceholder, type PlaceholderName, placeholderProblems, placeholdersIn } from './placeholder.js';
+import {
+  isNamedFile,
+  isPlaceholder,
+  type PlaceholderName,
+  placeholderProblems,
+  placeholdersIn,
+} from './placeholder.js';
 import { below } from './pointer.js';
 
 /** Why a placeholder stands for nothing with these adapters, as the rest of a sentence; undefined if it does. */
@@ -10,9 +16,10 @@ export function whyMeaningless(
   input: AdapterParameters | undefined,
   output: AdapterParameters | undefined,
 ): string | undefined {
-  if (name === 'work_dir' || name === 'job_uuid') return undefined;
-  const [end, kind] = name.split('_') as ['input' | 'output', 'file' | 'pipe'];
-  if (kind === 'pipe') return `means something only with an ${end}_adapter of type "pipe"`;
+  // A named file needs no adapter: it is there for a run that is given it.
+  if (name === 'work_dir' || name === 'job_uuid' || isNamedFile(name)) return undefined;
+  const [end, kind] = name.split('_') as ['input' | 'output', 'file' | 'pipe' | 'port'];
+  if (kind !== 'file') return `means something only with an ${end}_adapter of type "${kind}"`;
   const adapter = end === 'input' ? input : output;
   if (adapter?.isPath) return undefined;
   const remedy = `"file_path": "\${${name}}"`;

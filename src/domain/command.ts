@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { type PlaceholderName, type Places, placeholdersIn, substitute } from './placeholder.js';
+import { isNamedFile, type PlaceholderName, type Places, placeholdersIn, substitute } from './placeholder.js';
 import type { ProcessDefinition } from './process-definition.js';
 
 export { type PlaceholderName, type Places, placeholderProblems, substitute } from './placeholder.js';
@@ -56,6 +56,15 @@ export function buildCommand(
 export function usesPlaceholder(definition: ProcessDefinition, name: PlaceholderName): boolean {
   const texts = [...definition.argv, ...Object.values(definition.environment), definition.cwd ?? ''];
   return texts.some((text) => placeholdersIn(text).includes(name));
+}
+
+/** The names of the files that the command expects besides its input, and writes besides its output. */
+export function namedFiles(definition: ProcessDefinition): { inputs: string[]; outputs: string[] } {
+  const texts = [...definition.argv, ...Object.values(definition.environment)];
+  const names = new Set(texts.flatMap(placeholdersIn).filter(isNamedFile));
+  const of = (end: string) =>
+    [...names].filter((name) => name.startsWith(`${end}.`)).map((name) => name.slice(end.length + 1));
+  return { inputs: of('input_file'), outputs: of('output_file') };
 }
 
 /** Where the program is started: absolute; a relative `cwd` is taken from the job's own folder. */

@@ -7,17 +7,27 @@ export const placeholderNames = [
   'output_file',
   'input_pipe',
   'output_pipe',
+  'input_port',
+  'output_port',
   'work_dir',
   'job_uuid',
 ] as const;
 
-export type PlaceholderName = (typeof placeholderNames)[number];
+/** Files of a step that has several: `input_file.NAME` and `output_file.NAME`. */
+export type NamedFile = `${'input_file' | 'output_file'}.${string}`;
+
+export type PlaceholderName = (typeof placeholderNames)[number] | NamedFile;
 
 /** What each placeholder stands for in one run. Which of them exist depends on the adapters. */
 export type Places = Partial<Record<PlaceholderName, string>>;
 
 /** The names that may also be written `$<…>`. Any other `$<…>` is text: Perl, make and regular expressions have it. */
 const angleNames: readonly string[] = ['input_file', 'output_file'];
+
+const namedFile = /^(?:input_file|output_file)\.[A-Za-z0-9_-]+$/;
+
+/** True for a placeholder of a named file. */
+export const isNamedFile = (name: string): name is NamedFile => namedFile.test(name);
 
 // Read from the left, so that `$$${x}` is `$` and then the literal `${x}`. One pass: what has been put in
 // is never looked at again, and a file named `${job_uuid}` keeps its name.
@@ -65,6 +75,11 @@ export function placeholderProblems(text: string, pointer: string): Problem[] {
 }
 
 function unknownName(name: string, written: string): string {
+  const [, end, own] = /^\$\{((?:in|out)put_file)\.(.*)\}$/s.exec(written) ?? [];
+  if (end !== undefined) {
+    const shownName = own === '' ? 'no name' : JSON.stringify(own?.slice(0, 60));
+    return `\${${end}.NAME} needs a name of letters, digits, - and _, and has ${shownName}`;
+  }
   const shown = written.length > 60 ? `${written.slice(0, 60)}…` : written;
   const meant = nearest(name, written.startsWith('$<') ? angleNames : placeholderNames);
   const hint = meant
@@ -78,11 +93,14 @@ function tokens(text: string): Token[] {
   return [...text.matchAll(token)].map(([written, curly, angle]) => classify(written, curly, angle));
 }
 
+const findName = (name: string): PlaceholderName | undefined =>
+  placeholderNames.find((candidate) => candidate === name);
+
 function classify(written: string, curly: string | undefined, angle: string | undefined): Token {
   if (written === '$${') return { kind: 'escape' };
   if (written === '${') return { kind: 'unclosed' };
   const name = curly ?? angle ?? '';
-  const known = placeholderNames.find((candidate) => candidate === name);
+  const known = isNamedFile(name) && angle === undefined ? name : findName(name);
   if (angle === undefined) {
     return known ? { kind: 'placeholder', name: known, written } : { kind: 'unknown', name, written };
   }

@@ -1,0 +1,134 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Program, WayIn, WayOut } from './ways.js';
+
+/** Appends to a file that the program follows. There is no end that the program could see. */
+export function appendIn(file: string): WayIn {
+  let handle: FileHandle | null = null;
+  return {
+    async write(piece) {
+      handle ??= await open(file, 'a');
+      for (let done = 0; done < piece.length; ) {
+        done += (await handle.write(piece, done)).bytesWritten;
+      }
+    },
+    async end() {
+      await handle?.close();
+    },
+  };
+}
+
+/** Milliseconds between two looks where no event of the file system tells earlier. */
+const pollInterval = 100;
+const pieceSize = 65_536;
+/** A generation that was compressed is no longer what the program wrote; it was read before. */
+const compressed = /\.(gz|bz2|xz|zst|lz4|lzma|Z|zip)$/;
+
+/**
+ * Follows a file as it grows: over rotation (it is renamed and made anew: the older ones first, each to its end) and
+ * truncation (from the start again). To be called before the program starts.
+ *
+ * @param from the file as it was then: what it held is not told; null if there was none
+ */
+export async function appendOut(
+  file: string,
+  from: { ino: number; size: number } | null,
+  program: Program,
+): Promise<WayOut> {
+  const folder = path.dirname(file);
+  const name = path.basename(file);
+  const stem = name.slice(0, name.length - path.extname(name).length);
+  /** Files that were read, or are none of the program's generations. */
+  const known = new Set<number>();
+  let wake = () => {};
+  const something = () =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, program.ended.aborted ? 0 : pollInterval);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  // What lies there already is of others, but for the file itself.
+  await markAll();
+  if (from !== null) known.delete(from.ino);
+  const watcher = watchFolder(folder, () => wake());
+
+  /** Files beside it that may be generations of it and were not read yet, oldest first. */
+  async function unread(): Promise<{ ino: number; size: number; place: string }[]> {
+    const found: { ino: number; size: number; place: string; born: bigint }[] = [];
+    for (const entry of await readdir(folder)) {
+      if (!entry.startsWith(stem) || compressed.test(entry)) continue;
+      const place = path.join(folder, entry);
+      const is = await stat(place, { bigint: true }).catch(() => null);
+      const ino = Number(is?.ino);
+      if (is === null || !is.isFile() || known.has(ino)) continue;
+      // The file itself is the newest, whatever the clock says.
+      found.push({ ino, size: Number(is.size), place, born: entry === name ? 2n ** 63n : is.birthtimeNs });
+    }
+    return found.sort((one, other) => (one.born < other.born ? -1 : 1));
+  }
+
+  async function markAll(): Promise<void> {
+    for (const { ino } of await unread()) known.add(ino);
+  }
+
+  /** One file, until a later one holds bytes and this is at its end, or the program has ended. */
+  async function* follow({ ino, place }: { ino: number; place: string }): AsyncGenerator<Buffer> {
+    const handle = await open(place, 'r').catch(() => null);
+    if (handle === null) return;
+    try {
+      // Renamed meanwhile: it is found again by its new name.
+      if ((await handle.stat()).ino !== ino) return;
+      known.add(ino);
+      for (let at = ino === from?.ino ? from.size : 0; ; ) {
+        // Asked before the read: what was written before that is there by now.
+        const last = program.ended.aborted;
+        const moved = (await stat(file).catch(() => null))?.ino !== ino;
+        const later = moved && (await unread()).some(({ size }) => size > 0 || last);
+        if ((await handle.stat()).size < at) {
+          // Who copies a file and truncates it has made no new generation.
+          await markAll();
+          at = 0;
+        }
+        const before = at;
+        for (;;) {
+          const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(pieceSize), 0, pieceSize, at);
+          if (bytesRead === 0) break;
+          at += bytesRead;
+          yield buffer.subarray(0, bytesRead);
+        }
+        if (later || (last && at === before)) return;
+        if (at === before) await something();
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async function* pieces(): AsyncGenerator<Buffer> {
+    try {
+      for (;;) {
+        const last = program.ended.aborted;
+        const [next] = await unread();
+        if (next !== undefined) yield* follow(next);
+        else if (last) return;
+        else await something();
+      }
+    } finally {
+      watcher?.close();
+    }
+  }
+
+  return { pieces, programEnded: () => wake() };
+}
+
+function watchFolder(folder: string, told: () => void): FSWatcher | null {
+  try {
+    return watch(folder, told).on('error', () => {});
+  } catch {
+    // Too many watches, or a file system without: a look now and then does it as well.
+    return null;
+  }
+}

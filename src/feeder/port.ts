@@ -1,0 +1,96 @@
+import net from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { hasSocket, listenersOn } from '../hosts/listeners.js';
+import { Channel } from './channel.js';
+import { leftBehind, type Program, pauses, type WayIn, type WayOut } from './ways.js';
+
+/** A connection to a port on which the program listens, or will. */
+export interface Port {
+  way: WayIn & WayOut;
+  port: number;
+  /** Whether it listened there. */
+  heard(): boolean;
+}
+
+/**
+ * Connects as soon as the program, or a process that it started, listens on the port. Whoever else listens there is
+ * a stranger, and gets nothing.
+ *
+ * @param reads false: what comes from there is no output, and passed over
+ */
+export function connectPort(port: number, program: Program, reads: boolean): Port {
+  let socket: net.Socket | null = null;
+  const channel = new Channel(() => void socket?.resume());
+  const connected = connect();
+  // It is awaited by who writes; who only reads hears of it by the channel.
+  connected.catch((error: Error) => channel.end(program.ended.aborted ? null : error));
+
+  async function connect(): Promise<net.Socket> {
+    for (const pause of pauses()) {
+      const found = listenersOn(port).find(({ inode }) =>
+        program.pids().some((pid) => hasSocket(pid, inode)),
+      );
+      const made = found === undefined ? null : await attempt(found.host);
+      if (made !== null) return taken(made);
+      await delay(pause, undefined, { signal: program.ended });
+    }
+    throw new Error('unreachable');
+  }
+
+  function attempt(host: string): Promise<net.Socket | null> {
+    return new Promise((resolve) => {
+      const made = net.connect({ host, port, allowHalfOpen: true, noDelay: true });
+      made.once('connect', () => resolve(made));
+      made.once('error', () => resolve(null));
+    });
+  }
+
+  function taken(made: net.Socket): net.Socket {
+    socket = made;
+    made.removeAllListeners('error');
+    made.pause();
+    made.on('data', (piece: Buffer) => {
+      if (!reads) return;
+      made.pause();
+      channel.put(piece);
+    });
+    made.on('end', () => channel.end());
+    made.on('close', () => channel.end());
+    // A program that closes early has all that it wants; what it wrote before that has come.
+    made.on('error', () => channel.end());
+    made.resume();
+    return made;
+  }
+
+  return {
+    port,
+    heard: () => socket !== null,
+    way: {
+      async write(piece) {
+        const to = await connected;
+        // It wants no more, as a program that closes its standard input.
+        if (!to.writable) return;
+        await new Promise<void>((resolve) => {
+          to.once('close', resolve);
+          to.write(piece, () => {
+            to.off('close', resolve);
+            resolve();
+          });
+        });
+      },
+      async end() {
+        (await connected).end();
+      },
+      pieces: () => channel.pieces(),
+      programEnded() {
+        let read = -1;
+        const look = () => {
+          if (socket === null || (read === socket.bytesRead && !socket.isPaused())) channel.end();
+          else setTimeout(look, leftBehind);
+          read = socket?.bytesRead ?? 0;
+        };
+        setTimeout(look, socket === null ? 0 : leftBehind);
+      },
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/** The program, as the feeder knows it. */
+export interface Program {
+  /** Aborted when it has ended. */
+  ended: AbortSignal;
+  /** The processes of the job, without the feeder and the shells around it. */
+  pids(): number[];
+}
+
+/** A way into the program. */
+export interface WayIn {
+  /** Resolves when the bytes are the program's; never, once it has ended. */
+  write(piece: Buffer): Promise<void>;
+  /** No more bytes: what the program reads ends. Resolves when that is certain to reach it. */
+  end(): Promise<void>;
+}
+
+/** A way out of the program. */
+export interface WayOut {
+  /** What it writes, to the end. Nothing is read ahead of who takes it, but for a piece. */
+  pieces(): AsyncIterable<Buffer>;
+  /** The program has ended: what it left behind is still read, but nothing is waited for. */
+  programEnded(): void;
+}
+
+/** Waits, soon at first and then less and less often. Milliseconds. */
+export function* pauses(from = 5, to = 50): Generator<number, never> {
+  for (let pause = from; ; pause = Math.min(pause * 1.5, to)) yield pause;
+}
+
+/** Milliseconds without a byte after which what an ended program left behind is not waited for. */
+export const leftBehind = 300;
