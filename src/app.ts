@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileAdapter } from './adapters/file.js';
 import { folderAdapter } from './adapters/folder.js';
+import { announceAdmin } from './announce.js';
 import type { Config } from './config.js';
 import { openPipelineJobs } from './dialects/pipeline-jobs/open.js';
 import { openProcessingNode } from './dialects/processing-node/open.js';
@@ -31,6 +32,7 @@ import { jobService } from './services/jobs.js';
 import { loginService } from './services/logins.js';
 import { nodeAccount } from './services/node-account.js';
 import { nodeSettings } from './services/node-settings.js';
+import { openStreamServices } from './services/open-streams.js';
 import { pipelineService } from './services/pipelines.js';
 import { definitionService } from './services/process-definitions.js';
 import { receiver as openReceiver } from './services/receive.js';
@@ -43,6 +45,7 @@ import { JobFiles } from './store/files.js';
 import { keyFile, webhookKeyFile } from './store/key-file.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
+import { openStreams } from './streams/open.js';
 import { Dispatcher } from './worker/deliver.js';
 import { recover } from './worker/recover.js';
 import { startRetention } from './worker/retention.js';
@@ -93,19 +96,22 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const jobs = jobService(store, uuids, clock);
   await jobs.start();
 
-  const { streams } = config;
-  // Loaded only where there is a broker: an idle server without one is to be small.
-  const stream =
-    streams.amqp_url === null
-      ? null
-      : (await import('./streams/amqp.js')).amqpStream({ url: streams.amqp_url }, log);
+  const { amqp_url: amqpUrl, job_events: jobEvents, maxQueueBytes: maxBytes } = config.streams;
+  const file = path.join(config.data, 'streams.sqlite');
+  const streams = await openStreamServices({
+    store,
+    drivers: (settings) => openStreams({ amqpUrl, file, maxBytes, settings }, log),
+    maxStreams: config.maxStreams,
+    jobEvents,
+    clock,
+  });
   await store.subscriptions.lookForAny();
   if (made && store.subscriptions.mayBeAny()) {
     log.warn(
       'webhook-key was missing and is made anew: receivers need the new secrets of their subscriptions',
     );
   }
-  await ensureStreamSubscription(streams, store, clock);
+  await ensureStreamSubscription(config.streams, store, clock);
 
   const webhooks = webhookOutlet(config.webhooks);
   const dispatcher = new Dispatcher({
@@ -116,7 +122,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     outlets: {
       http: webhooks,
       https: webhooks,
-      ...(stream === null ? {} : { stream: streamOutlet(stream) }),
+      ...(streams.broker === null ? {} : { stream: streamOutlet(streams.broker) }),
     },
     secretOf: (ownerId, url) => secretOf(key, ownerId, url),
   });
@@ -201,6 +207,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     waiting: () => worker.waiting,
     running: () => worker.active,
     deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
+    streams: streams.channels.totals,
   });
   const application = buildApplication({
     log,
@@ -217,6 +224,9 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       definitions,
       jobResource: resource,
       pipelines,
+      streams,
+      maxMessageSize: config.maxMessageSize,
+      maxInputSize: config.maxInputSize,
       users,
       tokens,
       subscriptions,
@@ -268,18 +278,9 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       await executor.close();
       await manager.nonces.close();
       await dispatcher.stop();
-      await stream?.close();
+      await streams.close();
       await store.close();
       lock.release();
     },
   };
-}
-
-/** A password that was made up is shown this once: it is stored nowhere but as a hash. */
-function announceAdmin({ admin }: Readonly<Config>): void {
-  if (!admin.madeUp) return;
-  process.stderr.write(
-    `penstock: this is a new database. Its admin is '${admin.username}' with the password ${admin.password}\n` +
-      'penstock: note it now, it is not shown again. `penstock user password` changes it.\n',
-  );
 }

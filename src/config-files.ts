@@ -27,6 +27,8 @@ export interface ApplicationFile {
   MAX_QUEUED_JOBS_PER_USER: number;
   MAX_INPUT_SIZE: string | number;
   MAX_BODY_SIZE: string | number;
+  MAX_MESSAGE_SIZE: string | number;
+  MAX_STREAMS_PER_USER: number;
   MAX_WAIT: number;
   DEFAULT_TIMEOUT: number | null;
   MAX_PLATFORM_RETRIES: number;
@@ -64,6 +66,7 @@ export interface PipelineJobsFile {
 /** `streams.yaml` with its defaults filled in. */
 export interface StreamsFile {
   amqp_url: string | null;
+  max_queue_bytes: string | number;
   job_events: string | null;
 }
 

@@ -50,6 +50,8 @@ export interface Config {
   maxQueuedJobsPerUser: number;
   maxInputSize: number;
   maxBodySize: number;
+  maxMessageSize: number;
+  maxStreams: number;
   maxWait: number;
   /** Seconds, as in a definition. */
   defaultTimeout: number | null;
@@ -72,7 +74,7 @@ export interface Config {
   nodeOnly: boolean;
   /** What admin tokens are computed from, lifetime in seconds; null: there are none. */
   adminTokens: { secret: string; key: string; lifetime: number } | null;
-  streams: StreamsFile;
+  streams: StreamsFile & { maxQueueBytes: number };
   /** The first admin; the password is made up if the environment gives none. */
   admin: { username: string; password: string; madeUp: boolean };
 }
@@ -196,6 +198,7 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     throw new ConfigError(`the log level '${level}' is not one of ${levels.join(', ')}`);
   }
   const pipelineJobs = readPipelineJobs(folder);
+  const streams = readConcern<StreamsFile>(folder, 'streams');
   const { admin_token_secret: secret, admin_token_key: key } = pipelineJobs;
   const day = 24 * 60 * 60 * 1000;
   return Object.freeze({
@@ -217,6 +220,8 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     maxQueuedJobsPerUser: application.MAX_QUEUED_JOBS_PER_USER,
     maxInputSize: sizeOf(file, 'MAX_INPUT_SIZE', application.MAX_INPUT_SIZE),
     maxBodySize: sizeOf(file, 'MAX_BODY_SIZE', application.MAX_BODY_SIZE),
+    maxMessageSize: sizeOf(file, 'MAX_MESSAGE_SIZE', application.MAX_MESSAGE_SIZE),
+    maxStreams: application.MAX_STREAMS_PER_USER,
     maxWait: application.MAX_WAIT * 1000,
     defaultTimeout: application.DEFAULT_TIMEOUT,
     maxPlatformRetries: application.MAX_PLATFORM_RETRIES,
@@ -237,7 +242,10 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     nodeOnly,
     adminTokens:
       secret === null || key === null ? null : { secret, key, lifetime: pipelineJobs.admin_token_lifetime },
-    streams: readConcern<StreamsFile>(folder, 'streams'),
+    streams: {
+      ...streams,
+      maxQueueBytes: sizeOf('streams.yaml', 'max_queue_bytes', streams.max_queue_bytes),
+    },
     admin: {
       username: env.PENSTOCK_ADMIN_USER ?? 'admin',
       password: password ?? randomBytes(18).toString('base64url'),

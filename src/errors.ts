@@ -42,10 +42,12 @@ export const catalogue = {
   'job-failed': { status: 422, title: 'The job failed' },
   'too-many-failed-logins': { status: 429, title: 'Too many failed logins' },
   'queue-full': { status: 429, title: 'The queue is full' },
+  'stream-full': { status: 429, title: 'A queue of the stream is full' },
   internal: { status: 500, title: 'Something went wrong in this server' },
   'detail-post': { status: 501, title: 'Nothing can be posted to a single object' },
   'input-source-failed': { status: 502, title: 'The other server did not give the input' },
   'shutting-down': { status: 503, title: 'The server is stopping' },
+  'stream-unavailable': { status: 503, title: 'The stream cannot be used right now' },
   'store-unavailable': { status: 503, title: 'The database cannot be used right now' },
   'disk-full': { status: 507, title: 'There is no room left on the disk' },
 } as const;

@@ -16,10 +16,8 @@ export async function* bodyOf(request: Request): AsyncGenerator<Buffer> {
   }
 }
 
-/** A whole body of bounded size. */
-export async function readBody(request: Request, limit: number): Promise<Buffer> {
-  const tooLarge = () =>
-    new PenstockError('too-large', `The body is larger than ${limit} bytes (MAX_BODY_SIZE).`);
+/** Throws for a body that would have to be unpacked. */
+export function refuseCoding(request: Request): void {
   const coding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
   if (coding !== 'identity') {
     throw new PenstockError(
@@ -27,6 +25,17 @@ export async function readBody(request: Request, limit: number): Promise<Buffer>
       `A body with the content encoding '${coding.slice(0, 40)}' is not understood here; send it as it is.`,
     );
   }
+}
+
+/**
+ * A whole body of bounded size.
+ *
+ * @param setting what the limit is called in the configuration
+ */
+export async function readBody(request: Request, limit: number, setting = 'MAX_BODY_SIZE'): Promise<Buffer> {
+  const tooLarge = () =>
+    new PenstockError('too-large', `The body is larger than ${limit} bytes (${setting}).`);
+  refuseCoding(request);
   const told = Number(request.headers['content-length'] ?? 0);
   if (told > limit) throw tooLarge();
   // A body that tells its size is put where it will be, so that it is never there twice.

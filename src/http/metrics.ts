@@ -8,6 +8,8 @@ export function openMetrics(given: {
   waiting: () => number;
   running: () => number;
   deliveries: { pending: () => Promise<number>; counts: Readonly<Record<string, number>> };
+  /** By the type of the streams. */
+  streams: Readonly<Record<string, { published: number; delivered: number; refused: number }>>;
 }) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
@@ -44,6 +46,18 @@ export function openMetrics(given: {
     collect() {
       this.reset();
       for (const [result, count] of Object.entries(given.deliveries.counts)) this.inc({ result }, count);
+    },
+  });
+  new Counter({
+    name: 'penstock_stream_messages_total',
+    help: 'Messages that were published on streams, given to their readers, and not taken, by type of stream.',
+    labelNames: ['type', 'result'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [type, totals] of Object.entries(given.streams)) {
+        for (const [result, count] of Object.entries(totals)) this.inc({ type, result }, count);
+      }
     },
   });
   const events = new Counter({

@@ -7,6 +7,7 @@ import { type JobTokenRouteOptions, jobTokenRouter } from './job-token-routes.js
 import { type ResourceOptions, resourceRouter } from './resource.js';
 import { type RunRouteOptions, runRouter } from './run-routes.js';
 import type { Noun } from './server.js';
+import { type StreamRouteOptions, streamRouter } from './stream-routes.js';
 import { deliveryRouter, type SubscriptionRouteOptions, subscriptionRouter } from './subscription-routes.js';
 
 /** A noun that has nothing beyond what every resource has. */
@@ -21,17 +22,19 @@ export interface NounOptions
     DefinitionTestRouteOptions,
     JobRouteOptions,
     JobTokenRouteOptions,
-    SubscriptionRouteOptions {
+    SubscriptionRouteOptions,
+    StreamRouteOptions {
   jobResource: ResourceService;
   followJobs: FollowJobsService;
   pipelines: Plain;
+  streams: Plain & StreamRouteOptions['streams'];
   users: Plain;
   tokens: Plain;
 }
 
 /** Everything under /api/: each noun with its generic resource, and what it has beyond that. */
 export function allNouns(options: NounOptions): Noun[] {
-  const { definitions, pipelines, users, tokens, subscriptions, deliveries } = options;
+  const { definitions, pipelines, streams, users, tokens, subscriptions, deliveries } = options;
   const plain = (service: ResourceService) => resourceRouter(service, options);
   return [
     {
@@ -40,6 +43,7 @@ export function allNouns(options: NounOptions): Noun[] {
     },
     jobNoun(options),
     { service: pipelines.resource, routers: [plain(pipelines.resource)] },
+    { service: streams.resource, routers: [streamRouter(options), plain(streams.resource)] },
     { service: users.resource, routers: [plain(users.resource)] },
     { service: tokens.resource, routers: [plain(tokens.resource)] },
     {

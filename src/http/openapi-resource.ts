@@ -1,5 +1,6 @@
 import { paging } from '../domain/query.js';
 import type { ErrorCode } from '../errors.js';
+import { schema } from '../schemas.js';
 import { type Method, methods, type ResourceService } from '../services/resource.js';
 import { subscriptionBody } from '../services/subscription-body.js';
 import { tokenBody } from '../services/tokens.js';
@@ -34,6 +35,7 @@ export const bodies: Record<string, Json> = {
   user: userBody,
   token: tokenBody,
   subscription: subscriptionBody,
+  stream: schema('stream') as Json,
 };
 
 function listParameters(service: ResourceService, paged: boolean): Json[] {
@@ -195,12 +197,11 @@ export function resourcePaths(service: ResourceService): Json {
           { operationId: `${name}_${where}_${method.toLowerCase()}`, tags, ...all[method] },
         ]),
     );
-  const key = parameter(
-    service.key,
-    'path',
-    service.key === 'id' ? { type: 'integer' } : { type: 'string', format: 'uuid' },
-    'Which one.',
-  );
+  const keyTypes: Record<string, Json> = {
+    id: { type: 'integer' },
+    uuid: { type: 'string', format: 'uuid' },
+  };
+  const key = parameter(service.key, 'path', keyTypes[service.key] ?? { type: 'string' }, 'Which one.');
   return {
     [`/api/${name}/`]: operations(service.methods.list, listOperations, 'list'),
     [`/api/${name}/schema/`]: {

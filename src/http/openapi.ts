@@ -4,6 +4,7 @@ import type { ResourceService } from '../services/resource.js';
 import { otherPaths } from './openapi-other.js';
 import { type Json, ref, titleOf } from './openapi-parts.js';
 import { bodies, objectSchema, resourcePaths } from './openapi-resource.js';
+import { streamPaths } from './openapi-streams.js';
 import { subscriptionPaths } from './openapi-subscriptions.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
@@ -29,6 +30,7 @@ export function openApi(services: readonly ResourceService[], dialects: readonly
     paths: {
       ...Object.assign({}, ...services.map(resourcePaths)),
       ...otherPaths(),
+      ...streamPaths(),
       ...subscriptionPaths(),
       ...Object.assign({}, ...dialects),
     } as Json,

@@ -8,6 +8,7 @@ import { nonceRepository } from './nonces.js';
 import { operationRepository } from './operations.js';
 import { pipelineRepository } from './pipelines.js';
 import { definitionRepository } from './process-definitions.js';
+import { streamRepository } from './streams.js';
 import { subscriptionRepository } from './subscriptions.js';
 import { tokenRepository } from './tokens.js';
 import { userRepository } from './users.js';
@@ -37,6 +38,7 @@ export async function openStore(file: string) {
     tokens: tokenRepository(reader, writer),
     nonces: nonceRepository(reader, writer),
     pipelines: pipelineRepository(reader, writer),
+    streams: streamRepository(reader, writer),
     operations: operationRepository(reader, writer),
 
     /** Proves that the database can be written to. */

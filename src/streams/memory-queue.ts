@@ -59,6 +59,7 @@ export class MemoryQueue {
   #marking = false;
   #given = 0;
   #scheduled = false;
+  #pumping = false;
   #gone = false;
   /** Bytes of everything that is in it. */
   bytes = 0;
@@ -101,7 +102,9 @@ export class MemoryQueue {
     if (dropAbove !== null && this.#backlog.length - this.#head >= dropAbove) this.#finish(this.#shift());
     this.#backlog.push(entry);
     this.bytes += entry.size;
-    this.#schedule();
+    // Where messages may have to be left out, one that the reader takes at once does not wait for its turn.
+    if (dropAbove !== null && !this.#scheduled) this.#pump();
+    else this.#schedule();
   }
 
   subscribe(options: SubscribeOptions): Subscription {
@@ -136,7 +139,8 @@ export class MemoryQueue {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#gone || this.#readers.length === 0) return;
+    // Whoever gives out messages just now notices by itself what has changed.
+    if (this.#pumping || this.#scheduled || this.#gone || this.#readers.length === 0) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
@@ -145,21 +149,31 @@ export class MemoryQueue {
   }
 
   #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    let more = false;
+    try {
+      more = this.#giveOut();
+    } finally {
+      this.#pumping = false;
+    }
+    if (more) this.#schedule();
+  }
+
+  /** Gives out what the reader takes; true if it stopped only to let others have their turn. */
+  #giveOut(): boolean {
     for (let given = 0; ; given += 1) {
       const [reader] = this.#readers;
-      if (this.#gone || reader === undefined || this.#out.size >= reader.prefetch) return;
+      if (this.#gone || reader === undefined || this.#out.size >= reader.prefetch) return false;
       const returned = this.#returned[0];
       const entry = returned ?? this.#backlog[this.#head];
-      if (entry === undefined) return;
-      if (given === turn) {
-        this.#schedule();
-        return;
-      }
-      if (!this.#isMarked(entry.position)) return;
+      if (entry === undefined) return false;
+      if (given === turn) return true;
+      if (!this.#isMarked(entry.position)) return false;
       const message = entry.message ?? this.#loaded.get(entry.position);
       if (message === undefined) {
         void this.#fetch();
-        return;
+        return false;
       }
       this.#loaded.delete(entry.position);
       if (returned === undefined) this.#shift();

@@ -41,6 +41,7 @@ beforeAll(async () => {
   await server.addUser('alice');
   for (let number = 0; number < 5; number += 1)
     await server.register({ exec: '/bin/true', name: `n${number}` });
+  await ask(server, '/api/stream/readings/', { method: 'PUT', json: { max_messages: 5 } });
   for (let number = 0; number < 3; number += 1) {
     uuids.push((await ask(server, '/api/process_definition/1/run/?wait=1', { method: 'POST' })).json.uuid);
   }
@@ -94,6 +95,12 @@ function sensible(dice: Random): unknown {
         _sets: { theName: dice.pick<unknown>(['x', { data: 'x' }, junk(dice)]), a: junk(dice) },
       },
     }),
+    () => ({
+      ...(dice.chance(0.5) ? { name: dice.pick(words) } : {}),
+      type: dice.pick(['memory', 'amqp', ...words]),
+      durable: dice.chance(0.5),
+      max_messages: dice.pick<unknown>([1, 100, null, ...words]),
+    }),
     () => ({ username: `u${dice.below(4)}`, password: dice.pick(words), role: 'user' }),
     () => ({ name: dice.pick(words) }),
   ])();
@@ -141,6 +148,7 @@ function shot(dice: Random): Shot {
         actor: 'pipelinejobs-manager',
         script: 'init',
         seconds: '0',
+        name: 'readings',
       }[name] ?? String(1 + dice.below(12));
     const value = dice.chance(0.6) ? good : dice.pick(words).slice(0, 500) || 'x';
     return encodeURIComponent(wellFormed(value));

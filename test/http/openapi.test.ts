@@ -82,7 +82,7 @@ test('every route of the application is in it, with every method', async () => {
     '/api/',
     '/api/openapi.json',
     ...nouns.flatMap((noun) => {
-      const key = noun === 'job' ? 'uuid' : 'id';
+      const key = { job: 'uuid', stream: 'name' }[noun] ?? 'id';
       return [`/api/${noun}/`, `/api/${noun}/schema/`, `/api/${noun}/set/{ids}/`, `/api/${noun}/{${key}}/`];
     }),
     ...['run', 'test', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
@@ -91,6 +91,7 @@ test('every route of the application is in it, with every method', async () => {
     ),
     ...['secret', 'ping', 'replay'].map((part) => `/api/subscription/{id}/${part}/`),
     '/api/delivery/{id}/replay/',
+    '/api/stream/{name}/messages/',
     ...['messages', 'nonces', 'nonces/{id}'].map((part) => `/actors/v2/{actor}/${part}`),
   ];
   for (const template of templates) {
