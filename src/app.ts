@@ -24,6 +24,7 @@ import type { Logger } from './log.js';
 import { streamOutlet } from './outlets/stream.js';
 import { webhookOutlet } from './outlets/webhook.js';
 import { cancelService } from './services/cancel.js';
+import { controlService } from './services/control.js';
 import { definitionTestService } from './services/definition-tests.js';
 import { deliveryService } from './services/deliveries.js';
 import { followJobsService } from './services/follow-jobs.js';
@@ -47,9 +48,8 @@ import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
 import { openStreams } from './streams/open.js';
 import { Dispatcher } from './worker/deliver.js';
-import { recover } from './worker/recover.js';
 import { startRetention } from './worker/retention.js';
-import { Worker, type WorkerOptions } from './worker/worker.js';
+import { openScheduler } from './worker/scheduler.js';
 
 export interface App {
   url: string;
@@ -134,7 +134,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     pool: new RunnerPool(Math.max(8, Math.min(config.maxRunningJobs, 64))),
     groups: openControlGroups(`penstock-${instance}`),
   });
-  const workerOptions: WorkerOptions = {
+  const scheduler = openScheduler({
     jobs,
     files,
     log,
@@ -146,8 +146,9 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     platformRetries: config.maxPlatformRetries,
     definitionOf: (revisionId) => definitions.definitionOf(revisionId),
     jobOf: (uuid) => store.jobs.byUuid(uuid),
-  };
-  const worker = new Worker(workerOptions);
+    services: config.maxServices,
+    servicesPerUser: config.maxServicesPerUser,
+  });
   const receiver = openReceiver(files, config.maxInputSize);
   const runs = runService({
     store,
@@ -155,12 +156,13 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     jobs,
     definitions,
     receiver,
-    scheduler: worker,
+    scheduler,
+    clock,
     limits: { queued: config.maxQueuedJobs, queuedPerUser: config.maxQueuedJobsPerUser },
   });
   const resource = jobResource(store, jobs, files);
   const pipelines = pipelineService(store, uuids, clock);
-  const found = await recover(store, worker, workerOptions);
+  const found = await scheduler.recover(store);
   if (found.waiting + found.running > 0) log.info(found, 'jobs were taken up again');
 
   let accepting = true;
@@ -204,8 +206,9 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   }
   const metrics = openMetrics({
     jobs,
-    waiting: () => worker.waiting,
-    running: () => worker.active,
+    waiting: () => scheduler.waiting,
+    running: () => scheduler.active,
+    services: () => scheduler.supervisor.counts(),
     deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
     streams: streams.channels.totals,
   });
@@ -215,7 +218,11 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     trustProxy: config.trustProxy,
     health: async () => {
       await store.check();
-      return { jobs_waiting: worker.waiting, jobs_running: worker.active };
+      return {
+        jobs_waiting: scheduler.waiting,
+        jobs_running: scheduler.active,
+        services: scheduler.supervisor.counts(),
+      };
     },
     dialects: config.nodeOnly ? [node] : [manager.dialect, node],
     nouns: (config.nodeOnly ? nodeNouns : allNouns)({
@@ -238,10 +245,11 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       show: resource.show,
       cancel: cancelService({
         jobs,
-        here: (job, by) => worker.cancel(job, by),
+        here: scheduler.cancel,
         elsewhere: (job, by) => manager.jobEvents.cancel(job, by),
         show: resource.show,
       }),
+      control: controlService(jobs, scheduler.supervisor, resource.show),
       followJobs: followJobsService(store, jobs),
       testDefinition: definitionTestService({ definitions, jobs, runs, receiver, files }),
       accepting: () => accepting,
@@ -254,7 +262,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
 
   if (await users.bootstrap(config.admin)) announceAdmin(config);
   const door = await listen(application, config);
-  worker.open();
+  scheduler.open();
   dispatcher.start();
   const stopRetention = startRetention({
     forget: jobs.forget,
@@ -271,7 +279,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     nodeUrl: `${door.url}${node.path}/`,
     async stop() {
       accepting = false;
-      worker.close();
+      scheduler.close();
       stopRetention();
       stopping.abort();
       await door.stop(stopPatience);

@@ -25,6 +25,8 @@ export interface ApplicationFile {
   MAX_RUNNING_JOBS_PER_USER: number | null;
   MAX_QUEUED_JOBS: number;
   MAX_QUEUED_JOBS_PER_USER: number;
+  MAX_SERVICES: number;
+  MAX_SERVICES_PER_USER: number | null;
   MAX_INPUT_SIZE: string | number;
   MAX_BODY_SIZE: string | number;
   MAX_MESSAGE_SIZE: string | number;

@@ -48,6 +48,8 @@ export interface Config {
   maxRunningJobsPerUser: number;
   maxQueuedJobs: number;
   maxQueuedJobsPerUser: number;
+  maxServices: number;
+  maxServicesPerUser: number;
   maxInputSize: number;
   maxBodySize: number;
   maxMessageSize: number;
@@ -218,6 +220,8 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     maxRunningJobsPerUser: application.MAX_RUNNING_JOBS_PER_USER ?? Number.POSITIVE_INFINITY,
     maxQueuedJobs: application.MAX_QUEUED_JOBS,
     maxQueuedJobsPerUser: application.MAX_QUEUED_JOBS_PER_USER,
+    maxServices: application.MAX_SERVICES,
+    maxServicesPerUser: application.MAX_SERVICES_PER_USER ?? Number.POSITIVE_INFINITY,
     maxInputSize: sizeOf(file, 'MAX_INPUT_SIZE', application.MAX_INPUT_SIZE),
     maxBodySize: sizeOf(file, 'MAX_BODY_SIZE', application.MAX_BODY_SIZE),
     maxMessageSize: sizeOf(file, 'MAX_MESSAGE_SIZE', application.MAX_MESSAGE_SIZE),

@@ -2,6 +2,7 @@ import { constants, statSync } from 'node:fs';
 import { copyFile, link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { inputPlace, outputPlace } from '../domain/command.js';
+import type { ProcessDefinition } from '../domain/process-definition.js';
 import { PenstockError } from '../errors.js';
 import { makeFolders } from '../hosts/make-folders.js';
 import type { Adapter, AdapterContext, InputAdapter, OutputAdapter } from './adapter.js';
@@ -72,11 +73,13 @@ function outputFile({ definition, places, folder, outputName }: AdapterContext):
   return { file: path.join(folder, wanted?.stream === 'STDERR' ? 'stderr' : 'stdout'), written: false };
 }
 
+/** True if there may be another attempt, which needs the input as it was, whatever the program does to it: a copy. */
+const runsAgain = ({ retries, service }: ProcessDefinition) => retries.limit > 0 || service !== null;
+
 /** The input for a program that is given its path, by the name that it came with. */
 async function ownInput(context: AdapterContext, input: { file: string; name: string }): Promise<string> {
   const own = path.join(context.folder, 'input', input.name);
-  // A copy if a retry will need it as it was, whatever the program does to it.
-  await place(input.file, own, context.definition.retries.limit > 0);
+  await place(input.file, own, runsAgain(context.definition));
   return own;
 }
 
@@ -93,7 +96,7 @@ const noteOf = (folder: string) => path.join(folder, 'placed');
  * kept from clearing up; its note tells it from a stranger's file.
  */
 async function placeAt({ folder, definition }: AdapterContext, file: string, target: string): Promise<void> {
-  const copy = definition.retries.limit > 0;
+  const copy = runsAgain(definition);
   if (target.startsWith(`${folder}/`)) return place(file, target, copy);
   for (const attempt of await readdir(path.dirname(folder))) {
     if (!/^\d+$/.test(attempt)) continue;

@@ -6,6 +6,7 @@ import { follow } from './follow.js';
 import type { CliIo } from './io.js';
 import { hasEnded } from './outcome.js';
 import { toFile, toStdout } from './output.js';
+import { readCount } from './values.js';
 
 /** The address of a job, or of something that belongs to it. */
 export function jobPath(uuid: string, part?: string): string {
@@ -15,20 +16,28 @@ export function jobPath(uuid: string, part?: string): string {
   return part === undefined ? `/api/job/${uuid}/` : `/api/job/${uuid}/${part}/`;
 }
 
+interface LogOptions {
+  follow?: boolean;
+  stderr?: boolean;
+  attempt?: number;
+}
+
 /** The commands that print what a program wrote: `logs` and `output`. */
 export function registerJobStreams(job: Command, io: CliIo): void {
   serverCommand(job, 'logs', 'print what a program wrote to its standard output', false)
     .argument('<uuid>')
     .option('-f, --follow', 'go on until the job has ended')
     .option('--stderr', 'its standard error instead')
-    .action(async (uuid: string, options: { follow?: boolean; stderr?: boolean }, command: Command) => {
+    .option('--attempt <number>', 'of that attempt, not the latest', readCount)
+    .action(async (uuid: string, options: LogOptions, command: Command) => {
       const client = await connect(command, io);
       const path = jobPath(uuid, options.stderr === true ? 'stderr' : 'stdout');
+      const query = { attempt: options.attempt };
       if (options.follow !== true) {
-        return toStdout(await client.ask('GET', path, { headers: { Accept: '*/*' } }), io);
+        return toStdout(await client.ask('GET', path, { query, headers: { Accept: '*/*' } }), io);
       }
       const ended = async () => hasEnded(await client.object('GET', jobPath(uuid)));
-      await follow({ client, path, ended, write: (text) => write(io, text) });
+      await follow({ client, path, query, ended, write: (text) => write(io, text) });
     });
 
   serverCommand(job, 'output', 'print the output of a job, or write it to a file', false)

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { connect, noun, serverCommand } from './connect.js';
-import { Ended, exitCodes } from './failure.js';
 import { type CliIo, print, printJson, tell } from './io.js';
+import { registerJobControl } from './job-control.js';
 import { type JobFilters, jobFilters, readFilters } from './job-filters.js';
 import { registerJobFollow } from './job-follow.js';
 import { registerJobMessages } from './job-messages.js';
@@ -51,21 +51,7 @@ export function registerJob(program: Command, io: CliIo): void {
       );
     });
 
-  serverCommand(job, 'cancel', 'end a job, with every process that it started')
-    .argument('<uuid>')
-    .action(async (uuid: string, options: { json?: boolean }, command: Command) => {
-      const receipt = await (await connect(command, io)).object('POST', jobPath(uuid, 'cancel'));
-      const survivors = Array.isArray(receipt.survivors) ? receipt.survivors.length : 0;
-      if (options.json === true) printJson(io, receipt);
-      else {
-        const signalled = Array.isArray(receipt.signalled) ? receipt.signalled.length : 0;
-        tell(
-          io,
-          `Cancelled job ${uuid}: ${processes(signalled)} signalled, ${survivors || 'none'} survived.`,
-        );
-      }
-      if (survivors > 0) throw new Ended(exitCodes.failed);
-    });
+  registerJobControl(job, io);
 
   serverCommand(job, 'remove', 'remove a job that has ended, with its history and its files', false)
     .argument('<uuid>')
@@ -103,8 +89,4 @@ async function list(options: ListOptions, command: Command, io: CliIo): Promise<
     ]),
   );
   tellMore(io, objects.length, total);
-}
-
-function processes(count: number): string {
-  return count === 1 ? '1 process' : `${count} processes`;
 }

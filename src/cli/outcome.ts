@@ -22,6 +22,11 @@ export function hasSucceeded(job: Json): boolean {
   return hasEnded(job) && job.state !== 'FAILED';
 }
 
+/** Whether it is a service that does its work. */
+export function isReady(job: Json): boolean {
+  return (job.service as { ready?: unknown } | null | undefined)?.ready === true;
+}
+
 /** One sentence about how the program ended. */
 export function outcomeText(job: Json): string {
   const outcome = outcomeOf(job);

@@ -7,7 +7,7 @@ import { find, kinds } from './find.js';
 import { openInput } from './input.js';
 import { onInterrupt } from './interrupt.js';
 import { type CliIo, print, printJson, tell } from './io.js';
-import { exitCodeOf, hasSucceeded, outcomeText } from './outcome.js';
+import { exitCodeOf, hasEnded, hasSucceeded, outcomeText } from './outcome.js';
 import { toFile, toStdout } from './output.js';
 import { checkOptions, type RunOptions, readRequest, runOptions } from './run-options.js';
 import { submit } from './submit.js';
@@ -21,7 +21,8 @@ export function registerRun(program: Command, io: CliIo): void {
     .argument('<definition>', 'name or id of a process definition')
     .addHelpText(
       'after',
-      '\nExit code: that of the program; 128 + n if signal n ended it, 124 after a timeout,\n' +
+      '\nOf a service the UUID is printed as soon as it is ready; it goes on.\n' +
+        'Exit code: that of the program; 128 + n if signal n ended it, 124 after a timeout,\n' +
         '130 if it was cancelled; 1 for every other failure, 2 for a wrong command line.',
     )
     .action(async (key: string, options: RunOptions, command: Command) => {
@@ -67,7 +68,10 @@ async function run(client: Client, path: string, options: RunOptions, io: CliIo)
     // Pressed in the moment between the last byte and the answer: only now can it be cancelled.
     if (interrupted) void cancel(client, uuid, io);
     if (!options.wait) return options.json === true ? printJson(io, job) : print(io, uuid);
-    job = await waitForJob(client, uuid, io);
+    const service = job.service !== null;
+    job = await waitForJob(client, uuid, io, service ? 'ready' : 'end');
+    // It goes on without us; how it does is asked for with `penstock job show`.
+    if (service && !hasEnded(job)) return options.json === true ? printJson(io, job) : print(io, uuid);
     phase = 'fetching';
     if (hasSucceeded(job)) await deliver(client, job, options, io, stop.signal);
     else await tellFailure(client, job, io);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, Json } from './client.js';
 import { ServerError } from './failure.js';
 import { type CliIo, tell } from './io.js';
-import { hasEnded } from './outcome.js';
+import { hasEnded, isReady } from './outcome.js';
 import { WaitLine } from './progress.js';
 import { ConnectionError } from './transport.js';
 
@@ -11,8 +11,17 @@ const waitSeconds = 25;
 /** How long a server may be away, being restarted for example, before we stop believing in it. */
 const patience = 120_000;
 
-/** Waits until a job has ended, through restarts of the server too: an accepted job does not depend on us. */
-export async function waitForJob(client: Client, uuid: string, io: CliIo): Promise<Json> {
+/**
+ * Waits until a job has ended, through restarts of the server too: an accepted job does not depend on us.
+ *
+ * @param until `ready`: for a service it is enough that it does its work
+ */
+export async function waitForJob(
+  client: Client,
+  uuid: string,
+  io: CliIo,
+  until: 'end' | 'ready' = 'end',
+): Promise<Json> {
   const line = new WaitLine(io, `job ${uuid}`);
   let awaySince: number | undefined;
   let pause = 200;
@@ -21,10 +30,10 @@ export async function waitForJob(client: Client, uuid: string, io: CliIo): Promi
       const asked = Date.now();
       try {
         const job = await client.object('GET', `/api/job/${uuid}/`, {
-          query: { wait: waitSeconds },
+          query: { wait: waitSeconds, until },
           silence: (waitSeconds + 30) * 1000,
         });
-        if (hasEnded(job)) return job;
+        if (hasEnded(job) || (until === 'ready' && isReady(job))) return job;
         awaySince = undefined;
         line.text = `job ${uuid} is ${String(job.state)}`;
         // Normally the server did the waiting; if it did not, it must not be asked in a tight circle.

@@ -1,6 +1,8 @@
+import type { Backoff } from './backoff.js';
 import { isPlaceholder } from './placeholder.js';
 import { below } from './pointer.js';
 import type { ProcessType } from './process-definition.js';
+import type { RestartMode } from './service.js';
 
 /** A process definition as it was sent and as it is stored: valid by `schemas/process-definition.json`. */
 export interface DefinitionDocument {
@@ -14,6 +16,14 @@ export interface DefinitionDocument {
   cwd?: string;
   timeout?: number;
   process_type?: ProcessType;
+  service?: {
+    restart_mode?: RestartMode;
+    restart_limit?: number | null;
+    backoff?: Partial<Backoff>;
+    stable_after?: number;
+    ready?: 'start' | { port: number } | { line: string };
+    ready_timeout?: number;
+  };
   application?: string;
   executor?: 'local';
   input_adapter?: {

@@ -16,6 +16,7 @@ import {
 } from './definition-document.js';
 import { placeholderProblems, placeholdersIn } from './placeholder.js';
 import { below } from './pointer.js';
+import { serviceProblems } from './service-rules.js';
 import { parseSize } from './size.js';
 
 /** No list of problems is longer: a single argument can hold thousands of unknown names. */
@@ -40,6 +41,7 @@ export function checkDefinition(definition: DefinitionDocument, prefix = ''): Pr
     ...(inTexts.length > 0 ? [] : unusedFiles(definition, input, output)),
     ...sizeProblems(definition, input),
     ...numberProblems(definition),
+    ...serviceProblems(definition),
   ]
     .slice(0, mostProblems)
     .map(({ pointer, detail }) => ({ pointer: prefix + pointer, detail }));
@@ -133,10 +135,11 @@ function sizeProblems(definition: DefinitionDocument, input: AdapterParameters |
 
 function numberProblems(definition: DefinitionDocument): Problem[] {
   const problems: Problem[] = [];
-  const { initial, maximum } = definition.retries?.backoff ?? {};
-  if (maximum !== undefined && maximum < (initial ?? 1)) {
-    const detail = `retries.backoff.maximum is ${maximum}, less than the first wait (initial: ${initial ?? 1})`;
-    problems.push({ pointer: '/retries/backoff/maximum', detail });
+  for (const key of ['retries', 'service'] as const) {
+    const { initial, maximum } = definition[key]?.backoff ?? {};
+    if (maximum === undefined || maximum >= (initial ?? 1)) continue;
+    const detail = `${key}.backoff.maximum is ${maximum}, less than the first wait (initial: ${initial ?? 1})`;
+    problems.push({ pointer: `/${key}/backoff/maximum`, detail });
   }
   const success = new Set(definition.success_codes ?? [0]);
   definition.temporary_fail_codes?.forEach((code, index) => {

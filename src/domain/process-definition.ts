@@ -1,4 +1,5 @@
 import { type DefinitionDocument, inputParameters, outputParameters } from './definition-document.js';
+import { type ServiceRules, serviceOf } from './service.js';
 import { parseSize } from './size.js';
 
 export type { DefinitionDocument } from './definition-document.js';
@@ -30,6 +31,8 @@ export interface ProcessDefinition {
   cwd: string | null;
   timeout: number | null;
   processType: ProcessType;
+  /** How a service is kept going; null for what is none. */
+  service: ServiceRules | null;
   application: string | null;
   executor: Executor;
   input: Input | null;
@@ -77,6 +80,7 @@ export function normalise(document: DefinitionDocument): ProcessDefinition {
     cwd: document.cwd ?? null,
     timeout: document.timeout ?? null,
     processType: document.process_type ?? 'single',
+    service: serviceOf(document),
     application: document.application ?? null,
     executor: document.executor ?? 'local',
     input: inputOf(document),
@@ -92,7 +96,8 @@ export function normalise(document: DefinitionDocument): ProcessDefinition {
     },
     limits: {
       outputSize: bytes(limits.output_size),
-      logSize: bytes(limits.log_size),
+      // The logs of a service are cut, not bounded: see its own `logSize`.
+      logSize: document.process_type === 'service' ? null : bytes(limits.log_size),
       memory: bytes(limits.memory),
       cpuTime: limits.cpu_time ?? null,
       cpus: limits.cpus ?? null,

@@ -31,6 +31,8 @@ export interface ExecutorFiles {
   stdin: string | null;
   stdout: string;
   stderr: string;
+  /** The streams are appended to: what was written may be cut away while the program runs. */
+  append?: boolean;
   /** Programs of ours that run beside it. */
   companions: readonly Companion[];
 }

@@ -193,6 +193,7 @@ export function localExecutor(options: LocalOptions): Executor {
           stdin: files.stdin,
           stdout: files.stdout,
           stderr: files.stderr,
+          append: files.append === true,
           companions: files.companions,
           marks,
           limits: {

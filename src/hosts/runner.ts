@@ -45,6 +45,8 @@ export interface Launch {
   stdin: string | null;
   stdout: string;
   stderr: string;
+  /** Both are appended to, and so can be cut while the program runs. */
+  append?: boolean;
   limits: {
     /** The largest file that the program may write, in bytes. */
     fileSize?: number | undefined;
@@ -88,7 +90,8 @@ export function commandScript(launch: Launch): string {
   // Without `command` a shell that cannot redirect would leave with a code that looks like the program's.
   const stdin = launch.stdin ?? '/dev/null';
   must(`command exec <${shellWord(stdin)}`, `the input ${stdin} cannot be opened`);
-  must(`command exec >${shellWord(launch.stdout)}`, `${launch.stdout} cannot be written`);
+  const into = launch.append === true ? '>>' : '>';
+  must(`command exec ${into}${shellWord(launch.stdout)}`, `${launch.stdout} cannot be written`);
   lines.push('unset PWD OLDPWD SHLVL');
   const words = [...(launch.prefix ?? []), launch.exec, ...launch.argv].map(shellWord);
   const special: string[] = [];
@@ -97,7 +100,7 @@ export function commandScript(launch: Launch): string {
     else lines.push(`export ${name}=${shellWord(value)}`);
   }
   if (special.length > 0) words.unshift('/usr/bin/env', ...special);
-  lines.push('echo program >&2', `exec ${words.join(' ')} 2>${shellWord(launch.stderr)}`);
+  lines.push('echo program >&2', `exec ${words.join(' ')} 2${into}${shellWord(launch.stderr)}`);
   const script = `${lines.join('\n')}\n`;
   const { companions = [] } = launch;
   return companions.length === 0 ? script : accompanied(companions, script, launch.marks ?? {});

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import type { Request, RequestHandler, Response } from 'express';
 import { PenstockError } from '../errors.js';
+import { logStart } from '../store/log-file.js';
 import { actorOf, queryValue } from './answer.js';
 
 /** A comment now and then keeps proxies from cutting a quiet connection. */
@@ -27,10 +28,16 @@ export function followOf(request: Request): boolean {
  * cannot set headers. A browser that connects again sends both, and the header is the newer one.
  */
 export function lastEventId(request: Request): number | null {
+  const text = lastEventText(request, /^\d{1,15}$/);
+  return text === null ? null : Number(text);
+}
+
+/** The same for what has ids of another shape, as text. */
+export function lastEventText(request: Request, shape: RegExp): string | null {
   const header = request.get('last-event-id') ?? '';
   const text = header === '' ? (queryValue(request, 'last_event_id') ?? '') : header;
   if (text === '') return null;
-  if (/^\d{1,15}$/.test(text)) return Number(text);
+  if (shape.test(text)) return text;
   const detail = `'${text.slice(0, 40)}' is not the id of an event of ours.`;
   if (header !== '') throw new PenstockError('bad-header', `Last-Event-ID: ${detail}`);
   throw new PenstockError('bad-query', `last_event_id: ${detail}`, {
@@ -145,17 +152,19 @@ export function doorbell(signal: AbortSignal) {
 export type EventStream = ReturnType<typeof eventStream>;
 
 /**
- * Sends what stands in a file from an offset on, as events whose id is the offset after them. Bytes that are not
- * UTF-8 are replaced; neither a character nor a CR LF is ever cut in two.
+ * Sends what stands in a log from an offset on, as events whose id tells the offset after them. Bytes that are not
+ * UTF-8 are replaced; neither a character nor a CR LF is ever cut in two. What was cut away is passed over.
  *
  * @param whole true if nothing more will be written: then what looks unfinished is sent as well
+ * @param idOf an event's id, made of the offset
  * @returns the offset reached
  */
-export async function sendFile(
+export async function sendLog(
   stream: EventStream,
   file: string,
   from: number,
   whole: boolean,
+  idOf: (offset: number) => number | string,
 ): Promise<number> {
   let handle: Awaited<ReturnType<typeof open>>;
   try {
@@ -165,9 +174,16 @@ export async function sendFile(
   }
   try {
     const buffer = Buffer.alloc(chunkSize);
-    let offset = from;
+    // A log that is shorter than it was has begun anew.
+    let offset = from > (await handle.stat()).size ? 0 : from;
     while (!stream.signal.aborted) {
       const { bytesRead } = await handle.read(buffer, 0, chunkSize, offset);
+      // Only now: what is read after it was cut away are zeros.
+      const start = logStart(file);
+      if (start > offset) {
+        offset = start;
+        continue;
+      }
       const atEnd = bytesRead < chunkSize;
       const decoder = new StringDecoder('utf8');
       let text = decoder.write(buffer.subarray(0, bytesRead));
@@ -180,7 +196,7 @@ export async function sendFile(
         text = text.slice(0, -1);
         next -= 1;
       }
-      if (text !== '') await stream.send({ id: next, data: text });
+      if (text !== '') await stream.send({ id: idOf(next), data: text });
       offset = next;
       if (atEnd) break;
     }

@@ -1,17 +1,21 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import type { Request, Response } from 'express';
 import { type RequestHandler, Router } from 'express';
 import type { Job } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
+import { isSettled } from '../domain/service.js';
 import { PenstockError } from '../errors.js';
 import type { Actor } from '../services/actor.js';
-import { jobFile, type Stream, streams } from '../services/job-files.js';
+import type { ControlService } from '../services/control.js';
+import { jobFile, oldLog, streams } from '../services/job-files.js';
 import { showEvent } from '../services/job-view.js';
 import type { JobService } from '../services/jobs.js';
 import type { Shown } from '../services/resource.js';
 import { fileSize, type JobFiles } from '../store/files.js';
+import { logStart } from '../store/log-file.js';
 import { actorOf, queryValue, sendJson } from './answer.js';
-import { doorbell, eventStream, followOf, lastEventId, loginKeeper, sendFile } from './events.js';
+import { doorbell, eventStream, followOf, lastEventId, loginKeeper } from './events.js';
+import { followLog } from './follow-log.js';
 import { checkMethod } from './resource.js';
 
 export interface JobRouteOptions {
@@ -20,6 +24,7 @@ export interface JobRouteOptions {
   files: JobFiles;
   show: (job: Job) => Promise<Shown>;
   cancel: (actor: Actor, job: Job) => Promise<Shown>;
+  control: ControlService;
   maxWait: number;
   /** Aborted when the server stops. */
   stopping: AbortSignal;
@@ -38,6 +43,26 @@ export function waitOf(request: Request, longest: number): number | null {
   return Math.min(seconds * 1000, longest);
 }
 
+/** What a request waits for: a job's end, or with `?until=ready` also that a service does its work. */
+function untilOf(request: Request): (job: Job) => boolean {
+  const text = queryValue(request, 'until');
+  if (text === 'ready') return isSettled;
+  if (text === undefined || text === 'end') return (job) => !isUnfinished(job.state);
+  throw new PenstockError('bad-query', `until: '${text}' is neither 'end' nor 'ready'.`, {
+    problems: [{ pointer: '?until', detail: "it is 'end' or 'ready'" }],
+  });
+}
+
+/** Which attempt's log is asked for; null for the latest. */
+function attemptOf(request: Request): number | null {
+  const text = queryValue(request, 'attempt');
+  if (text === undefined) return null;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new PenstockError('bad-query', `attempt: '${text}' is not the number of an attempt, from 1 up.`, {
+    problems: [{ pointer: '?attempt', detail: 'a whole number from 1 up' }],
+  });
+}
+
 /** Aborted when the client has gone before its answer. */
 export function goneSignal(response: Response): AbortSignal {
   const gone = new AbortController();
@@ -48,6 +73,17 @@ export function goneSignal(response: Response): AbortSignal {
 }
 
 const smallFile = 64 * 1024;
+
+function readPart(file: string, start: number, length: number): Buffer {
+  const descriptor = openSync(file, 'r');
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(descriptor, bytes, 0, length, start));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /** Requests with one of these want more than just all of the bytes. */
 const conditional = [
   'range',
@@ -58,9 +94,10 @@ const conditional = [
   'if-range',
 ];
 
-/** Sends a job's bytes: `Range`, conditional requests, type by name. */
-export async function sendBytes(response: Response, file: string, name: string): Promise<void> {
-  const size = fileSize(file);
+/** Sends a job's bytes from `start` on: `Range`, conditional requests, type by name. */
+export async function sendBytes(response: Response, file: string, name: string, start = 0): Promise<void> {
+  const whole = fileSize(file);
+  const size = whole === null ? null : Math.max(0, whole - start);
   const suffix = /^bytes=-(\d+)$/.exec(response.req.headers.range ?? '')?.[1];
   // The last n bytes of fewer than n are all of them (RFC 9110, 14.1.2); the library calls that unsatisfiable.
   if (suffix !== undefined && size !== null && size > 0 && Number(suffix) > size) {
@@ -78,13 +115,13 @@ export async function sendBytes(response: Response, file: string, name: string):
   const asked = conditional.some((header) => response.req.headers[header] !== undefined);
   if (size <= smallFile && !asked) {
     // Small ones are in memory anyway: one answer, without the way through streams.
-    const bytes = readFileSync(file);
+    const bytes = readPart(file, start, size);
     response.writeHead(200, { 'Content-Length': bytes.length, 'Accept-Ranges': 'bytes' });
     response.end(response.req.method === 'HEAD' ? undefined : bytes);
     return;
   }
   await new Promise<void>((resolve, reject) => {
-    response.sendFile(file, { dotfiles: 'allow', cacheControl: false }, (error?: Error) => {
+    response.sendFile(file, { dotfiles: 'allow', cacheControl: false, start }, (error?: Error) => {
       if (error === undefined || error === null) resolve();
       // The client went away in the middle: nobody is left to be told.
       else if (response.headersSent || response.req.destroyed) resolve();
@@ -105,19 +142,35 @@ export function jobRouter(options: JobRouteOptions): Router {
     next(['GET', 'HEAD'].includes(request.method) && request.query.wait !== undefined ? undefined : 'route');
   router.all('/:uuid', waits, options.authenticate, async (request, response) => {
     const wait = waitOf(request, options.maxWait) ?? 0;
-    const job = await jobs.waitForEnd(await find(request, response), wait, goneSignal(response));
+    const until = untilOf(request);
+    const job = await jobs.waitUntil(await find(request, response), until, wait, goneSignal(response));
     sendJson(response, 200, await options.show(job));
   });
 
   for (const stream of streams) {
     router.all(`/:uuid/${stream}`, checkMethod(['GET']), options.authenticate, async (request, response) => {
       const job = await find(request, response);
-      if ((stream === 'stdout' || stream === 'stderr') && followOf(request)) {
-        await followLog(options, request, response, job, stream);
+      if (stream === 'input' || stream === 'output') {
+        const { file, name } = jobFile(files, job, stream);
+        await sendBytes(response, file, name);
         return;
       }
-      const { file, name } = jobFile(files, job, stream);
-      await sendBytes(response, file, name);
+      const attempt = attemptOf(request);
+      if (followOf(request)) {
+        await followLog(options, request, response, job, { stream, attempt });
+        return;
+      }
+      const { file, name } =
+        attempt === null ? jobFile(files, job, stream) : oldLog(files, job, stream, attempt);
+      await sendBytes(response, file, name, logStart(file));
+    });
+  }
+
+  for (const what of ['stop', 'restart'] as const) {
+    router.all(`/:uuid/${what}`, checkMethod(['POST']), options.authenticate, async (request, response) => {
+      request.resume();
+      const job = await find(request, response);
+      sendJson(response, 200, await options.control(actorOf(response), job, what));
     });
   }
 
@@ -140,43 +193,6 @@ export function jobRouter(options: JobRouteOptions): Router {
   });
 
   return router;
-}
-
-const look = 100;
-
-/** A log as it grows, ending with an `end` event once the job has ended and all of it was sent. */
-async function followLog(
-  { authenticate, jobs, files, stopping }: JobRouteOptions,
-  request: Request,
-  response: Response,
-  given: Job,
-  stream: Exclude<Stream, 'input' | 'output'>,
-): Promise<void> {
-  jobFile(files, given, stream);
-  let offset = lastEventId(request) ?? 0;
-  const sent = eventStream(request, response, stopping);
-  const stillIn = loginKeeper(authenticate, request, response);
-  let job = given;
-  let attempt = job.attempt;
-  while (!sent.signal.aborted && (await stillIn())) {
-    // First whether it has ended, then the log: what was written before the end is sent before it.
-    if (isUnfinished(job.state)) job = await jobs.waitForEnd(job, look, sent.signal);
-    if (job.attempt !== attempt) {
-      // A retry writes a log of its own.
-      if (attempt > 0) offset = 0;
-      attempt = job.attempt;
-    }
-    const ended = !isUnfinished(job.state);
-    offset = await sendFile(sent, jobFile(files, job, stream).file, offset, ended);
-    if (!ended) continue;
-    await sent.send({
-      name: 'end',
-      id: offset,
-      data: JSON.stringify({ state: job.state, outcome: job.outcome }),
-    });
-    break;
-  }
-  sent.end();
 }
 
 /** A job's history as it grows. It ends with the job's own end; what others add later is there to be read. */

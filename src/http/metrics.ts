@@ -7,6 +7,8 @@ export function openMetrics(given: {
   jobs: JobService;
   waiting: () => number;
   running: () => number;
+  /** How many services there are, by their health. */
+  services: () => Record<string, number>;
   deliveries: { pending: () => Promise<number>; counts: Readonly<Record<string, number>> };
   /** By the type of the streams. */
   streams: Readonly<Record<string, { published: number; delivered: number; refused: number }>>;
@@ -28,6 +30,15 @@ export function openMetrics(given: {
     registers,
     collect() {
       this.set(given.running());
+    },
+  });
+  new Gauge({
+    name: 'penstock_services',
+    help: 'Services that have not ended, by how they are; `waiting` is for their next start.',
+    labelNames: ['health'],
+    registers,
+    collect() {
+      for (const [health, count] of Object.entries(given.services())) this.set({ health }, count);
     },
   });
   new Gauge({

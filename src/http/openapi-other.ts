@@ -17,7 +17,13 @@ const waitParameter = parameter(
   'wait',
   'query',
   { type: 'number', minimum: 0 },
-  'Seconds to wait for the end of the job.',
+  'Seconds to wait for the end of the job, or until a service is ready.',
+);
+const attemptParameter = parameter(
+  'attempt',
+  'query',
+  { type: 'integer', minimum: 1 },
+  'The log of that attempt; without it that of the latest.',
 );
 const followParameter = parameter(
   'follow',
@@ -28,6 +34,11 @@ const followParameter = parameter(
 const resume = [
   parameter('Last-Event-ID', 'header', { type: 'integer' }, 'Where a stream broke off.'),
   parameter('last_event_id', 'query', { type: 'integer' }, 'The same, for clients that cannot set headers.'),
+];
+const logPlace = { type: 'string', pattern: '^([1-9][0-9]{0,8}[.])?[0-9]{1,15}$' };
+const resumeLog = [
+  parameter('Last-Event-ID', 'header', logPlace, 'Where a stream broke off.'),
+  parameter('last_event_id', 'query', logPlace, 'The same, for clients that cannot set headers.'),
 ];
 const definitionKey = parameter('id', 'path', { type: 'integer' }, 'Which definition.');
 const jobKey = parameter('uuid', 'path', { type: 'string', format: 'uuid' }, 'Which job.');
@@ -57,7 +68,7 @@ export function otherPaths(): Json {
       summary: `The bytes of a job's ${name}`,
       parameters: [
         parameter('Range', 'header', { type: 'string' }, 'Part of the bytes.'),
-        ...(live ? [followParameter, ...resume] : []),
+        ...(live ? [followParameter, attemptParameter, ...resumeLog] : []),
       ],
       responses: {
         200: { description: 'The bytes', content: { ...bytes, ...(live ? sse : {}) } },
@@ -71,6 +82,18 @@ export function otherPaths(): Json {
           'range-not-satisfiable',
           ...(live ? (['bad-query', 'bad-header'] as const) : []),
         ),
+      },
+    },
+  });
+  const control = (name: string, summary: string): Json => ({
+    parameters: [jobKey],
+    post: {
+      operationId: `job_${name}`,
+      tags: ['job'],
+      summary,
+      responses: {
+        200: answer('What was signalled, and that nothing survived', ref('Receipt')),
+        ...errors(...login, 'not-a-service', 'illegal-transition'),
       },
     },
   });
@@ -111,7 +134,8 @@ export function otherPaths(): Json {
         },
         responses: {
           200: {
-            description: 'It has ended: the job, or with `output=raw` its output',
+            description:
+              'It has ended, or is a service that is ready: the job, or with `output=raw` its output',
             content: { ...jsonContent(ref('Job')), ...bytes },
           },
           202: answer('Accepted, not ended yet', ref('Job')),
@@ -126,6 +150,7 @@ export function otherPaths(): Json {
             'too-large',
             'job-failed',
             'queue-full',
+            'services-full',
             'input-source-failed',
             'shutting-down',
           ),
@@ -195,6 +220,8 @@ export function otherPaths(): Json {
         },
       },
     },
+    '/api/job/{uuid}/stop/': control('stop', 'End a service, which has finished then'),
+    '/api/job/{uuid}/restart/': control('restart', 'End the program of a service, and start it anew at once'),
     '/api/': {
       get: {
         operationId: 'index',

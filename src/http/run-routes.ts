@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import type { Job } from '../domain/job.js';
-import { isUnfinished } from '../domain/job-state.js';
+import { isSettled } from '../domain/service.js';
 import { PenstockError } from '../errors.js';
+import type { Actor } from '../services/actor.js';
 import { fetchInput } from '../services/fetch-input.js';
 import { jobFile } from '../services/job-files.js';
 import type { JobService } from '../services/jobs.js';
@@ -86,6 +87,16 @@ export function runRouter(options: RunRouteOptions): Router {
   const { definitions, jobs, runs, receiver } = options;
   const router = Router();
 
+  /** Refuses early what would be refused anyway, before a body is read. */
+  async function checkRun(actor: Actor, row: DefinitionRow, raw: boolean): Promise<void> {
+    const { definition } = await definitions.currentRevision(row);
+    if (definition.service === null) return runs.checkQueue(actor);
+    if (!raw) return;
+    const detail =
+      'output=raw is for what comes to an end: the output of a service is there when it has ended.';
+    throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?output', detail }] });
+  }
+
   /** Reads the body in whichever form it comes; the input is on the disk when this returns. */
   async function receive(
     request: Request,
@@ -156,7 +167,7 @@ export function runRouter(options: RunRouteOptions): Router {
         headers: { 'Retry-After': '5' },
       });
     }
-    runs.checkQueue(actor);
+    await checkRun(actor, row, query.raw);
     const received = receiver.begin(jobs.newUuid());
     let submitted: Submitted;
     try {
@@ -181,7 +192,7 @@ export function runRouter(options: RunRouteOptions): Router {
       await answer(response, submitted, false, headers);
       return;
     }
-    const job = await jobs.waitForEnd(submitted.job, query.wait, goneSignal(response));
+    const job = await jobs.waitUntil(submitted.job, isSettled, query.wait, goneSignal(response));
     await answer(response, { ...submitted, job }, query.raw, headers);
   });
 
@@ -192,7 +203,7 @@ export function runRouter(options: RunRouteOptions): Router {
     headers: Record<string, string>,
   ): Promise<void> {
     const show = async () => ({ ...(await options.show(job)), ...(token === null ? {} : { token }) });
-    if (isUnfinished(job.state)) {
+    if (!isSettled(job)) {
       sendJson(response, 202, await show(), headers);
     } else if (!raw) {
       sendJson(response, 200, await show(), headers);

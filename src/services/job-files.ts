@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { elsewhere, type Job } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
@@ -7,6 +8,12 @@ import { fileSize, type JobFiles } from '../store/files.js';
 export const streams = ['input', 'output', 'stdout', 'stderr'] as const;
 export type Stream = (typeof streams)[number];
 
+/** A file of a job, and the name that a client should give it. */
+export interface JobFile {
+  file: string;
+  name: string;
+}
+
 function present(file: string, name: string): { file: string; name: string } {
   if (fileSize(file) !== null) return { file, name };
   throw new PenstockError('gone', `The file ${name} of this job was there and has been taken away.`);
@@ -14,9 +21,10 @@ function present(file: string, name: string): { file: string; name: string } {
 
 /**
  * The file behind a job's bytes, and the name that a client should give it.
+ * A log is that of the latest attempt, or of the one that is asked for.
  * Throws `gone` when it was cleared away, `not-ready` when it may still come, `not-found` when it never will.
  */
-export function jobFile(files: JobFiles, job: Job, stream: Stream): { file: string; name: string } {
+export function jobFile(files: JobFiles, job: Job, stream: Stream, attempt = job.attempt): JobFile {
   if (job.executor === elsewhere) {
     throw new PenstockError('not-found', 'This job runs elsewhere; it has no files here.');
   }
@@ -47,9 +55,16 @@ export function jobFile(files: JobFiles, job: Job, stream: Stream): { file: stri
     case 'stdout':
     case 'stderr':
       // Before the first attempt there is nothing; the log of a job that waits is an empty one.
-      return {
-        file: path.join(files.attempt(job.uuid, Math.max(job.attempt, 1)), stream),
-        name: `${stream}.txt`,
-      };
+      return { file: files.log(job.uuid, Math.max(attempt, 1), stream), name: `${stream}.txt` };
   }
+}
+
+/** The log of an attempt that is asked for by its number. Throws `not-found` for one that was never made, `gone` later. */
+export function oldLog(files: JobFiles, job: Job, stream: 'stdout' | 'stderr', attempt: number): JobFile {
+  if (attempt > job.attempt) {
+    throw new PenstockError('not-found', `The job ${job.uuid} has made ${job.attempt} attempts.`);
+  }
+  const found = jobFile(files, job, stream, attempt);
+  if (existsSync(path.dirname(found.file))) return found;
+  throw new PenstockError('gone', `The files of attempt ${attempt} were taken away; later ones are kept.`);
 }

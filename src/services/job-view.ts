@@ -86,6 +86,14 @@ export const jobFields: Fields = {
     nullable: true,
     lookups: ['exact', 'in', 'isnull'],
   },
+  service: {
+    type: 'dict',
+    help_text:
+      'How a service is: `health` (`starting`, `ready`, `waiting` for its next start, `stopping`, `ended`), `ready`, `since`, `restarts`, `in_a_row`, `last_end`, `next_start`, `asked`. Null for a job that is none.',
+    readonly: true,
+    nullable: true,
+    lookups: ['isnull'],
+  },
   archive_system: {
     type: 'string',
     help_text: 'Where its results are kept, if it runs elsewhere.',
@@ -184,6 +192,7 @@ export function showJob(job: Job, owner: string): Shown {
       ...(message === undefined ? {} : { message: message.id }),
     },
     outcome: job.outcome,
+    service: job.service,
     archive_system: job.archiveSystem,
     archive_path: job.archivePath,
     data: job.data,

@@ -24,6 +24,8 @@ export interface JobNews {
 
 const mostRecent = 2000;
 
+const hasEnded = (job: Job) => !isUnfinished(job.state);
+
 /** Random bytes, drawn from the system many at a time. */
 let pool = Buffer.alloc(0);
 function random16(): Buffer {
@@ -211,13 +213,24 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
 
     listen,
 
+    /** Waits until the job has reached an end, or the time is over, or the caller has gone. */
+    waitForEnd(given: Job, milliseconds: number, signal?: AbortSignal): Promise<Job> {
+      return this.waitUntil(given, hasEnded, milliseconds, signal);
+    },
+
     /**
-     * Waits until the job has reached an end, or the time is over, or the caller has gone.
+     * Waits until the job is as it should be, or the time is over, or the caller has gone.
      *
+     * @param reached whether it is; once true it stays so, or it is enough that it was
      * @param milliseconds the longest wait
      * @returns the job as it is then
      */
-    async waitForEnd(given: Job, milliseconds: number, signal?: AbortSignal): Promise<Job> {
+    async waitUntil(
+      given: Job,
+      reached: (job: Job) => boolean,
+      milliseconds: number,
+      signal?: AbortSignal,
+    ): Promise<Job> {
       let done: (job: Job) => void = () => {};
       const end = new Promise<Job>((resolve) => {
         done = resolve;
@@ -225,7 +238,7 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
       let latest = given;
       const tell = (job: Job) => {
         latest = job;
-        if (!isUnfinished(job.state)) done(job);
+        if (reached(job)) done(job);
       };
       const unlisten = listen(given.uuid, tell);
       const giveUp = () => done(latest);
@@ -233,9 +246,9 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
       signal?.addEventListener('abort', giveUp, { once: true });
       try {
         // Between the caller's look and ours it may have ended.
-        const current = isUnfinished(given.state)
-          ? (recent.get(given.uuid) ?? (await store.jobs.byUuid(given.uuid)))
-          : given;
+        const current = reached(given)
+          ? given
+          : (recent.get(given.uuid) ?? (await store.jobs.byUuid(given.uuid)));
         if (current !== null) tell(current);
         return await end;
       } finally {

@@ -14,6 +14,7 @@ import {
   type DefinitionDocument,
   type ProcessDefinition,
 } from '../domain/process-definition.js';
+import { newServiceState } from '../domain/service.js';
 import { PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
 import type { JobFiles } from '../store/files.js';
@@ -44,6 +45,8 @@ export interface Scheduler {
   /** How many jobs wait, in all and of one user. */
   readonly waiting: number;
   waitingOf(ownerId: number): number;
+  /** Why no other service of a definition can be started, in words; undefined if it can. */
+  full(ownerId: number, definitionId: number, concurrency: number | null): string | undefined;
   submit(job: Job, definition: ProcessDefinition): void;
 }
 
@@ -67,8 +70,9 @@ export function runService(given: {
   receiver: Receiver;
   scheduler: Scheduler;
   limits: RunLimits;
+  clock: () => Date;
 }) {
-  const { store, files, jobs, definitions, receiver, scheduler, limits } = given;
+  const { store, files, jobs, definitions, receiver, scheduler, limits, clock } = given;
   /** Requests with the same key go one after the other. */
   const turns = new Map<string, Promise<unknown>>();
 
@@ -82,6 +86,15 @@ export function runService(given: {
           : undefined;
     if (full === undefined) return;
     throw new PenstockError('queue-full', `${full}. Try again later.`, { headers: { 'Retry-After': '5' } });
+  }
+
+  /** Services do not wait for their turn: there is room for another one, or there is not. */
+  function checkServices(actor: Actor, row: DefinitionRow, concurrency: number | null): void {
+    const full = scheduler.full(actor.id, row.id, concurrency);
+    if (full === undefined) return;
+    throw new PenstockError('services-full', `${full}. Stop one first.`, {
+      headers: { 'Retry-After': '60' },
+    });
   }
 
   /** The job that a key stands for, if this is the same request again. */
@@ -106,7 +119,8 @@ export function runService(given: {
     fields: Inside['fields'] = {},
   ): Promise<Submitted> {
     const { id: revisionId, definition } = await definitions.currentRevision(row);
-    if (request.attended !== true) checkQueue(actor);
+    if (definition.service !== null) checkServices(actor, row, definition.concurrency);
+    else if (request.attended !== true) checkQueue(actor);
     const { environment } = request;
     if (environment !== undefined) files.keepEnvironment(received.uuid, environment);
     const token = newJobToken();
@@ -121,6 +135,7 @@ export function runService(given: {
         inputSize: received.input?.size ?? null,
         outputName: outputNameOf(definition, request.output?.name),
         tokenHash: hashToken(token),
+        service: definition.service === null ? null : newServiceState(clock()),
         ...fields,
       },
       { process_definition: row.id, revision: row.revision },

@@ -48,6 +48,11 @@ export class JobFiles {
     return path.join(this.folder(uuid), String(attempt));
   }
 
+  /** What an attempt wrote to its standard output or error. */
+  log(uuid: string, attempt: number, stream: 'stdout' | 'stderr'): string {
+    return path.join(this.attempt(uuid, attempt), stream);
+  }
+
   input(uuid: string): string {
     return path.join(this.folder(uuid), 'input');
   }
@@ -91,10 +96,24 @@ export class JobFiles {
     >;
   }
 
+  /** Forgets an attempt's command, which they went into. */
+  forgetCommand(uuid: string, attempt: number): void {
+    rmSync(path.join(this.attempt(uuid, attempt), 'command'), { force: true });
+  }
+
+  /** Removes the folders of a job's attempts up to that one. */
+  async pruneAttempts(uuid: string, last: number): Promise<void> {
+    if (last < 1) return;
+    for (const name of await readdir(this.folder(uuid))) {
+      if (!/^\d+$/.test(name) || Number(name) > last) continue;
+      await rm(path.join(this.folder(uuid), name), { recursive: true, force: true });
+    }
+  }
+
   /** Forgets them once no attempt needs them any more, and the command that they went into. */
   forgetEnvironment(uuid: string, attempt: number): void {
     rmSync(path.join(this.folder(uuid), 'environment'), { force: true });
-    rmSync(path.join(this.attempt(uuid, attempt), 'command'), { force: true });
+    this.forgetCommand(uuid, attempt);
   }
 
   /** Drops what came in for a job that will not be. */

@@ -50,6 +50,7 @@ export async function prepare(
       stdout: wanted.stdout ?? path.join(folder, 'stdout'),
       stderr: wanted.stderr ?? path.join(folder, 'stderr'),
       companions: [],
+      append: run.definition.service !== null,
     };
     return {
       places: { ...setting.places, ...given.places, ...wanted.places },

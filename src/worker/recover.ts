@@ -5,7 +5,9 @@ import type { Handle } from '../executors/executor.js';
 import type { QueuedRow } from '../store/jobs.js';
 import type { Store } from '../store/store.js';
 import { clearUp } from './adapt.js';
+import { recoverService } from './recover-service.js';
 import { persist } from './run-job.js';
+import type { Supervisor } from './supervise.js';
 import { newRun, type Worker, type WorkerOptions, waitingOf } from './worker.js';
 
 const pieces = 1000;
@@ -19,6 +21,7 @@ const pieces = 1000;
 export async function recover(
   store: Store,
   worker: Worker,
+  supervisor: Supervisor,
   options: WorkerOptions,
 ): Promise<{ waiting: number; running: number }> {
   const { files } = options;
@@ -30,7 +33,7 @@ export async function recover(
   for (let after = 0; ; ) {
     const rows = await store.jobs.unfinished(after, pieces);
     for (const row of rows) {
-      if (await takeUp(row, store, worker, options)) found.running += 1;
+      if (await takeUp(row, store, worker, supervisor, options)) found.running += 1;
       else found.waiting += 1;
     }
     const last = rows.at(-1);
@@ -44,12 +47,18 @@ async function takeUp(
   row: QueuedRow,
   store: Store,
   worker: Worker,
+  supervisor: Supervisor,
   options: WorkerOptions,
 ): Promise<boolean> {
   const { files, executor } = options;
   const definition =
     row.definitionRevisionId === null ? null : await options.definitionOf(row.definitionRevisionId);
   if (definition === null) return false;
+  if (definition.service !== null) {
+    const job = await store.jobs.byUuid(row.uuid);
+    // One from before there were services comes to an end like any other.
+    if (job !== null && job.service !== null) return recoverService(options, supervisor, job, definition);
+  }
   const waiting = waitingOf(row, definition);
   // A job that waits was perhaps being started when we ended: then its next attempt has a folder already.
   const attempt = row.state === 'RUNNING' ? row.attempt : row.attempt + 1;

@@ -46,7 +46,8 @@ export async function retry(
   return { job: await persist(context, reset, 'ready', {}), definition };
 }
 
-function describe(outcome: Outcome): string {
+/** How an attempt ended, in a few words. */
+export function describe(outcome: Outcome): string {
   if (outcome.cause === 'exit') return `exit code ${outcome.exit_code}`;
   return outcome.signal === null ? outcome.cause : `${outcome.cause} (${outcome.signal})`;
 }

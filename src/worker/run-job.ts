@@ -42,7 +42,7 @@ export async function persist(
   context: RunContext,
   job: Job,
   name: EventName,
-  change: JobChange,
+  change: JobChange | (() => JobChange),
   data: unknown = null,
 ): Promise<Job> {
   for (let wait = 100; ; wait = Math.min(wait * 2, 5000)) {
@@ -61,8 +61,16 @@ export async function persist(
   }
 }
 
-/** Prepares and starts the program. The `run` event is being stored while the program is already starting. */
-export async function startProgram(context: RunContext, run: Run): Promise<{ recorded: Promise<Job> }> {
+/**
+ * Prepares and starts the program. The `run` event is being stored while the program is already starting.
+ *
+ * @param more what the event says and changes beyond the start itself
+ */
+export async function startProgram(
+  context: RunContext,
+  run: Run,
+  more: { change?: () => JobChange; data?: object } = {},
+): Promise<{ recorded: Promise<Job> }> {
   const setting = adapterContext(context.files, run);
   mkdirSync(setting.folder, { mode: 0o700 });
   mkdirSync(setting.places.work_dir, { mode: 0o700 });
@@ -75,22 +83,25 @@ export async function startProgram(context: RunContext, run: Run): Promise<{ rec
     throw error;
   }
   run.handle = handle;
+  const started = new Date();
   const recorded = persist(
     context,
     run.job,
     'run',
-    {
+    () => ({
       handle,
       attempt: run.job.attempt,
-      started: new Date(),
+      started,
       waiting: null,
       notBefore: null,
-    },
+      ...more.change?.(),
+    }),
     {
       attempt: run.job.attempt,
       executor: run.job.executor,
       pid: (handle.runner as { pid?: number } | null)?.pid ?? null,
       ...unkept(handle),
+      ...more.data,
     },
   );
   return { recorded };

@@ -71,7 +71,7 @@ describe('completion in bash', () => {
 
   it('offers the options of the command, and no others', () => {
     expect(complete('job', 'logs', '-')).toEqual(
-      ['--follow', '--help', '--stderr', '--token', '--url', '--user', '-f', '-h'].sort(),
+      ['--attempt', '--follow', '--help', '--stderr', '--token', '--url', '--user', '-f', '-h'].sort(),
     );
     expect(complete('job', 'logs', 'x', '--fo')).toEqual(['--follow']);
   });

@@ -86,6 +86,7 @@ describe('normalise', () => {
       cwd: null,
       timeout: null,
       processType: 'single',
+      service: null,
       application: null,
       executor: 'local',
       input: null,
@@ -116,6 +117,32 @@ describe('normalise', () => {
     expect(retries.limit).toBe($defs.retries?.properties.limit?.default);
     const backoff = $defs.retries?.properties.backoff?.properties as Record<string, { default: number }>;
     for (const [key, value] of Object.entries(retries.backoff)) expect(value).toBe(backoff[key]?.default);
+  });
+
+  test('has the defaults that the schema states for a service', () => {
+    const { service, limits } = normalise({ exec: 'cat', process_type: 'service' });
+    const stated = (
+      schema('process-definition') as {
+        $defs: { service: { properties: Record<string, { default: unknown; properties?: object }> } };
+      }
+    ).$defs.service.properties;
+    const backoff = stated.backoff?.properties as Record<string, { default: number }>;
+    expect(service).toEqual({
+      restartMode: stated.restart_mode?.default,
+      restartLimit: stated.restart_limit?.default,
+      backoff: {
+        initial: backoff.initial?.default,
+        factor: backoff.factor?.default,
+        maximum: backoff.maximum?.default,
+      },
+      stableAfter: stated.stable_after?.default,
+      ready: { by: stated.ready?.default },
+      readyTimeout: stated.ready_timeout?.default,
+      logSize: 10_000_000,
+    });
+    // The logs of a service have no bound that ends it.
+    expect(limits.logSize).toBeNull();
+    expect(normalise(valid('service')).service?.logSize).toBe(1_000_000);
   });
 
   test('counts sizes in bytes', () => {

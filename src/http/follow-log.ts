@@ -1,0 +1,72 @@
+import type { Request, RequestHandler, Response } from 'express';
+import type { Job } from '../domain/job.js';
+import { isUnfinished } from '../domain/job-state.js';
+import { jobFile, oldLog } from '../services/job-files.js';
+import type { JobService } from '../services/jobs.js';
+import type { JobFiles } from '../store/files.js';
+import { eventStream, lastEventText, loginKeeper, sendLog } from './events.js';
+
+/** Milliseconds between two looks at a log. */
+const look = 100;
+
+/**
+ * A log as it grows, ending with an `end` event once the job has ended and all of it was sent. Each attempt writes a
+ * log of its own: one follows the other. An event's id is the offset after it; from the second attempt on the
+ * attempt's number and a point stand before that.
+ *
+ * @param asked whose log, and the attempt to begin with; null for the latest
+ */
+export async function followLog(
+  {
+    authenticate,
+    jobs,
+    files,
+    stopping,
+  }: { authenticate: RequestHandler; jobs: JobService; files: JobFiles; stopping: AbortSignal },
+  request: Request,
+  response: Response,
+  given: Job,
+  asked: { stream: 'stdout' | 'stderr'; attempt: number | null },
+): Promise<void> {
+  const { stream } = asked;
+  if (asked.attempt === null) jobFile(files, given, stream);
+  else oldLog(files, given, stream, asked.attempt);
+  const latest = (job: Job) => Math.max(job.attempt, 1);
+  let place = placeOf(request) ?? { attempt: asked.attempt ?? latest(given), offset: 0 };
+  if (place.attempt > latest(given)) place = { attempt: latest(given), offset: 0 };
+  const sent = eventStream(request, response, stopping);
+  const stillIn = loginKeeper(authenticate, request, response);
+  let job = given;
+  while (!sent.signal.aborted && (await stillIn())) {
+    // First whether it has ended, then the log: what was written before the end is sent before it.
+    if (isUnfinished(job.state)) job = await jobs.waitForEnd(job, look, sent.signal);
+    const ended = !isUnfinished(job.state);
+    while (!sent.signal.aborted) {
+      const { attempt, offset } = place;
+      // An attempt that another one has followed has said all.
+      const over = attempt < latest(job);
+      const { file } = jobFile(files, job, stream, attempt);
+      place.offset = await sendLog(sent, file, offset, ended || over, (reached) => idOf(attempt, reached));
+      if (!over) break;
+      place = { attempt: attempt + 1, offset: 0 };
+    }
+    if (!ended) continue;
+    await sent.send({
+      name: 'end',
+      id: idOf(place.attempt, place.offset),
+      data: JSON.stringify({ state: job.state, outcome: job.outcome }),
+    });
+    break;
+  }
+  sent.end();
+}
+
+const idOf = (attempt: number, offset: number) => (attempt === 1 ? offset : `${attempt}.${offset}`);
+
+/** Where a client broke off; null if it begins. */
+function placeOf(request: Request): { attempt: number; offset: number } | null {
+  const text = lastEventText(request, /^(?:[1-9]\d{0,8}\.)?\d{1,15}$/);
+  if (text === null) return null;
+  const [offset, attempt = '1'] = text.split('.').reverse();
+  return { attempt: Number(attempt), offset: Number(offset) };
+}
