@@ -48,6 +48,7 @@ import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
 import { openStreams } from './streams/open.js';
 import { Dispatcher } from './worker/deliver.js';
+import { openOperations } from './worker/open-operations.js';
 import { startRetention } from './worker/retention.js';
 import { openScheduler } from './worker/scheduler.js';
 
@@ -95,6 +96,8 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const definitions = definitionService(store, clock);
   const jobs = jobService(store, uuids, clock);
   await jobs.start();
+  /** What most rooms need. */
+  const house = { store, files, jobs, definitions, log, clock };
 
   const { amqp_url: amqpUrl, job_events: jobEvents, maxQueueBytes: maxBytes } = config.streams;
   const file = path.join(config.data, 'streams.sqlite');
@@ -135,9 +138,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     groups: openControlGroups(`penstock-${instance}`),
   });
   const scheduler = openScheduler({
-    jobs,
-    files,
-    log,
+    ...house,
     adapters: { file: fileAdapter, folder: folderAdapter },
     executor,
     defaultTimeout: config.defaultTimeout,
@@ -151,14 +152,19 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   });
   const receiver = openReceiver(files, config.maxInputSize);
   const runs = runService({
-    store,
-    files,
-    jobs,
-    definitions,
+    ...house,
     receiver,
     scheduler,
-    clock,
     limits: { queued: config.maxQueuedJobs, queuedPerUser: config.maxQueuedJobsPerUser },
+  });
+  const operations = openOperations({
+    ...house,
+    streams,
+    receiver,
+    runs,
+    instance,
+    maxMessageSize: config.maxMessageSize,
+    stopService: (uuid) => scheduler.supervisor.end(uuid, 'stop', 'its operation'),
   });
   const resource = jobResource(store, jobs, files);
   const pipelines = pipelineService(store, uuids, clock);
@@ -173,31 +179,25 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const generic = { authenticate: authenticatePeople(authenticateAll), maxBodySize: config.maxBodySize };
   const manager = openPipelineJobs({
     ...generic,
+    ...house,
     settings: pipelineJobs,
     adminTokens: config.adminTokens,
-    store,
-    jobs,
     logins,
     uuids,
     subscriptions,
     clearArchive: (archive) => clearArchive(pipelineJobs.archive_systems, archive),
-    clock,
   });
   const node = await openProcessingNode({
     ...generic,
+    ...house,
     authenticate: authenticateAll,
     settings,
     account,
     logins,
     machine: { ...nodeFolders, accountOf },
-    store,
-    definitions,
-    jobs,
     runs,
     receiver,
-    files,
     accepting: () => accepting,
-    clock,
   });
   if (config.nodeOnly) {
     await switchTo(settings.current().ptsuser).catch((error: unknown) =>
@@ -211,6 +211,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     services: () => scheduler.supervisor.counts(),
     deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
     streams: streams.channels.totals,
+    operations: operations.statuses,
   });
   const application = buildApplication({
     log,
@@ -228,20 +229,19 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     nouns: (config.nodeOnly ? nodeNouns : allNouns)({
       ...generic,
       ...manager,
-      definitions,
+      ...house,
       jobResource: resource,
       pipelines,
       streams,
+      operations,
       maxMessageSize: config.maxMessageSize,
       maxInputSize: config.maxInputSize,
       users,
       tokens,
       subscriptions,
       deliveries,
-      jobs,
       runs,
       receiver,
-      files,
       show: resource.show,
       cancel: cancelService({
         jobs,
@@ -261,14 +261,13 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   });
 
   if (await users.bootstrap(config.admin)) announceAdmin(config);
+  if (!config.nodeOnly) await operations.start();
   const door = await listen(application, config);
   scheduler.open();
   dispatcher.start();
   const stopRetention = startRetention({
+    ...house,
     forget: jobs.forget,
-    store,
-    files,
-    log,
     keepFiles: config.keepFiles,
     keepJobs: config.keepJobs,
     keepDeliveries: config.keepDeliveries,
@@ -283,6 +282,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       stopRetention();
       stopping.abort();
       await door.stop(stopPatience);
+      await operations.stop();
       await executor.close();
       await manager.nonces.close();
       await dispatcher.stop();

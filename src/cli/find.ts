@@ -30,6 +30,7 @@ export const kinds = {
     words: 'pipeline',
     called: 'name, id or UUID',
   },
+  operation: { path: '/api/operation/', field: 'name', words: 'operation', called: 'name or id' },
   subscription: { path: '/api/subscription/', field: 'url', words: 'subscription', called: 'id or URL' },
   user: { path: '/api/user/', field: 'username', words: 'user', called: 'name or id' },
   token: { path: '/api/token/', field: 'name', words: 'token', called: 'name or id' },

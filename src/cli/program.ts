@@ -6,6 +6,7 @@ import { CliError, Ended, exitCodes, renderError, wantsColour } from './failure.
 import type { CliIo } from './io.js';
 import { registerJob } from './job.js';
 import { registerNonce } from './nonce.js';
+import { registerOperation } from './operation.js';
 import { registerPipeline } from './pipeline.js';
 import { registerRun } from './run.js';
 import { serverOptions } from './settings.js';
@@ -35,6 +36,7 @@ export function registerClientCommands(program: Command, io: CliIo): void {
   registerJob(program, io);
   registerDefinition(program, io);
   registerPipeline(program, io);
+  registerOperation(program, io);
   registerSubscription(program, io);
   registerDelivery(program, io);
   registerUser(program, io);

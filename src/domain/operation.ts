@@ -42,7 +42,8 @@ export const documentKeys = [
 export function operationSettings(document: OperationDocument): OperationSettings {
   return {
     framing: document.framing ?? 'line',
-    answers: document.answers ?? 'one',
+    // Without a framing nobody can tell where one answer ends.
+    answers: document.answers ?? (document.framing === 'none' ? 'any' : 'one'),
     contentType: document.content_type ?? null,
     prefetch: document.prefetch ?? null,
     concurrency: document.concurrency ?? 1,

@@ -1,6 +1,44 @@
 import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { JobService } from '../services/jobs.js';
+import type { OperationStatus } from '../services/operation-view.js';
+
+/** So many operations are told of one by one: each is a line in everybody's database of numbers. */
+const mostOperations = 200;
+
+function operationMetrics(
+  registers: Registry[],
+  operations: () => Iterable<{ id: number; status: OperationStatus }>,
+): void {
+  new Gauge({
+    name: 'penstock_operations',
+    help: 'Active operations, by state.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const states = { running: 0, waiting: 0, failing: 0 };
+      for (const { status } of operations()) states[status.state] += 1;
+      for (const [state, count] of Object.entries(states)) this.set({ state }, count);
+    },
+  });
+  new Counter({
+    name: 'penstock_operation_messages_total',
+    help: `Messages of active operations, by what came of them; of the first ${mostOperations}.`,
+    labelNames: ['operation', 'result'],
+    registers,
+    collect() {
+      this.reset();
+      let told = 0;
+      for (const { id, status } of operations()) {
+        told += 1;
+        if (told > mostOperations) return;
+        for (const [result, count] of Object.entries(status.counts)) {
+          this.inc({ operation: String(id), result }, count);
+        }
+      }
+    },
+  });
+}
 
 /** Numbers for Prometheus. */
 export function openMetrics(given: {
@@ -12,6 +50,7 @@ export function openMetrics(given: {
   deliveries: { pending: () => Promise<number>; counts: Readonly<Record<string, number>> };
   /** By the type of the streams. */
   streams: Readonly<Record<string, { published: number; delivered: number; refused: number }>>;
+  operations: () => Iterable<{ id: number; status: OperationStatus }>;
 }) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
@@ -71,6 +110,7 @@ export function openMetrics(given: {
       }
     },
   });
+  operationMetrics(registers, given.operations);
   const events = new Counter({
     name: 'penstock_job_events_total',
     help: 'Events in the histories of jobs, by name.',

@@ -4,6 +4,7 @@ import { type DefinitionTestRouteOptions, definitionTestRouter } from './definit
 import { followJobsRouter } from './follow-jobs.js';
 import { type JobRouteOptions, jobRouter } from './job-routes.js';
 import { type JobTokenRouteOptions, jobTokenRouter } from './job-token-routes.js';
+import { type OperationRouteOptions, operationRouter } from './operation-routes.js';
 import { type ResourceOptions, resourceRouter } from './resource.js';
 import { type RunRouteOptions, runRouter } from './run-routes.js';
 import type { Noun } from './server.js';
@@ -23,7 +24,8 @@ export interface NounOptions
     JobRouteOptions,
     JobTokenRouteOptions,
     SubscriptionRouteOptions,
-    StreamRouteOptions {
+    StreamRouteOptions,
+    OperationRouteOptions {
   jobResource: ResourceService;
   followJobs: FollowJobsService;
   pipelines: Plain;
@@ -34,7 +36,7 @@ export interface NounOptions
 
 /** Everything under /api/: each noun with its generic resource, and what it has beyond that. */
 export function allNouns(options: NounOptions): Noun[] {
-  const { definitions, pipelines, streams, users, tokens, subscriptions, deliveries } = options;
+  const { definitions, pipelines, streams, operations, users, tokens, subscriptions, deliveries } = options;
   const plain = (service: ResourceService) => resourceRouter(service, options);
   return [
     {
@@ -44,6 +46,7 @@ export function allNouns(options: NounOptions): Noun[] {
     jobNoun(options),
     { service: pipelines.resource, routers: [plain(pipelines.resource)] },
     { service: streams.resource, routers: [streamRouter(options), plain(streams.resource)] },
+    { service: operations.resource, routers: [operationRouter(options), plain(operations.resource)] },
     { service: users.resource, routers: [plain(users.resource)] },
     { service: tokens.resource, routers: [plain(tokens.resource)] },
     {

@@ -36,6 +36,7 @@ export const bodies: Record<string, Json> = {
   token: tokenBody,
   subscription: subscriptionBody,
   stream: schema('stream') as Json,
+  operation: schema('operation') as Json,
 };
 
 function listParameters(service: ResourceService, paged: boolean): Json[] {
@@ -146,7 +147,7 @@ export function resourcePaths(service: ResourceService): Json {
     DELETE: {
       summary: `Delete all ${name} that the filters select`,
       parameters: listParameters(service, false),
-      responses: { 204: { description: 'Deleted' }, ...errors('bad-query', ...always) },
+      responses: { 204: { description: 'Deleted' }, ...errors('bad-query', ...always, 'conflict') },
     },
   };
   const match = parameter('If-Match', 'header', { type: 'string' }, 'Only if the ETag is still this one.');

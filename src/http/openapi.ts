@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { schema } from '../schemas.js';
 import type { ResourceService } from '../services/resource.js';
+import { operationPaths } from './openapi-operations.js';
 import { otherPaths } from './openapi-other.js';
 import { type Json, ref, titleOf } from './openapi-parts.js';
 import { bodies, objectSchema, resourcePaths } from './openapi-resource.js';
@@ -32,6 +33,7 @@ export function openApi(services: readonly ResourceService[], dialects: readonly
       ...otherPaths(),
       ...streamPaths(),
       ...subscriptionPaths(),
+      ...operationPaths(),
       ...Object.assign({}, ...dialects),
     } as Json,
     components: {

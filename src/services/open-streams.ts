@@ -35,6 +35,7 @@ export async function openStreamServices({ store, maxStreams, jobEvents, clock, 
     /** The broker as it is; null if there is none. */
     broker: drivers.amqp,
     channels,
+    rows,
     resource: service.resource,
     need: service.need,
     messages: streamMessages(service, channels),

@@ -165,7 +165,13 @@ export function definitionService(store: Store, clock: () => Date) {
     const row = await find(actor, change.id);
     if (row !== null) {
       change.check?.(show(row));
-      return change.op === 'delete' ? { op: 'delete', id: row.id } : changedRow(row, change.body);
+      if (change.op !== 'delete') return changedRow(row, change.body);
+      const users = await store.operations.ofDefinition(row.id);
+      if (users.length === 0) return { op: 'delete', id: row.id };
+      throw new PenstockError(
+        'conflict',
+        `Operations run this process definition (${users.join(', ')}); delete them first.`,
+      );
     }
     if (change.op === 'delete' && change.maybe) return null;
     const number = numericId(change.id);

@@ -142,11 +142,12 @@ export function userService(store: Store, logins: LoginService, clock: () => Dat
 
   async function remove(user: User): Promise<void> {
     await keepAnAdmin(user);
-    const { definitions, jobs, pipelines } = await store.users.owned(user.id);
-    if (definitions + jobs + pipelines > 0) {
+    const owned = await store.users.owned(user.id);
+    const { definitions, jobs, pipelines, streams, operations } = owned;
+    if (Object.values(owned).some((count) => count > 0)) {
       throw new PenstockError(
         'conflict',
-        `'${user.username}' owns ${definitions} process definitions, ${pipelines} pipelines and ${jobs} jobs. Set "active" to false instead, or delete those first.`,
+        `'${user.username}' owns ${definitions} process definitions, ${pipelines} pipelines, ${streams} streams, ${operations} operations and ${jobs} jobs. Set "active" to false instead, or delete those first.`,
       );
     }
     await store.users.remove(user.id);

@@ -170,9 +170,31 @@ export function jobRepository(
       }));
     },
 
-    /** The latest jobs of an operation, the latest first. */
-    async ofOperation(operationId: number, take: number): Promise<Job[]> {
-      const rows = await reader.job.findMany({ where: { operationId }, orderBy: { id: 'desc' }, take });
+    /** The latest jobs of an operation, the latest first, as far as they tell of their messages. */
+    async messagesOfOperation(
+      operationId: number,
+      take: number,
+    ): Promise<Pick<Job, 'id' | 'uuid' | 'request'>[]> {
+      const rows = await reader.job.findMany({
+        where: { operationId },
+        orderBy: { id: 'desc' },
+        take,
+        select: { id: true, uuid: true, request: true },
+      });
+      return rows.map((row) => ({ ...row, request: parse(row.request) as Job['request'] }));
+    },
+
+    /** The services of an operation that have not reached their end, the latest first. */
+    async servicesOfOperation(operationId: number): Promise<Job[]> {
+      const rows = await reader.job.findMany({
+        where: {
+          operationId,
+          state: { in: ['CREATED', 'RUNNING', 'RESET'] },
+          // In a text of somebody's the quotes would be escaped.
+          request: { contains: '"feed":{' },
+        },
+        orderBy: { id: 'desc' },
+      });
       return rows.map(jobOf);
     },
 

@@ -8,12 +8,12 @@ export type NewOperation = Omit<Operation, 'id'>;
 /** An operation with what its owner and its definition are called. */
 export type OperationRow = Operation & {
   owner: { username: string };
-  definition: { processType: string };
+  definition: { processType: string; revision: number };
 };
 
 const include = {
   owner: { select: { username: true } },
-  definition: { select: { processType: true } },
+  definition: { select: { processType: true, revision: true } },
 } as const;
 
 const columns = {
@@ -52,10 +52,16 @@ export function operationRepository(reader: PrismaClient, writer: Writer) {
       return rows.map(({ name }) => name);
     },
 
-    /** The names of those that read a stream or publish on it, a few of them. */
+    /** The names of those that read a stream or put something on it, a few of them. */
     async ofStream(name: string): Promise<string[]> {
       const rows = await reader.operation.findMany({
-        where: { OR: [{ inputStream: name }, { outputStream: name }] },
+        where: {
+          OR: [
+            { inputStream: name },
+            { outputStream: name },
+            { document: { contains: `"dead_letters":${JSON.stringify(name)}` } },
+          ],
+        },
         orderBy: { id: 'asc' },
         take: 10,
         select: { name: true },

@@ -92,9 +92,10 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
         );
         return (results as ProcessDefinition[]).map((row) => row.id);
       } catch (error) {
-        // P2025: the row of an update or delete was not there any more; P2002: the id was taken meanwhile.
+        // P2025: the row of an update or delete was not there any more; P2002: the id was taken meanwhile; P2003: an
+        // operation runs it since a moment ago.
         const code = (error as { code?: unknown }).code;
-        if (code === 'P2025' || code === 'P2002') return false;
+        if (code === 'P2025' || code === 'P2002' || code === 'P2003') return false;
         throw error;
       }
     },

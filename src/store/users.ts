@@ -34,13 +34,21 @@ export function userRepository(reader: PrismaClient, writer: Writer) {
     },
 
     /** How much of theirs there is: a user who owns something is not deleted, but made inactive. */
-    async owned(id: number): Promise<{ definitions: number; jobs: number; pipelines: number }> {
-      const [definitions, jobs, pipelines] = await Promise.all([
+    async owned(id: number): Promise<{
+      definitions: number;
+      jobs: number;
+      pipelines: number;
+      streams: number;
+      operations: number;
+    }> {
+      const [definitions, jobs, pipelines, streams, operations] = await Promise.all([
         reader.processDefinition.count({ where: { ownerId: id } }),
         reader.job.count({ where: { ownerId: id } }),
         reader.pipeline.count({ where: { ownerId: id } }),
+        reader.stream.count({ where: { ownerId: id } }),
+        reader.operation.count({ where: { ownerId: id } }),
       ]);
-      return { definitions, jobs, pipelines };
+      return { definitions, jobs, pipelines, streams, operations };
     },
   };
 }

@@ -42,6 +42,9 @@ beforeAll(async () => {
   for (let number = 0; number < 5; number += 1)
     await server.register({ exec: '/bin/true', name: `n${number}` });
   await ask(server, '/api/stream/readings/', { method: 'PUT', json: { max_messages: 5 } });
+  await ask(server, '/api/operation/', {
+    json: { name: 'one', process_definition: 1, input_stream: 'readings' },
+  });
   for (let number = 0; number < 3; number += 1) {
     uuids.push((await ask(server, '/api/process_definition/1/run/?wait=1', { method: 'POST' })).json.uuid);
   }
@@ -71,6 +74,14 @@ function sensible(dice: Random): unknown {
           ...words,
         ]),
       },
+    }),
+    () => ({
+      name: dice.pick(words),
+      process_definition: dice.pick<unknown>([1, 2, '/api/process_definition/1/', ...words]),
+      input_stream: dice.pick(['readings', ...words]),
+      output_stream: dice.pick([null, 'readings', ...words]),
+      framing: dice.pick(['line', 'none', ...words]),
+      prefetch: dice.pick<unknown>([null, 1, 10_001, ...words]),
     }),
     () => ({ name: dice.pick(words), expires: dice.pick(['2100-01-01T00:00:00Z', ...words]) }),
     () => ({

@@ -92,6 +92,7 @@ test('every route of the application is in it, with every method', async () => {
     ...['secret', 'ping', 'replay'].map((part) => `/api/subscription/{id}/${part}/`),
     '/api/delivery/{id}/replay/',
     '/api/stream/{name}/messages/',
+    ...['start', 'stop', 'dead_letters', 'dead_letters/replay'].map((part) => `/api/operation/{id}/${part}/`),
     ...['messages', 'nonces', 'nonces/{id}'].map((part) => `/actors/v2/{actor}/${part}`),
   ];
   for (const template of templates) {

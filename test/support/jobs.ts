@@ -13,6 +13,7 @@ export interface ShownJob {
   attempt: number;
   waiting: string | null;
   outcome: Outcome | null;
+  request: { message?: string };
   output_size: number | null;
   started: string | null;
   ended: string | null;

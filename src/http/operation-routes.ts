@@ -1,0 +1,36 @@
+import { type RequestHandler, Router } from 'express';
+import type { OperationService } from '../services/operations.js';
+import { actorOf, sendJson } from './answer.js';
+import { checkMethod } from './resource.js';
+
+export interface OperationRouteOptions {
+  authenticate: RequestHandler;
+  operations: OperationService;
+}
+
+/** What an operation has beyond what every resource has: it is started and stopped, and has dead letters. */
+export function operationRouter({ authenticate, operations }: OperationRouteOptions): Router {
+  const router = Router();
+
+  for (const [verb, active] of [
+    ['start', true],
+    ['stop', false],
+  ] as const) {
+    router.all(`/:id/${verb}`, checkMethod(['POST']), authenticate, async (request, response) => {
+      request.resume();
+      const id = String(request.params.id);
+      sendJson(response, 200, await operations.setActive(actorOf(response), id, active));
+    });
+  }
+
+  router.all('/:id/dead_letters', checkMethod(['GET']), authenticate, async (request, response) => {
+    const letters = await operations.deadLetters(actorOf(response), String(request.params.id));
+    sendJson(response, 200, letters, { 'Cache-Control': 'no-store' });
+  });
+
+  router.all('/:id/dead_letters/replay', checkMethod(['POST']), authenticate, async (request, response) => {
+    request.resume();
+    sendJson(response, 200, await operations.replay(actorOf(response), String(request.params.id)));
+  });
+  return router;
+}
