@@ -6,7 +6,8 @@ import { jobs } from './jobs.js';
 import { large } from './large.js';
 import { latency } from './latency.js';
 import { list } from './list.js';
+import { pipeline } from './pipeline.js';
 import { restart } from './restart.js';
 
 /** Every row, in the order of the table. */
-export const rows: Row[] = [list, jobs, events, latency, large, crowd, restart, idle];
+export const rows: Row[] = [list, jobs, events, latency, large, pipeline, crowd, restart, idle];
