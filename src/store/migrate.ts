@@ -1,3 +1,4 @@
+import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -44,23 +45,6 @@ async function migrationList() {
       })),
     ),
   };
-}
-
-/** The names of the migrations in a database's own record that did run to their end. */
-function appliedMigrations(file: string): string[] {
-  const database = new Database(file, { timeout: 10_000 });
-  try {
-    const known = database
-      .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_prisma_migrations'")
-      .get();
-    if (known === undefined) return [];
-    return database
-      .prepare('SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL')
-      .pluck()
-      .all() as string[];
-  } finally {
-    database.close();
-  }
 }
 
 /** Knows its connections: the engine opens them and leaves them open, and with them its locks. */
@@ -138,33 +122,81 @@ export async function pendingSql(): Promise<string> {
   return answer.stdout ?? '';
 }
 
+const now = () => new Date().toISOString().replace('Z', '+00:00');
+
+/** Prisma's own record of migrations, so that its tools can read the database, too. */
+const record = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
+    "id" TEXT PRIMARY KEY NOT NULL,
+    "checksum" TEXT NOT NULL,
+    "finished_at" DATETIME,
+    "migration_name" TEXT NOT NULL,
+    "logs" TEXT,
+    "rolled_back_at" DATETIME,
+    "started_at" DATETIME NOT NULL DEFAULT current_timestamp,
+    "applied_steps_count" INTEGER UNSIGNED NOT NULL DEFAULT 0
+)`;
+
+/** The migrations that a database's record has, and whether each ran to its end. */
+function recorded(database: Database.Database): { name: string; done: boolean }[] {
+  const known = database
+    .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_prisma_migrations'")
+    .get();
+  if (known === undefined) return [];
+  const rows = database
+    .prepare(
+      'SELECT migration_name AS name, finished_at IS NOT NULL AS done FROM _prisma_migrations WHERE rolled_back_at IS NULL',
+    )
+    .all() as { name: string; done: number }[];
+  return rows.map(({ name, done }) => ({ name, done: done === 1 }));
+}
+
 /**
- * Brings a database to the state of this program, creating it if need be.
+ * Brings a database to the state of this program, creating it if need be. Each migration is one transaction, its
+ * record included: a crash in the middle leaves the database as it was before it, and the next start applies it.
+ * (Prisma's engine would leave half of it, and then refuse to go on.)
  * Throws when the database has migrations that this program does not know: it is newer, and is left alone.
- * The schema engine (some tens of megabytes) is loaded only if there is something to apply.
  *
  * @returns the names of the migrations that were applied now
  */
 export async function migrate(file: string): Promise<string[]> {
-  const list = await migrationList();
-  const known = new Set(list.migrationDirectories.map((directory) => directory.path));
-  const applied = new Set(appliedMigrations(file));
-  const foreign = [...applied].filter((name) => !known.has(name));
-  if (foreign.length > 0) {
-    throw new Error(
-      `the database ${file} is newer than this program: it has the migration ${foreign.join(', ')}. ` +
-        'Start the newer program, or give another --data folder.',
-    );
-  }
-  if ([...known].every((name) => applied.has(name))) return [];
-  const { engine, close } = await openSchemaEngine(file);
+  const { migrationDirectories } = await migrationList();
+  const database = new Database(file, { timeout: 10_000 });
   try {
-    const { appliedMigrationNames } = await engine.applyMigrations({
-      migrationsList: list,
-      filters: { externalTables: [], externalEnums: [] },
-    });
-    return appliedMigrationNames;
+    const before = recorded(database);
+    const known = new Set(migrationDirectories.map((directory) => directory.path));
+    const foreign = before.filter(({ name, done }) => done && !known.has(name)).map(({ name }) => name);
+    if (foreign.length > 0) {
+      throw new Error(
+        `the database ${file} is newer than this program: it has the migration ${foreign.join(', ')}. ` +
+          'Start the newer program, or give another --data folder.',
+      );
+    }
+    const broken = before.find(({ done }) => !done);
+    if (broken !== undefined) {
+      throw new Error(
+        `the database ${file} has only a part of the migration ${broken.name}: a program before this one was ended while it was applied. ` +
+          'Restore a backup, or give another --data folder.',
+      );
+    }
+    const applied = new Set(before.map(({ name }) => name));
+    const missing = migrationDirectories.filter((directory) => !applied.has(directory.path));
+    for (const { path: name, migrationFile } of missing) {
+      const sql = migrationFile.content.value;
+      database
+        .transaction(() => {
+          database.exec(record);
+          database.exec(sql);
+          database
+            .prepare(
+              `INSERT INTO "_prisma_migrations" ("id", "checksum", "migration_name", "started_at", "finished_at", "applied_steps_count")
+               VALUES (?, ?, ?, ?, ?, 1)`,
+            )
+            .run(randomUUID(), createHash('sha256').update(sql).digest('hex'), name, now(), now());
+        })
+        .immediate();
+    }
+    return missing.map((directory) => directory.path);
   } finally {
-    await close();
+    database.close();
   }
 }

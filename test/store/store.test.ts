@@ -1,4 +1,6 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import Database from 'better-sqlite3';
@@ -15,6 +17,40 @@ test('migrations make an empty folder ready, once', async () => {
   const file = path.join(root, 'fresh.sqlite');
   expect((await migrate(file)).length).toBeGreaterThan(0);
   expect(await migrate(file)).toEqual([]);
+});
+
+test('a migration that is cut off, wherever, leaves nothing half done', async () => {
+  const program = path.join(root, 'migrate.mjs');
+  const migrateUrl = new URL('../../dist/store/migrate.js', import.meta.url);
+  writeFileSync(
+    program,
+    `import { migrate } from ${JSON.stringify(migrateUrl.href)};
+     process.stdout.write('begins\\n');
+     await migrate(process.argv[2]);`,
+  );
+  for (let attempt = 0; attempt < 12; attempt += 1) {
+    const file = path.join(root, `cut-${attempt}.sqlite`);
+    const child = spawn(process.execPath, [program, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    setTimeout(() => child.kill('SIGKILL'), attempt * 4);
+    await once(child, 'exit');
+    await migrate(file);
+    expect(await migrate(file)).toEqual([]);
+  }
+});
+
+test('a migration that fails changes nothing, and is tried again', async () => {
+  const file = path.join(root, 'fails.sqlite');
+  const database = new Database(file);
+  database.exec('CREATE TABLE "stream" ("mine" TEXT)');
+  await expect(migrate(file)).rejects.toThrow('table "stream" already exists');
+  expect(database.pragma('table_info("job")')).not.toEqual([]);
+  expect((database.pragma('table_info("job")') as { name: string }[]).map(({ name }) => name)).not.toContain(
+    'plan',
+  );
+  database.exec('DROP TABLE "stream"');
+  expect(await migrate(file)).toEqual(['0003_pipelines_and_streams']);
+  database.close();
 });
 
 test('a database newer than the program is refused and not touched', async () => {
