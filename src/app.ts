@@ -28,12 +28,14 @@ import { controlService } from './services/control.js';
 import { definitionTestService } from './services/definition-tests.js';
 import { deliveryService } from './services/deliveries.js';
 import { followJobsService } from './services/follow-jobs.js';
+import { idempotency } from './services/idempotency.js';
 import { jobResource } from './services/job-resource.js';
 import { jobService } from './services/jobs.js';
 import { loginService } from './services/logins.js';
 import { nodeAccount } from './services/node-account.js';
 import { nodeSettings } from './services/node-settings.js';
 import { openStreamServices } from './services/open-streams.js';
+import { pipelineRunService } from './services/pipeline-runs.js';
 import { pipelineService } from './services/pipelines.js';
 import { definitionService } from './services/process-definitions.js';
 import { receiver as openReceiver } from './services/receive.js';
@@ -147,13 +149,15 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     platformRetries: config.maxPlatformRetries,
     definitionOf: (revisionId) => definitions.definitionOf(revisionId),
     jobOf: (uuid) => store.jobs.byUuid(uuid),
+    store,
+    uuids,
     services: config.maxServices,
     servicesPerUser: config.maxServicesPerUser,
   });
   const receiver = openReceiver(files, config.maxInputSize);
+  const running = { ...house, receiver, once: idempotency(store) };
   const runs = runService({
-    ...house,
-    receiver,
+    ...running,
     scheduler,
     limits: { queued: config.maxQueuedJobs, queuedPerUser: config.maxQueuedJobsPerUser },
   });
@@ -167,7 +171,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     stopService: (uuid) => scheduler.supervisor.end(uuid, 'stop', 'its operation'),
   });
   const resource = jobResource(store, jobs, files);
-  const pipelines = pipelineService(store, uuids, clock);
+  const pipelines = pipelineService(store, uuids, definitions, clock);
   const found = await scheduler.recover(store);
   if (found.waiting + found.running > 0) log.info(found, 'jobs were taken up again');
 
@@ -229,19 +233,19 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     nouns: (config.nodeOnly ? nodeNouns : allNouns)({
       ...generic,
       ...manager,
-      ...house,
       jobResource: resource,
       pipelines,
       streams,
       operations,
       maxMessageSize: config.maxMessageSize,
       maxInputSize: config.maxInputSize,
+      pipelineRuns: pipelineRunService({ ...running, pipelines, runs, scheduler: scheduler.pipelines }),
       users,
       tokens,
       subscriptions,
       deliveries,
+      ...running,
       runs,
-      receiver,
       show: resource.show,
       cancel: cancelService({
         jobs,
@@ -251,7 +255,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       }),
       control: controlService(jobs, scheduler.supervisor, resource.show),
       followJobs: followJobsService(store, jobs),
-      testDefinition: definitionTestService({ definitions, jobs, runs, receiver, files }),
+      testDefinition: definitionTestService({ ...running, runs }),
       accepting: () => accepting,
       maxWait: config.maxWait,
       privateAddresses: config.inputUrlPrivateAddresses,

@@ -34,6 +34,9 @@ export interface RunRequest {
 /** The executor of a job that Penstock does not run: others report on it by events. */
 export const elsewhere = 'none';
 
+/** The executor of a pipeline's job: what it runs are the jobs of its steps. */
+export const pipelineExecutor = 'pipeline';
+
 /** What a job that runs elsewhere is linked to, with the keys of old. */
 export interface JobLinks {
   child_of?: string[];

@@ -5,6 +5,8 @@ import { nearest } from './nearest.js';
 export interface Field {
   type: 'string' | 'integer' | 'boolean' | 'datetime' | 'dict' | 'list' | 'related';
   help_text: string;
+  /** Of a related object: it is known by a UUID, not by a number. */
+  uuid?: boolean;
   nullable?: boolean;
   readonly?: boolean;
   unique?: boolean;
@@ -102,6 +104,11 @@ function filterValue(name: string, field: Field, lookup: Lookup, text: string): 
       return { ok: true, value: Number(text) };
     case 'related': {
       // A resource_uri and the bare id mean the same.
+      if (field.uuid) {
+        const uuid = /^(?:.*\/)?([0-9a-f-]{36})\/?$/.exec(text)?.[1];
+        if (uuid === undefined) return wrong(name, `'${text}' is neither a UUID nor a resource_uri.`);
+        return { ok: true, value: uuid };
+      }
       const id = /^(?:.*\/)?(\d{1,15})\/?$/.exec(text)?.[1];
       if (id === undefined) return wrong(name, `'${text}' is neither an id nor a resource_uri.`);
       return { ok: true, value: Number(id) };

@@ -8,8 +8,8 @@ export interface Waiting {
   /** How many jobs of the definition may run at once; null is no bound. */
   concurrency: number | null;
   priority: number;
-  /** Somebody waits for it, and it waits for nobody: neither bounds nor others hold it up. */
-  attended: boolean;
+  /** It waits for nobody, because others wait for it: neither bounds nor others hold it up. */
+  atOnce: boolean;
 }
 
 export interface QueueLimits {
@@ -32,8 +32,8 @@ export class Queue {
   readonly #limits: QueueLimits;
   readonly #lanes = new Map<string, Lane>();
   readonly #queued = new Map<string, Waiting>();
-  /** How many of those that wait are attended. */
-  #attended = 0;
+  /** How many of those wait that are to start at once. */
+  #atOnce = 0;
   readonly #queuedByUser = new Map<number, number>();
   readonly #running = new Map<string, Waiting>();
   readonly #runningByUser = new Map<number, number>();
@@ -61,13 +61,13 @@ export class Queue {
 
   add(job: Waiting): void {
     if (this.#queued.has(job.uuid) || this.#running.has(job.uuid)) return;
-    const key = `${job.attended}:${job.priority}:${job.ownerId}:${job.definitionId}:${job.concurrency}`;
+    const key = `${job.atOnce}:${job.priority}:${job.ownerId}:${job.definitionId}:${job.concurrency}`;
     const lane = this.#lanes.get(key);
     if (lane === undefined) this.#lanes.set(key, { waiting: [job], head: 0 });
     else insertByAge(lane, job);
     this.#queued.set(job.uuid, job);
     count(this.#queuedByUser, job.ownerId, 1);
-    if (job.attended) this.#attended += 1;
+    if (job.atOnce) this.#atOnce += 1;
   }
 
   /** Takes a job out of the queue, if it still waits. */
@@ -76,14 +76,14 @@ export class Queue {
     if (job === undefined) return false;
     this.#queued.delete(uuid);
     count(this.#queuedByUser, job.ownerId, -1);
-    if (job.attended) this.#attended -= 1;
+    if (job.atOnce) this.#atOnce -= 1;
     return true; // its lane forgets it when its turn comes
   }
 
   /** The next job that may run, which counts as running from now on; undefined if none may. */
   next(): Waiting | undefined {
     const full = this.#running.size >= this.#limits.running;
-    if (full && this.#attended === 0) return undefined;
+    if (full && this.#atOnce === 0) return undefined;
     let best: Waiting | undefined;
     let bestLane: Lane | undefined;
     for (const [key, lane] of this.#lanes) {
@@ -92,7 +92,7 @@ export class Queue {
         this.#lanes.delete(key);
         continue;
       }
-      if (full && !job.attended) continue;
+      if (full && !job.atOnce) continue;
       if (!this.#mayRun(job)) continue;
       if (best === undefined || this.#before(job, best)) {
         best = job;
@@ -138,7 +138,7 @@ export class Queue {
   }
 
   #mayRun(job: Waiting): boolean {
-    if (job.attended) return true;
+    if (job.atOnce) return true;
     if ((this.#runningByUser.get(job.ownerId) ?? 0) >= this.#limits.runningPerUser) return false;
     return (
       job.concurrency === null ||
@@ -148,7 +148,7 @@ export class Queue {
   }
 
   #before(a: Waiting, b: Waiting): boolean {
-    if (a.attended !== b.attended) return a.attended;
+    if (a.atOnce !== b.atOnce) return a.atOnce;
     if (a.priority !== b.priority) return a.priority > b.priority;
     const busyA = this.#runningByUser.get(a.ownerId) ?? 0;
     const busyB = this.#runningByUser.get(b.ownerId) ?? 0;

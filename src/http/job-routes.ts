@@ -10,10 +10,12 @@ import type { ControlService } from '../services/control.js';
 import { jobFile, oldLog, streams } from '../services/job-files.js';
 import { showEvent } from '../services/job-view.js';
 import type { JobService } from '../services/jobs.js';
+import type { PipelineRunService } from '../services/pipeline-runs.js';
 import type { Shown } from '../services/resource.js';
 import { fileSize, type JobFiles } from '../store/files.js';
 import { logStart } from '../store/log-file.js';
 import { actorOf, queryValue, sendJson } from './answer.js';
+import { hasBody, readJson, shuttingDown } from './body.js';
 import { doorbell, eventStream, followOf, lastEventId, loginKeeper } from './events.js';
 import { followLog } from './follow-log.js';
 import { checkMethod } from './resource.js';
@@ -25,7 +27,10 @@ export interface JobRouteOptions {
   show: (job: Job) => Promise<Shown>;
   cancel: (actor: Actor, job: Job) => Promise<Shown>;
   control: ControlService;
+  pipelineRuns: Pick<PipelineRunService, 'resume'>;
   maxWait: number;
+  maxBodySize: number;
+  accepting: () => boolean;
   /** Aborted when the server stops. */
   stopping: AbortSignal;
 }
@@ -190,6 +195,14 @@ export function jobRouter(options: JobRouteOptions): Router {
   router.all('/:uuid/cancel', checkMethod(['POST']), options.authenticate, async (request, response) => {
     request.resume();
     sendJson(response, 200, await options.cancel(actorOf(response), await find(request, response)));
+  });
+
+  router.all('/:uuid/resume', checkMethod(['POST']), options.authenticate, async (request, response) => {
+    const job = await find(request, response);
+    const body = hasBody(request) ? await readJson(request, options.maxBodySize) : null;
+    if (!options.accepting()) throw shuttingDown();
+    const resumed = await options.pipelineRuns.resume(actorOf(response), job, body);
+    sendJson(response, 202, await options.show(resumed));
   });
 
   return router;

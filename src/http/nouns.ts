@@ -1,4 +1,5 @@
 import type { FollowJobsService } from '../services/follow-jobs.js';
+import type { PipelineRunService } from '../services/pipeline-runs.js';
 import type { ResourceService } from '../services/resource.js';
 import { type DefinitionTestRouteOptions, definitionTestRouter } from './definition-test-routes.js';
 import { followJobsRouter } from './follow-jobs.js';
@@ -6,7 +7,7 @@ import { type JobRouteOptions, jobRouter } from './job-routes.js';
 import { type JobTokenRouteOptions, jobTokenRouter } from './job-token-routes.js';
 import { type OperationRouteOptions, operationRouter } from './operation-routes.js';
 import { type ResourceOptions, resourceRouter } from './resource.js';
-import { type RunRouteOptions, runRouter } from './run-routes.js';
+import { type RunRouteOptions, runDoor, runRouter } from './run-routes.js';
 import type { Noun } from './server.js';
 import { type StreamRouteOptions, streamRouter } from './stream-routes.js';
 import { deliveryRouter, type SubscriptionRouteOptions, subscriptionRouter } from './subscription-routes.js';
@@ -30,6 +31,7 @@ export interface NounOptions
   followJobs: FollowJobsService;
   pipelines: Plain;
   streams: Plain & StreamRouteOptions['streams'];
+  pipelineRuns: PipelineRunService;
   users: Plain;
   tokens: Plain;
 }
@@ -44,9 +46,12 @@ export function allNouns(options: NounOptions): Noun[] {
       routers: [runRouter(options), definitionTestRouter(options), plain(definitions.resource)],
     },
     jobNoun(options),
-    { service: pipelines.resource, routers: [plain(pipelines.resource)] },
     { service: streams.resource, routers: [streamRouter(options), plain(streams.resource)] },
     { service: operations.resource, routers: [operationRouter(options), plain(operations.resource)] },
+    {
+      service: pipelines.resource,
+      routers: [runDoor(options.pipelineRuns, options), plain(pipelines.resource)],
+    },
     { service: users.resource, routers: [plain(users.resource)] },
     { service: tokens.resource, routers: [plain(tokens.resource)] },
     {

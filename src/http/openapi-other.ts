@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors.js';
 import { answer, bytes, errors, type Json, jsonContent, parameter, ref, sse } from './openapi-parts.js';
+import { runPath } from './openapi-runs.js';
 
 const page = (operationId: string, summary: string): Json => ({
   get: {
@@ -13,12 +14,6 @@ const page = (operationId: string, summary: string): Json => ({
   },
 });
 
-const waitParameter = parameter(
-  'wait',
-  'query',
-  { type: 'number', minimum: 0 },
-  'Seconds to wait for the end of the job, or until a service is ready.',
-);
 const attemptParameter = parameter(
   'attempt',
   'query',
@@ -40,6 +35,7 @@ const resumeLog = [
   parameter('Last-Event-ID', 'header', logPlace, 'Where a stream broke off.'),
   parameter('last_event_id', 'query', logPlace, 'The same, for clients that cannot set headers.'),
 ];
+const pipelineKey = parameter('id', 'path', { type: 'string' }, 'Which pipeline: its id or UUID.');
 const definitionKey = parameter('id', 'path', { type: 'integer' }, 'Which definition.');
 const jobKey = parameter('uuid', 'path', { type: 'string', format: 'uuid' }, 'Which job.');
 
@@ -98,65 +94,8 @@ export function otherPaths(): Json {
     },
   });
   return {
-    '/api/process_definition/{id}/run/': {
-      parameters: [definitionKey],
-      post: {
-        operationId: 'process_definition_run',
-        tags: ['process_definition', 'job'],
-        summary: 'Run it',
-        description:
-          'The body is the input itself, whatever its content type, but for multipart (`input_file`, `job`) and JSON.',
-        parameters: [
-          waitParameter,
-          parameter('output', 'query', { enum: ['raw'] }, "With `wait`: the answer's body is the output."),
-          parameter('output_name', 'query', { type: 'string' }, 'File name for the output.'),
-          parameter('input_name', 'query', { type: 'string' }, 'File name for the input.'),
-          parameter('dry_run', 'query', { enum: ['0', '1'] }, 'Only say what would run.'),
-          parameter(
-            'Idempotency-Key',
-            'header',
-            { type: 'string', maxLength: 255 },
-            'The same key and request: the same job.',
-          ),
-          parameter('Prefer', 'header', { type: 'string' }, '`wait=SECONDS`'),
-        ],
-        requestBody: {
-          content: {
-            ...bytes,
-            'application/json': { schema: ref('RunRequest') },
-            'multipart/form-data': {
-              schema: {
-                type: 'object',
-                properties: { input_file: { type: 'string', format: 'binary' }, job: ref('RunRequest') },
-              },
-            },
-          },
-        },
-        responses: {
-          200: {
-            description:
-              'It has ended, or is a service that is ready: the job, or with `output=raw` its output',
-            content: { ...jsonContent(ref('Job')), ...bytes },
-          },
-          202: answer('Accepted, not ended yet', ref('Job')),
-          ...errors(
-            ...login,
-            'invalid-body',
-            'bad-json',
-            'bad-query',
-            'bad-header',
-            'invalid-input-url',
-            'idempotency-conflict',
-            'too-large',
-            'job-failed',
-            'queue-full',
-            'services-full',
-            'input-source-failed',
-            'shutting-down',
-          ),
-        },
-      },
-    },
+    '/api/process_definition/{id}/run/': runPath('process_definition', definitionKey),
+    '/api/pipeline/{id}/run/': runPath('pipeline', pipelineKey),
     '/api/process_definition/{id}/test/': {
       parameters: [definitionKey],
       post: {
@@ -206,6 +145,34 @@ export function otherPaths(): Json {
         tags: ['job'],
         summary: 'A new token for its events, and a new callback; those before are good no more',
         responses: { 200: answer('`uuid`, `token`, `callback`', { type: 'object' }), ...errors(...login) },
+      },
+    },
+    '/api/job/{uuid}/resume/': {
+      parameters: [jobKey],
+      post: {
+        operationId: 'job_resume',
+        tags: ['job', 'pipeline'],
+        summary: "Begin a failed pipeline's job again where it failed",
+        requestBody: {
+          content: jsonContent({
+            type: 'object',
+            properties: { from: { type: 'string', description: 'The step to begin with instead.' } },
+          }),
+        },
+        responses: {
+          202: answer('It goes on', ref('Job')),
+          ...errors(
+            ...login,
+            'invalid-body',
+            'bad-json',
+            'unsupported-media-type',
+            'too-large',
+            'illegal-transition',
+            'conflict',
+            'queue-full',
+            'shutting-down',
+          ),
+        },
       },
     },
     '/api/job/{uuid}/cancel/': {

@@ -32,6 +32,7 @@ export const bodies: Record<string, Json> = {
     required: ['definition'],
     properties: { definition: ref('Definition'), name: { type: 'string' } },
   },
+  pipeline: { oneOf: [ref('PipelineOfSteps'), ref('ExternalPipeline')] },
   user: userBody,
   token: tokenBody,
   subscription: subscriptionBody,

@@ -10,6 +10,20 @@ import { subscriptionPaths } from './openapi-subscriptions.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
+/** A pipeline's document, of either type. */
+function pipelineSchemas(): Json {
+  const text = JSON.stringify(schema('pipeline-steps')).replaceAll(
+    '"#/$defs/',
+    '"#/components/schemas/Pipeline_',
+  );
+  const { $defs, ...steps } = JSON.parse(text) as Json & { $defs: Json };
+  return {
+    PipelineOfSteps: steps,
+    ExternalPipeline: schema('pipeline'),
+    ...Object.fromEntries(Object.entries($defs).map(([name, value]) => [`Pipeline_${name}`, value])),
+  };
+}
+
 /**
  * The whole API as OpenAPI 3.1, made from the schemas and the nouns that the routes are made from.
  *
@@ -45,6 +59,7 @@ export function openApi(services: readonly ResourceService[], dialects: readonly
         ...Object.fromEntries(services.map((service) => [titleOf(service.name), objectSchema(service)])),
         ...Object.fromEntries(Object.entries(bodies).map(([name, value]) => [`${titleOf(name)}Body`, value])),
         Definition: definitionSchema,
+        ...pipelineSchemas(),
         ...shared,
         RunRequest: schema('run-request'),
         Receipt: {

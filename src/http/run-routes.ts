@@ -14,17 +14,34 @@ import type { RunDocument, RunService, Submitted } from '../services/runs.js';
 import type { JobFiles } from '../store/files.js';
 import type { DefinitionRow } from '../store/process-definitions.js';
 import { actorOf, originOf, queryPairs, queryValue, sendJson } from './answer.js';
-import { bodyOf, mediaType, readJson } from './body.js';
+import { bodyOf, hasBody, mediaType, readJson, shuttingDown } from './body.js';
 import { problemBody } from './error-handler.js';
 import { goneSignal, sendBytes, waitOf } from './job-routes.js';
 import { readMultipart } from './multipart.js';
 import { checkMethod } from './resource.js';
 
-export interface RunRouteOptions {
+/** What can be run with an input: a process definition, or a pipeline. */
+export interface Runnable<Row> {
+  /** Throws `not-found` for what is not there, or is somebody else's. */
+  find(actor: Actor, id: string): Promise<Row>;
+  /** Refuses early what would be refused anyway, before a body is read. `raw`: the output is to be the answer. */
+  check(actor: Actor, row: Row, raw: boolean): Promise<void>;
+  /** The name that its input has to have for the program, if it insists on one. */
+  inputName(row: Row): Promise<string | undefined>;
+  checkedDocument(row: Row, value: unknown): Promise<RunDocument>;
+  submit(
+    actor: Actor,
+    row: Row,
+    received: Received,
+    document: RunDocument,
+    key: string | null,
+  ): Promise<Submitted>;
+  dryRun(actor: Actor, row: Row, document: RunDocument, inputName: string | null): Promise<Shown>;
+}
+
+export interface RunDoorOptions {
   authenticate: RequestHandler;
-  definitions: DefinitionService;
   jobs: JobService;
-  runs: RunService;
   receiver: Receiver;
   files: JobFiles;
   show: (job: Job) => Promise<Shown>;
@@ -32,6 +49,11 @@ export interface RunRouteOptions {
   maxBodySize: number;
   maxWait: number;
   privateAddresses: boolean;
+}
+
+export interface RunRouteOptions extends RunDoorOptions {
+  definitions: DefinitionService;
+  runs: RunService;
 }
 
 const known = ['wait', 'output', 'output_name', 'input_name', 'dry_run'];
@@ -79,37 +101,22 @@ function idempotencyKey(request: Request): string | null {
   return key;
 }
 
-const hasBody = (request: Request) =>
-  request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
-
-/** `POST …/<id>/run/`, and what else a definition has beyond what every resource has. */
-export function runRouter(options: RunRouteOptions): Router {
-  const { definitions, jobs, runs, receiver } = options;
+/** `POST …/<id>/run/` for whatever can be run. */
+export function runDoor<Row>(runnable: Runnable<Row>, options: RunDoorOptions): Router {
+  const { jobs, receiver } = options;
   const router = Router();
-
-  /** Refuses early what would be refused anyway, before a body is read. */
-  async function checkRun(actor: Actor, row: DefinitionRow, raw: boolean): Promise<void> {
-    const { definition } = await definitions.currentRevision(row);
-    if (definition.service === null) return runs.checkQueue(actor);
-    if (!raw) return;
-    const detail =
-      'output=raw is for what comes to an end: the output of a service is there when it has ended.';
-    throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?output', detail }] });
-  }
 
   /** Reads the body in whichever form it comes; the input is on the disk when this returns. */
   async function receive(
     request: Request,
     response: Response,
-    row: DefinitionRow,
+    row: Row,
     received: Received,
     names: { input: string | undefined; output: string | undefined },
     digest: boolean,
   ): Promise<RunDocument> {
     const type = mediaType(request);
-    const { input: expected } = (await definitions.currentRevision(row)).definition;
-    const fixedName = expected?.type === 'file' && expected.via === 'path' ? expected.fileName : undefined;
-    const name = names.input ?? fixedName;
+    const name = names.input ?? (await runnable.inputName(row));
     let document: RunDocument = {};
     if (type === 'multipart/form-data') {
       const parts = await readMultipart(request, receiver, received, {
@@ -117,12 +124,12 @@ export function runRouter(options: RunRouteOptions): Router {
         digest,
         name,
       });
-      if (parts.job !== undefined) document = await runs.checkedDocument(row, parts.job);
+      if (parts.job !== undefined) document = await runnable.checkedDocument(row, parts.job);
       if (document.input !== undefined && received.input !== null) {
         throw new PenstockError('invalid-body', 'The input comes twice: as input_file and in the part job.');
       }
     } else if (type === 'application/json' && hasBody(request)) {
-      document = await runs.checkedDocument(row, await readJson(request, options.maxBodySize));
+      document = await runnable.checkedDocument(row, await readJson(request, options.maxBodySize));
     } else {
       if (Number(request.headers['content-length'] ?? 0) > receiver.limit) {
         throw new PenstockError(
@@ -161,13 +168,9 @@ export function runRouter(options: RunRouteOptions): Router {
     const actor = actorOf(response);
     const query = runQuery(request, options.maxWait);
     const key = idempotencyKey(request);
-    const row = await definitions.find(actor, String(request.params.id));
-    if (!options.accepting()) {
-      throw new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
-        headers: { 'Retry-After': '5' },
-      });
-    }
-    await checkRun(actor, row, query.raw);
+    const row = await runnable.find(actor, String(request.params.id));
+    if (!options.accepting()) throw shuttingDown();
+    await runnable.check(actor, row, query.raw);
     const received = receiver.begin(jobs.newUuid());
     let submitted: Submitted;
     try {
@@ -176,10 +179,10 @@ export function runRouter(options: RunRouteOptions): Router {
       if (query.dry) {
         const inputName = received.input?.name ?? null;
         await receiver.drop(received);
-        sendJson(response, 200, await runs.dryRun(row, document, inputName));
+        sendJson(response, 200, await runnable.dryRun(actor, row, document, inputName));
         return;
       }
-      submitted = await runs.submit(actor, row, received, document, key);
+      submitted = await runnable.submit(actor, row, received, document, key);
     } catch (error) {
       await receiver.drop(received);
       throw error;
@@ -222,6 +225,31 @@ export function runRouter(options: RunRouteOptions): Router {
       await sendBytes(response, file, name);
     }
   }
+
+  return router;
+}
+
+/** What a definition has beyond what every resource has. */
+export function runRouter(options: RunRouteOptions): Router {
+  const { definitions, runs } = options;
+  const runnable: Runnable<DefinitionRow> = {
+    ...runs,
+    find: (actor, id) => definitions.find(actor, id),
+    async check(actor, row, raw) {
+      const { definition } = await definitions.currentRevision(row);
+      if (definition.service === null) return runs.checkQueue(actor);
+      if (!raw) return;
+      const detail =
+        'output=raw is for what comes to an end: the output of a service is there when it has ended.';
+      throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?output', detail }] });
+    },
+    async inputName(row) {
+      const { input } = (await definitions.currentRevision(row)).definition;
+      return input?.type === 'file' && input.via === 'path' ? input.fileName : undefined;
+    },
+    dryRun: (_actor, row, document, inputName) => runs.dryRun(row, document, inputName),
+  };
+  const router = runDoor(runnable, options);
 
   router.all('/:id/revisions', checkMethod(['GET']), options.authenticate, async (request, response) => {
     const revisions = await definitions.revisions(actorOf(response), String(request.params.id));

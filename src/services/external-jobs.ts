@@ -86,7 +86,13 @@ export function externalJobService(given: {
 
   async function pipelineOf(actor: Actor, uuid: string): Promise<PipelineRow> {
     const pipeline = await store.pipelines.byUuid(uuid);
-    if (pipeline !== null && mayUse(actor, pipeline.ownerId)) return pipeline;
+    if (pipeline !== null && mayUse(actor, pipeline.ownerId)) {
+      if (pipeline.type === 'external') return pipeline;
+      throw new PenstockError(
+        'conflict',
+        `The steps of the pipeline ${uuid} are run here: POST /api/pipeline/${pipeline.id}/run/.`,
+      );
+    }
     throw new PenstockError(
       'not-found',
       `There is no pipeline ${uuid}. Register it first: POST /api/pipeline/.`,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { elsewhere, type Job } from '../domain/job.js';
+import { elsewhere, type Job, pipelineExecutor } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
 import { PenstockError } from '../errors.js';
 import { fileSize, type JobFiles } from '../store/files.js';
@@ -54,6 +54,12 @@ export function jobFile(files: JobFiles, job: Job, stream: Stream, attempt = job
       throw new PenstockError('not-found', 'This job made no output.');
     case 'stdout':
     case 'stderr':
+      if (job.executor === pipelineExecutor) {
+        throw new PenstockError(
+          'not-found',
+          "A pipeline's job has no logs of its own; the jobs of its steps have.",
+        );
+      }
       // Before the first attempt there is nothing; the log of a job that waits is an empty one.
       return { file: files.log(job.uuid, Math.max(attempt, 1), stream), name: `${stream}.txt` };
   }

@@ -5,6 +5,7 @@ import { PenstockError } from '../errors.js';
 import type { JobFiles } from '../store/files.js';
 import type { Store } from '../store/store.js';
 import { type Actor, mayUse } from './actor.js';
+import { shownSteps } from './job-steps.js';
 import { jobFields, jobUri, showJob } from './job-view.js';
 import type { JobService } from './jobs.js';
 import type { ResourceService, Shown } from './resource.js';
@@ -20,7 +21,35 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
     names.set(job.ownerId, name);
     return name;
   }
-  const present = async (job: Job): Promise<Shown> => showJob(job, await ownerOf(job));
+  /** UUIDs of pipelines' jobs by their ids; they do not change. */
+  const parents = new Map<number, string>();
+  async function parentOf({ parentId }: Job): Promise<string | null> {
+    if (parentId === null) return null;
+    const known = parents.get(parentId) ?? (await store.jobs.byId(parentId))?.uuid;
+    if (parents.size >= 1000) parents.clear();
+    if (known !== undefined) parents.set(parentId, known);
+    return known ?? null;
+  }
+
+  /** In a list without its steps, which would have to be counted for each. */
+  async function present(job: Job, listed = false): Promise<Shown> {
+    const isPipeline = job.plan !== null && !listed;
+    return showJob(job, await ownerOf(job), {
+      parent: await parentOf(job),
+      steps: isPipeline ? shownSteps(job, await store.stepJobs.counts(job.id)) : null,
+    });
+  }
+
+  /** Removes the jobs of a pipeline's steps with their files: few at a time, since there may be many. */
+  async function removeSteps(job: Job): Promise<void> {
+    for (;;) {
+      const rows = await store.stepJobs.of(job.id, 0, 100);
+      if (rows.length === 0) return;
+      for (const row of rows) await files.remove(row.uuid);
+      await store.jobs.remove(rows.map(({ id }) => id));
+      for (const row of rows) jobs.forget(row);
+    }
+  }
 
   async function find(actor: Actor, uuid: string): Promise<Job | null> {
     if (!isUuid(uuid)) return null;
@@ -35,7 +64,7 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
     fields: jobFields,
     async list(actor, query) {
       const { total, objects } = await jobs.list(actor, query);
-      return { total, objects: await Promise.all(objects.map(present)) };
+      return { total, objects: await Promise.all(objects.map((job) => present(job, true))) };
     },
     async get(actor, uuid) {
       const job = await find(actor, uuid);
@@ -54,6 +83,14 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
             `The job is ${job.state}. Cancel it first; then it can be deleted.`,
           );
         }
+        if (job.parentId !== null) {
+          const whole = (await parentOf(job)) ?? '';
+          throw new PenstockError(
+            'conflict',
+            `It is a step of the job ${whole}. Delete that one: its steps go with it.`,
+          );
+        }
+        if (job.plan !== null) await removeSteps(job);
         await files.remove(job.uuid);
         await jobs.remove(job);
       }

@@ -22,7 +22,7 @@ export const jobFields: Fields = {
   },
   pipeline: {
     type: 'related',
-    help_text: 'What it belongs to, if it runs elsewhere.',
+    help_text: 'What it is a run of, or, if it runs elsewhere, belongs to.',
     readonly: true,
     nullable: true,
     lookups: ['exact', 'in'],
@@ -33,6 +33,35 @@ export const jobFields: Fields = {
     readonly: true,
     nullable: true,
     lookups: ['exact', 'in', 'isnull'],
+  },
+  parent: {
+    type: 'related',
+    uuid: true,
+    help_text: "The pipeline's job that it is a step of.",
+    readonly: true,
+    nullable: true,
+    lookups: ['exact', 'in', 'isnull'],
+  },
+  step: {
+    type: 'string',
+    help_text: 'The name of that step.',
+    readonly: true,
+    nullable: true,
+    lookups: ['exact', 'in'],
+  },
+  item: {
+    type: 'integer',
+    help_text: 'Which item of a step that is run once per item, from 0.',
+    readonly: true,
+    nullable: true,
+    lookups: ['exact', 'in', 'gte', 'lte', 'range'],
+  },
+  steps: {
+    type: 'list',
+    help_text:
+      "Of a pipeline's job: its steps, what each needs and runs, and how far it is. Left out (null) where jobs are listed.",
+    readonly: true,
+    nullable: true,
   },
   session: {
     type: 'string',
@@ -168,14 +197,26 @@ export const definitionUri = uriOf('process_definition');
 export const pipelineUri = uriOf('pipeline');
 export const operationUri = uriOf('operation');
 
-/** A job as the API shows it. Values of its variables are not shown: they may be secrets. */
-export function showJob(job: Job, owner: string): Shown {
+/**
+ * A job as the API shows it. Values of its variables are not shown: they may be secrets.
+ *
+ * @param more the UUID of the pipeline's job that it is a step of, and its own steps
+ */
+export function showJob(
+  job: Job,
+  owner: string,
+  more: { parent: string | null; steps: Shown[] | null },
+): Shown {
   const { environment, attended: _, feed: _feed, joined: _joined, message, ...request } = job.request;
   return {
     uuid: job.uuid,
     process_definition: definitionUri(job.processDefinitionId),
     pipeline: pipelineUri(job.pipelineId),
     operation: operationUri(job.operationId),
+    parent: more.parent === null ? null : jobUri(more.parent),
+    step: job.step,
+    item: job.item,
+    steps: more.steps,
     session: job.session,
     owner,
     state: job.state,

@@ -1,60 +1,34 @@
-import { pipelineIdentity } from '../domain/job-identity.js';
-import type { Fields } from '../domain/query.js';
+import type { PipelineDocument } from '../domain/pipeline-document.js';
+import type { Plan } from '../domain/pipeline-plan.js';
 import { isUuid, type TypedUuids } from '../domain/typed-uuid.js';
 import { PenstockError } from '../errors.js';
-import { validator } from '../schemas.js';
 import type { PipelineRow } from '../store/pipelines.js';
+import type { DefinitionRow } from '../store/process-definitions.js';
 import type { Store } from '../store/store.js';
 import { type Actor, mayUse, scopeOf } from './actor.js';
 import { invalid } from './body.js';
+import { type ExternalPipelineDocument, externalPipelines } from './pipeline-external.js';
+import { pipelineFields } from './pipeline-fields.js';
+import { stepPipelines } from './pipeline-steps.js';
+import type { DefinitionService } from './process-definitions.js';
 import { type Change, numericId, type ResourceService, type Shown, shownDate } from './resource.js';
 
 /** What a client may say of a pipeline; the rest is told by us. */
-interface PipelineDocument {
-  name: string;
-  uuid?: string;
-  type?: 'external';
-  components: unknown[];
-  [more: string]: unknown;
+type Document = PipelineDocument | ExternalPipelineDocument;
+
+/** What pipelines of one type do in their own way. */
+export interface PipelineKind<D> {
+  /** The document, or an error that says all that is wrong with it. */
+  checked(actor: Actor, body: unknown): Promise<D>;
+  /** The UUID of one that does not say it. */
+  newUuid(document: D): string;
 }
 
-const optional = { nullable: true, default: null } as const;
-export const pipelineFields: Fields = {
-  id: {
-    type: 'integer',
-    help_text: 'Number of the pipeline.',
-    unique: true,
-    readonly: true,
-    orderable: true,
-  },
-  uuid: {
-    type: 'string',
-    help_text: 'Identity of the pipeline: computed from name and components unless given.',
-    unique: true,
-    lookups: ['exact', 'in'],
-  },
-  name: {
-    type: 'string',
-    help_text: 'What it is called.',
-    lookups: ['exact', 'in', 'contains', 'startswith'],
-    orderable: true,
-  },
-  owner: { type: 'string', help_text: 'Whose it is.', readonly: true, lookups: ['exact', 'in'] },
-  type: { type: 'string', help_text: '`external`: its components run elsewhere.', default: 'external' },
-  components: { type: 'list', help_text: 'What it is made of: apps, actors, containers, web services.' },
-  description: { type: 'string', help_text: 'What it is for.', ...optional },
-  pipeline_type: { type: 'string', help_text: 'What kind of work it is.', ...optional },
-  processing_levels: { type: 'list', help_text: 'The levels of what it makes.', ...optional },
-  accepts: { type: 'list', help_text: 'File types that it takes.', ...optional },
-  produces: { type: 'list', help_text: 'File types that it makes.', ...optional },
-  created: { type: 'datetime', help_text: 'When it was registered.', readonly: true, orderable: true },
-  updated: { type: 'datetime', help_text: 'When it was changed last.', readonly: true },
-};
 const told = ['id', 'owner', 'created', 'updated', 'resource_uri'];
 const said = Object.keys(pipelineFields).filter((name) => !told.includes(name));
 
 function show(row: PipelineRow): Shown {
-  const document = JSON.parse(row.document) as PipelineDocument;
+  const document = JSON.parse(row.document) as Record<string, unknown>;
   return {
     ...Object.fromEntries(said.map((name) => [name, document[name] ?? null])),
     id: row.id,
@@ -67,24 +41,34 @@ function show(row: PipelineRow): Shown {
   };
 }
 
-/** Pipelines: what the jobs that run elsewhere belong to. */
-export function pipelineService(store: Store, uuids: TypedUuids, clock: () => Date) {
-  function checked(given: unknown): PipelineDocument {
+const isObject = (body: unknown): body is Record<string, unknown> =>
+  typeof body === 'object' && body !== null && !Array.isArray(body);
+
+/** Pipelines: steps that are run here, and what the jobs that run elsewhere belong to. */
+export function pipelineService(
+  store: Store,
+  uuids: TypedUuids,
+  definitions: DefinitionService,
+  clock: () => Date,
+) {
+  const steps = stepPipelines(uuids, definitions);
+  const kinds = { steps, external: externalPipelines(uuids) };
+
+  /** Checks it as what its row says it is, or as what it says itself. */
+  async function checked(actor: Actor, given: unknown, is?: string): Promise<Document> {
     // What was read may be sent back as it was: what only we can tell is left out, as are keys without a value.
-    const body =
-      typeof given === 'object' && given !== null && !Array.isArray(given)
-        ? Object.fromEntries(
-            Object.entries(given).filter(([key, value]) => !told.includes(key) && value !== null),
-          )
-        : given;
-    const problems = validator('pipeline')(body);
-    if (problems.length > 0) throw invalid('invalid-body', problems);
-    return body as PipelineDocument;
+    const body = isObject(given)
+      ? Object.fromEntries(
+          Object.entries(given).filter(([key, value]) => !told.includes(key) && value !== null),
+        )
+      : given;
+    const says = isObject(body) && (body.type === 'steps' || 'steps' in body) ? 'steps' : 'external';
+    return (is ?? says) === 'steps' ? steps.checked(actor, body) : kinds.external.checked(actor, body);
   }
 
-  function uuidOf(document: PipelineDocument): string {
+  function uuidOf(document: Document): string {
     if (document.uuid === undefined)
-      return uuids.computed('pipeline', pipelineIdentity(document.name, document.components));
+      return 'steps' in document ? steps.newUuid(document) : kinds.external.newUuid(document);
     const uuid = document.uuid.toLowerCase().replace(/^(urn:uuid:|uri:urn:)/, '');
     if (uuids.kindOf(uuid) !== 'pipeline') {
       throw invalid('invalid-body', [
@@ -105,7 +89,7 @@ export function pipelineService(store: Store, uuids: TypedUuids, clock: () => Da
     return row !== null && mayUse(actor, row.ownerId) ? row : null;
   }
 
-  async function add(actor: Actor, document: PipelineDocument): Promise<PipelineRow> {
+  async function add(actor: Actor, document: Document): Promise<PipelineRow> {
     const uuid = uuidOf(document);
     const known = await store.pipelines.byUuid(uuid);
     if (known !== null) {
@@ -132,12 +116,19 @@ export function pipelineService(store: Store, uuids: TypedUuids, clock: () => Da
   }
 
   async function apply(actor: Actor, change: Change): Promise<Shown[]> {
-    if (change.op === 'create') return [show(await add(actor, checked(change.body)))];
+    if (change.op === 'create') return [show(await add(actor, await checked(actor, change.body)))];
     const row = await find(actor, change.id);
     if (row === null) {
       // Under its own UUID a pipeline can be registered as often as one likes: a script need not look first.
       if (change.op === 'put' && uuids.kindOf(change.id) === 'pipeline') {
-        return [show(await add(actor, { ...checked(change.body), uuid: change.id }))];
+        return [
+          show(
+            await add(actor, {
+              ...(await checked(actor, change.body)),
+              uuid: change.id,
+            }),
+          ),
+        ];
       }
       throw new PenstockError('not-found', `There is no pipeline ${change.id}.`);
     }
@@ -153,10 +144,9 @@ export function pipelineService(store: Store, uuids: TypedUuids, clock: () => Da
       }
       return [];
     }
-    const before = JSON.parse(row.document) as PipelineDocument;
+    const before = JSON.parse(row.document) as object;
     const { body } = change;
-    const isObject = typeof body === 'object' && body !== null && !Array.isArray(body);
-    const document = checked(isObject ? { ...before, ...body } : body);
+    const document = await checked(actor, isObject(body) ? { ...before, ...body } : body, row.type);
     if (document.uuid !== undefined && uuidOf(document) !== row.uuid) {
       throw invalid('invalid-body', [
         { pointer: '/uuid', detail: `the pipeline is ${row.uuid}; a UUID cannot be changed` },
@@ -187,5 +177,24 @@ export function pipelineService(store: Store, uuids: TypedUuids, clock: () => Da
       return shown;
     },
   };
-  return { resource };
+  return {
+    resource,
+
+    /** A pipeline for running it: another's is as if it were not there, and one that runs elsewhere is refused. */
+    async find(actor: Actor, id: string): Promise<PipelineRow> {
+      const row = await find(actor, id);
+      if (row === null) throw new PenstockError('not-found', `There is no pipeline ${id}.`);
+      if (row.type === 'steps') return row;
+      throw new PenstockError(
+        'conflict',
+        `The components of the pipeline ${id} run elsewhere: there are no steps to be run here.`,
+      );
+    },
+
+    /** What a run of it does, with its definitions as they are now. */
+    planFor: (actor: Actor, row: PipelineRow): Promise<{ plan: Plan; rows: DefinitionRow[] }> =>
+      steps.planFor(actor, JSON.parse(row.document) as PipelineDocument),
+  };
 }
+
+export type PipelineService = ReturnType<typeof pipelineService>;

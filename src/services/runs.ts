@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import path from 'node:path';
 import {
   buildCommand,
@@ -19,9 +18,9 @@ import { PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
 import type { JobFiles } from '../store/files.js';
 import type { DefinitionRow } from '../store/process-definitions.js';
-import type { Store } from '../store/store.js';
 import type { Actor } from './actor.js';
 import { invalid } from './body.js';
+import type { Once } from './idempotency.js';
 import { newJobToken } from './job-tokens.js';
 import type { JobService } from './jobs.js';
 import { hashToken } from './logins.js';
@@ -63,18 +62,16 @@ export interface Inside {
 
 /** Submitting a process definition to be run. */
 export function runService(given: {
-  store: Store;
   files: JobFiles;
   jobs: JobService;
   definitions: DefinitionService;
   receiver: Receiver;
   scheduler: Scheduler;
+  once: Once;
   limits: RunLimits;
   clock: () => Date;
 }) {
-  const { store, files, jobs, definitions, receiver, scheduler, limits, clock } = given;
-  /** Requests with the same key go one after the other. */
-  const turns = new Map<string, Promise<unknown>>();
+  const { files, jobs, definitions, receiver, scheduler, once, limits, clock } = given;
 
   function checkQueue(actor: Actor): void {
     const mine = scheduler.waitingOf(actor.id);
@@ -95,19 +92,6 @@ export function runService(given: {
     throw new PenstockError('services-full', `${full}. Stop one first.`, {
       headers: { 'Retry-After': '60' },
     });
-  }
-
-  /** The job that a key stands for, if this is the same request again. */
-  async function replay(actor: Actor, key: string, fingerprint: string): Promise<Job | null> {
-    const known = await store.jobs.idempotencyKey(actor.id, key);
-    if (known === null) return null;
-    if (known.fingerprint !== fingerprint) {
-      throw new PenstockError(
-        'idempotency-conflict',
-        `The Idempotency-Key '${key}' was used for another request. Use a new key for a new request.`,
-      );
-    }
-    return store.jobs.byId(known.jobId);
   }
 
   async function accept(
@@ -152,21 +136,11 @@ export function runService(given: {
 
     /** A run's JSON, checked against its schema and the definition. */
     async checkedDocument(row: DefinitionRow, value: unknown): Promise<RunDocument> {
-      const problems = validator('run-request')(value);
-      if (problems.length > 0) throw invalid('invalid-body', problems);
-      const document = value as RunDocument;
-      const { input, output, environment } = document;
-      if (input?.text !== undefined && input.url !== undefined) {
-        throw invalid('invalid-body', [
-          { pointer: '/input', detail: 'it is either a text or a url, not both' },
-        ]);
-      }
-      if (input !== undefined && input.text === undefined && input.url === undefined) {
-        throw invalid('invalid-body', [{ pointer: '/input', detail: 'it needs a text or a url' }]);
-      }
-      if (input?.name !== undefined) checkedFileName(input.name, '/input/name');
-      if (output?.name !== undefined) checkedFileName(output.name, '/output/name');
-      const wrong = checkEnvironment(JSON.parse(row.definition) as DefinitionDocument, environment ?? {});
+      const document = checkedRequest(value);
+      const wrong = checkEnvironment(
+        JSON.parse(row.definition) as DefinitionDocument,
+        document.environment ?? {},
+      );
       if (wrong.length > 0) throw invalid('invalid-body', wrong);
       return document;
     },
@@ -190,24 +164,13 @@ export function runService(given: {
       if (key === null) {
         return accept(actor, row, received, { ...request, ...inside.request }, null, inside.fields);
       }
-      const fingerprint = createHash('sha256')
-        .update(JSON.stringify([row.id, document, received.input?.name ?? null, received.digest]))
-        .digest('hex');
-      const turn = `${actor.id}:${key}`;
-      const mine = (turns.get(turn) ?? Promise.resolve()).then(async () => {
-        const known = await replay(actor, key, fingerprint);
-        if (known !== null) {
-          await receiver.drop(received);
-          return { job: known, token: null };
-        }
-        return accept(actor, row, received, request, { key, fingerprint });
-      });
-      const settled = mine.catch(() => {});
-      turns.set(turn, settled);
-      void settled.then(() => {
-        if (turns.get(turn) === settled) turns.delete(turn);
-      });
-      return mine;
+      return once(
+        actor,
+        key,
+        [row.id, document, received.input?.name ?? null, received.digest],
+        (stored) => accept(actor, row, received, request, stored),
+        () => receiver.drop(received),
+      );
     },
 
     /** What would run: nothing is started, nothing is kept. */
@@ -246,8 +209,25 @@ export function runService(given: {
   };
 }
 
+/** A run's JSON, as far as it can be checked without knowing what is run. */
+export function checkedRequest(value: unknown): RunDocument {
+  const problems = validator('run-request')(value);
+  if (problems.length > 0) throw invalid('invalid-body', problems);
+  const document = value as RunDocument;
+  const { input, output } = document;
+  if (input?.text !== undefined && input.url !== undefined) {
+    throw invalid('invalid-body', [{ pointer: '/input', detail: 'it is either a text or a url, not both' }]);
+  }
+  if (input !== undefined && input.text === undefined && input.url === undefined) {
+    throw invalid('invalid-body', [{ pointer: '/input', detail: 'it needs a text or a url' }]);
+  }
+  if (input?.name !== undefined) checkedFileName(input.name, '/input/name');
+  if (output?.name !== undefined) checkedFileName(output.name, '/output/name');
+  return document;
+}
+
 /** The names of variables without their values, which may be secrets. */
-const namesOnly = (environment: Readonly<Record<string, string>>): Record<string, string> =>
+export const namesOnly = (environment: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.keys(environment).map((name) => [name, '']));
 
 function shownLimits({ limits }: ProcessDefinition): Shown {

@@ -82,10 +82,12 @@ export class JobFiles {
   }
 
   /** Keeps the values of a run's variables beside its input: they may be secrets, and stay out of the database. */
-  keepEnvironment(uuid: string, environment: Readonly<Record<string, string>>): void {
-    writeFileSync(path.join(this.incoming(uuid), 'environment'), JSON.stringify(environment), {
-      mode: 0o600,
-    });
+  keepEnvironment(
+    uuid: string,
+    environment: Readonly<Record<string, string>>,
+    folder = this.incoming(uuid),
+  ): void {
+    writeFileSync(path.join(folder, 'environment'), JSON.stringify(environment), { mode: 0o600 });
   }
 
   /** The values that were kept. */

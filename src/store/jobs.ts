@@ -13,6 +13,7 @@ export const jobColumns = {
   process_definition: 'processDefinitionId',
   pipeline: 'pipelineId',
   operation: 'operationId',
+  parent: 'parent.uuid',
   last_event: 'lastEvent',
   archive_path: 'archivePath',
   archive_system: 'archiveSystem',
@@ -24,7 +25,8 @@ export const jobColumns = {
 const parse = (text: string | null): unknown => (text === null ? null : JSON.parse(text));
 const size = (value: bigint | null): number | null => (value === null ? null : Number(value));
 
-function jobOf(row: JobRow): Job {
+/** A job as it is stored, read. */
+export function jobOf(row: JobRow): Job {
   return {
     ...row,
     state: row.state as State,
@@ -54,6 +56,8 @@ export interface QueuedRow {
   ownerId: number;
   processDefinitionId: number | null;
   definitionRevisionId: number | null;
+  executor: string;
+  parentId: number | null;
   state: State;
   priority: number;
   request: Job['request'];
@@ -156,6 +160,8 @@ export function jobRepository(
           ownerId: true,
           processDefinitionId: true,
           definitionRevisionId: true,
+          executor: true,
+          parentId: true,
           state: true,
           priority: true,
           request: true,

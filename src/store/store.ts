@@ -8,6 +8,7 @@ import { nonceRepository } from './nonces.js';
 import { operationRepository } from './operations.js';
 import { pipelineRepository } from './pipelines.js';
 import { definitionRepository } from './process-definitions.js';
+import { stepJobRepository } from './step-jobs.js';
 import { streamRepository } from './streams.js';
 import { subscriptionRepository } from './subscriptions.js';
 import { tokenRepository } from './tokens.js';
@@ -39,6 +40,7 @@ export async function openStore(file: string) {
     nonces: nonceRepository(reader, writer),
     pipelines: pipelineRepository(reader, writer),
     streams: streamRepository(reader, writer),
+    stepJobs: stepJobRepository(reader, writer),
     operations: operationRepository(reader, writer),
 
     /** Proves that the database can be written to. */

@@ -51,6 +51,8 @@ async function takeUp(
   options: WorkerOptions,
 ): Promise<boolean> {
   const { files, executor } = options;
+  // One that is to be run again for a resumed pipeline waits for that.
+  if (row.parentId !== null && row.state === 'RESET' && row.notBefore === null) return false;
   const definition =
     row.definitionRevisionId === null ? null : await options.definitionOf(row.definitionRevisionId);
   if (definition === null) return false;
@@ -87,7 +89,8 @@ async function takeUp(
     }
     await burn(options, job, attempt, definition);
   }
-  worker.enqueue(waiting, row.notBefore);
+  // The job of a step has its turn when its pipeline says so.
+  if (row.parentId === null) worker.enqueue(waiting, row.notBefore);
   return false;
 }
 

@@ -18,7 +18,10 @@ export async function retry(
 ): Promise<Again> {
   const { definition, job } = run;
   // Who cancels a job that has just failed does not want to see it tried again.
-  const unwanted = run.permanent || job.request.attended === true || run.stop?.outcome.cause === 'cancelled';
+  // What is joined to others by a pipe can only be run again with them.
+  const { attended, joined } = job.request;
+  const bound = attended === true || joined !== undefined;
+  const unwanted = run.permanent || bound || run.stop?.outcome.cause === 'cancelled';
   const kind = unwanted ? undefined : failureKind(outcome, definition.temporaryFailCodes);
   if (kind === undefined) return null;
   const failures = (kind === 'program' ? job.programFailures : job.platformFailures) + 1;

@@ -1,16 +1,29 @@
 import type { Job } from '../domain/job.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
+import type { TypedUuids } from '../domain/typed-uuid.js';
 import type { Receipt } from '../executors/executor.js';
 import type { Store } from '../store/store.js';
+import { openPipelines } from './pipelines.js';
 import { recover } from './recover.js';
 import { type ServiceLimits, Supervisor } from './supervise.js';
 import { Worker, type WorkerOptions } from './worker.js';
 
 /** Sends each job to who sees it through: services to the supervisor, what comes to an end to the worker. */
-export function openScheduler(options: WorkerOptions & ServiceLimits) {
+export function openScheduler(options: WorkerOptions & ServiceLimits & { store: Store; uuids: TypedUuids }) {
   const worker = new Worker(options);
   const supervisor = new Supervisor(options, options);
+  /** Ends a job that is no pipeline's, whether it waits or runs; undefined if it has ended already. */
+  const cancel = (job: Job, by: string): Promise<Receipt | undefined> =>
+    job.service === null ? worker.cancel(job, by) : supervisor.end(job.uuid, 'cancel', by);
+  const runner = {
+    submit: (job: Job, definition: ProcessDefinition) => worker.submit(job, definition),
+    cancel,
+  };
+  const pipelines = openPipelines(options, runner);
   return {
+    /** Sees to pipelines, whose steps are jobs like others. */
+    pipelines,
+
     /** Keeps services going; it tells of their starts. */
     supervisor,
 
@@ -35,7 +48,11 @@ export function openScheduler(options: WorkerOptions & ServiceLimits) {
     },
 
     /** After a start of ours: takes up what has not ended. */
-    recover: (store: Store) => recover(store, worker, supervisor, options),
+    async recover(store: Store): Promise<{ waiting: number; running: number }> {
+      const found = await recover(store, worker, supervisor, options);
+      await pipelines.recover();
+      return found;
+    },
 
     /** From now on programs are started. */
     open(): void {
@@ -47,10 +64,10 @@ export function openScheduler(options: WorkerOptions & ServiceLimits) {
     close(): void {
       supervisor.close();
       worker.close();
+      pipelines.close();
     },
 
-    /** Ends a job, whether it waits or runs; undefined if it has ended already. */
-    cancel: (job: Job, by: string): Promise<Receipt | undefined> =>
-      job.service === null ? worker.cancel(job, by) : supervisor.end(job.uuid, 'cancel', by),
+    /** Ends a job, a pipeline's with all its steps; undefined if it has ended already. */
+    cancel: pipelines.cancelAny,
   };
 }

@@ -1,6 +1,7 @@
 import type { Job } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
 import { ended, type Outcome, succeeded } from '../domain/outcome.js';
+import { isBrokenPipe } from '../domain/pipeline.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { Queue, type Waiting } from '../domain/queue.js';
 import { messageOf, PenstockError } from '../errors.js';
@@ -181,7 +182,8 @@ export class Worker {
     const collected = attempted
       ? await collect(context, run, given)
       : { outcome: given, change: { attempt: run.job.attempt } };
-    const { outcome, change } = collected;
+    const { change } = collected;
+    const outcome = lostReader(run.job, collected.outcome);
     if (succeeded(outcome, definition.successCodes)) {
       await persist(context, run.job, 'finish', { ...change, outcome, ended: new Date() }, outcome);
       this.#forgetSecrets(run);
@@ -238,6 +240,12 @@ export class Worker {
   }
 }
 
+/** A program that writes into a pipe to another ends by SIGPIPE when that one ends first; that is told. */
+function lostReader({ request }: Job, outcome: Outcome): Outcome {
+  const lost = request.joined?.to !== undefined && isBrokenPipe(outcome);
+  return lost ? { ...outcome, reason: 'The program that read its output had ended.' } : outcome;
+}
+
 /** What decides a job's turn. */
 export const waitingOf = (
   job: Pick<Job, 'id' | 'uuid' | 'ownerId' | 'processDefinitionId' | 'priority' | 'request'>,
@@ -249,7 +257,8 @@ export const waitingOf = (
   definitionId: job.processDefinitionId ?? 0,
   concurrency: definition.concurrency,
   priority: job.priority,
-  attended: job.request.attended === true,
+  // Who reads from a pipe to which another writes already is what that one waits for.
+  atOnce: job.request.attended === true || job.request.joined?.from !== undefined,
 });
 
 /** A fresh attempt. */

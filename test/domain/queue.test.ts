@@ -13,7 +13,7 @@ const job = fc
     ownerId: fc.integer({ min: 1, max: 3 }),
     definitionId: fc.integer({ min: 0, max: 3 }),
     priority: fc.integer({ min: -1, max: 1 }),
-    attended: fc.boolean(),
+    atOnce: fc.boolean(),
   })
   .map((some): Waiting => ({ ...some, uuid: `u${some.id}`, concurrency: bounds[some.definitionId] ?? null }));
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -32,13 +32,10 @@ function nextOf(waiting: Waiting[], running: Waiting[], limits: { running: numbe
     busy(one) < limits.runningPerUser &&
     (one.concurrency === null || one.definitionId === 0 || alike(one) < one.concurrency);
   return waiting
-    .filter((one) => one.attended || bounded(one))
+    .filter((one) => one.atOnce || bounded(one))
     .sort(
       (a, b) =>
-        Number(b.attended) - Number(a.attended) ||
-        b.priority - a.priority ||
-        busy(a) - busy(b) ||
-        a.id - b.id,
+        Number(b.atOnce) - Number(a.atOnce) || b.priority - a.priority || busy(a) - busy(b) || a.id - b.id,
     )[0];
 }
 

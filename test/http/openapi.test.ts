@@ -86,7 +86,8 @@ test('every route of the application is in it, with every method', async () => {
       return [`/api/${noun}/`, `/api/${noun}/schema/`, `/api/${noun}/set/{ids}/`, `/api/${noun}/{${key}}/`];
     }),
     ...['run', 'test', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
-    ...['input', 'output', 'stdout', 'stderr', 'history', 'token', 'cancel', 'stop', 'restart'].map(
+    '/api/pipeline/{id}/run/',
+    ...['input', 'output', 'stdout', 'stderr', 'history', 'token', 'cancel', 'resume', 'stop', 'restart'].map(
       (part) => `/api/job/{uuid}/${part}/`,
     ),
     ...['secret', 'ping', 'replay'].map((part) => `/api/subscription/{id}/${part}/`),

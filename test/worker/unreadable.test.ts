@@ -17,7 +17,7 @@ test('a job that cannot be read at its turn keeps its place, and is looked at ag
     },
   } as unknown as WorkerOptions);
   worker.enqueue(
-    { id: 1, uuid: 'a', ownerId: 1, definitionId: 1, concurrency: null, priority: 0, attended: false },
+    { id: 1, uuid: 'a', ownerId: 1, definitionId: 1, concurrency: null, priority: 0, atOnce: false },
     null,
   );
   worker.open();

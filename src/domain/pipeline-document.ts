@@ -1,0 +1,156 @@
+/** A pipeline of steps as it is sent; checked by `schemas/pipeline-steps.json`. */
+export interface PipelineDocument {
+  name: string;
+  uuid?: string;
+  type?: 'steps';
+  description?: string | null;
+  steps: StepDocument[];
+  output?: string;
+  timeout?: number | null;
+}
+
+export interface StepDocument {
+  name: string;
+  process_definition: number | string;
+  needs?: string[];
+  input?: string | null;
+  inputs?: Record<string, string>;
+  each?: { over: Each['over']; files?: string; concurrency?: number; gather?: Each['gather'] };
+  tee?: boolean;
+  environment?: Record<string, string>;
+  timeout?: number;
+}
+
+/** How a step is run once per item. `concurrency` null leaves the bound to the server. */
+export interface Each {
+  over: 'lines' | 'json' | 'files' | 'items';
+  files: string | null;
+  concurrency: number | null;
+  gather: 'concat' | 'lines' | 'json';
+}
+
+/** Where bytes come from: a step's output (`output` names one of several), or the pipeline's own input (`step` null). */
+export interface Source {
+  step: string | null;
+  output: string | null;
+}
+
+/** A step with all that it leaves unsaid filled in. */
+export interface Step {
+  name: string;
+  /** The definition's id. */
+  definition: number;
+  /** All steps that have to have ended well before it, each once. */
+  needs: string[];
+  input: Source | null;
+  inputs: Record<string, Source>;
+  each: Each | null;
+  tee: boolean;
+  environment: Record<string, string>;
+  timeout: number | null;
+}
+
+/** The word that stands for the pipeline itself where a step's name could stand. */
+export const ownInput = 'pipeline';
+
+/** `STEP`, `STEP.NAME`, `pipeline` or `pipeline.NAME`. */
+export function sourceOf(text: string): Source {
+  const dot = text.indexOf('.');
+  const step = dot < 0 ? text : text.slice(0, dot);
+  return { step: step === ownInput ? null : step, output: dot < 0 ? null : text.slice(dot + 1) };
+}
+
+/** A source as it is written. */
+export const sourceText = ({ step, output }: Source): string =>
+  `${step ?? ownInput}${output === null ? '' : `.${output}`}`;
+
+/** The id that a definition is named by, alone or in a resource_uri. */
+export const definitionIdOf = (named: number | string): number =>
+  typeof named === 'number' ? named : Number(/(\d+)\/?$/.exec(named)?.[1] ?? 0);
+
+/** Where a step's input comes from, if it is not said; undefined where nobody could tell. */
+function unsaidInput(step: StepDocument, before: string | undefined): Source | null | undefined {
+  const named = Object.values(step.inputs ?? {}).map((text) => sourceOf(text).step);
+  if (step.needs === undefined) {
+    if (named.length > 0) return null;
+    return { step: before ?? null, output: null };
+  }
+  if (step.needs.length === 0) return named.length > 0 ? null : { step: null, output: null };
+  const left = [...new Set(step.needs)].filter((name) => !named.includes(name));
+  if (left.length > 1) return undefined;
+  return left[0] === undefined ? null : { step: left[0], output: null };
+}
+
+/**
+ * The steps with what they leave unsaid. `undecided` are those whose input has to be said: by their place in the list.
+ */
+export function stepsOf(document: PipelineDocument): { steps: Step[]; undecided: number[] } {
+  const undecided: number[] = [];
+  const steps = document.steps.map((step, index): Step => {
+    const said = step.input === undefined ? undefined : step.input === null ? null : sourceOf(step.input);
+    const unsaid = said === undefined ? unsaidInput(step, document.steps[index - 1]?.name) : said;
+    if (unsaid === undefined) undecided.push(index);
+    const input = unsaid ?? null;
+    const inputs = Object.fromEntries(
+      Object.entries(step.inputs ?? {}).map(([name, text]) => [name, sourceOf(text)]),
+    );
+    const sources = [input, ...Object.values(inputs)].flatMap((source) =>
+      source === null || source.step === null ? [] : [source.step],
+    );
+    const { each } = step;
+    return {
+      name: step.name,
+      definition: definitionIdOf(step.process_definition),
+      needs: [...new Set([...(step.needs ?? []), ...sources])],
+      input,
+      inputs,
+      each:
+        each === undefined
+          ? null
+          : {
+              over: each.over,
+              files: each.files ?? null,
+              concurrency: each.concurrency ?? null,
+              gather: each.gather ?? 'concat',
+            },
+      tee: step.tee ?? false,
+      environment: { ...step.environment },
+      timeout: step.timeout ?? null,
+    };
+  });
+  return { steps, undecided };
+}
+
+/** The steps that no other takes anything from or waits for. */
+export function endsOf(steps: readonly Step[]): Step[] {
+  const needed = new Set(steps.flatMap(({ needs }) => needs));
+  return steps.filter(({ name }) => !needed.has(name));
+}
+
+/** Every step after those that it needs, else in the order given; what is in a circle is left out. */
+export function inOrder<T extends Pick<Step, 'name' | 'needs'>>(steps: readonly T[]): T[] {
+  const done = new Set<string>();
+  const ordered: T[] = [];
+  for (let left = [...steps]; ; ) {
+    const ready = left.find(({ needs }) => needs.every((name) => done.has(name)));
+    if (ready === undefined) return ordered;
+    ordered.push(ready);
+    done.add(ready.name);
+    left = left.filter((step) => step !== ready);
+  }
+}
+
+/** A circle of steps that need each other, from one of them back to it; undefined if there is none. */
+export function circleOf(steps: readonly Step[]): string[] | undefined {
+  const ordered = new Set(inOrder(steps).map(({ name }) => name));
+  const left = new Map(steps.filter(({ name }) => !ordered.has(name)).map((step) => [step.name, step]));
+  // What is left needs something else that is left: going on from one to the next must come back at last.
+  const path: string[] = [];
+  for (let name = left.keys().next().value; name !== undefined; ) {
+    const seen = path.indexOf(name);
+    if (seen >= 0) return [...path.slice(seen), name];
+    path.push(name);
+    name = left.get(name)?.needs.find((need) => left.has(need));
+  }
+  return undefined;
+}

@@ -1,0 +1,23 @@
+import { pipelineIdentity } from '../domain/job-identity.js';
+import type { TypedUuids } from '../domain/typed-uuid.js';
+import { validator } from '../schemas.js';
+import { invalid } from './body.js';
+import type { PipelineKind } from './pipelines.js';
+
+/** What a client says of a pipeline whose components run elsewhere. */
+export interface ExternalPipelineDocument {
+  name: string;
+  uuid?: string;
+  type?: 'external';
+  components: unknown[];
+}
+
+/** Pipelines whose components run elsewhere: what the jobs that report on them belong to. */
+export const externalPipelines = (uuids: TypedUuids): PipelineKind<ExternalPipelineDocument> => ({
+  async checked(_actor, body) {
+    const problems = validator('pipeline')(body);
+    if (problems.length > 0) throw invalid('invalid-body', problems);
+    return body as ExternalPipelineDocument;
+  },
+  newUuid: ({ name, components }) => uuids.computed('pipeline', pipelineIdentity(name, components)),
+});

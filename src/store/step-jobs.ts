@@ -1,0 +1,79 @@
+import { type Job, pipelineExecutor } from '../domain/job.js';
+import type { State } from '../domain/job-state.js';
+import type { PrismaClient } from './client.js';
+import { jobOf } from './jobs.js';
+import type { Writer } from './writer.js';
+
+/** How many of a step's jobs are in one state, and, where there is only one, which it is. Dates as stored. */
+export interface StepCount {
+  step: string;
+  state: State;
+  count: number;
+  uuid: string;
+  attempt: number;
+  outcome: string | null;
+  started: string | null;
+  ended: string | null;
+}
+
+/** The jobs that are steps of a pipeline's job. */
+export function stepJobRepository(reader: PrismaClient, writer: Writer) {
+  return {
+    /** The pipelines' own jobs that have not reached their end, oldest first. */
+    async unfinishedPipelines(): Promise<Job[]> {
+      const rows = await reader.job.findMany({
+        where: { state: { in: ['CREATED', 'RUNNING', 'RESET'] }, executor: pipelineExecutor },
+        orderBy: { id: 'asc' },
+      });
+      return rows.map(jobOf);
+    },
+
+    /** All of them, oldest first, in pieces: those after an id. */
+    async of(parentId: number, after: number, take: number) {
+      const rows = await reader.job.findMany({
+        where: { parentId, id: { gt: after } },
+        orderBy: { id: 'asc' },
+        take,
+        select: {
+          id: true,
+          uuid: true,
+          step: true,
+          item: true,
+          state: true,
+          outcome: true,
+          notBefore: true,
+          ended: true,
+        },
+      });
+      return rows.map((row) => ({
+        ...row,
+        state: row.state as State,
+        outcome: (row.outcome === null ? null : JSON.parse(row.outcome)) as Job['outcome'],
+      }));
+    },
+
+    /** What came of some of them, in whatever order. */
+    outputs: (uuids: readonly string[]) =>
+      reader.job.findMany({
+        where: { uuid: { in: [...uuids] } },
+        select: { uuid: true, outputPath: true, outputName: true },
+      }),
+
+    /** How far the steps are: one row for each step and state. */
+    async counts(parentId: number): Promise<StepCount[]> {
+      const rows = await reader.$queryRawUnsafe<(Omit<StepCount, 'count'> & { count: bigint | number })[]>(
+        `SELECT "step", "state", COUNT(*) AS "count", MAX("uuid") AS "uuid", MAX("attempt") AS "attempt",
+           MAX("outcome") AS "outcome", MIN("started") AS "started", MAX("ended") AS "ended"
+         FROM "job" WHERE "parent_id" = ? GROUP BY "step", "state"`,
+        parentId,
+      );
+      return rows.map((row) => ({ ...row, count: Number(row.count), attempt: Number(row.attempt) }));
+    },
+
+    /** Another input for a job that is run again. */
+    async setInput(id: number, input: { name: string; size: number } | null): Promise<void> {
+      const data = { inputName: input?.name ?? null, inputSize: input === null ? null : BigInt(input.size) };
+      await writer.batch((client) => [client.job.updateMany({ where: { id }, data })]);
+    },
+  };
+}
