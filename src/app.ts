@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { fileAdapter } from './adapters/file.js';
-import { folderAdapter } from './adapters/folder.js';
+import { adapters } from './adapters/adapters.js';
 import { announceAdmin } from './announce.js';
 import type { Config } from './config.js';
 import { openPipelineJobs } from './dialects/pipeline-jobs/open.js';
@@ -141,7 +140,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   });
   const scheduler = openScheduler({
     ...house,
-    adapters: { file: fileAdapter, folder: folderAdapter },
+    adapters,
     executor,
     defaultTimeout: config.defaultTimeout,
     running: config.maxRunningJobs,

@@ -1,4 +1,5 @@
 import type { BasePlaces, Places } from '../domain/command.js';
+import type { Inlet, Outlet } from '../domain/feeder-plan.js';
 import type { Framing } from '../domain/framing.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 
@@ -22,6 +23,8 @@ export interface AdapterContext {
 export interface PreparedInput {
   places: Places;
   stdin: string | null;
+  /** How the feeder brings it, where it does. */
+  inlet?: Inlet;
 }
 
 /** What came of preparing an output: values for placeholders, and streams that go elsewhere than to the logs. */
@@ -29,6 +32,8 @@ export interface PreparedOutput {
   places: Places;
   stdout?: string;
   stderr?: string;
+  /** How the feeder fetches it, where it does. */
+  outlet?: Outlet;
 }
 
 /** Where the output is: a file in the attempt's folder; null if the program made none. */

@@ -5,7 +5,15 @@ import { inputPlace, outputPlace } from '../domain/command.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { PenstockError } from '../errors.js';
 import { makeFolders } from '../hosts/make-folders.js';
-import type { Adapter, AdapterContext, InputAdapter, OutputAdapter } from './adapter.js';
+import type {
+  Adapter,
+  AdapterContext,
+  InputAdapter,
+  OutputAdapter,
+  PreparedInput,
+  PreparedOutput,
+} from './adapter.js';
+import { chunkOf, makePipe, removePipe } from './fed.js';
 
 /**
  * Input and output as files: the input is the STDIN stream or a path, the output the STDOUT or STDERR stream or a
@@ -15,6 +23,7 @@ import type { Adapter, AdapterContext, InputAdapter, OutputAdapter } from './ada
 const input: InputAdapter = {
   async prepare(context) {
     const { definition, places, input: given } = context;
+    if (context.feed !== null) return fedStdin(context);
     if (given === null) return { places: {}, stdin: null };
     const expected = inputPlace(definition, places) ?? { kind: 'stream', stream: 'STDIN' };
     if (expected.kind === 'stream') return { places: { input_file: given.file }, stdin: given.file };
@@ -25,7 +34,9 @@ const input: InputAdapter = {
     return { places: { input_file: expected.path }, stdin: null };
   },
 
-  async clear({ definition, folder, places }) {
+  async clear(context) {
+    const { definition, folder, places } = context;
+    if (context.feed !== null) await removePipe(context, stdinPipe);
     const given = inputPlace(definition, places);
     // A second name of the input in a folder that is not the job's own would be in the next run's way.
     if (given?.kind === 'fixed' && isFile(noteOf(folder))) {
@@ -39,6 +50,7 @@ const output: OutputAdapter = {
   async prepare(context) {
     const { definition, places, folder } = context;
     const { file, written } = outputFile(context);
+    if (context.feed !== null) return fedOutput(context, written);
     if (!written) return { places: {} };
     await makeFolders(path.join(folder, 'output'));
     const given = context.input === null ? null : inputPlace(definition, places);
@@ -48,7 +60,9 @@ const output: OutputAdapter = {
     return { places: { output_file: file } };
   },
 
-  async clear() {},
+  clear: async (context) => {
+    if (context.feed !== null) await removePipe(context, outputPipe);
+  },
 
   async finish(context) {
     const { folder, outputName } = context;
@@ -61,6 +75,33 @@ const output: OutputAdapter = {
 };
 
 export const fileAdapter: Adapter = { input, output };
+
+const stdinPipe = 'stdin.pipe';
+const outputPipe = 'stdout.pipe';
+
+/** The standard input of a program that is fed message by message. */
+async function fedStdin(context: AdapterContext): Promise<PreparedInput> {
+  const { input: wanted } = context.definition;
+  if (wanted?.type === 'file' && wanted.via === 'path') throw notFed('input');
+  const pipe = await makePipe({ ...context, user: null }, stdinPipe);
+  const chunk = chunkOf(wanted?.type === 'file' ? wanted : {});
+  return { places: {}, stdin: pipe, inlet: { kind: 'pipe', path: pipe, chunk } };
+}
+
+/** The stream whose records are read from a program that is fed. */
+async function fedOutput(context: AdapterContext, written: boolean): Promise<PreparedOutput> {
+  if (written) throw notFed('output');
+  const { output: wanted } = context.definition;
+  const pipe = await makePipe({ ...context, user: null }, outputPipe);
+  const isError = wanted?.type === 'file' && wanted.via === 'stream' && wanted.stream === 'STDERR';
+  return { places: {}, [isError ? 'stderr' : 'stdout']: pipe, outlet: { kind: 'pipe', path: pipe } };
+}
+
+const notFed = (end: string) =>
+  new PenstockError(
+    'conflict',
+    `a program whose ${end} is a file at a path cannot be fed message by message`,
+  );
 
 /** Where the output comes to be: the file behind a stream, or one that the program writes itself. */
 function outputFile({ definition, places, folder, outputName }: AdapterContext): {

@@ -19,8 +19,12 @@ export function whyMeaningless(
   // A named file needs no adapter: it is there for a run that is given it.
   if (name === 'work_dir' || name === 'job_uuid' || isNamedFile(name)) return undefined;
   const [end, kind] = name.split('_') as ['input' | 'output', 'file' | 'pipe' | 'port'];
-  if (kind !== 'file') return `means something only with an ${end}_adapter of type "${kind}"`;
   const adapter = end === 'input' ? input : output;
+  if (kind !== 'file') {
+    return adapter?.type === kind
+      ? undefined
+      : `means something only with an ${end}_adapter of type "${kind}"`;
+  }
   if (adapter?.isPath) return undefined;
   const remedy = `"file_path": "\${${name}}"`;
   if (adapter === undefined) {
@@ -29,6 +33,10 @@ export function whyMeaningless(
   }
   if (adapter.type === 'folder') {
     return `means nothing here, because the ${end} is a folder; write the path of a file in it`;
+  }
+  if (adapter.type === 'pipe' || adapter.type === 'port') {
+    const what = adapter.type === 'pipe' ? 'a named pipe' : 'a port';
+    return `means nothing here, because the ${end} is ${what}; use \${${end}_${adapter.type}}`;
   }
   const stream = adapter.parameters.stream_name ?? (end === 'input' ? 'STDIN' : 'STDOUT');
   return `means nothing here, because the ${end} is ${stream}; for a file give ${end}_adapter ${remedy}`;
@@ -41,6 +49,7 @@ export function parameterProblems(
 ): Problem[] {
   if (adapter === undefined) return [];
   if (adapter.type === 'folder') return folderProblems(adapter);
+  if (adapter.type === 'pipe' || adapter.type === 'port') return nameProblems(adapter);
   const { parameters, pointer, pathKey, path } = adapter;
   const found: Problem[] = [];
   const add = (key: string, detail: string) => found.push({ pointer: below(pointer, key), detail });
@@ -54,15 +63,36 @@ export function parameterProblems(
     add('stream_name', `stream_name is for streams, but ${because}; leave one of them out`);
   }
   if (hasPath) found.push(...pathProblems(path, own, below(pointer, pathKey), pathKey));
-  const { file_name: fileName } = parameters;
-  if (fileName === undefined) return found;
-  if (placeholdersIn(fileName).length > 0) {
-    add('file_name', `file_name is taken literally; ${literal(fileName)} means nothing in it`);
-  }
+  found.push(...nameProblems(adapter));
+  if (parameters.file_name === undefined) return found;
   if (end === 'input' && !isPlaceholder(path, own)) {
     add('file_name', `file_name is for an input whose place the server chooses, but file_path is "${path}"`);
   } else if (end === 'input' && !adapter.isPath) {
     add('file_name', 'file_name is for files, but the input is STDIN, which has no name');
+  }
+  return found;
+}
+
+/** What the name of a file says. */
+function nameProblems({ parameters: { file_name: name }, pointer }: AdapterParameters): Problem[] {
+  if (name === undefined || placeholdersIn(name).length === 0) return [];
+  const detail = `file_name is taken literally; ${literal(name)} means nothing in it`;
+  return [{ pointer: below(pointer, 'file_name'), detail }];
+}
+
+/** Whose port a port is. */
+export function portProblems(
+  input: AdapterParameters | undefined,
+  output: AdapterParameters | undefined,
+): Problem[] {
+  const found: Problem[] = [];
+  const add = (adapter: AdapterParameters, detail: string) =>
+    found.push({ pointer: below(adapter.pointer, 'tcp_port'), detail });
+  if (input?.parameters.tcp_port === '${output_port}') {
+    add(input, 'tcp_port of the input is a number or "${input_port}"; the output may name that one, too');
+  }
+  if (output?.parameters.tcp_port === '${input_port}' && input?.type !== 'port') {
+    add(output, '${input_port} means something only with an input_adapter of type "port"');
   }
   return found;
 }
@@ -117,17 +147,35 @@ export function unusedFiles(
   output: AdapterParameters | undefined,
 ): Problem[] {
   const used = new Set(commandTexts(definition).flatMap(({ text }) => placeholdersIn(text)));
-  const unused = (adapter: AdapterParameters | undefined, own: 'input_file' | 'output_file', verb: string) =>
-    adapter?.isPath && isPlaceholder(adapter.path, own) && !used.has(own)
-      ? [
-          {
-            pointer: below(adapter.pointer, adapter.pathKey),
-            detail: `nothing tells the program where to ${verb}: use \${${own}} in argv, or make ${adapter.pathKey} the path that it ${verb}s`,
-          },
-        ]
-      : [];
-  return [...unused(input, 'input_file', 'read'), ...unused(output, 'output_file', 'write')];
+  const unused = (adapter: AdapterParameters | undefined, end: 'input' | 'output', verb: string) => {
+    if (adapter === undefined) return [];
+    const say = (key: string, detail: string) => [
+      {
+        pointer: below(adapter.pointer, key),
+        detail: `nothing tells the program where to ${verb}: ${detail}`,
+      },
+    ];
+    const { type, pathKey, parameters } = adapter;
+    if (type === 'pipe') {
+      return used.has(`${end}_pipe`) ? [] : say('', `use \${${end}_pipe} in argv`).map(inAdapter);
+    }
+    if (type === 'port') {
+      const own = parameters.tcp_port === '${input_port}' ? 'input_port' : (`${end}_port` as const);
+      if (typeof parameters.tcp_port === 'number' || used.has(own)) return [];
+      return say('tcp_port', `use \${${own}} in argv, or make tcp_port the port that it listens on`);
+    }
+    const own = `${end}_file` as const;
+    if (!adapter.isPath || !isPlaceholder(adapter.path, own) || used.has(own)) return [];
+    return say(pathKey, `use \${${own}} in argv, or make ${pathKey} the path that it ${verb}s`);
+  };
+  return [...unused(input, 'input', 'read'), ...unused(output, 'output', 'write')];
 }
+
+/** A problem of an adapter that has no parameter to point at: its type is what it is about. */
+const inAdapter = ({ pointer, detail }: Problem): Problem => ({
+  pointer: pointer.replace(/^\/(input|output)_adapter\/.*$/, '/$1_adapter/$1_type'),
+  detail,
+});
 
 /** Only what is not absolute: it is meant to stay in the job's folder, and `..` could lead out of it. */
 export function leavesFolder(path: string): boolean {

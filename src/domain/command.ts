@@ -100,6 +100,16 @@ export function outputFolder(definition: ProcessDefinition, places: BasePlaces):
   return output?.type === 'folder' ? placeOf(definition, places, output.path) : null;
 }
 
+/** The file, absolute, that a program follows, or appends its output to; null where it is none. */
+export function appendPlace(
+  definition: ProcessDefinition,
+  places: BasePlaces,
+  end: 'input' | 'output',
+): FilePlace | null {
+  const adapter = definition[end];
+  return adapter?.type === 'append' ? filePlace(definition, places, adapter, `\${${end}_file}`) : null;
+}
+
 /** A path of the definition, absolute; a relative one is taken from `cwd`. */
 function placeOf(definition: ProcessDefinition, places: BasePlaces, path: string): string {
   return posix.resolve(workingDirectory(definition, places), substitute(path, places));
@@ -126,7 +136,8 @@ export function outputNameOf(definition: ProcessDefinition, asked: string | unde
   if (asked !== undefined) return asked;
   if (output?.type === 'folder') return 'output.json';
   if (output?.fileName !== undefined) return output.fileName;
-  if (output?.via === 'path' && !output.path.includes('${') && !output.path.includes('$<')) {
+  const hasPath = output?.type === 'append' || (output?.type === 'file' && output.via === 'path');
+  if (hasPath && !output.path.includes('${') && !output.path.includes('$<')) {
     return posix.basename(output.path);
   }
   return 'output';

@@ -1,7 +1,7 @@
 import type { Backoff } from './backoff.js';
 import { isPlaceholder } from './placeholder.js';
 import { below } from './pointer.js';
-import type { ProcessType } from './process-definition.js';
+import type { Buffering, ProcessType } from './process-definition.js';
 import type { RestartMode } from './service.js';
 
 /** A process definition as it was sent and as it is stored: valid by `schemas/process-definition.json`. */
@@ -54,7 +54,7 @@ export interface DefinitionDocument {
   tests?: { name?: string; input?: string; expect: string | { output?: string; exit_code?: number } }[];
 }
 
-export type AdapterType = 'file' | 'folder';
+export type AdapterType = 'file' | 'folder' | 'append' | 'pipe' | 'port';
 
 /** Parameters of file input and file output; the schema says which are for which. */
 export interface FileParameters {
@@ -64,6 +64,14 @@ export interface FileParameters {
   file?: string;
   file_name?: string;
   chunk_size?: number | string;
+  buffering?: Buffering;
+}
+
+/** Parameters of what is appended to files, and of ports, beyond those that files have, too. */
+export interface FedParameters {
+  /** Seconds. */
+  quiet?: number;
+  tcp_port?: number | string;
 }
 
 /** Parameters of folder input and folder output; `file_names` is for output. */
@@ -72,7 +80,7 @@ export interface FolderParameters {
   file_names?: string[];
 }
 
-export type AnyParameters = FileParameters & FolderParameters;
+export type AnyParameters = FileParameters & FolderParameters & FedParameters;
 
 /** One adapter of a document, whichever spelling it uses, with the place of its parameters in the document. */
 export interface AdapterParameters {
@@ -131,10 +139,15 @@ function read(
     const path = parameters.folder_path ?? '';
     return { type, parameters, pointer, isPath: false, path, pathKey: 'folder_path' };
   }
+  if (type === 'pipe' || type === 'port') {
+    return { type, parameters, pointer, isPath: false, path: '', pathKey: 'file_path' };
+  }
   const given = parameters.file_path ?? parameters.file;
   // A path says by itself that the file is not a stream; the registry's own examples leave `file_type` out.
   const isPath =
-    parameters.file_type === 'path' || (parameters.file_type === undefined && given !== undefined);
+    type === 'append' ||
+    parameters.file_type === 'path' ||
+    (parameters.file_type === undefined && given !== undefined);
   const pathKey = parameters.file_path === undefined && parameters.file !== undefined ? 'file' : 'file_path';
   const path = given === undefined || isPlaceholder(given, own) ? `\${${own}}` : given;
   return { type, parameters, pointer, isPath, path, pathKey };

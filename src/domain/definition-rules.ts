@@ -4,6 +4,7 @@ import {
   literal,
   outside,
   parameterProblems,
+  portProblems,
   unusedFiles,
   whyMeaningless,
 } from './adapter-rules.js';
@@ -37,6 +38,7 @@ export function checkDefinition(definition: DefinitionDocument, prefix = ''): Pr
     ...inTexts,
     ...parameterProblems(input, 'input_file'),
     ...parameterProblems(output, 'output_file'),
+    ...portProblems(input, output),
     // A misspelt placeholder is the likeliest reason why a file seems unused; that has been said then.
     ...(inTexts.length > 0 ? [] : unusedFiles(definition, input, output)),
     ...sizeProblems(definition, input),

@@ -12,13 +12,25 @@ export type Executor = 'local';
 export type Input =
   | { type: 'file'; via: 'stream'; chunkSize?: number }
   | { type: 'file'; via: 'path'; path: string; fileName?: string; chunkSize?: number }
-  | { type: 'folder'; path: string };
+  | { type: 'folder'; path: string }
+  /** A file that the program follows. After `quiet` seconds of only waiting for more, a job's program is ended. */
+  | { type: 'append'; path: string; fileName?: string; chunkSize?: number; quiet: number }
+  | { type: 'pipe'; chunkSize?: number }
+  /** `port` null: the server chooses one. */
+  | { type: 'port'; port: number | null; chunkSize?: number };
 
 /** How output is taken. `path` may hold placeholders; exactly `${output_file}`: the server chooses. */
 export type Output =
-  | { type: 'file'; via: 'stream'; stream: 'STDOUT' | 'STDERR'; fileName?: string }
+  | { type: 'file'; via: 'stream'; stream: 'STDOUT' | 'STDERR'; buffering?: Buffering; fileName?: string }
   | { type: 'file'; via: 'path'; path: string; fileName?: string }
-  | { type: 'folder'; path: string; fileNames: string[] | null };
+  | { type: 'folder'; path: string; fileNames: string[] | null }
+  | { type: 'append'; path: string; fileName?: string }
+  | { type: 'pipe'; fileName?: string }
+  /** `port` null: the server chooses one; `input`: the port of the input, on the same connection. */
+  | { type: 'port'; port: number | null | 'input'; fileName?: string };
+
+/** How a program that is fed message by message holds back its standard output: by lines, not at all, as it likes. */
+export type Buffering = 'line' | 'none' | 'program';
 
 /** A process definition ready to be run: one spelling, every default filled in, sizes in bytes, times in seconds. */
 export interface ProcessDefinition {
@@ -119,31 +131,40 @@ export function normalise(document: DefinitionDocument): ProcessDefinition {
 function inputOf(document: DefinitionDocument): Input | null {
   const adapter = inputParameters(document);
   if (adapter === undefined) return null;
-  if (adapter.type === 'folder') return { type: 'folder', path: adapter.path };
-  const chunkSize = bytes(adapter.parameters.chunk_size);
+  const { type, path, parameters } = adapter;
+  if (type === 'folder') return { type, path };
+  const chunkSize = bytes(parameters.chunk_size);
   const more = chunkSize === null ? {} : { chunkSize };
-  if (!adapter.isPath) return { type: 'file', via: 'stream', ...more };
-  return {
-    type: 'file',
-    via: 'path',
-    path: adapter.path,
-    ...fileName(adapter.parameters.file_name),
-    ...more,
-  };
+  if (type === 'pipe') return { type, ...more };
+  if (type === 'port') return { type, port: numberOf(parameters.tcp_port), ...more };
+  const named = fileName(parameters.file_name);
+  if (type === 'append') return { type, path, ...named, ...more, quiet: parameters.quiet ?? 1 };
+  if (!adapter.isPath) return { type, via: 'stream', ...more };
+  return { type, via: 'path', path, ...named, ...more };
 }
 
 function outputOf(document: DefinitionDocument): Output | null {
   const adapter = outputParameters(document);
   if (adapter === undefined) return null;
-  if (adapter.type === 'folder') {
-    const names = adapter.parameters.file_names;
-    return { type: 'folder', path: adapter.path, fileNames: names === undefined ? null : [...names] };
+  const { type, path, parameters } = adapter;
+  if (type === 'folder') {
+    const names = parameters.file_names;
+    return { type, path, fileNames: names === undefined ? null : [...names] };
   }
-  const named = fileName(adapter.parameters.file_name);
-  if (adapter.isPath) return { type: 'file', via: 'path', path: adapter.path, ...named };
-  const stream = adapter.parameters.stream_name === 'STDERR' ? 'STDERR' : 'STDOUT';
-  return { type: 'file', via: 'stream', stream, ...named };
+  const named = fileName(parameters.file_name);
+  if (type === 'pipe') return { type, ...named };
+  if (type === 'append') return { type, path, ...named };
+  if (type === 'port') {
+    const asInput = parameters.tcp_port === '${input_port}';
+    return { type, port: asInput ? 'input' : numberOf(parameters.tcp_port), ...named };
+  }
+  if (adapter.isPath) return { type, via: 'path', path, ...named };
+  const stream = parameters.stream_name === 'STDERR' ? 'STDERR' : 'STDOUT';
+  const { buffering } = parameters;
+  return { type, via: 'stream', stream, ...(buffering === undefined ? {} : { buffering }), ...named };
 }
+
+const numberOf = (port: number | string | undefined) => (typeof port === 'number' ? port : null);
 
 function fileName(name: string | undefined): { fileName?: string } {
   return name === undefined ? {} : { fileName: name };

@@ -11,6 +11,8 @@ export interface ExecutorCommand {
   argv: readonly string[];
   environment: Readonly<Record<string, string>>;
   cwd: string;
+  /** What stands before the program, such as `stdbuf`, with its arguments. */
+  before?: readonly string[];
   /** Whom it runs as, by name; null is whoever runs the server. */
   user: string | null;
   /** Seconds between SIGTERM and SIGKILL. */

@@ -185,7 +185,7 @@ export function localExecutor(options: LocalOptions): Executor {
       writeFileSync(
         path.join(files.folder, 'command'),
         commandScript({
-          prefix,
+          prefix: [...prefix, ...(command.before ?? [])],
           exec: program,
           argv: command.argv,
           environment: { ...command.environment, ...marks },

@@ -5,6 +5,8 @@ import { shellWord } from './shell-word.js';
  * with the job, but outside of the program's limits. It is started before the program and awaited after it.
  */
 export interface Companion {
+  /** What sentences call it, if that is not the program's name. */
+  name?: string;
   /** The program, looked up on the runner's own PATH, and its arguments. */
   argv: readonly string[];
   /** Absolute paths; /dev/null where there is none. */
@@ -18,6 +20,9 @@ export interface Companion {
    */
   attends?: boolean;
 }
+
+/** The named pipes of a companion that attends, in the job's folder. */
+export const companionPipes = ['ready', 'told'] as const;
 
 /** Codes by which a companion may end: well, or because whoever reads what it passes on has gone (SIGPIPE). */
 const goodEnds = '0|141';
@@ -41,13 +46,15 @@ export function accompanied(
   const attended = companions.filter(({ attends }) => attends === true);
   if (attended.length > 1) throw new Error('only one companion can be told of the end');
   if (attended.length > 0) {
-    lines.push(`mkfifo -m 600 ready told || { ${problem('no named pipe can be made')} >&2; exit 125; }`);
+    lines.push(
+      `mkfifo -m 600 ${companionPipes.join(' ')} || { ${problem('no named pipe can be made')} >&2; exit 125; }`,
+    );
   }
   // Only now, and not ignored, which the program would inherit: a handler is forgotten by what a shell starts.
   lines.push('trap : HUP INT QUIT TERM PIPE');
   companions.forEach((companion, index) => {
     const { argv, stdin = '/dev/null', stdout = '/dev/null', stderr = '/dev/null' } = companion;
-    const name = argv[0] ?? '';
+    const name = nameOf(companion);
     const into = companion.attends === true ? 'ready' : stdout;
     lines.push(
       '(',
@@ -58,7 +65,7 @@ export function accompanied(
       `exec /usr/bin/env ${[...variables, ...argv.map(shellWord)].join(' ')}`,
       ')',
       'code=$?',
-      `case $code in ${goodEnds}) ;; *) echo "platform: ${words(name)} ended with $code before its time" >&3 ;; esac`,
+      `case $code in ${goodEnds}) ;; *) echo "platform: ${name} ended with $code before its time" >&3 ;; esac`,
       // Without it the program might wait for ever for bytes, or for a reader.
       ...(companion.attends === true ? [`[ $code = 0 ] || kill -TERM 0`] : []),
       ') 3>&2 2>/dev/null &',
@@ -78,7 +85,7 @@ export function accompanied(
     '}',
   );
   if (attended.length > 0) {
-    const text = `${attended[0]?.argv[0] ?? ''} cannot be started beside the program`;
+    const text = `${nameOf(attended[0])} cannot be started beside the program`;
     lines.push(`read -r line <ready || { ${problem(text)} >&2; leave 125; }`);
   }
   lines.push('(', program.trimEnd(), ')', 'code=$?');
@@ -88,5 +95,6 @@ export function accompanied(
   return `${lines.join('\n')}\n`;
 }
 
-/** A program's name for a sentence within double quotes of a shell. */
-const words = (name: string) => (name.split('/').at(-1) ?? '').replace(/[^\w. -]/g, '');
+/** Its name for a sentence within double quotes of a shell. */
+const nameOf = (companion: Companion | undefined): string =>
+  (companion?.name ?? companion?.argv[0]?.split('/').at(-1) ?? '').replace(/[^\w. -]/g, '');

@@ -1,13 +1,7 @@
 import path from 'node:path';
-import {
-  buildCommand,
-  inputFolder,
-  inputPlace,
-  outputFolder,
-  outputNameOf,
-  outputPlace,
-} from '../domain/command.js';
+import { buildCommand, outputNameOf } from '../domain/command.js';
 import { type Job, type NewJob, newJob, type RunRequest } from '../domain/job.js';
+import { shownPlaces } from '../domain/places.js';
 import {
   checkEnvironment,
   type DefinitionDocument,
@@ -180,26 +174,14 @@ export function runService(given: {
       const folder = files.attempt(uuid, 1);
       const places = { work_dir: path.join(folder, 'work'), job_uuid: uuid };
       const outputName = outputNameOf(definition, document.output?.name);
-      const input = inputPlace(definition, places);
-      const output = outputPlace(definition, places);
-      const inputFile =
-        input?.kind === 'fixed' ? input.path : path.join(folder, 'input', inputName ?? 'input');
-      const outputFile = output?.kind === 'fixed' ? output.path : path.join(folder, 'output', outputName);
-      const command = buildCommand(definition, document, {
-        ...places,
-        input_file: inputFile,
-        output_file: outputFile,
-      });
+      const names = { input: inputName ?? 'input', output: outputName };
+      const shown = shownPlaces(definition, places, folder, names);
       return {
-        ...command,
+        ...buildCommand(definition, document, shown.places),
         executor: document.executor ?? definition.executor,
         files: {
-          input:
-            inputFolder(definition, places) ??
-            (input === null || input.kind === 'stream' ? 'STDIN' : inputFile),
-          output:
-            outputFolder(definition, places) ??
-            (output === null ? 'STDOUT' : output.kind === 'stream' ? output.stream : outputFile),
+          input: shown.input,
+          output: shown.output,
           output_name: outputName,
         },
         priority: document.priority ?? definition.priority,

@@ -1,13 +1,21 @@
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Adapter, AdapterContext, InputAdapter, OutputAdapter, Taken } from '../adapters/adapter.js';
 import { outputNameOf, type Places } from '../domain/command.js';
+import { socketFile } from '../domain/feeder-plan.js';
+import { unbuffered } from '../domain/feeding.js';
+import type { Framing } from '../domain/framing.js';
 import type { Job } from '../domain/job.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { messageOf } from '../errors.js';
 import type { ExecutorFiles } from '../executors/executor.js';
+import { companionPipes } from '../hosts/companions.js';
+import { basicEnvironment } from '../hosts/environment.js';
+import { findProgram } from '../hosts/find-program.js';
 import { makePipes } from '../hosts/pipes.js';
 import type { Logger } from '../log.js';
 import type { JobFiles } from '../store/files.js';
+import { hasFeeder, planFeeder } from './feeder.js';
 
 /** What it takes to lay out an input and to take an output. */
 export interface AdaptContext {
@@ -36,29 +44,42 @@ export function adapterContext(files: JobFiles, { job, definition }: Attempt): A
 export async function prepare(
   context: AdaptContext,
   run: Attempt,
-): Promise<{ places: Places; files: ExecutorFiles }> {
+): Promise<{ places: Places; files: ExecutorFiles; before: readonly string[] }> {
   const setting = adapterContext(context.files, run);
   const { input, output } = sidesOf(context, run.definition);
   const { folder } = setting;
   const { joined } = run.job.request;
   try {
     const given = await input.prepare(setting);
-    const wanted = await output.prepare(setting);
+    // The output may be told by a place of the input's, as a port that both use.
+    const wanted = await output.prepare({ ...setting, places: { ...setting.places, ...given.places } });
     const files: ExecutorFiles = {
       folder,
       stdin: joined?.from ?? given.stdin,
       stdout: wanted.stdout ?? path.join(folder, 'stdout'),
       stderr: wanted.stderr ?? path.join(folder, 'stderr'),
-      companions: [],
+      companions: await planFeeder(setting, given, wanted),
       append: run.definition.service !== null,
     };
     return {
       places: { ...setting.places, ...given.places, ...wanted.places },
       files: joined?.to === undefined ? files : await joinedTo(joined.to, joined.tee === true, files),
+      before: setting.feed === null ? [] : letGo(run.definition, setting.feed.framing),
     };
   } catch (error) {
     await clearUp(context, run);
     throw error;
+  }
+}
+
+/** What stands before a program that is fed, lest it hold back its records; nothing where the machine has no stdbuf. */
+function letGo(definition: ProcessDefinition, framing: Framing): string[] {
+  const [name, ...words] = unbuffered(definition, framing) ?? [];
+  if (name === undefined) return [];
+  try {
+    return [findProgram(name, '/', basicEnvironment.PATH), ...words];
+  } catch {
+    return [];
   }
 }
 
@@ -71,9 +92,16 @@ async function joinedTo(to: string, tee: boolean, files: ExecutorFiles): Promise
   return { ...files, stdout: between, companions: [...files.companions, companion] };
 }
 
-/** Takes away what was laid out for a program that never started. */
+/** By these companions are joined to a program. */
+const joints = [...companionPipes, 'tee', socketFile];
+
+/** Takes away what was laid out for a program, whether it ran or never started. */
 export async function clearUp(context: AdaptContext, run: Attempt): Promise<void> {
   const setting = adapterContext(context.files, run);
+  // A plain run has none, and is not held up by a look for each.
+  if (run.job.request.joined !== undefined || hasFeeder(setting.folder)) {
+    for (const name of joints) await rm(path.join(setting.folder, name), { force: true });
+  }
   const { input, output } = sidesOf(context, run.definition);
   for (const side of [input, output]) {
     try {
@@ -96,9 +124,9 @@ export async function takeOutput(context: AdaptContext, run: Attempt): Promise<T
   }
 }
 
-/** True if what the program writes goes on to another job, and no file of it is left here. */
+/** True if what the program writes goes on elsewhere, and no file of it is left here. */
 export const passesOn = ({ request }: Job): boolean =>
-  request.joined?.to !== undefined && request.joined.tee !== true;
+  request.feed !== undefined || (request.joined?.to !== undefined && request.joined.tee !== true);
 
 /** The two adapters of a definition, each for its side; `file` where it names none. */
 function sidesOf(

@@ -12,6 +12,7 @@ import { basicEnvironment } from '../hosts/environment.js';
 import type { JobService } from '../services/jobs.js';
 import { fileSize, makeDurable } from '../store/files.js';
 import { type AdaptContext, adapterContext, clearUp, passesOn, prepare, takeOutput } from './adapt.js';
+import { withFeeder } from './feeder.js';
 import { oversize } from './oversize.js';
 import { syncEarly } from './sync-early.js';
 
@@ -77,7 +78,7 @@ export async function startProgram(
   const prepared = await prepare(context, run);
   let handle: Handle;
   try {
-    handle = await launch(context, run, { ...setting.places, ...prepared.places }, prepared.files);
+    handle = await launch(context, run, { ...setting.places, ...prepared.places }, prepared);
   } catch (error) {
     await clearUp(context, run);
     throw error;
@@ -108,13 +109,20 @@ export async function startProgram(
 }
 
 /** Starts the program with what the adapters have prepared. */
-function launch(context: RunContext, run: Run, places: BasePlaces, files: ExecutorFiles): Promise<Handle> {
+function launch(
+  context: RunContext,
+  run: Run,
+  places: BasePlaces,
+  { files, before }: { files: ExecutorFiles; before: readonly string[] },
+): Promise<Handle> {
   const { definition } = run;
   const { request, uuid } = run.job;
   const environment =
     request.environment === undefined ? {} : { environment: context.files.environment(uuid) };
   const command = buildCommand(definition, { ...request, ...environment }, places);
-  const sizes = [definition.limits.outputSize, definition.limits.logSize].filter((size) => size !== null);
+  // A file that is appended to may have been large before.
+  const bounded = definition.output?.type === 'append' ? [] : [definition.limits.outputSize];
+  const sizes = [...bounded, definition.limits.logSize].filter((size) => size !== null);
   return context.executor.start(
     {
       uuid: run.job.uuid,
@@ -127,6 +135,7 @@ function launch(context: RunContext, run: Run, places: BasePlaces, files: Execut
         ...command.environment,
       },
       cwd: command.cwd,
+      before,
       user: request.user ?? null,
       killGrace: definition.killGrace,
       limits: {
@@ -238,7 +247,7 @@ export async function collect(
   const { definition, job } = run;
   const setting = adapterContext(context.files, run);
   const root = context.files.folder(job.uuid);
-  let final = outcome;
+  let final = withFeeder(setting, outcome);
   const change: JobChange = { outputName: setting.outputName, outputPath: null, outputSize: null };
   try {
     const taken = await takeOutput(context, run);

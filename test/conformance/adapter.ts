@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { jobOf, submit } from '../support/jobs.js';
+import { jobOf, leftOf, submit } from '../support/jobs.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 /** One way in or out: what the definition says of it, and what the program is told in its place in `argv`. */
@@ -14,24 +15,90 @@ export interface End {
   document?: string;
 }
 
+type Side = { document?: string };
+
 const payloads: [string, Buffer<ArrayBuffer>][] = [
   ['empty', Buffer.alloc(0)],
   ['one byte', Buffer.from([0])],
   ['text without a last newline', Buffer.from('zwei Zeilen\nund ein Rest – ende')],
-  ['1 MiB of anything', Buffer.from(randomBytes(2 ** 20))],
+  ['10 MiB of anything', Buffer.from(randomBytes(10 * 2 ** 20))],
 ];
 
 /** Bytes as they are sent, and as they come back. */
-const wrapped = (bytes: Buffer<ArrayBuffer>, { document }: End) =>
+const wrapped = (bytes: Buffer<ArrayBuffer>, { document }: Side) =>
   document === undefined
     ? bytes
     : Buffer.from(JSON.stringify({ [document]: { base64: bytes.toString('base64') } }));
-function unwrapped(came: Buffer, { document }: End): Buffer {
+function unwrapped(came: Buffer, { document }: Side): Buffer {
   if (document === undefined) return came;
   const files = JSON.parse(came.toString()) as Record<string, string | { base64: string }>;
   expect(Object.keys(files)).toEqual([document]);
   const content = files[document] ?? '';
   return typeof content === 'string' ? Buffer.from(content) : Buffer.from(content.base64, 'base64');
+}
+
+/** Submits each payload, and has it come back as it went in. */
+async function goesThrough(server: TestServer, definition: object, input: Side, output: Side): Promise<void> {
+  const id = await server.register(definition);
+  for (const [what, bytes] of payloads) {
+    const sent = wrapped(bytes, input);
+    const uuid = await submit(server, id, new Uint8Array(sent));
+    const job = await jobOf(server, uuid, 30);
+    expect([what, job.state, job.outcome?.cause, job.outcome?.exit_code]).toEqual([
+      what,
+      'FINISHED',
+      'exit',
+      0,
+    ]);
+    const answer = await server.fetch(`/api/job/${uuid}/output/`);
+    const came = Buffer.from(await answer.arrayBuffer());
+    expect(job.output_size).toBe(came.length);
+    expect(unwrapped(came, output).equals(bytes), what).toBe(true);
+    const kept = await server.fetch(`/api/job/${uuid}/input/`);
+    expect(Buffer.from(await kept.arrayBuffer()).equals(sent), `${what}: the input`).toBe(true);
+    expect([leftOf([uuid]), pipesIn(server.data)]).toEqual([[], []]);
+  }
+}
+
+/** Named pipes below a folder. */
+function pipesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFIFO() || entry.isSocket())
+    .map(({ name }) => name);
+}
+
+/** One side of a program that is a line of the shell: what the definition says of it, and the program's part. */
+export interface ShellEnd {
+  name: string;
+  type: string;
+  parameters?: object;
+  /** What reads the input and writes it on, or takes what was read; `$1` and `$2` are the places. */
+  script: string;
+  place: string;
+  document?: string;
+}
+
+/** Every input adapter with every output adapter, against real programs. */
+export function adapterPairs(inputs: ShellEnd[], outputs: ShellEnd[]): void {
+  describe('every input with every output', () => {
+    let server: TestServer;
+    beforeAll(async () => {
+      server = await startServer({ application: { LOG_LEVEL: 'warn' } });
+    });
+    afterAll(() => server.remove());
+    const table = inputs.flatMap((input) =>
+      outputs.map((output) => [input.name, output.name, input, output] as const),
+    );
+    test.each(table)('%s → %s', async (_in, _out, input, output) => {
+      const definition = {
+        exec: '/bin/sh',
+        argv: ['-c', `${input.script} ${output.script}`, 'sh', input.place, output.place],
+        input_adapter: { input_type: input.type, input_parameters: input.parameters ?? {} },
+        output_adapter: { output_type: output.type, output_parameters: output.parameters ?? {} },
+      };
+      await goesThrough(server, definition, input, output);
+    });
+  });
 }
 
 /** Every way in with every way out, over HTTP through a real server: what comes out is what went in. */
@@ -47,24 +114,13 @@ export function adapterConformance(name: string, exec: string, inputs: End[], ou
       outputs.map((output) => [input.name, output.name, input, output] as const),
     );
     test.each(table)('%s → %s', async (_in, _out, input, output) => {
-      const id = await server.register({
+      const definition = {
         exec,
         argv: [input.argument, output.argument],
         input_adapter: { input_type: input.type ?? name, input_parameters: input.adapter },
         output_adapter: { output_type: output.type ?? name, output_parameters: output.adapter },
-      });
-      for (const [what, bytes] of payloads) {
-        const sent = wrapped(bytes, input);
-        const uuid = await submit(server, id, new Uint8Array(sent));
-        const job = await jobOf(server, uuid, 20);
-        expect([what, job.state, job.outcome?.reason]).toEqual([what, 'FINISHED', null]);
-        const answer = await server.fetch(`/api/job/${uuid}/output/`);
-        const came = Buffer.from(await answer.arrayBuffer());
-        expect(job.output_size).toBe(came.length);
-        expect(unwrapped(came, output).equals(bytes), what).toBe(true);
-        const kept = await server.fetch(`/api/job/${uuid}/input/`);
-        expect(Buffer.from(await kept.arrayBuffer()).equals(sent), `${what}: the input`).toBe(true);
-      }
+      };
+      await goesThrough(server, definition, input, output);
     });
   });
 }
