@@ -33,14 +33,15 @@ export function checkDefinition(definition: DefinitionDocument, prefix = ''): Pr
   const input = inputParameters(definition);
   const output = outputParameters(definition);
   const inTexts = textProblems(definition, input, output);
+  const ofPorts = portProblems(input, output);
   return [
     ...spelledTwice(definition),
     ...inTexts,
     ...parameterProblems(input, 'input_file'),
     ...parameterProblems(output, 'output_file'),
-    ...portProblems(input, output),
+    ...ofPorts,
     // A misspelt placeholder is the likeliest reason why a file seems unused; that has been said then.
-    ...(inTexts.length > 0 ? [] : unusedFiles(definition, input, output)),
+    ...(inTexts.length + ofPorts.length > 0 ? [] : unusedFiles(definition, input, output)),
     ...sizeProblems(definition, input),
     ...numberProblems(definition),
     ...serviceProblems(definition),
