@@ -43,7 +43,7 @@ import { ensureStreamSubscription } from './services/stream-subscription.js';
 import { secretOf, subscriptionService } from './services/subscriptions.js';
 import { tokenService } from './services/tokens.js';
 import { userService } from './services/users.js';
-import { JobFiles } from './store/files.js';
+import { JobFiles, streamsFile } from './store/files.js';
 import { keyFile, webhookKeyFile } from './store/key-file.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
@@ -101,7 +101,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const house = { store, files, jobs, definitions, log, clock };
 
   const { amqp_url: amqpUrl, job_events: jobEvents, maxQueueBytes: maxBytes } = config.streams;
-  const file = path.join(config.data, 'streams.sqlite');
+  const file = streamsFile(config.data);
   const streams = await openStreamServices({
     store,
     drivers: (settings) => openStreams({ amqpUrl, file, maxBytes, settings }, log),

@@ -2,12 +2,13 @@ import { chmodSync, copyFileSync, existsSync, renameSync, rmSync } from 'node:fs
 import path from 'node:path';
 import { CliError } from './cli/failure.js';
 import { type Flags, loadConfig } from './config.js';
+import { streamsFile } from './store/files.js';
 import { webhookKeyFile } from './store/key-file.js';
 import { backup } from './store/store.js';
 
 /**
  * `penstock backup FILE`: a consistent copy of the database as of one moment, while the server goes on. The key that
- * webhooks are signed with goes beside it, as `FILE.webhook-key`.
+ * webhooks are signed with goes beside it, as `FILE.webhook-key`, and what waits on durable streams as `FILE.streams`.
  */
 export async function makeBackup(
   file: string,
@@ -21,10 +22,16 @@ export async function makeBackup(
     throw new CliError(`${target} is there already; --force overwrites it`);
   // Under another name until it is whole, so that a backup that was cut off is never taken for one.
   const partial = `${target}.partial`;
-  rmSync(partial, { force: true });
+  const copy = async (from: string, to: string) => {
+    rmSync(partial, { force: true });
+    await backup(from, partial, () => {});
+    renameSync(partial, to);
+  };
   try {
-    await backup(database, partial, () => {});
-    renameSync(partial, target);
+    // First the database: a stream's message that is in both is worked on twice rather than never.
+    await copy(database, target);
+    const streams = streamsFile(data);
+    if (existsSync(streams)) await copy(streams, `${target}.streams`);
     const key = webhookKeyFile(data);
     if (existsSync(key)) {
       copyFileSync(key, `${target}.webhook-key`);

@@ -10,6 +10,8 @@ export interface Kind {
   field: string;
   /** Whether such a thing can be asked for by a UUID, too. */
   uuid?: true;
+  /** Whether its name is its address, too. */
+  addressed?: true;
   /** The words for messages: "process definition". */
   words: string;
   /** The words for what may be given: "name or id". */
@@ -31,6 +33,7 @@ export const kinds = {
     called: 'name, id or UUID',
   },
   operation: { path: '/api/operation/', field: 'name', words: 'operation', called: 'name or id' },
+  stream: { path: '/api/stream/', field: 'name', addressed: true, words: 'stream', called: 'name' },
   subscription: { path: '/api/subscription/', field: 'url', words: 'subscription', called: 'id or URL' },
   user: { path: '/api/user/', field: 'username', words: 'user', called: 'name or id' },
   token: { path: '/api/token/', field: 'name', words: 'token', called: 'name or id' },
@@ -48,7 +51,7 @@ export interface Found {
  */
 export async function find(client: Client, kind: Kind, key: string): Promise<Found> {
   const id = key.startsWith(kind.path) ? key.slice(kind.path.length).replace(/\/$/, '') : key;
-  if (/^\d+$/.test(id) || (kind.uuid === true && isUuid(id))) {
+  if ((/^\d+$/.test(id) && kind.addressed !== true) || (kind.uuid === true && isUuid(id))) {
     const path = `${kind.path}${id}/`;
     try {
       return { path, object: await client.object('GET', path) };
@@ -62,12 +65,30 @@ export async function find(client: Client, kind: Kind, key: string): Promise<Fou
     }
   }
   if (key === '') throw usageError(`The name of the ${kind.words} is empty.`);
+  if (kind.addressed === true) return addressed(client, kind, id);
   const named = await byName(client, kind, key);
   if (named.length === 1) return named[0] as Found;
   if (named.length === 0) throw await nothingNamed(client, kind, key);
   throw new CliError(`Several of them are named ${key}.`, {
     hints: [`Say which one by its id: ${named.map(({ object }) => object.id).join(', ')}`],
   });
+}
+
+/** The path of what is addressed by its name. */
+export function namedPath(kind: Kind, name: string): string {
+  // One or two dots would be another address.
+  if (/^\.*$/.test(name)) throw usageError(`That is not the name of a ${kind.words}: ${name}`);
+  return `${kind.path}${encodeURIComponent(name)}/`;
+}
+
+async function addressed(client: Client, kind: Kind, name: string): Promise<Found> {
+  const path = namedPath(kind, name);
+  try {
+    return { path, object: await client.object('GET', path) };
+  } catch (error) {
+    if (error instanceof ServerError && error.status === 404) throw await nothingNamed(client, kind, name);
+    throw error;
+  }
 }
 
 async function byName(client: Client, kind: Kind, name: string): Promise<Found[]> {

@@ -13,7 +13,8 @@ export interface FollowOptions {
   client: Client;
   path: string;
   query?: AskOptions['query'];
-  write: (text: string) => Promise<void>;
+  /** `event` is the name of what came. */
+  write: (text: string, event: string) => Promise<void>;
   /** Whether nothing more can come; asked when a connection ended without saying so. Left out for what has no end. */
   ended?: () => Promise<boolean>;
 }
@@ -69,7 +70,7 @@ async function read(
       for (const event of parser.push(piece as string)) {
         place.retry = parser.state.retry ?? place.retry;
         if (event.event === 'end') return true;
-        await write(event.data);
+        await write(event.data, event.event);
         // Only after it was written: what was not, has to come again.
         place.lastEventId = event.id;
       }

@@ -10,6 +10,7 @@ import { registerOperation } from './operation.js';
 import { registerPipeline } from './pipeline.js';
 import { registerRun } from './run.js';
 import { serverOptions } from './settings.js';
+import { registerStream } from './stream.js';
 import { registerSubscription } from './subscription.js';
 import { registerToken } from './token.js';
 import { registerUser } from './user.js';
@@ -37,6 +38,7 @@ export function registerClientCommands(program: Command, io: CliIo): void {
   registerDefinition(program, io);
   registerPipeline(program, io);
   registerOperation(program, io);
+  registerStream(program, io);
   registerSubscription(program, io);
   registerDelivery(program, io);
   registerUser(program, io);

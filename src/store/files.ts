@@ -16,6 +16,9 @@ import { promisify } from 'node:util';
 
 const sync = promisify(fdatasync);
 
+/** Where the messages of durable streams are that this server keeps itself. */
+export const streamsFile = (data: string): string => path.join(data, 'streams.sqlite');
+
 /**
  * Where a job's files are. An upload is made in `incoming/` and moved to `jobs/` when its job is in the database,
  * so that what was never accepted can be told from what was.

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
@@ -35,7 +36,7 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
     const own = { exclusive: true, autoDelete: true, durable: false, maxLength: ownQueueMessages };
     const made =
       queue === null
-        ? await channel.assertQueue('', own)
+        ? await channel.assertQueue(queueOf(stream, `own-${randomUUID()}`), own)
         : await channel.assertQueue(queueOf(stream, queue), { durable: true });
     await channel.bindQueue(made.queue, exchange, '');
     return made.queue;
