@@ -117,7 +117,9 @@ export function openChannels(rows: StreamRows, drivers: Drivers): Channels {
     },
 
     async counts(name: string, queue: string): Promise<QueueCounts | null> {
-      return driverOf(name).driver.counts(name, queue);
+      const counts = await driverOf(name).driver.counts(name, queue);
+      if (counts !== null) note(name, queue);
+      return counts;
     },
 
     async remove(name: string, queue?: string) {
