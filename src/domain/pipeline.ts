@@ -145,7 +145,8 @@ export function stepsAgain(plan: Plan, failed: ReadonlySet<string>, from: string
   }
   for (const { name } of plan.steps) {
     if (!again.has(name) && !failed.has(name)) continue;
-    for (const joined of groupOf(plan, name)) again.add(joined.name);
+    const group = groupOf(plan, name);
+    if (group.length > 1) for (const joined of group) again.add(joined.name);
   }
   return plan.steps.map(({ name }) => name).filter((name) => again.has(name));
 }
