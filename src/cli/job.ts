@@ -5,8 +5,9 @@ import { registerJobControl } from './job-control.js';
 import { type JobFilters, jobFilters, readFilters } from './job-filters.js';
 import { registerJobFollow } from './job-follow.js';
 import { registerJobMessages } from './job-messages.js';
+import { registerJobResume, renderJob } from './job-steps.js';
 import { jobPath, registerJobStreams } from './job-streams.js';
-import { renderObject, renderTable, tellMore } from './table.js';
+import { renderTable, tellMore } from './table.js';
 import { readCount } from './values.js';
 
 interface ListOptions extends JobFilters {
@@ -29,9 +30,10 @@ export function registerJob(program: Command, io: CliIo): void {
     .action(async (uuid: string, options: { json?: boolean }, command: Command) => {
       const object = await (await connect(command, io)).object('GET', jobPath(uuid));
       if (options.json === true) printJson(io, object);
-      else print(io, renderObject(object));
+      else print(io, renderJob(object));
     });
 
+  registerJobResume(job, io);
   registerJobStreams(job, io);
   registerJobFollow(job, io);
 

@@ -3,7 +3,7 @@ import { messageOf } from '../errors.js';
 import type { Client, Json } from './client.js';
 import { connect, serverCommand } from './connect.js';
 import { Ended, exitCodes } from './failure.js';
-import { find, kinds } from './find.js';
+import { find, type Kind, kinds } from './find.js';
 import { openInput } from './input.js';
 import { onInterrupt } from './interrupt.js';
 import { type CliIo, print, printJson, tell } from './io.js';
@@ -15,23 +15,37 @@ import { renderObject } from './table.js';
 import { tailOf } from './tail.js';
 import { waitForJob } from './wait.js';
 
+const exitCodeHelp =
+  'Exit code: that of the program; 128 + n if signal n ended it, 124 after a timeout,\n' +
+  '130 if it was cancelled; 1 for every other failure, 2 for a wrong command line.';
+
 /** `penstock run …`: a registered program as if it were a local one. */
 export function registerRun(program: Command, io: CliIo): void {
-  runOptions(serverCommand(program, 'run', 'run a program: penstock run tr < in > out'))
+  runVerb(program, 'run a program: penstock run tr < in > out', kinds.definition, io)
     .argument('<definition>', 'name or id of a process definition')
     .addHelpText(
       'after',
-      '\nOf a service the UUID is printed as soon as it is ready; it goes on.\n' +
-        'Exit code: that of the program; 128 + n if signal n ended it, 124 after a timeout,\n' +
-        '130 if it was cancelled; 1 for every other failure, 2 for a wrong command line.',
-    )
-    .action(async (key: string, options: RunOptions, command: Command) => {
+      `\nOf a service the UUID is printed as soon as it is ready; it goes on.\n${exitCodeHelp}`,
+    );
+}
+
+/** `penstock pipeline run …`: a pipeline as if it were one program. */
+export function registerPipelineRun(pipeline: Command, io: CliIo): void {
+  runVerb(pipeline, 'run its steps: penstock pipeline run words < in > out', kinds.pipeline, io)
+    .argument('<pipeline>', kinds.pipeline.called)
+    .addHelpText('after', `\n${exitCodeHelp.replace('that of the program', 'that of the step that failed')}`);
+}
+
+function runVerb(parent: Command, about: string, kind: Kind, io: CliIo): Command {
+  return runOptions(serverCommand(parent, 'run', about)).action(
+    async (key: string, options: RunOptions, command: Command) => {
       checkOptions(options);
       const client = await connect(command, io);
-      const { path } = await find(client, kinds.definition, key);
+      const { path } = await find(client, kind, key);
       if (options.dryRun === true) return dryRun(client, `${path}run/`, options, io);
       await run(client, `${path}run/`, options, io);
-    });
+    },
+  );
 }
 
 async function dryRun(client: Client, path: string, options: RunOptions, io: CliIo): Promise<void> {
@@ -107,8 +121,19 @@ async function deliver(
 /** What happened, and the last words of the program; the rest can be asked for. */
 async function tellFailure(client: Client, job: Json, io: CliIo): Promise<void> {
   tell(io, `penstock: job ${job.uuid} failed: ${outcomeText(job)}.`);
-  const tail = await tailOf(client, `/api/job/${job.uuid}/stderr/`);
-  if (tail === undefined) return;
-  tell(io, tail.text);
-  if (tail.cut) tell(io, `penstock: all of it: penstock job logs --stderr ${job.uuid}`);
+  const uuid = Array.isArray(job.steps) ? await failedStep(client, job) : job.uuid;
+  const tail = uuid === undefined ? undefined : await tailOf(client, `/api/job/${uuid}/stderr/`);
+  if (tail !== undefined) tell(io, tail.text);
+  if (tail?.cut) tell(io, `penstock: all of it: penstock job logs --stderr ${uuid}`);
+  if (job.steps) tell(io, `penstock: its steps: penstock job show ${job.uuid}`);
+}
+
+/** The job of the step that a pipeline failed because of: the others were cancelled. */
+async function failedStep(client: Client, job: Json): Promise<unknown> {
+  const causes = 'exit,signal,timeout,oom,lost,platform';
+  const query = { parent: String(job.uuid), state: 'FAILED', cause__in: causes, order_by: 'ended' };
+  const { objects } = await client.list('/api/job/', query, 20);
+  const { exit_code: code } = (job.outcome ?? {}) as { exit_code?: unknown };
+  const alike = objects.find(({ outcome }) => (outcome as { exit_code?: unknown }).exit_code === code);
+  return (alike ?? objects[0])?.uuid;
 }
