@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Job } from '../domain/job.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { type Asked, type Health, healths, withHealth } from '../domain/service.js';
-import { messageOf } from '../errors.js';
+import { messageOf, PenstockError } from '../errors.js';
 import type { Handle, Receipt } from '../executors/executor.js';
 import type { RunContext } from './run-job.js';
 import { conclude, endOfStart } from './service-end.js';
@@ -166,7 +166,12 @@ export class Supervisor {
     const { run } = one;
     const health = run === null && asked.what === 'restart' ? 'starting' : 'stopping';
     one.state = withHealth(one.state, health, new Date(), { asked });
-    await tell(this.#context, one, 'update', {}, { asked: asked.what, by: asked.by });
+    try {
+      await tell(this.#context, one, 'update', {}, { asked: asked.what, by: asked.by });
+    } catch (error) {
+      // Its start ended by itself in that instant, and the end that was asked for is stored already.
+      if (!(error instanceof PenstockError && error.code === 'illegal-transition')) throw error;
+    }
     one.wake();
     if (run !== null && one.run === run) void endStart(this.#context, one, run);
     return true;
