@@ -1,6 +1,8 @@
 import { ended, type Outcome } from '../domain/outcome.js';
 import { reasonOf, type ServiceState, withHealth } from '../domain/service.js';
 import { messageOf, PenstockError } from '../errors.js';
+import type { Handle } from '../executors/executor.js';
+import type { RunMarks } from '../hosts/members.js';
 import { type Run, type RunContext, startProgram, stopRun, waitForProgram } from './run-job.js';
 import { ring, type Supervised, type Supervision, tell, upOf } from './supervised.js';
 import { watchService } from './watch-service.js';
@@ -99,6 +101,8 @@ function watch(house: Supervision, one: Supervised, run: Run, signal: AbortSigna
   return watchService(
     {
       folder: context.files.attempt(uuid, attempt),
+      // A handle of this machine's has all of the marks.
+      program: run.handle as Handle & RunMarks,
       rules: one.rules,
       started: started ?? new Date(),
       ready: one.state.ready,

@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readyLeft, type ServiceRules } from '../domain/service.js';
-import { isListening } from '../hosts/listening.js';
+import type { RunMarks } from '../hosts/members.js';
+import { listensOn } from '../hosts/port-owner.js';
 import { capLog } from './cap-log.js';
 import { lineSearch } from './line-search.js';
 
@@ -14,6 +15,8 @@ const atOnce = 10;
 export interface Watched {
   /** Its attempt's folder. */
   folder: string;
+  /** By which its processes are told from others. */
+  program: RunMarks;
   rules: ServiceRules;
   started: Date;
   /** Known before, as of a program that goes on over a restart of ours. */
@@ -32,7 +35,7 @@ export interface WatchTold {
 /** Looks after a program that is up until `signal` is aborted: whether it is ready, and how large its logs are. */
 export async function watchService(watched: Watched, told: WatchTold, signal: AbortSignal): Promise<void> {
   const { folder, rules, started } = watched;
-  const isReady = readiness(rules, folder);
+  const isReady = readiness(watched);
   let { ready } = watched;
   let failed = false;
   const look = async () => {
@@ -74,12 +77,12 @@ export async function watchService(watched: Watched, told: WatchTold, signal: Ab
 }
 
 /** What tells whether a start is ready. */
-function readiness({ ready }: ServiceRules, folder: string): () => boolean | Promise<boolean> {
+function readiness({ rules: { ready }, folder, program }: Watched): () => boolean | Promise<boolean> {
   switch (ready.by) {
     case 'start':
       return () => true;
     case 'port':
-      return () => isListening(Number(ready.port));
+      return () => listensOn(Number(ready.port), program);
     case 'line':
       return lineSearch(path.join(folder, 'stdout'), ready.line);
   }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { endsOf, historyOf, leftOf, submit } from '../support/jobs.js';
@@ -143,6 +144,18 @@ describe('readiness', () => {
     client.stdin.end('a client');
     await waitFor(async () => (await serviceOf(server, uuid)).state === 'FINISHED', 'its one client');
     expect(await (await server.fetch(`/api/job/${uuid}/stdout/`)).text()).toBe('a client');
+  });
+
+  test('not by a port that somebody else listens on', async () => {
+    const [port = 0] = await freePorts(1);
+    const stranger = createServer().listen(port, '127.0.0.1');
+    const uuid = await start(
+      { exec: program('forever') },
+      { ready: { port }, ready_timeout: 0.5, restart_mode: 'never' },
+    );
+    await waitFor(async () => (await serviceOf(server, uuid)).state === 'FAILED', 'it to fail');
+    expect((await serviceOf(server, uuid)).outcome?.reason).toBe('It was not ready within 0.5 s.');
+    stranger.close();
   });
 
   test('by a line', async () => {
