@@ -52,7 +52,7 @@ export interface Channels extends Omit<Stream, 'close'> {
   /** How many messages were published on a stream since the start. */
   published(name: string): number;
   totals: Readonly<Record<'memory' | 'amqp', StreamTotals>>;
-  /** Queues of a stream that somebody has read since the start, or whose names were given. */
+  /** Queues of a stream that somebody has read, or asked for, since the start. */
   queues(name: string): string[];
   /** Calls the listener when a stream is gone; gives the way to end that. */
   onRemoved(name: string, listener: () => void): () => void;
@@ -129,11 +129,11 @@ export function openChannels(rows: StreamRows, drivers: Drivers): Channels {
         known.get(name)?.delete(queue);
         return;
       }
-      for (const listener of listeners.get(name) ?? []) listener();
       for (const each of known.get(name) ?? []) await driver.remove(name, each);
       await driver.remove(name);
       known.delete(name);
       published.delete(name);
+      for (const listener of listeners.get(name) ?? []) listener();
     },
 
     onRemoved(name, listener) {

@@ -111,11 +111,9 @@ export function streamMessages(streams: StreamService, channels: Channels) {
         events.push(event);
         ring();
       };
-      let removed = false;
-      const unlisten = channels.onRemoved(name, () => {
-        removed = true;
-        tell({ kind: 'end', reason: 'the stream was removed' });
-      });
+      const unlisten = channels.onRemoved(name, () =>
+        tell({ kind: 'end', reason: 'the stream was removed' }),
+      );
       const subscription = await channels
         .subscribe(name, {
           queue: null,
@@ -133,7 +131,6 @@ export function streamMessages(streams: StreamService, channels: Channels) {
             else tell({ kind: 'left_out', count: 1 });
           },
           onLink(linked, reason) {
-            if (removed) return;
             away = linked ? null : (reason ?? 'the way to the stream is lost');
             if (begun) tell({ kind: 'link', linked, reason });
           },

@@ -80,7 +80,7 @@ const statements = {
   wait: database.prepare('INSERT INTO waiting VALUES (?, ?)'),
   settle: database.prepare('DELETE FROM waiting WHERE queue = ? AND position = ?'),
   forget: database.prepare('DELETE FROM message WHERE position = ?'),
-  make: database.prepare('INSERT INTO queue (id, stream, name) VALUES (?, ?, ?)'),
+  make: database.prepare('INSERT OR REPLACE INTO queue (id, stream, name) VALUES (?, ?, ?)'),
   drop: database.prepare('DELETE FROM queue WHERE id = ?'),
   empty: database.prepare('DELETE FROM waiting WHERE queue = ?'),
   mark: database.prepare('UPDATE queue SET mark = ? WHERE id = ?'),

@@ -56,7 +56,9 @@ export function openJournal(file: string): Journal {
     });
     made.unref();
     const ended = (reason: string) => {
-      if (thread === made) thread = undefined;
+      // One that ends with an error says so twice; by then there may be another.
+      if (thread !== made) return;
+      thread = undefined;
       for (const { reject } of asked.splice(0)) reject(new StreamFailure(reason));
     };
     made.on('message', (answer: JournalAnswer) => {

@@ -142,8 +142,7 @@ export class MemoryChannel {
     this.#lasting.delete(name);
     const { queue, id } = lasting;
     await Promise.allSettled(this.#going);
-    queue.close();
-    const left = queue.entries();
+    const left = queue.remove();
     for (const entry of left) this.#release(entry);
     if (id === null) return;
     const messages = left.filter(({ holders }) => holders === 0).map(({ position }) => position);

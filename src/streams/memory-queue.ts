@@ -61,6 +61,7 @@ export class MemoryQueue {
   #scheduled = false;
   #pumping = false;
   #gone = false;
+  #removed = false;
   /** Bytes of everything that is in it. */
   bytes = 0;
   /** Messages on their way to the disk, for which there has to be room. */
@@ -97,7 +98,10 @@ export class MemoryQueue {
   }
 
   push(entry: Entry): void {
-    if (this.#gone) return;
+    if (this.#gone) {
+      if (this.#removed) this.#options.done(entry);
+      return;
+    }
     const { dropAbove } = this.#options;
     if (dropAbove !== null && this.#backlog.length - this.#head >= dropAbove) this.#finish(this.#shift());
     this.#backlog.push(entry);
@@ -128,14 +132,18 @@ export class MemoryQueue {
     };
   }
 
+  /** The same as `close`, for good: it has done with what is in it, and with what was on its way to it. */
+  remove(): Entry[] {
+    this.#removed = true;
+    this.close();
+    return this.entries();
+  }
+
   /** Gives out what can be given out at once, and then no more. */
   close(): void {
     this.#pump();
     this.#gone = true;
-    for (const reader of this.#readers.splice(0)) {
-      reader.closed = true;
-      reader.onLink?.(false, 'the stream has been closed');
-    }
+    for (const reader of this.#readers.splice(0)) reader.closed = true;
   }
 
   #schedule(): void {

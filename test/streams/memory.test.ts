@@ -1,6 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import Database from 'better-sqlite3';
 import { afterAll, describe, expect, test } from 'vitest';
 import { memoryStream } from '../../src/streams/memory.js';
 import type { Stream, StreamMessage } from '../../src/streams/stream.js';
@@ -53,4 +55,55 @@ describe.each([false, true])('a bounded queue, durable: %s', (isDurable) => {
     await stream.remove(on, 'q');
     await stream.close();
   });
+});
+
+test('a file that cannot be used is told, and heals', async () => {
+  const parent = path.join(folder, 'later');
+  const stream = make('later/streams.sqlite', true);
+  const options = { queue: 'q', prefetch: 1, onMessage: () => undefined };
+  await expect(stream.subscribe('s', options)).rejects.toMatchObject({ kind: 'away' });
+  mkdirSync(parent);
+  await (await stream.subscribe('s', options)).close();
+  await stream.publish('s', message('a'));
+  expect(await stream.counts('s', 'q')).toEqual({ ready: 1, unsettled: 0 });
+  await stream.close();
+});
+
+test('a queue that is removed while messages come leaves nothing behind', async () => {
+  const stream = make('removed.sqlite', true);
+  const [one, two] = [
+    await read(stream, 's', { queue: 'one', prefetch: 1 }),
+    await read(stream, 's', { queue: 'two' }),
+  ];
+  const going = Array.from({ length: 500 }, (_, index) => stream.publish('s', message(String(index))));
+  await waitFor(() => one.got.length === 1, 'the first message');
+  await one.close();
+  await stream.remove('s', 'one');
+  await Promise.all(going);
+  for (let settled = 0; settled < 500; ) {
+    await waitFor(() => two.got.length > settled, 'the next message');
+    for (const each of two.got.slice(settled)) each.ack();
+    settled = two.got.length;
+  }
+  await stream.close();
+  const database = new Database(path.join(folder, 'removed.sqlite'), { readonly: true });
+  const count = (table: string) => database.prepare(`SELECT count(*) FROM ${table}`).pluck().get();
+  expect([count('queue'), count('waiting'), count('message')]).toEqual([1, 0, 0]);
+  database.close();
+});
+
+test('a backlog is kept on the disk, not in memory, and comes back whole', async () => {
+  const stream = make('backlog.sqlite', true);
+  await (await read(stream, 's', { queue: 'q' })).close();
+  const bodies = Array.from({ length: 40 }, () => randomBytes(500_000));
+  await Promise.all(bodies.map((body, index) => stream.publish('s', message(String(index), body))));
+  const reader = await read(stream, 's', { queue: 'q', prefetch: 40 });
+  await waitFor(() => reader.got.length === 40, 'all messages');
+  expect(reader.got.every(({ body }, index) => Buffer.from(body).equals(bodies[index] as Buffer))).toBe(true);
+  // Given back, they are fetched once more.
+  for (const each of [...reader.got].reverse()) each.giveBack();
+  await waitFor(() => reader.got.length === 80, 'all messages again');
+  const again = reader.got.slice(40);
+  expect(again.every(({ body, id }) => Buffer.from(body).equals(bodies[Number(id)] as Buffer))).toBe(true);
+  await stream.close();
 });
