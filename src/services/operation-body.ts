@@ -1,5 +1,8 @@
+import { namedFiles } from '../domain/command.js';
+import { whyNotFed } from '../domain/feeding.js';
 import { nearest } from '../domain/nearest.js';
 import { documentKeys, type OperationDocument } from '../domain/operation.js';
+import { type DefinitionDocument, normalise, type ProcessDefinition } from '../domain/process-definition.js';
 import { show as quoted } from '../domain/wording.js';
 import { validator } from '../schemas.js';
 import type { Store } from '../store/store.js';
@@ -38,6 +41,14 @@ export const wrong = (pointer: string, detail: string) => invalid('invalid-body'
 export const documentOf = (body: OperationBody): OperationDocument =>
   Object.fromEntries(documentKeys.filter((key) => body[key] !== undefined).map((key) => [key, body[key]]));
 
+/** Why messages cannot be given to a program, as the rest of a sentence; null if they can. */
+function whyNot(definition: ProcessDefinition): string | null {
+  if (definition.processType === 'service') return whyNotFed(definition);
+  const { inputs, outputs } = namedFiles(definition);
+  const [name] = [...inputs.map((one) => `input_file.${one}`), ...outputs.map((one) => `output_file.${one}`)];
+  return name === undefined ? null : `it uses \${${name}}, which only a step of a pipeline has`;
+}
+
 /** The rules that a schema cannot state. What breaks one throws `invalid-body` with its place. */
 export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
   function checked(given: unknown): OperationBody {
@@ -64,8 +75,12 @@ export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
     if (said === undefined) return undefined;
     const id = numericId(String(said).match(/^(?:.*\/process_definition\/)?(\d+)\/?$/)?.[1] ?? '');
     const row = id === null ? null : await store.definitions.byId(id);
-    if (row !== null && row.ownerId === ownerId) return row.id;
     const pointer = given === undefined ? '/process_definition_id' : '/process_definition';
+    if (row !== null && row.ownerId === ownerId) {
+      const why = whyNot(normalise(JSON.parse(row.definition) as DefinitionDocument));
+      if (why !== null) throw wrong(pointer, `this definition cannot be given messages: ${why}`);
+      return row.id;
+    }
     throw wrong(pointer, `there is no process definition ${quoted(said)} of the operation's owner`);
   }
 

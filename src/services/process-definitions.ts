@@ -160,18 +160,27 @@ export function definitionService(store: Store, clock: () => Date) {
     return row;
   }
 
+  /** What operations run stays, and stays what it is: a job for each message, or one service for all. */
+  async function refuseIfUsed({ id }: DefinitionRow): Promise<void> {
+    const users = await store.operations.ofDefinition(id);
+    if (users.length === 0) return;
+    throw new PenstockError(
+      'conflict',
+      `Operations run this process definition (${users.join(', ')}): it stays, and keeps its process_type. Delete them first.`,
+    );
+  }
+
   async function plan(actor: Actor, change: Change): Promise<DefinitionWrite | null> {
     if (change.op === 'create') return newRow(actor, change.body);
     const row = await find(actor, change.id);
     if (row !== null) {
       change.check?.(show(row));
-      if (change.op !== 'delete') return changedRow(row, change.body);
-      const users = await store.operations.ofDefinition(row.id);
-      if (users.length === 0) return { op: 'delete', id: row.id };
-      throw new PenstockError(
-        'conflict',
-        `Operations run this process definition (${users.join(', ')}); delete them first.`,
-      );
+      const write: DefinitionWrite =
+        change.op === 'delete' ? { op: 'delete', id: row.id } : changedRow(row, change.body);
+      if (write.op === 'delete' || (write.row.processType ?? row.processType) !== row.processType) {
+        await refuseIfUsed(row);
+      }
+      return write;
     }
     if (change.op === 'delete' && change.maybe) return null;
     const number = numericId(change.id);

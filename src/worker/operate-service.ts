@@ -201,6 +201,7 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
   const pause = (failures: number) =>
     delay(backoffDelay(backoff, failures, Math.random()), undefined, { signal: stop.signal }).catch(() => {});
 
+  context.trouble('The service is being begun.');
   const beginning = begin();
 
   return {

@@ -67,6 +67,8 @@ export interface Engine {
 }
 
 const bytes = 'application/octet-stream';
+/** How long what is on its way out is waited for when an operation ends, in milliseconds. */
+const leavePatience = 1500;
 
 export type MakeEngine = (context: EngineContext) => Engine;
 
@@ -181,11 +183,11 @@ export async function beginOperation(
     lag: () => house.streams.counts(row.inputStream, queue).catch(() => null),
     async close() {
       closed = true;
-      outflow.close();
+      await outflow.finish(leavePatience);
       engine.lost();
       await subscription.close();
       await engine.close();
-      loose.close();
+      await loose.finish(leavePatience);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Backoff, backoffDelay } from '../domain/backoff.js';
 import { redeliveredHeader } from '../domain/operation.js';
 import { messageOf } from '../errors.js';
@@ -90,8 +91,11 @@ export class Outflow {
     this.#tell(null);
   }
 
-  close(): void {
+  /** Lets what is on its way arrive, for so many milliseconds; what else there is, is not sent any more. */
+  async finish(patience: number): Promise<void> {
     this.#closed = true;
+    const end = Date.now() + patience;
+    while (this.#publishing > 0 && Date.now() < end) await delay(5);
     this.drop();
   }
 

@@ -109,6 +109,29 @@ describe('what is wrong is said with its place', () => {
     expect(errors[0]?.detail).toMatch(detail);
   });
 
+  test('a definition that cannot be given messages', async () => {
+    const definitions = [
+      {
+        exec: 'cat',
+        argv: ['${input_file}'],
+        process_type: 'service',
+        input_adapter: { input_type: 'file', input_parameters: { file_path: '${input_file}' } },
+      },
+      { exec: 'cat', argv: ['${input_file.left}'] },
+    ];
+    for (const document of definitions) {
+      const answer = await post(fresh({ process_definition: await server.register(document) }));
+      expect([answer.status, await answer.json()]).toMatchObject([
+        400,
+        {
+          errors: [
+            { pointer: '/process_definition', detail: expect.stringContaining('cannot be given messages') },
+          ],
+        },
+      ]);
+    }
+  });
+
   test('a body that is no object, a list, a name that is taken', async () => {
     expect((await post('text')).status).toBe(400);
     expect((await post([fresh()])).status).toBe(400);
@@ -193,6 +216,11 @@ test('what an operation uses stays: its definition, its streams, its owner', asy
     expect([path, answer.status]).toEqual([path, 409]);
     expect(detail).toContain('his');
   }
+  const turned = await server.fetch(`/api/process_definition/${his}/`, {
+    method: 'PUT',
+    json: { definition: { exec: 'cat', process_type: 'service' } },
+  });
+  expect(turned.status).toBe(409);
   const all = await server.fetch('/api/process_definition/?owner=bob', { method: 'DELETE', as: bob });
   expect(all.status).toBe(409);
   expect((await server.fetch(`/api/operation/${id}/`, { method: 'DELETE', as: bob })).status).toBe(204);
