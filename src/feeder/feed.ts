@@ -37,20 +37,22 @@ export async function openSocket(framing: Framing, ended: AbortSignal) {
       if (connection === socket) connection = null;
     });
     socket.on('data', (piece: Buffer) => {
-      for (const { type, payload } of frames.push(piece)) {
-        if (type !== 'M' && type !== 'E') continue;
-        // From here on it is the program's: it reaches it, whatever becomes of the connection.
-        if (type === 'M') pending += 1;
-        waiting += 1;
-        socket.pause();
-        last = last
-          .then(() => (type === 'M' ? give(payload) : endInput()))
-          .then(() => {
-            waiting -= 1;
-            if (waiting === 0) socket.resume();
-          })
-          .catch((error: Error) => ended.aborted || failed(error));
-      }
+      const come = frames.push(piece);
+      const messages = come.filter(({ type }) => type === 'M').map(({ payload }) => payload);
+      const isLast = come.some(({ type }) => type === 'E');
+      if (messages.length === 0 && !isLast) return;
+      // From here on they are the program's: they reach it, whatever becomes of the connection.
+      pending += messages.length;
+      waiting += 1;
+      socket.pause();
+      last = last
+        .then(() => give(messages))
+        .then(() => (isLast ? endInput() : undefined))
+        .then(() => {
+          waiting -= 1;
+          if (waiting === 0) socket.resume();
+        })
+        .catch((error: Error) => ended.aborted || failed(error));
     });
     socket.write(encodeFrame('H', { pending }));
     arrived();
@@ -60,9 +62,10 @@ export async function openSocket(framing: Framing, ended: AbortSignal) {
     server.listen(socketFile, resolve);
   });
 
-  async function give(message: Buffer): Promise<void> {
-    if (wayIn === null || inputEnded) return;
-    await wayIn.write(encodeRecord(framing, message));
+  /** Many small messages in one piece: to hand each over by itself would cost more than what it is handed over for. */
+  async function give(messages: readonly Buffer[]): Promise<void> {
+    if (wayIn === null || inputEnded || messages.length === 0) return;
+    await wayIn.write(Buffer.concat(messages.map((message) => encodeRecord(framing, message))));
   }
   async function endInput(): Promise<void> {
     if (inputEnded) return;
@@ -108,20 +111,21 @@ export async function openSocket(framing: Framing, ended: AbortSignal) {
     /** Passes records on, to the end of the output; once the program has ended only as long as somebody listens. */
     async pass(way: WayOut): Promise<void> {
       const records = new RecordDecoder(framing);
-      const hand = async (record: Buffer): Promise<boolean> => {
+      const hand = async (given: readonly Buffer[]): Promise<boolean> => {
+        if (given.length === 0) return true;
         const socket = await listener();
         if (socket === null) return false;
-        pending = Math.max(0, pending - 1);
-        socket.write(encodeFrame('R', record));
+        pending = Math.max(0, pending - given.length);
+        socket.write(Buffer.concat(given.map((record) => encodeFrame('R', record))));
         return true;
       };
       // Nothing is read while nobody listens: what the pipe holds is the program's own.
       if ((await listener()) === null) return;
       for await (const piece of way.pieces()) {
-        for (const record of records.push(piece)) if (!(await hand(record))) return;
+        if (!(await hand(records.push(piece)))) return;
         if ((await listener()) === null) return;
       }
-      for (const record of records.end()) await hand(record);
+      await hand(records.end());
     },
 
     /** Tells of the program's end, and takes leave once that is on its way. */

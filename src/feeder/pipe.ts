@@ -18,16 +18,16 @@ function openWriter(path: string): number | null {
 
 /** Writes into a named pipe that the program reads, from when it opens it; also if it opens it several times. */
 export function pipeIn(path: string, program: Program): WayIn {
-  let writer: net.Socket | null = null;
   let holder: number | null = null;
+  // At once, whatever there is to write: who opens it waits until it is open at this end, too.
+  const opened = open();
+  opened.catch(() => {});
 
-  async function opened(): Promise<net.Socket> {
-    if (writer !== null) return writer;
+  async function open(): Promise<net.Socket> {
     const fd = await reader();
     // Held open for reading, too: a program may close it between two looks, and will find all that it left there.
     holder = openSync(path, O_RDONLY | O_NONBLOCK);
-    writer = new net.Socket({ fd, readable: false, writable: true });
-    return writer;
+    return new net.Socket({ fd, readable: false, writable: true });
   }
 
   /** Waits until somebody else reads it. Gives a descriptor to write to. */
@@ -42,7 +42,7 @@ export function pipeIn(path: string, program: Program): WayIn {
 
   return {
     async write(piece) {
-      const socket = await opened();
+      const socket = await opened;
       await new Promise<void>((resolve, reject) => {
         socket.once('error', reject);
         socket.write(piece, (error) => {
@@ -53,7 +53,7 @@ export function pipeIn(path: string, program: Program): WayIn {
       });
     },
     async end() {
-      const socket = await opened();
+      const socket = await opened;
       if (holder !== null) closeSync(holder);
       holder = null;
       // Closed while the program has it open, or it would wait for a writer for ever.

@@ -67,7 +67,15 @@ export async function openFeed(folder: string, listener: FeedListener): Promise<
     let reason = 'the feeder closed the connection';
     const feed: Feed = {
       pending: 0,
-      send: (message) => !socket.destroyed && socket.write(encodeFrame('M', message)),
+      send(message) {
+        if (socket.destroyed) return false;
+        // Many small messages go in few pieces.
+        if (socket.writableCorked === 0) {
+          socket.cork();
+          setImmediate(() => socket.uncork());
+        }
+        return socket.write(encodeFrame('M', message));
+      },
       drained: () =>
         socket.destroyed || !socket.writableNeedDrain
           ? Promise.resolve()

@@ -132,13 +132,13 @@ describe('standard streams', () => {
 
   test('a program that loses its server sees nothing of it; the next one hears what is owed', async () => {
     const script =
-      'while read -r line; do until [ -e "$1/go" ]; do sleep 0.02; done; echo "$line"; done; echo over';
+      'while read -r line; do echo x >>"$1/got"; until [ -e "$1/go" ]; do sleep 0.02; done; echo "$line"; done; echo over';
     const { folder, at } = await start(script);
     const first = await connect(folder);
     await sendAll(first.feed, numbers(0, 3));
-    await waitFor(async () => (await connect(folder)).feed.pending === 3, 'the messages to arrive');
-    expect(first.told.closed).not.toBeNull();
+    await waitFor(() => existsSync(at('got')), 'the messages to arrive');
     const second = await connect(folder);
+    await waitFor(() => first.told.closed !== null, 'the first connection to be displaced');
     expect(second.feed.pending).toBe(3);
     await sendAll(second.feed, numbers(3, 5));
     appendFileSync(at('go'), '');
