@@ -82,7 +82,7 @@ export const afterRestart = ({ asked }: ServiceState): ServiceState['asked'] =>
 /** Ends a start because somebody asked for that. */
 export async function endStart(context: RunContext, one: Supervised, run: Run): Promise<void> {
   const receipt = await stopRun(context, run, asked);
-  one.receipt ??= receipt;
+  one.receipt = receipt;
 }
 
 /** Marks the end of a start that was asked for: how the program itself ended takes its place. */
