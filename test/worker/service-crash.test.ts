@@ -94,7 +94,8 @@ test('a program that died while the server was away is restarted by its mode', a
 test('one that waits for its next start goes on waiting for the same time', async () => {
   await open();
   const log = file('pids');
-  const backoff = { initial: 4, factor: 1, maximum: 4 };
+  // Long enough for a restart on a busy machine.
+  const backoff = { initial: 16, factor: 1, maximum: 16 };
   const uuid = await start(
     shell('echo $$ >>"$1"; [ "$(wc -l <"$1")" -ge 2 ] || exit 1; exec sleep 100000', log),
     { backoff },
