@@ -54,10 +54,14 @@ function headerOf(request: Request, name: string): string {
 /** `Message-Header-Level: high` is the header `level` of the message. */
 function messageHeaders(request: Request): Record<string, string> {
   const prefix = 'message-header-';
+  const given = Object.entries(request.headers).filter(
+    ([name]) => name.startsWith(prefix) && name.length > prefix.length,
+  );
+  if (given.some(([name]) => name.length - prefix.length > longest)) {
+    throw new PenstockError('bad-header', `The name of a message's header is longer than ${longest} bytes.`);
+  }
   return Object.fromEntries(
-    Object.entries(request.headers)
-      .filter(([name]) => name.startsWith(prefix) && name.length > prefix.length)
-      .map(([name, value]) => [name.slice(prefix.length), headerText(String(value))]),
+    given.map(([name, value]) => [name.slice(prefix.length), headerText(String(value))]),
   );
 }
 

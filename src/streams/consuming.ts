@@ -8,6 +8,8 @@ import { openLink } from './link.js';
 import type { PublishingOptions } from './publishing.js';
 import { type Delivery, type Stream, StreamFailure, type SubscribeOptions } from './stream.js';
 
+/** What the protocol has room for. */
+const mostPrefetch = 65_535;
 /** What lies in an own queue of a subscriber that is too slow for it; older messages are left out then. */
 const ownQueueMessages = 10_000;
 
@@ -28,6 +30,7 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
   const backoff = options.backoff ?? { initial: 0.5, factor: 2, maximum: 15 };
   const link = openLink({ url, timeout: timeout / 2, heartbeat, backoff }, log);
   const readers = new Set<Reader>();
+  let closed = false;
 
   /** The queue, bound to its stream. Both are made if they are not there. */
   async function declare(channel: Channel, { stream, options: { queue } }: Reader): Promise<string> {
@@ -78,7 +81,7 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
       reason = error.message;
     });
     try {
-      await channel.prefetch(prefetch);
+      await channel.prefetch(Math.min(prefetch, mostPrefetch));
       const name = await declare(channel, reader);
       reader.channel = channel;
       reader.unsettled = 0;
@@ -150,6 +153,7 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
 
   return {
     async subscribe(stream, given) {
+      if (closed) throw new StreamFailure(`The connection to the broker ${link.name} has been closed.`);
       const reader: Reader = {
         stream,
         options: given,
@@ -195,6 +199,7 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
     },
 
     async close() {
+      closed = true;
       for (const reader of readers) reader.closed = true;
       await link.close();
       await Promise.all([...readers].map(({ done }) => done));

@@ -221,6 +221,20 @@ export function readingConformance(name: string, stage: () => Stage): void {
       },
     );
 
+    test('closed is closed for readers, too', async () => {
+      const [stream, on] = [make(), fresh()];
+      const reader = await read(stream, on, { queue: 'q' });
+      await stream.publish(on, message('a'));
+      await waitFor(() => reader.got.length === 1, 'the message');
+      await stream.close();
+      reader.got[0]?.ack();
+      await reader.close();
+      await reader.close();
+      await expect(read(stream, on)).rejects.toMatchObject({ kind: 'away' });
+      await expect(stream.counts(on, 'q')).rejects.toMatchObject({ kind: 'away' });
+      await expect(stream.remove(on, 'q')).rejects.toMatchObject({ kind: 'away' });
+    });
+
     test('an own queue is gone when its subscriber leaves, and no bound of others is', async () => {
       const [stream, on] = [make(), fresh()];
       const follower = await read(stream, on, { prefetch: 1 });

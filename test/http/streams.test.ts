@@ -173,6 +173,7 @@ describe('messages', () => {
     ['a line that is too large', '?framing=line', {}, `x\n${'y'.repeat(1001)}\n`, 413, /Line 2/],
     ['a framing that there is not', '?framing=nul', {}, 'x', 400, /framing/],
     ['an id that is too long', '', { 'Message-Id': 'x'.repeat(300) }, 'x', 400, /Message-Id/],
+    ['a header that is too long', '', { [`Message-Header-${'x'.repeat(300)}`]: '1' }, 'x', 400, /header/],
     ['a packed body', '', { 'Content-Encoding': 'gzip' }, 'x', 415, /encoding/],
   ])('refuses %s', async (_what, query, headers, body, status, text) => {
     await put('refuses');
@@ -223,5 +224,38 @@ describe('messages', () => {
     await stopped.closed;
     await server.restart();
     expect((await ask(server, '/api/stream/leaving/', { as: ada })).status).toBe(200);
+  });
+});
+
+describe('a queue that nobody reads', () => {
+  test('collects, is full at its bound, outlives a kill, and keeps its stream from being deleted', async () => {
+    await put('bounded', { max_messages: 3 });
+    const definition = await server.register({ exec: 'cat' }, ada);
+    const operation = await ask(server, '/api/operation/', {
+      json: { name: 'reads', process_definition: definition, input_stream: 'bounded', active: false },
+      as: ada,
+    });
+    expect(operation.status).toBe(201);
+    expect((await publish('bounded', 'one')).status).toBe(201);
+    const lines = await ask(server, '/api/stream/bounded/messages/?framing=line', {
+      method: 'POST',
+      body: 'two\nthree\nfour\nfive\n',
+      as: ada,
+    });
+    expect([lines.status, lines.headers['retry-after']]).toEqual([429, '1']);
+    expect(lines.json.error).toMatch(/is full.*Message 3 is the first that was not taken; 2 were\./);
+    expect((await publish('bounded', 'six')).json).toMatchObject({ type: '/api/docs/errors/#stream-full' });
+    await server.kill();
+    await server.restart();
+    expect((await publish('bounded', 'seven')).status).toBe(429);
+    const queue = async () => (await ask(server, '/api/stream/bounded/', { as: ada })).json.queues;
+    const [{ id }] = (await ask(server, '/api/operation/', { as: ada })).json.objects;
+    await ask(server, `/api/operation/${id}/`, { as: ada });
+    expect(await queue()).toEqual([{ name: expect.stringContaining('operation-'), ready: 3, unsettled: 0 }]);
+    const refused = await ask(server, '/api/stream/bounded/', { method: 'DELETE', as: ada });
+    expect([refused.status, refused.json.error]).toEqual([409, expect.stringMatching(/reads/)]);
+    await ask(server, `/api/operation/${id}/`, { method: 'DELETE', as: ada });
+    expect(await queue()).toEqual([]);
+    expect((await ask(server, '/api/stream/bounded/', { method: 'DELETE', as: ada })).status).toBe(204);
   });
 });

@@ -90,6 +90,19 @@ describe.skipIf(noRabbitmq !== null)(
       await waitFor(() => follower.ids().includes('d'), 'the next message at the follower');
     });
 
+    test('a broker that hangs is given up, and read again when it goes on', async () => {
+      const [stream, on] = [streamAt(broker.url(), { heartbeat: 1 }), fresh()];
+      const reader = await reading(stream, on);
+      await broker.freeze();
+      await waitFor(() => reader.links.at(-1) === false, 'the silence to be noticed');
+      broker.thaw();
+      await waitFor(() => reader.got.length === 5, 'the messages to come again', 30_000);
+      expect(reader.got.slice(3).map(({ id, redelivered }) => [id, redelivered])).toEqual([
+        ['b', true],
+        ['c', true],
+      ]);
+    });
+
     test('who subscribes while the broker is away gets what comes later', async () => {
       await broker.stop();
       const [stream, on] = [streamAt(broker.url()), fresh()];
