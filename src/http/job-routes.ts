@@ -7,13 +7,12 @@ import { isSettled } from '../domain/service.js';
 import { PenstockError } from '../errors.js';
 import type { Actor } from '../services/actor.js';
 import type { ControlService } from '../services/control.js';
-import { jobFile, oldLog, streams } from '../services/job-files.js';
+import { type JobFile, jobFile, oldLog, streams } from '../services/job-files.js';
 import { showEvent } from '../services/job-view.js';
 import type { JobService } from '../services/jobs.js';
 import type { PipelineRunService } from '../services/pipeline-runs.js';
 import type { Shown } from '../services/resource.js';
 import { fileSize, type JobFiles } from '../store/files.js';
-import { logStart } from '../store/log-file.js';
 import { actorOf, queryValue, sendJson } from './answer.js';
 import { hasBody, readJson, shuttingDown } from './body.js';
 import { doorbell, eventStream, followOf, lastEventId, loginKeeper } from './events.js';
@@ -99,8 +98,8 @@ const conditional = [
   'if-range',
 ];
 
-/** Sends a job's bytes from `start` on: `Range`, conditional requests, type by name. */
-export async function sendBytes(response: Response, file: string, name: string, start = 0): Promise<void> {
+/** Sends a job's bytes: `Range`, conditional requests, type by name. */
+export async function sendBytes(response: Response, { file, name, start }: JobFile): Promise<void> {
   const whole = fileSize(file);
   const size = whole === null ? null : Math.max(0, whole - start);
   const suffix = /^bytes=-(\d+)$/.exec(response.req.headers.range ?? '')?.[1];
@@ -156,8 +155,7 @@ export function jobRouter(options: JobRouteOptions): Router {
     router.all(`/:uuid/${stream}`, checkMethod(['GET']), options.authenticate, async (request, response) => {
       const job = await find(request, response);
       if (stream === 'input' || stream === 'output') {
-        const { file, name } = jobFile(files, job, stream);
-        await sendBytes(response, file, name);
+        await sendBytes(response, jobFile(files, job, stream));
         return;
       }
       const attempt = attemptOf(request);
@@ -165,9 +163,10 @@ export function jobRouter(options: JobRouteOptions): Router {
         await followLog(options, request, response, job, { stream, attempt });
         return;
       }
-      const { file, name } =
-        attempt === null ? jobFile(files, job, stream) : oldLog(files, job, stream, attempt);
-      await sendBytes(response, file, name, logStart(file));
+      await sendBytes(
+        response,
+        attempt === null ? jobFile(files, job, stream) : oldLog(files, job, stream, attempt),
+      );
     });
   }
 

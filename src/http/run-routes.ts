@@ -219,10 +219,10 @@ export function runDoor<Row>(runnable: Runnable<Row>, options: RunDoorOptions): 
       const detail = `The job failed (${how})${outcome?.reason ? `: ${outcome.reason}` : '.'}`;
       sendJson(response, 422, { ...problemBody('job-failed', detail), ...(await show()) }, headers);
     } else {
-      const { file, name } = jobFile(options.files, job, 'output');
+      const output = jobFile(options.files, job, 'output');
       for (const [header, value] of Object.entries(headers)) response.setHeader(header, value);
       response.setHeader('X-Job-UUID', job.uuid);
-      await sendBytes(response, file, name);
+      await sendBytes(response, output);
     }
   }
 

@@ -4,18 +4,20 @@ import { elsewhere, type Job, pipelineExecutor } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
 import { PenstockError } from '../errors.js';
 import { fileSize, type JobFiles } from '../store/files.js';
+import { logStart } from '../store/log-file.js';
 
 export const streams = ['input', 'output', 'stdout', 'stderr'] as const;
 export type Stream = (typeof streams)[number];
 
-/** A file of a job, and the name that a client should give it. */
+/** A file of a job, the name that a client should give it, and where its bytes begin, if a log was cut. */
 export interface JobFile {
   file: string;
   name: string;
+  start: number;
 }
 
-function present(file: string, name: string): { file: string; name: string } {
-  if (fileSize(file) !== null) return { file, name };
+function present(file: string, name: string, start = 0): JobFile {
+  if (fileSize(file) !== null) return { file, name, start };
   throw new PenstockError('gone', `The file ${name} of this job was there and has been taken away.`);
 }
 
@@ -40,7 +42,8 @@ export function jobFile(files: JobFiles, job: Job, stream: Stream, attempt = job
       return present(files.input(job.uuid), job.inputName);
     case 'output':
       if (job.outputPath !== null) {
-        return present(path.join(files.folder(job.uuid), job.outputPath), job.outputName ?? 'output');
+        const file = path.join(files.folder(job.uuid), job.outputPath);
+        return present(file, job.outputName ?? 'output', isLog(job) ? logStart(file) : 0);
       }
       if (isUnfinished(job.state)) {
         throw new PenstockError(
@@ -61,9 +64,15 @@ export function jobFile(files: JobFiles, job: Job, stream: Stream, attempt = job
         );
       }
       // Before the first attempt there is nothing; the log of a job that waits is an empty one.
-      return { file: files.log(job.uuid, Math.max(attempt, 1), stream), name: `${stream}.txt` };
+      return ofLog(files.log(job.uuid, Math.max(attempt, 1), stream), `${stream}.txt`);
   }
 }
+
+const ofLog = (file: string, name: string): JobFile => ({ file, name, start: logStart(file) });
+
+/** True if the output of a service is what it wrote to a stream, which may have been cut. */
+const isLog = ({ service, outputPath }: Job): boolean =>
+  service !== null && /^\d+\/(stdout|stderr)$/.test(outputPath ?? '');
 
 /** The log of an attempt that is asked for by its number. Throws `not-found` for one that was never made, `gone` later. */
 export function oldLog(files: JobFiles, job: Job, stream: 'stdout' | 'stderr', attempt: number): JobFile {

@@ -4,6 +4,7 @@ import type { PrismaClient } from './client.js';
 import { eventOf, jobColumns } from './jobs.js';
 import { ownedBy } from './page.js';
 import { whereOf } from './where.js';
+import type { Writer } from './writer.js';
 
 /** An event with what its followers want to know of its job. `id` rises in the order of the commits. */
 export interface StoredEvent {
@@ -33,7 +34,7 @@ const pageSize = 500;
 const span = 5000;
 
 /** The events of all jobs, in the order in which they were committed. */
-export function jobEventRepository(reader: PrismaClient) {
+export function jobEventRepository(reader: PrismaClient, writer: Writer) {
   /** The highest id ever given, also to events whose jobs are deleted by now; 0 before the first. */
   async function lastId(): Promise<number> {
     const rows = await reader.$queryRawUnsafe<{ seq: bigint | number }[]>(
@@ -44,6 +45,39 @@ export function jobEventRepository(reader: PrismaClient) {
 
   return {
     lastId,
+
+    /**
+     * Forgets starts and ends of services that go on, from before a time. What is still to be told to subscribers is
+     * kept.
+     *
+     * @returns how many events, at most `take` of each service
+     */
+    async forgetOfServices(before: Date, take: number): Promise<number> {
+      const services = await reader.job.findMany({
+        where: { state: 'RUNNING', service: { not: null } },
+        select: { id: true },
+      });
+      let forgotten = 0;
+      // By their jobs, of which there are few: events have no index by their date.
+      for (const { id: jobId } of services) {
+        const rows = await reader.jobEvent.findMany({
+          where: {
+            jobId,
+            name: { in: ['run', 'resource', 'update'] },
+            date: { lt: before },
+            deliveries: { none: { state: 'pending' } },
+          },
+          orderBy: { id: 'asc' },
+          take,
+          select: { id: true },
+        });
+        if (rows.length === 0) continue;
+        const ids = rows.map(({ id }) => id);
+        await writer.batch((client) => [client.jobEvent.deleteMany({ where: { id: { in: ids } } })]);
+        forgotten += ids.length;
+      }
+      return forgotten;
+    },
 
     /**
      * A page of events after an id. There is one writer, so whatever is committed later has a higher id: nothing is

@@ -31,7 +31,7 @@ export async function openStore(file: string) {
   return {
     migrations,
     jobs: jobRepository(reader, writer, subscriptions.adding),
-    jobEvents: jobEventRepository(reader),
+    jobEvents: jobEventRepository(reader, writer),
     subscriptions,
     deliveries: deliveryRepository(reader, writer),
     definitions: definitionRepository(reader, writer),

@@ -55,6 +55,11 @@ export async function clearAway(
     done.cleared += removed.length;
     await delay(20);
   }
+  // Jobs that have ended go with their history; a service that goes on would have more and more of it.
+  while (keepFiles !== null && !signal.aborted) {
+    if ((await store.jobEvents.forgetOfServices(before(keepFiles), batch)) === 0) break;
+    await delay(20);
+  }
   while (keepJobs !== null && !signal.aborted) {
     const old = await store.jobs.endedBefore(before(keepJobs), { cleared: true, take: batch });
     if (old.length === 0) break;

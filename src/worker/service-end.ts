@@ -1,33 +1,38 @@
 import { existsSync } from 'node:fs';
+import path from 'node:path';
 import type { JobChange } from '../domain/job.js';
 import { ended, type Outcome } from '../domain/outcome.js';
 import { afterEnd, reasonOf, type Verdict, withHealth } from '../domain/service.js';
+import { messageOf } from '../errors.js';
+import { logStart } from '../store/log-file.js';
 import { clearUp } from './adapt.js';
 import { describe } from './retry.js';
-import { collect, type Run } from './run-job.js';
+import { collect, type Run, type RunContext } from './run-job.js';
 import { afterRestart, ownEnd } from './service-start.js';
-import { isFinal, ring, type Supervised, type Supervision, tell } from './supervised.js';
+import { isFinal, ring, type Supervised, tell } from './supervised.js';
 import { newRun } from './worker.js';
 
 /** Sees to what follows the end of a start: the wait for the next one, or the end of the service itself. */
 export async function endOfStart(
-  house: Supervision,
+  context: RunContext,
   one: Supervised,
   run: Run,
   given: Outcome,
 ): Promise<void> {
-  const { context, news } = house;
   const { uuid, attempt } = run.job;
-  // What it left behind would be in the way of the next start, at a port for example.
-  if (run.handle !== null) await context.executor.cancel(run.handle, one.definition.killGrace);
-  context.files.forgetCommand(uuid, attempt);
+  try {
+    // What it left behind would be in the way of the next start, at a port for example.
+    if (run.handle !== null) await context.executor.cancel(run.handle, one.definition.killGrace);
+    context.files.forgetCommand(uuid, attempt);
+  } catch (error) {
+    context.log.warn({ job: uuid, error: messageOf(error) }, 'what a service left behind cannot be ended');
+  }
   const now = new Date();
   const outcome = ownEnd(given, one.state);
   const verdict = verdictOn(one, run, outcome, now);
   one.run = null;
   one.state = { ...one.state, last_end: { ...outcome, attempt, date: now.toISOString() } };
-  news.emit('down', { job: one.job, attempt, outcome });
-  if (verdict.next !== 'start') return conclude(house, one, attempt, verdict);
+  if (verdict.next !== 'start') return conclude(context, one, attempt, verdict);
   await clearUp(context, run);
   const next = new Date(now.getTime() + verdict.wait);
   one.state = withHealth(one.state, verdict.wait > 0 ? 'waiting' : 'starting', now, {
@@ -67,15 +72,14 @@ function verdictOn(one: Supervised, run: Run, outcome: Outcome, now: Date): Verd
  * @param attempt the number of its last start, which may not have got as far as its program
  */
 export async function conclude(
-  house: Supervision,
+  context: RunContext,
   one: Supervised,
   attempt: number,
   verdict: Exclude<Verdict, { next: 'start' }>,
 ): Promise<void> {
-  const { context, news } = house;
   const { asked } = one.state;
   one.ending = true;
-  const { outcome, change } = await taken(house, one, attempt);
+  const { outcome, change } = await taken(context, one, attempt);
   const end = (): { event: 'finish' | 'fail'; outcome: Outcome } => {
     if (asked?.what === 'cancel') {
       return { event: 'fail', outcome: { ...outcome, cause: 'cancelled', reason: reasonOf(asked) } };
@@ -102,19 +106,23 @@ export async function conclude(
   );
   const { uuid, request } = one.job;
   if (request.environment !== undefined) context.files.forgetEnvironment(uuid, attempt);
-  news.emit('over', one.job);
 }
 
 /** The output of the last start, if its program ran. */
 async function taken(
-  { context }: Supervision,
+  context: RunContext,
   one: Supervised,
   attempt: number,
 ): Promise<{ outcome: Outcome; change: JobChange }> {
   const last = lastOf(one);
   const run = newRun({ ...one.job, attempt }, one.definition);
   if (last !== null && existsSync(context.files.log(one.job.uuid, attempt, 'stdout'))) {
-    return collect(context, run, last);
+    const collected = await collect(context, run, last);
+    const { outputPath, outputSize } = collected.change;
+    if (typeof outputPath !== 'string' || typeof outputSize !== 'number') return collected;
+    // What it wrote to a stream may have been cut.
+    const start = logStart(path.join(context.files.folder(one.job.uuid), outputPath));
+    return { ...collected, change: { ...collected.change, outputSize: Math.max(0, outputSize - start) } };
   }
   if (attempt > 0) await clearUp(context, run);
   return { outcome: last ?? ended('cancelled'), change: {} };

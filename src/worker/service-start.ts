@@ -4,21 +4,20 @@ import { messageOf, PenstockError } from '../errors.js';
 import type { Handle } from '../executors/executor.js';
 import type { RunMarks } from '../hosts/members.js';
 import { type Run, type RunContext, startProgram, stopRun, waitForProgram } from './run-job.js';
-import { ring, type Supervised, type Supervision, tell, upOf } from './supervised.js';
+import { ring, type Supervised, tell } from './supervised.js';
 import { watchService } from './watch-service.js';
 
 /** Folders of so many starts are kept, with their logs: a program that ends again and again must not fill the disk. */
 const keptAttempts = 5;
 
 /** One start of a service, from its beginning, or from where a restart of ours found it, to its end. */
-export async function runStart(house: Supervision, one: Supervised, run: Run): Promise<Outcome> {
-  const { context } = house;
+export async function runStart(context: RunContext, one: Supervised, run: Run): Promise<Outcome> {
   const guards = new AbortController();
   let watching: Promise<void> | undefined;
   try {
-    if (run.handle === null) await start(house, one, run);
-    else await takeUp(house, one, run);
-    watching = watch(house, one, run, guards.signal);
+    if (run.handle === null) await start(context, one, run);
+    else await takeUp(context, one, run);
+    watching = watch(context, one, run, guards.signal);
     return await waitForProgram(context, run);
   } catch (error) {
     const reason = messageOf(error);
@@ -40,7 +39,7 @@ function stateOfStart(one: Supervised, attempt: number): ServiceState {
   });
 }
 
-async function start({ context, news }: Supervision, one: Supervised, run: Run): Promise<void> {
+async function start(context: RunContext, one: Supervised, run: Run): Promise<void> {
   const { uuid, attempt } = run.job;
   await context.files.pruneAttempts(uuid, attempt - keptAttempts);
   const after = one.state.last_end;
@@ -52,12 +51,11 @@ async function start({ context, news }: Supervision, one: Supervised, run: Run):
   run.begun();
   one.job = await recorded;
   run.job = one.job;
-  news.emit('up', upOf(one, run));
   ring(one, attempt);
 }
 
 /** A program that was found after a restart of ours. */
-async function takeUp({ context, news, opened }: Supervision, one: Supervised, run: Run): Promise<void> {
+async function takeUp(context: RunContext, one: Supervised, run: Run): Promise<void> {
   run.begun();
   const { attempt } = run.job;
   if (one.job.attempt !== attempt) {
@@ -68,11 +66,6 @@ async function takeUp({ context, news, opened }: Supervision, one: Supervised, r
   }
   run.job = one.job;
   if (one.state.asked !== null) void endStart(context, one, run);
-  void opened.then(() => {
-    if (one.run !== run) return;
-    news.emit('up', upOf(one, run));
-    ring(one, attempt);
-  });
 }
 
 /** What is still asked for, once the program has been started anew. */
@@ -95,8 +88,7 @@ export function ownEnd(outcome: Outcome, { asked }: ServiceState): Outcome {
   return { ...outcome, cause, reason: reasonOf(asked) };
 }
 
-function watch(house: Supervision, one: Supervised, run: Run, signal: AbortSignal): Promise<void> {
-  const { context } = house;
+function watch(context: RunContext, one: Supervised, run: Run, signal: AbortSignal): Promise<void> {
   const { uuid, attempt, started } = run.job;
   return watchService(
     {

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import type { Job } from '../domain/job.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { type Asked, type Health, healths, withHealth } from '../domain/service.js';
@@ -7,15 +6,7 @@ import type { Handle, Receipt } from '../executors/executor.js';
 import type { RunContext } from './run-job.js';
 import { conclude, endOfStart } from './service-end.js';
 import { afterRestart, endStart, runStart } from './service-start.js';
-import {
-  isFinal,
-  type Supervised,
-  type SupervisorNews,
-  supervised,
-  tell,
-  type Up,
-  upOf,
-} from './supervised.js';
+import { isFinal, type Supervised, supervised, tell } from './supervised.js';
 import { newRun } from './worker.js';
 
 /** Longer than this a timer cannot be: it is looked at again then. */
@@ -38,11 +29,6 @@ export class Supervisor {
   readonly #context: RunContext;
   readonly #limits: ServiceLimits;
   readonly #services = new Map<string, Supervised>();
-  /**
-   * What happens to starts, for who feeds services; the events of their jobs tell the rest. A start that was found
-   * after a restart of ours is told as `up`, too, when programs may be started.
-   */
-  readonly news = new EventEmitter<SupervisorNews>();
   readonly #opened: Promise<void>;
   #letOpen: () => void = () => {};
   #closed = false;
@@ -54,7 +40,6 @@ export class Supervisor {
     this.#opened = new Promise((resolve) => {
       this.#letOpen = resolve;
     });
-    this.news.setMaxListeners(0);
   }
 
   /** From now on programs are started. */
@@ -74,12 +59,6 @@ export class Supervisor {
     for (const { state } of this.#services.values()) counts[state.health] += 1;
     const { ended: _, ...rest } = counts;
     return rest;
-  }
-
-  /** The start of a service that is up; undefined if none is. */
-  upOf(uuid: string): Up | undefined {
-    const one = this.#services.get(uuid);
-    return one?.run?.handle ? upOf(one, one.run) : undefined;
   }
 
   /** Why there can be no other service, in words; undefined if there can. */
@@ -178,17 +157,17 @@ export class Supervisor {
   }
 
   async #keepGoing(one: Supervised): Promise<void> {
-    const house = { context: this.#context, news: this.news, opened: this.#opened };
+    const context = this.#context;
     while (!one.ending) {
       if (one.run === null) {
-        if (isFinal(one)) return conclude(house, one, one.job.attempt, { next: 'finish' });
+        if (isFinal(one)) return conclude(context, one, one.job.attempt, { next: 'finish' });
         // What waits is left to the next start of ours.
         if (this.#closed) return new Promise(() => {});
         if (!(await this.#turn(one))) continue;
         one.run = newRun({ ...one.job, attempt: one.job.attempt + 1 }, one.definition);
       }
       const { run } = one;
-      await endOfStart(house, one, run, await runStart(house, one, run));
+      await endOfStart(context, one, run, await runStart(context, one, run));
     }
   }
 

@@ -1,36 +1,9 @@
-import type { EventEmitter } from 'node:events';
 import type { Job, JobChange } from '../domain/job.js';
 import { type EventName, isUnfinished } from '../domain/job-state.js';
-import type { Outcome } from '../domain/outcome.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { newServiceState, type ServiceRules, type ServiceState } from '../domain/service.js';
-import type { Handle, Receipt } from '../executors/executor.js';
+import type { Receipt } from '../executors/executor.js';
 import { persist, type Run, type RunContext } from './run-job.js';
-
-/** A start that is up: a program that was started, or found running after a restart of ours. */
-export interface Up {
-  job: Job;
-  attempt: number;
-  /** The attempt's own folder. */
-  folder: string;
-}
-
-/** What is told of services, besides the events of their jobs. */
-export interface SupervisorNews {
-  up: [Up];
-  /** A start has ended, and nothing of it is left. Another one follows, or `over` does. */
-  down: [{ job: Job; attempt: number; outcome: Outcome }];
-  /** The service has reached its end, which is stored. */
-  over: [Job];
-}
-
-/** What keeping services going needs of the house. */
-export interface Supervision {
-  context: RunContext;
-  news: EventEmitter<SupervisorNews>;
-  /** Resolves when programs may be started. */
-  opened: Promise<void>;
-}
 
 /** A service that is kept going: all that is known of it here. */
 export interface Supervised {
@@ -72,13 +45,6 @@ export function supervised(job: Job, definition: ProcessDefinition, rules: Servi
 /** True if it is to end for good. */
 export const isFinal = ({ state, job }: Supervised): boolean =>
   (state.asked !== null && state.asked.what !== 'restart') || !isUnfinished(job.state);
-
-/** The start that is up, as others are told of it. */
-export const upOf = ({ job }: Supervised, run: Run): Up => ({
-  job,
-  attempt: run.job.attempt,
-  folder: (run.handle as Handle).folder,
-});
 
 /** Tells who waits for it that a start is up or has ended. */
 export function ring({ heard }: Supervised, attempt: number): void {

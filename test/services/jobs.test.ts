@@ -83,6 +83,34 @@ test('what ran elsewhere has no files that could be cleared away', async () => {
   await jobs.remove(job);
 });
 
+test('of a service that goes on, old starts and ends are forgotten, and nothing else', async () => {
+  const create = async (service: object | null) => {
+    const uuid = jobs.newUuid();
+    const job = await jobs.create({ ...newJob(uuid, owner, 'local'), service }, null);
+    for (const name of ['run', 'resource', 'run'] as const) {
+      await jobs.record((await store.jobs.byUuid(uuid)) ?? job, name, {});
+    }
+    return job;
+  };
+  const [service, plain] = [await create({ health: 'ready' }), await create(null)];
+  const later = new Date(Date.now() + 60_000);
+  const options = {
+    store,
+    files: new JobFiles(folder),
+    log: openLog('silent'),
+    keepFiles: 1000,
+    keepJobs: null,
+    keepDeliveries: null,
+  };
+  await clearAway(options, new Date(), new AbortController().signal);
+  expect(await store.jobs.history(service.id)).toHaveLength(4);
+  await clearAway(options, later, new AbortController().signal);
+  expect((await store.jobs.history(service.id)).map(({ name }) => name)).toEqual(['create']);
+  expect(await store.jobs.history(plain.id)).toHaveLength(4);
+  expect(await store.jobs.byUuid(service.uuid)).toMatchObject({ state: 'RUNNING', cleared: null });
+  for (const job of [service, plain]) await jobs.remove(job);
+});
+
 test('nothing is remembered of a job that retention deleted, and everything of its successor', async () => {
   const job = await create();
   await jobs.record(job, 'fail', { ended: new Date(0) });

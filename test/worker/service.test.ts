@@ -363,6 +363,9 @@ describe('logs', () => {
     expect(tail.status).toBe(206);
     expect(await tail.text()).toBe('004999999\n005000000\n');
     await post(uuid, 'stop');
+    // What is left of it is its output.
+    expect(await (await server.fetch(`/api/job/${uuid}/output/`)).text()).toBe(text);
+    expect((await serviceOf(server, uuid)).output_size).toBe(text.length);
   }, 90_000);
 
   test('of earlier starts can be read; older ones are taken away', async () => {
