@@ -1,6 +1,7 @@
 import { open, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { appendPlace } from '../domain/command.js';
+import { fileKey } from '../domain/feeder-plan.js';
 import { PenstockError } from '../errors.js';
 import type { Adapter, AdapterContext } from './adapter.js';
 import { chunkOf, refuseOthers, taken } from './fed.js';
@@ -46,8 +47,8 @@ export const appendAdapter: Adapter = {
       const file = wanted?.kind === 'fixed' ? wanted.path : path.join(grown(folder), outputName);
       await refuse(context, wanted?.kind !== 'fixed');
       await makePlace(path.dirname(file));
-      const before = await stat(file).catch(() => null);
-      const from = before?.isFile() ? { ino: before.ino, size: before.size } : null;
+      const before = await stat(file, { bigint: true }).catch(() => null);
+      const from = before?.isFile() ? { key: fileKey(before), size: Number(before.size) } : null;
       return { places: { output_file: file }, outlet: { kind: 'append', path: file, from } };
     },
     // Both the file and what the program has made of it; the output is a file of its own.

@@ -12,7 +12,7 @@ export type Outlet =
   | { kind: 'pipe'; path: string }
   | { kind: 'port'; port: number }
   /** `from`: the file as it was before the program started, whose bytes are no output; null if there was none. */
-  | { kind: 'append'; path: string; from: { ino: number; size: number } | null };
+  | { kind: 'append'; path: string; from: { key: string; size: number } | null };
 
 /**
  * What a feeder is to do, as the file `feeder.json` of an attempt's folder says. Of `inlet` and `outlet` at least one
@@ -42,6 +42,10 @@ export interface FeederReport {
   /** The ports on which the program never listened. */
   unheard: number[];
 }
+
+/** Tells a file from any other, whatever it is called by now: the number of one that is gone is given to another. */
+export const fileKey = ({ ino, birthtimeNs }: { ino: bigint; birthtimeNs: bigint }): string =>
+  `${ino}:${birthtimeNs}`;
 
 export const planFile = 'feeder.json';
 export const reportFile = 'feeder.done';

@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { fileKey } from '../domain/feeder-plan.js';
 import type { Program, WayIn, WayOut } from './ways.js';
 
 /** Appends to a file that the program follows. There is no end that the program could see. */
@@ -33,14 +34,14 @@ const compressed = /\.(gz|bz2|xz|zst|lz4|lzma|Z|zip)$/;
  */
 export async function appendOut(
   file: string,
-  from: { ino: number; size: number } | null,
+  from: { key: string; size: number } | null,
   program: Program,
 ): Promise<WayOut> {
   const folder = path.dirname(file);
   const name = path.basename(file);
   const stem = name.slice(0, name.length - path.extname(name).length);
   /** Files that were read, or are none of the program's generations. */
-  const known = new Set<number>();
+  const known = new Set<string>();
   let wake = () => {};
   const something = () =>
     new Promise<void>((resolve) => {
@@ -52,40 +53,44 @@ export async function appendOut(
     });
   // What lies there already is of others, but for the file itself.
   await markAll();
-  if (from !== null) known.delete(from.ino);
+  if (from !== null) known.delete(from.key);
   const watcher = watchFolder(folder, () => wake());
 
   /** Files beside it that may be generations of it and were not read yet, oldest first. */
-  async function unread(): Promise<{ ino: number; size: number; place: string }[]> {
-    const found: { ino: number; size: number; place: string; born: bigint }[] = [];
+  async function unread(): Promise<{ key: string; size: number; place: string }[]> {
+    const found: { key: string; size: number; place: string; age: readonly bigint[] }[] = [];
     for (const entry of await readdir(folder)) {
       if (!entry.startsWith(stem) || compressed.test(entry)) continue;
       const place = path.join(folder, entry);
       const is = await stat(place, { bigint: true }).catch(() => null);
-      const ino = Number(is?.ino);
-      if (is === null || !is.isFile() || known.has(ino)) continue;
+      if (is === null || !is.isFile() || known.has(fileKey(is))) continue;
       // The file itself is the newest, whatever the clock says.
-      found.push({ ino, size: Number(is.size), place, born: entry === name ? 2n ** 63n : is.birthtimeNs });
+      const age = [entry === name ? 1n : 0n, is.birthtimeNs, is.mtimeNs];
+      found.push({ key: fileKey(is), size: Number(is.size), place, age });
     }
-    return found.sort((one, other) => (one.born < other.born ? -1 : 1));
+    return found.sort((one, other) => {
+      const at = one.age.findIndex((value, index) => value !== other.age[index]);
+      return at < 0 ? 0 : (one.age[at] ?? 0n) < (other.age[at] ?? 0n) ? -1 : 1;
+    });
   }
 
   async function markAll(): Promise<void> {
-    for (const { ino } of await unread()) known.add(ino);
+    for (const { key } of await unread()) known.add(key);
   }
 
   /** One file, until a later one holds bytes and this is at its end, or the program has ended. */
-  async function* follow({ ino, place }: { ino: number; place: string }): AsyncGenerator<Buffer> {
+  async function* follow({ key, place }: { key: string; place: string }): AsyncGenerator<Buffer> {
     const handle = await open(place, 'r').catch(() => null);
     if (handle === null) return;
     try {
       // Renamed meanwhile: it is found again by its new name.
-      if ((await handle.stat()).ino !== ino) return;
-      known.add(ino);
-      for (let at = ino === from?.ino ? from.size : 0; ; ) {
+      if (fileKey(await handle.stat({ bigint: true })) !== key) return;
+      known.add(key);
+      for (let at = key === from?.key ? from.size : 0; ; ) {
         // Asked before the read: what was written before that is there by now.
         const last = program.ended.aborted;
-        const moved = (await stat(file).catch(() => null))?.ino !== ino;
+        const current = await stat(file, { bigint: true }).catch(() => null);
+        const moved = current === null || fileKey(current) !== key;
         const later = moved && (await unread()).some(({ size }) => size > 0 || last);
         if ((await handle.stat()).size < at) {
           // Who copies a file and truncates it has made no new generation.

@@ -69,7 +69,7 @@ async function serve(ways: Ways): Promise<void> {
           report.problem = 'the program does nothing any more, but has not read all of its input';
         }
         report.toldToEnd = inlet.quiet;
-        await tellToEnd(program, plan.killGrace);
+        await tellToEnd(program, inlet.path, inlet.quiet, plan.killGrace);
       })
       .catch(unlessEnded)
       .catch(fail);

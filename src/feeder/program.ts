@@ -33,13 +33,31 @@ export function programBeside(ended: AbortSignal): Program {
   };
 }
 
-/** Ends all of the program's processes: SIGTERM, and after a grace SIGKILL. Seconds. */
-export async function tellToEnd(program: Program, grace: number): Promise<void> {
+/**
+ * Tells a program to end that only waits for more. First those of its processes that have the file open: what they
+ * pass on to others comes to its end then, and these end by themselves. Who does not, and is quiet for so many seconds
+ * again, is told, too; and after the grace, ended. Seconds.
+ */
+export async function tellToEnd(
+  program: Program,
+  file: string,
+  seconds: number,
+  grace: number,
+): Promise<void> {
+  const ino = statSync(file, { throwIfNoEntry: false })?.ino ?? -1;
+  const readers = () => program.pids().filter((pid) => positionIn(pid, ino) !== null);
+  await signal(program, readers, grace);
+  await quiet(program, null, seconds);
+  await signal(program, () => program.pids(), grace);
+}
+
+/** Sends SIGTERM to each, and SIGKILL to those that are there after the grace; until there are none. */
+async function signal(program: Program, find: () => number[], grace: number): Promise<void> {
   const until = Date.now() + grace * 1000;
   const asked = new Set<number>();
-  while (!program.ended.aborted) {
+  for (let pids = find(); pids.length > 0 && !program.ended.aborted; pids = find()) {
     const kill = Date.now() > until;
-    for (const pid of program.pids()) {
+    for (const pid of pids) {
       if (!kill && asked.has(pid)) continue;
       asked.add(pid);
       const found = readProcess(pid);
@@ -50,7 +68,7 @@ export async function tellToEnd(program: Program, grace: number): Promise<void> 
         // Gone, or not ours to signal: then only who may can end the job.
       }
     }
-    await delay(50);
+    await delay(50, undefined, { signal: program.ended });
   }
 }
 
@@ -64,10 +82,11 @@ const restlessTicks = 2;
  * Resolves when the program has read a file to its end and only waits for more: none of its processes has read,
  * written, or computed anything to speak of for so many seconds.
  *
+ * @param file null: it has read what there was
  * @returns false if it is quiet, but does not seem to have read all of the file; never, once it has ended
  */
-export async function quiet(program: Program, file: string, seconds: number): Promise<boolean> {
-  let read = false;
+export async function quiet(program: Program, file: string | null, seconds: number): Promise<boolean> {
+  let read = file === null;
   let since = Date.now();
   let before = new Map<number, Activity>();
   for (;;) {
@@ -75,7 +94,7 @@ export async function quiet(program: Program, file: string, seconds: number): Pr
     const now = new Map<number, Activity>();
     let still = true;
     let unread = false;
-    const { ino = -1, size = 0 } = statSync(file, { throwIfNoEntry: false }) ?? {};
+    const { ino = -1, size = 0 } = file === null ? {} : (statSync(file, { throwIfNoEntry: false }) ?? {});
     for (const pid of program.pids()) {
       const activity = activityOf(pid);
       if (activity === null) continue;
@@ -85,7 +104,7 @@ export async function quiet(program: Program, file: string, seconds: number): Pr
       if (was === undefined) continue;
       if (activity.busy || activity.bytes !== was.bytes || activity.ticks - was.ticks > restlessTicks)
         still = false;
-      const at = positionIn(pid, ino);
+      const at = file === null ? null : positionIn(pid, ino);
       if (at !== null && at >= size) read = true;
       if (at !== null && at < size) unread = true;
     }
