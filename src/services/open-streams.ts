@@ -38,6 +38,7 @@ export async function openStreamServices({ store, maxStreams, jobEvents, clock, 
     rows,
     resource: service.resource,
     need: service.need,
+    make: service.make,
     messages: streamMessages(service, channels),
     async close(): Promise<void> {
       await Promise.all([drivers.amqp?.close(), drivers.memory.close()]);

@@ -34,6 +34,8 @@ interface Body {
 
 /** Names that the API needs below /api/stream/. */
 const taken = ['schema', 'set'];
+/** Names of streams that the installation makes for operations; others would stand in its way. */
+const ofOperation = /^operation-\d/;
 const wrong = (pointer: string, detail: string) => invalid('invalid-body', [{ pointer, detail }]);
 
 /** Streams: named channels of messages, each its owner's. */
@@ -91,19 +93,24 @@ export function streamService(options: StreamServiceOptions) {
     }
   }
 
+  /** What users may not do, though the installation may on their behalf. */
+  function checkRights(actor: Actor, name: string): void {
+    if (reserved.includes(name) || ofOperation.test(name)) {
+      throw new PenstockError('conflict', `The name ${name} is the installation's own; take another one.`);
+    }
+    const own = rows.all().filter((row) => row.ownerId === actor.id && !ofOperation.test(row.name));
+    if (own.length >= maxStreams) {
+      const detail = `There are ${maxStreams} streams of yours already (MAX_STREAMS_PER_USER). Delete some first.`;
+      throw new PenstockError('conflict', detail);
+    }
+  }
+
   async function add(actor: Actor, body: Body): Promise<StreamRow> {
     const { name = '', type = broker ? 'amqp' : 'memory', durable = true, description = null } = body;
     checkType(type, body);
-    if (reserved.includes(name)) {
-      throw new PenstockError('conflict', `The name ${name} is the installation's own; take another one.`);
-    }
     if (rows.get(name) !== undefined || adding.has(name)) {
       // Whose it is is nobody's business.
       throw new PenstockError('conflict', `There is a stream ${name} already; take another name.`);
-    }
-    if (rows.all().filter(({ ownerId }) => ownerId === actor.id).length >= maxStreams) {
-      const detail = `There are ${maxStreams} streams of yours already (MAX_STREAMS_PER_USER). Delete some first.`;
-      throw new PenstockError('conflict', detail);
     }
     adding.add(name);
     try {
@@ -174,13 +181,18 @@ export function streamService(options: StreamServiceOptions) {
   }
 
   async function apply(actor: Actor, given: Change): Promise<Shown[]> {
-    if (given.op === 'create') return [showStream(await add(actor, checked(given.body)))];
+    if (given.op === 'create') {
+      const body = checked(given.body);
+      checkRights(actor, body.name ?? '');
+      return [showStream(await add(actor, body))];
+    }
     const row = find(actor, given.id);
     if (row === null && given.op === 'put') {
       const body = checked(given.body, given.id);
       if (body.name !== undefined && body.name !== given.id) {
         throw wrong('/name', `the address says ${given.id}; leave the name out, or say the same`);
       }
+      checkRights(actor, given.id);
       return [showStream(await add(actor, { ...body, name: given.id }))];
     }
     if (row === null) throw missing(actor, given.id);
@@ -212,7 +224,14 @@ export function streamService(options: StreamServiceOptions) {
       return shown;
     },
   };
-  return { resource, find, need };
+  return {
+    resource,
+    need,
+    /** Makes a stream on a user's behalf, under a name of the installation's own and beyond the user's limit. */
+    async make(owner: Actor, body: Body): Promise<void> {
+      await add(owner, body);
+    },
+  };
 }
 
 export type StreamService = ReturnType<typeof streamService>;

@@ -44,6 +44,8 @@ export function openJournal(file: string): Journal {
   let thread: Thread | undefined;
   const asked: { resolve(value: unknown): void; reject(error: StreamFailure): void }[] = [];
   let queue: Pending[] = [];
+  /** How many changes at the head of the queue are tried without others, which may be why they failed. */
+  let alone = 0;
   let running: Promise<void> | undefined;
   let closed = false;
 
@@ -89,7 +91,15 @@ export function openJournal(file: string): Journal {
       if (change.kind === 'add') bytes += change.body.length;
       return index >= group.changes || (index > 0 && bytes > group.bytes);
     });
-    return queue.splice(0, end < 0 ? queue.length : end);
+    const most = alone > 0 ? alone : queue.length;
+    alone = 0;
+    return queue.splice(0, end < 0 ? most : Math.min(end, most));
+  }
+
+  /** Tells everybody who waits in line: they would wait as long again, each in turn. */
+  function refuse(error: StreamFailure): void {
+    for (const { settle } of queue) settle?.reject(error);
+    queue = queue.filter(({ settle }) => settle === null);
   }
 
   async function run(): Promise<void> {
@@ -104,7 +114,10 @@ export function openJournal(file: string): Journal {
         for (const { settle } of taken) settle?.reject(error as StreamFailure);
         const again = taken.filter(({ settle }) => settle === null);
         queue = [...again, ...queue];
-        if (again.length === 0) continue;
+        // What lets go of messages makes room for others on a full disk.
+        alone = again.length;
+        if (again.length < taken.length) continue;
+        refuse(error as StreamFailure);
         if (closed) break;
         await new Promise<void>((resolve) => setTimeout(resolve, pause).unref());
       }

@@ -40,6 +40,8 @@ interface Reader extends SubscribeOptions {
 const turn = 256;
 /** How far ahead it is noted what may have been given out: one write on the disk for so many messages. */
 const markAhead = 1000;
+/** Before what failed on the disk is tried again, in milliseconds. */
+const retryPause = 500;
 /** How much is fetched from the disk at once. */
 const fetched = { messages: 200, bytes: 2 ** 20 };
 
@@ -242,18 +244,17 @@ export class MemoryQueue {
     if (position > this.#marked - markAhead / 2 && !this.#marking) {
       this.#marking = true;
       const next = position + markAhead;
-      keeping
-        .mark(next)
-        .then(
-          () => {
-            this.#marked = next;
-          },
-          () => undefined,
-        )
-        .finally(() => {
-          this.#marking = false;
-          this.#schedule();
-        });
+      const done = () => {
+        this.#marking = false;
+        this.#schedule();
+      };
+      keeping.mark(next).then(
+        () => {
+          this.#marked = next;
+          done();
+        },
+        () => this.#later(done),
+      );
     }
     return position <= this.#marked;
   }
@@ -275,10 +276,18 @@ export class MemoryQueue {
     try {
       for (const [position, message] of await keeping.load(wanted)) this.#loaded.set(position, message);
     } catch {
-      // It is tried again: the disk may be there again by then.
-    } finally {
-      this.#loading = false;
-      this.#schedule();
+      // The disk may be there again by then.
+      this.#later(() => {
+        this.#loading = false;
+        this.#schedule();
+      });
+      return;
     }
+    this.#loading = false;
+    this.#schedule();
+  }
+
+  #later(work: () => void): void {
+    setTimeout(work, retryPause).unref();
   }
 }

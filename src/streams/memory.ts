@@ -12,6 +12,9 @@ export interface MemoryOptions {
   maxBytes: number;
 }
 
+/** How long publishing may take, in milliseconds. */
+const patience = 10_000;
+
 /**
  * Streams in this process. A durable one keeps its messages in a file: a message counts as published when it is on the
  * disk, and whatever nobody has settled is there again after a restart.
@@ -75,7 +78,7 @@ export function memoryStream(options: MemoryOptions): Stream {
       going.add(published);
       const over = () => going.delete(published);
       published.then(over, over);
-      await orAborted(published, signal);
+      await bounded(published, signal);
     },
 
     async subscribe(name, subscriber) {
@@ -105,13 +108,17 @@ export function memoryStream(options: MemoryOptions): Stream {
   };
 }
 
-/** The promise's value; or the signal's reason, should that come first. */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
+/** The promise's outcome; or the signal's reason, or a failure when it takes too long, should that come first. */
+function bounded(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    const aborted = () => reject(signal.reason as Error);
-    if (signal.aborted) aborted();
-    signal.addEventListener('abort', aborted, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
+    const aborted = () => reject(signal?.reason as Error);
+    if (signal?.aborted) aborted();
+    signal?.addEventListener('abort', aborted, { once: true });
+    const late = `The disk did not take the message within ${patience / 1000} s.`;
+    const timer = setTimeout(() => reject(new StreamFailure(late)), patience);
+    promise.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', aborted);
+    });
   });
 }

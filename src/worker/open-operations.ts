@@ -10,22 +10,21 @@ export interface OperationsOptions extends Omit<OperatorOptions, 'streams' | 'ow
 
 /** Operations, and who makes them work. */
 export function openOperations({ streams, ...given }: OperationsOptions) {
-  const { rows, resource, channels } = streams;
+  const { rows, resource, channels, make } = streams;
   const operator = new Operator({
     ...given,
     streams: channels,
     ownStream(row: OperationRow, name: string) {
       const owner = { id: row.ownerId, username: row.owner.username, admin: false };
+      const type = rows.get(row.inputStream)?.type === 'amqp' ? ('amqp' as const) : ('memory' as const);
       const body = {
         name,
-        type: rows.get(row.inputStream)?.type,
+        type,
         description: `Messages without a result of the operation ${row.name}.`,
       };
       return {
         has: () => rows.get(name)?.ownerId === row.ownerId,
-        async make() {
-          await resource.apply?.(owner, [{ op: 'create', body }]);
-        },
+        make: () => make(owner, body),
         async remove() {
           await resource.apply?.(owner, [{ op: 'delete', id: name }]);
         },

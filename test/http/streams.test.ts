@@ -55,6 +55,7 @@ describe('the noun', () => {
     ['a bound that is none', 'one', { max_messages: 0 }, 400, /\/max_messages/],
     ['a key that there is not', 'one', { durabel: true }, 400, /durable/],
     ["the installation's own", 'job_events', {}, 409, /installation's own/],
+    ['what the installation makes for operations', 'operation-1-dead', {}, 409, /installation's own/],
     ['what the API needs', 'set', {}, 409, /installation's own/],
   ])('refuses %s', async (_what, name, body, status, text) => {
     const answer =
