@@ -26,7 +26,9 @@ export interface ServiceRules {
   logSize: number;
 }
 
-export const defaultLogSize = 10_000_000;
+const defaultLogSize = 10_000_000;
+/** What is cut away is told in a line of its own: for that, and for a few more, there must be room. */
+const leastLogSize = 4096;
 
 /** A definition's service; null for one that is none. Older definitions may say what means nothing for a service. */
 export function serviceOf(document: DefinitionDocument): ServiceRules | null {
@@ -44,7 +46,7 @@ export function serviceOf(document: DefinitionDocument): ServiceRules | null {
     stableAfter: service.stable_after ?? 60,
     ready: readyOf(service.ready),
     readyTimeout: service.ready_timeout ?? 60,
-    logSize: limits.log_size === undefined ? defaultLogSize : (parseSize(limits.log_size) ?? defaultLogSize),
+    logSize: Math.max(leastLogSize, parseSize(limits.log_size ?? defaultLogSize) ?? defaultLogSize),
   };
 }
 

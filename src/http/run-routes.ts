@@ -238,7 +238,7 @@ export function runRouter(options: RunRouteOptions): Router {
     async check(actor, row, raw) {
       const { definition } = await definitions.currentRevision(row);
       if (definition.service === null) return runs.checkQueue(actor);
-      if (!raw) return;
+      if (!raw) return runs.checkServices(actor, row, definition.concurrency);
       const detail =
         'output=raw is for what comes to an end: the output of a service is there when it has ended.';
       throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?output', detail }] });

@@ -127,6 +127,7 @@ export function runService(given: {
   return {
     /** Refuses early what would be refused anyway, before a body is read. */
     checkQueue,
+    checkServices,
 
     /** A run's JSON, checked against its schema and the definition. */
     async checkedDocument(row: DefinitionRow, value: unknown): Promise<RunDocument> {

@@ -22,7 +22,7 @@ const tooFar = 2 ** 40;
  */
 export async function capLog(file: string, most: number): Promise<boolean> {
   const size = fileSize(file);
-  if (size === null) return false;
+  if (size === null || size <= most) return false;
   const start = logStart(file);
   if (size - start <= most) return false;
   const next = await endOfLine(file, size - Math.floor(most * keptShare), size);

@@ -129,7 +129,6 @@ export class Supervisor {
       };
       one.heard.add(hear);
     });
-    one.receipt = null;
     if (!(await this.#ask(one, { what: 'restart', by }))) return undefined;
     return Number.isFinite(await another) ? (one.receipt ?? nothing) : undefined;
   }
@@ -143,6 +142,7 @@ export class Supervisor {
     if (one.ending) return one.state.asked !== null;
     if (isFinal(one)) return true;
     const { run } = one;
+    one.receipt = null;
     const health = run === null && asked.what === 'restart' ? 'starting' : 'stopping';
     one.state = withHealth(one.state, health, new Date(), { asked });
     try {

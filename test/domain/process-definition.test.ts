@@ -143,6 +143,8 @@ describe('normalise', () => {
     // The logs of a service have no bound that ends it.
     expect(limits.logSize).toBeNull();
     expect(normalise(valid('service')).service?.logSize).toBe(1_000_000);
+    const tiny = { exec: 'cat', process_type: 'service' as const, limits: { log_size: 1 } };
+    expect(normalise(tiny).service?.logSize).toBe(4096);
   });
 
   test('counts sizes in bytes', () => {

@@ -18,13 +18,18 @@ export async function untilService(
   server: TestServer,
   uuid: string,
   wanted: (service: ServiceState) => boolean,
+  deadline?: number,
 ): Promise<ShownService> {
-  return waitFor(async () => {
-    const job = await serviceOf(server, uuid);
-    if (job.service !== null && wanted(job.service)) return job;
-    if (job.state === 'FAILED' || job.state === 'FINISHED') {
-      throw new Error(`it has ended: ${JSON.stringify(job.outcome)}`);
-    }
-    return undefined;
-  }, 'the service to be as wanted');
+  return waitFor(
+    async () => {
+      const job = await serviceOf(server, uuid);
+      if (job.service !== null && wanted(job.service)) return job;
+      if (job.state === 'FAILED' || job.state === 'FINISHED') {
+        throw new Error(`it has ended: ${JSON.stringify(job.outcome)}`);
+      }
+      return undefined;
+    },
+    'the service to be as wanted',
+    deadline,
+  );
 }

@@ -105,7 +105,7 @@ test('one that waits for its next start goes on waiting for the same time', asyn
   await server.restart();
   expect(await serviceOf(server, uuid)).toEqual(before);
   expect(pidsIn(log)).toHaveLength(1);
-  const job = await untilService(server, uuid, ({ ready }) => ready);
+  const job = await untilService(server, uuid, ({ ready }) => ready, 30_000);
   expect(job.started !== null && job.started >= String(before.service?.next_start)).toBe(true);
   expect(job.service).toMatchObject({ in_a_row: 1, restarts: 1 });
   await post(uuid, 'stop');
