@@ -7,7 +7,7 @@ import { isSettled } from '../domain/service.js';
 import { PenstockError } from '../errors.js';
 import type { Actor } from '../services/actor.js';
 import type { ControlService } from '../services/control.js';
-import { type JobFile, jobFile, oldLog, streams } from '../services/job-files.js';
+import { type JobFile, jobFile, namedOutput, oldLog, streams } from '../services/job-files.js';
 import { showEvent } from '../services/job-view.js';
 import type { JobService } from '../services/jobs.js';
 import type { PipelineRunService } from '../services/pipeline-runs.js';
@@ -155,7 +155,11 @@ export function jobRouter(options: JobRouteOptions): Router {
     router.all(`/:uuid/${stream}`, checkMethod(['GET']), options.authenticate, async (request, response) => {
       const job = await find(request, response);
       if (stream === 'input' || stream === 'output') {
-        await sendBytes(response, jobFile(files, job, stream));
+        const named = stream === 'output' ? queryValue(request, 'name') : undefined;
+        await sendBytes(
+          response,
+          named === undefined ? jobFile(files, job, stream) : namedOutput(files, job, named),
+        );
         return;
       }
       const attempt = attemptOf(request);

@@ -14,11 +14,16 @@ export interface Multipart {
   fileName: string | undefined;
 }
 
+/** The name of an input beside the main one; null for other parts. */
+const namedInput = (part: string): string | null =>
+  /^input_file\.([A-Za-z0-9_-]{1,64})$/.exec(part)?.[1] ?? null;
+
 /** Whoever stops reading leaves the parser alone: it is told by `fail`, with the reason. */
 const piecesOf = (stream: Readable) => stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
 
 /**
- * Reads a `multipart/form-data` run: the file `input_file` goes straight to its place on the disk, the part `job`
+ * Reads a `multipart/form-data` run: the file `input_file` goes straight to its place on the disk, and
+ * so do `input_file.NAME`, the part `job`
  * is JSON, as a field or as a file. Any other part is refused by name.
  */
 export async function readMultipart(
@@ -45,7 +50,7 @@ export async function readMultipart(
   const wrongPart = (name: string) =>
     new PenstockError(
       'invalid-body',
-      `There is no part '${name}' here; the parts are input_file (the input) and job (JSON).`,
+      `There is no part '${name}' here; the parts are input_file (the input), input_file.NAME (inputs beside it) and job (JSON).`,
       {
         problems: [{ pointer: `/${name}`, detail: 'unknown part; known are input_file and job' }],
       },
@@ -61,7 +66,7 @@ export async function readMultipart(
   try {
     parser = new Busboy({
       headers: request.headers as BusboyHeaders,
-      limits: { fields: 10, files: 5, parts: 20, fieldSize: options.maxBodySize, headerPairs: 100 },
+      limits: { fields: 10, files: 110, parts: 130, fieldSize: options.maxBodySize, headerPairs: 100 },
     });
   } catch (error) {
     throw new PenstockError('bad-header', `Content-Type: ${messageOf(error)}`);
@@ -81,6 +86,19 @@ export async function readMultipart(
         if (size > options.maxBodySize) fail(jobTooLarge());
         else setJob(Buffer.concat(pieces));
       });
+      return;
+    }
+    const beside = namedInput(name);
+    if (beside !== null) {
+      if (Object.hasOwn(received.named, beside)) {
+        fail(new PenstockError('invalid-body', `There is more than one ${name}.`));
+        stream.resume();
+        return;
+      }
+      received.named[beside] = null;
+      stores.push(
+        receiver.storeNamed(received, beside, piecesOf(stream), { digest: options.digest }).catch(fail),
+      );
       return;
     }
     files += 1;

@@ -36,6 +36,12 @@ const resumeLog = [
   parameter('last_event_id', 'query', logPlace, 'The same, for clients that cannot set headers.'),
 ];
 const pipelineKey = parameter('id', 'path', { type: 'string' }, 'Which pipeline: its id or UUID.');
+const nameParameter = parameter(
+  'name',
+  'query',
+  { type: 'string' },
+  'Another output: what the program wrote to `${output_file.NAME}`.',
+);
 const definitionKey = parameter('id', 'path', { type: 'integer' }, 'Which definition.');
 const jobKey = parameter('uuid', 'path', { type: 'string', format: 'uuid' }, 'Which job.');
 
@@ -65,6 +71,7 @@ export function otherPaths(): Json {
       parameters: [
         parameter('Range', 'header', { type: 'string' }, 'Part of the bytes.'),
         ...(live ? [followParameter, attemptParameter, ...resumeLog] : []),
+        ...(name === 'output' ? [nameParameter] : []),
       ],
       responses: {
         200: { description: 'The bytes', content: { ...bytes, ...(live ? sse : {}) } },

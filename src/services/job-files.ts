@@ -83,3 +83,12 @@ export function oldLog(files: JobFiles, job: Job, stream: 'stdout' | 'stderr', a
   if (existsSync(path.dirname(found.file))) return found;
   throw new PenstockError('gone', `The files of attempt ${attempt} were taken away; later ones are kept.`);
 }
+
+/** The file behind an output beside the main one: what the program wrote to `${output_file.NAME}`. */
+export function namedOutput(files: JobFiles, job: Job, name: string): JobFile {
+  // Whatever holds for its other output holds for this one.
+  if (job.outputPath === null || job.cleared !== null) jobFile(files, job, 'output');
+  const file = /^[A-Za-z0-9_-]{1,64}$/.test(name) ? files.namedOutput(job.uuid, job.attempt, name) : null;
+  if (file !== null && fileSize(file) !== null) return { file, name, start: 0 };
+  throw new PenstockError('not-found', `This job made no output '${name}'.`);
+}

@@ -3,7 +3,7 @@ import { isUnfinished } from '../domain/job-state.js';
 import { nearest } from '../domain/nearest.js';
 import { stepsAgain } from '../domain/pipeline.js';
 import { sourceText } from '../domain/pipeline-document.js';
-import type { Plan, PlannedStep } from '../domain/pipeline-plan.js';
+import { type Plan, type PlannedStep, sourcesOf } from '../domain/pipeline-plan.js';
 import { checkEnvironment, type DefinitionDocument } from '../domain/process-definition.js';
 import { PenstockError } from '../errors.js';
 import type { IdempotencyKey } from '../store/companions.js';
@@ -20,7 +20,15 @@ import { hashToken } from './logins.js';
 import type { PipelineService } from './pipelines.js';
 import type { Received, Receiver } from './receive.js';
 import type { Shown } from './resource.js';
-import { checkedRequest, namesOnly, type RunDocument, type RunService, type Submitted } from './runs.js';
+import {
+  checkedRequest,
+  checkNamed,
+  namedDigests,
+  namesOnly,
+  type RunDocument,
+  type RunService,
+  type Submitted,
+} from './runs.js';
 
 /** Who sees to it that accepted pipelines are run. */
 export interface PipelineScheduler {
@@ -55,6 +63,7 @@ export function pipelineRunService(given: {
       checkEnvironment(JSON.parse(definition) as DefinitionDocument, environment ?? {}),
     );
     if (wrong.length > 0) throw invalid('invalid-body', wrong);
+    checkNamed(ownInputs(plan), received);
     runs.checkQueue(actor);
     if (environment !== undefined) files.keepEnvironment(received.uuid, environment);
     const token = newJobToken();
@@ -121,7 +130,14 @@ export function pipelineRunService(given: {
       return once(
         actor,
         key,
-        ['pipeline', row.id, document, received.input?.name ?? null, received.digest],
+        [
+          'pipeline',
+          row.id,
+          document,
+          received.input?.name ?? null,
+          received.digest,
+          ...namedDigests(received),
+        ],
         (stored) => accept(actor, row, received, document, stored),
         () => receiver.drop(received),
       );
@@ -179,6 +195,15 @@ export function pipelineRunService(given: {
     },
   };
 }
+
+/** The names of the inputs that a pipeline takes beside its main one: `pipeline.NAME` in its steps. */
+const ownInputs = ({ steps }: Plan): string[] => [
+  ...new Set(
+    steps
+      .flatMap(sourcesOf)
+      .flatMap(({ step, output }) => (step === null && output !== null ? [output] : [])),
+  ),
+];
 
 /** A step of a plan as the API shows it. */
 export const shownStep = (step: PlannedStep): Shown => ({

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, fdatasync, openSync, writeSync, writev } from 'node:fs';
+import { closeSync, fdatasync, mkdirSync, openSync, writeSync, writev } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { fileNameProblem } from '../domain/file-name.js';
@@ -21,6 +21,8 @@ export interface Received {
   input: { name: string; size: number } | null;
   /** Of the input's bytes, if it was asked for. */
   digest: string | null;
+  /** Inputs beside it, by their names: the digest of each. */
+  named: Record<string, string | null>;
 }
 
 /** A file name from outside, or an error: it must stay in its folder, whatever it says. */
@@ -99,13 +101,54 @@ function after(chunks: Buffer[], written: number): Buffer[] {
 
 /** Takes bytes from outside to the disk: streamed, bounded, and durable before it returns. */
 export function receiver(files: JobFiles, limit: number) {
+  /** Writes a stream to a new file. */
+  async function write(
+    file: string,
+    stream: AsyncIterable<Buffer | string>,
+    digest: boolean,
+  ): Promise<{ size: number; digest: string | null }> {
+    const hash: Hash | null = digest ? createHash('sha256') : null;
+    const gathered: Buffer[] = [];
+    let descriptor: number | null = null;
+    let sink: ReturnType<typeof fileSink> | null = null;
+    let size = 0;
+    try {
+      for await (const piece of stream) {
+        const chunk = typeof piece === 'string' ? Buffer.from(piece) : piece;
+        size += chunk.length;
+        if (size > limit) throw tooLarge(limit);
+        hash?.update(chunk);
+        if (sink !== null) await sink.write(chunk);
+        else {
+          gathered.push(chunk);
+          if (size > smallInput) {
+            descriptor = openSync(file, 'wx', 0o600);
+            sink = fileSink(descriptor);
+            for (const early of gathered.splice(0)) await sink.write(early);
+          }
+        }
+      }
+      await sink?.end();
+      if (descriptor === null) {
+        descriptor = openSync(file, 'wx', 0o600);
+        for (const chunk of gathered) writeSync(descriptor, chunk);
+      }
+      await syncFile(descriptor);
+    } finally {
+      // A write may still be under way when the client has gone: the descriptor is its until it ends.
+      await sink?.end().catch(() => {});
+      if (descriptor !== null) closeSync(descriptor);
+    }
+    return { size, digest: hash?.digest('hex') ?? null };
+  }
+
   return {
     limit,
 
     /** Opens a place for a job to be. */
     begin(uuid: string): Received {
       files.receive(uuid);
-      return { uuid, input: null, digest: null };
+      return { uuid, input: null, digest: null, named: {} };
     },
 
     /** Stores an input. Throws `too-large`, and whatever the stream or the disk throws. */
@@ -116,40 +159,21 @@ export function receiver(files: JobFiles, limit: number) {
       options: { digest: boolean },
     ): Promise<void> {
       const file = path.join(files.incoming(received.uuid), 'input');
-      const hash: Hash | null = options.digest ? createHash('sha256') : null;
-      const gathered: Buffer[] = [];
-      let descriptor: number | null = null;
-      let sink: ReturnType<typeof fileSink> | null = null;
-      let size = 0;
-      try {
-        for await (const piece of stream) {
-          const chunk = typeof piece === 'string' ? Buffer.from(piece) : piece;
-          size += chunk.length;
-          if (size > limit) throw tooLarge(limit);
-          hash?.update(chunk);
-          if (sink !== null) await sink.write(chunk);
-          else {
-            gathered.push(chunk);
-            if (size > smallInput) {
-              descriptor = openSync(file, 'wx', 0o600);
-              sink = fileSink(descriptor);
-              for (const early of gathered.splice(0)) await sink.write(early);
-            }
-          }
-        }
-        await sink?.end();
-        if (descriptor === null) {
-          descriptor = openSync(file, 'wx', 0o600);
-          for (const chunk of gathered) writeSync(descriptor, chunk);
-        }
-        await syncFile(descriptor);
-      } finally {
-        // A write may still be under way when the client has gone: the descriptor is its until it ends.
-        await sink?.end().catch(() => {});
-        if (descriptor !== null) closeSync(descriptor);
-      }
+      const { size, digest } = await write(file, stream, options.digest);
       received.input = { name, size };
-      received.digest = hash?.digest('hex') ?? null;
+      received.digest = digest;
+    },
+
+    /** Stores an input beside the main one, under a name that has been checked. Throws as `store` does. */
+    async storeNamed(
+      received: Received,
+      name: string,
+      stream: AsyncIterable<Buffer | string>,
+      options: { digest: boolean },
+    ): Promise<void> {
+      const folder = path.join(files.incoming(received.uuid), 'inputs');
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      received.named[name] = (await write(path.join(folder, name), stream, options.digest)).digest;
     },
 
     /** Drops what came in. */

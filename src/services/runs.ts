@@ -1,6 +1,7 @@
 import path from 'node:path';
-import { buildCommand, outputNameOf } from '../domain/command.js';
+import { buildCommand, namedFiles, outputNameOf } from '../domain/command.js';
 import { type Job, type NewJob, newJob, type RunRequest } from '../domain/job.js';
+import { nearest } from '../domain/nearest.js';
 import { shownPlaces } from '../domain/places.js';
 import {
   checkEnvironment,
@@ -97,6 +98,7 @@ export function runService(given: {
     fields: Inside['fields'] = {},
   ): Promise<Submitted> {
     const { id: revisionId, definition } = await definitions.currentRevision(row);
+    checkNamed(namedFiles(definition).inputs, received);
     if (definition.service !== null) checkServices(actor, row, definition.concurrency);
     else if (request.attended !== true) checkQueue(actor);
     const { environment } = request;
@@ -162,7 +164,7 @@ export function runService(given: {
       return once(
         actor,
         key,
-        [row.id, document, received.input?.name ?? null, received.digest],
+        [row.id, document, received.input?.name ?? null, received.digest, ...namedDigests(received)],
         (stored) => accept(actor, row, received, request, stored),
         () => receiver.drop(received),
       );
@@ -191,6 +193,31 @@ export function runService(given: {
     },
   };
 }
+
+/** What was received beside the main input must be what is read, no more and no less. */
+export function checkNamed(wanted: readonly string[], { named }: Received): void {
+  const given = Object.keys(named);
+  const problems = [
+    ...wanted
+      .filter((name) => !given.includes(name))
+      .map((name) => ({
+        pointer: `/input_file.${name}`,
+        detail: `\${input_file.${name}} is read, and not given`,
+      })),
+    ...given
+      .filter((name) => !wanted.includes(name))
+      .map((name) => {
+        const near = nearest(name, wanted);
+        const hint = near === undefined ? '' : `; did you mean input_file.${near}?`;
+        return { pointer: `/input_file.${name}`, detail: `nothing reads \${input_file.${name}}${hint}` };
+      }),
+  ];
+  if (problems.length > 0) throw invalid('invalid-body', problems);
+}
+
+/** What tells one request's inputs from another's; nothing where there are none beside the main one. */
+export const namedDigests = ({ named }: Received): unknown[] =>
+  Object.keys(named).length === 0 ? [] : [Object.entries(named).sort()];
 
 /** A run's JSON, as far as it can be checked without knowing what is run. */
 export function checkedRequest(value: unknown): RunDocument {

@@ -25,9 +25,11 @@ export const streamsFile = (data: string): string => path.join(data, 'streams.sq
  *
  *   jobs/3f/1073f…/input               what came in; a program that wants a path finds it by its name in
  *   jobs/3f/1073f…/1/input/NAME        the attempt's folder
+ *   jobs/3f/1073f…/inputs/NAME         inputs beside it
  *   jobs/3f/1073f…/1/                  the first attempt: command, status, stdout, stderr
  *   jobs/3f/1073f…/1/work/             its working folder
  *   jobs/3f/1073f…/1/output/NAME       its output, where the program writes a file
+ *   jobs/3f/1073f…/1/outputs/NAME      outputs beside it
  */
 export class JobFiles {
   readonly #jobs: string;
@@ -58,6 +60,16 @@ export class JobFiles {
 
   input(uuid: string): string {
     return path.join(this.folder(uuid), 'input');
+  }
+
+  /** An input beside the main one: `${input_file.NAME}`. */
+  namedInput(uuid: string, name: string): string {
+    return path.join(this.folder(uuid), 'inputs', name);
+  }
+
+  /** An output beside the main one: `${output_file.NAME}`. */
+  namedOutput(uuid: string, attempt: number, name: string): string {
+    return path.join(this.attempt(uuid, attempt), 'outputs', name);
   }
 
   /** Where what comes in is, before it is a job's. */

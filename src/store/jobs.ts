@@ -216,17 +216,18 @@ export function jobRepository(
       return rows.map(jobOf);
     },
 
-    /** Jobs that ended before a time, oldest first: candidates for clearing or deleting. */
+    /** Jobs that ended before a time, oldest first: candidates for clearing or deleting. Those of steps go with the whole. */
     async endedBefore(date: Date, options: { cleared: boolean; take: number }) {
       return reader.job.findMany({
         // What ran elsewhere has no files here.
         where: {
           ended: { lt: date },
+          parentId: null,
           ...(options.cleared ? {} : { cleared: null, executor: { not: elsewhere } }),
         },
         orderBy: { ended: 'asc' },
         take: options.take,
-        select: { id: true, uuid: true },
+        select: { id: true, uuid: true, executor: true },
       });
     },
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { pipelineExecutor } from '../domain/job.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { JobFiles } from '../store/files.js';
@@ -46,9 +47,29 @@ export async function clearAway(
     }
     return removed;
   };
+  /** What is done to the jobs of a pipeline's steps, few at a time, before it is done to the pipeline's own. */
+  const withSteps = async (
+    old: readonly { id: number; executor: string }[],
+    act: (steps: readonly { id: number; uuid: string }[]) => Promise<void>,
+  ) => {
+    for (const { id } of old.filter(({ executor }) => executor === pipelineExecutor)) {
+      for (let after = 0; !signal.aborted; ) {
+        const steps = await store.stepJobs.of(id, after, batch);
+        if (steps.length === 0) break;
+        after = steps.at(-1)?.id ?? after;
+        await act(steps);
+        await delay(20);
+      }
+    }
+  };
   while (keepFiles !== null && !signal.aborted) {
     const old = await store.jobs.endedBefore(before(keepFiles), { cleared: false, take: batch });
     if (old.length === 0) break;
+    await withSteps(old, async (steps) => {
+      const cleared = await removeFiles(steps);
+      await store.jobs.markCleared(cleared, now);
+      done.cleared += cleared.length;
+    });
     const removed = await removeFiles(old);
     if (removed.length === 0) break;
     await store.jobs.markCleared(removed, now);
@@ -63,6 +84,12 @@ export async function clearAway(
   while (keepJobs !== null && !signal.aborted) {
     const old = await store.jobs.endedBefore(before(keepJobs), { cleared: true, take: batch });
     if (old.length === 0) break;
+    await withSteps(old, async (steps) => {
+      await removeFiles(steps);
+      await store.jobs.remove(steps.map(({ id }) => id));
+      for (const step of steps) forget(step);
+      done.deleted += steps.length;
+    });
     const removed = await removeFiles(old);
     if (removed.length === 0) break;
     await store.jobs.remove(removed);

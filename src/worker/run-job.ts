@@ -13,6 +13,7 @@ import type { JobService } from '../services/jobs.js';
 import { fileSize, makeDurable } from '../store/files.js';
 import { type AdaptContext, adapterContext, clearUp, passesOn, prepare, takeOutput } from './adapt.js';
 import { withFeeder } from './feeder.js';
+import { placeNamedFiles, takeNamedFiles } from './named-files.js';
 import { oversize } from './oversize.js';
 import { syncEarly } from './sync-early.js';
 
@@ -75,10 +76,11 @@ export async function startProgram(
   const setting = adapterContext(context.files, run);
   mkdirSync(setting.folder, { mode: 0o700 });
   mkdirSync(setting.places.work_dir, { mode: 0o700 });
+  const named = await placeNamedFiles(context.files, run);
   const prepared = await prepare(context, run);
   let handle: Handle;
   try {
-    handle = await launch(context, run, { ...setting.places, ...prepared.places }, prepared);
+    handle = await launch(context, run, { ...setting.places, ...prepared.places, ...named }, prepared);
   } catch (error) {
     await clearUp(context, run);
     throw error;
@@ -261,6 +263,10 @@ export async function collect(
         cause: 'platform',
         reason: 'It ended well, but there is no output file where the definition says.',
       };
+    }
+    const missing = await takeNamedFiles(context.files, run);
+    if (missing !== null && succeeded(final, definition.successCodes)) {
+      final = { ...final, cause: 'platform', reason: missing };
     }
     const over = oversize(definition, setting);
     if (over !== null && final.reason === null)

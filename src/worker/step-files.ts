@@ -53,7 +53,9 @@ export class StepFiles {
   /** Where a source's bytes are; null where there are none, because the pipeline has no such input. */
   async of(source: Source): Promise<NamedFile | null> {
     if (source.step === null) {
-      if (source.output !== null || this.#job.inputName === null) return null;
+      const { output } = source;
+      if (output !== null) return { file: this.#files.namedInput(this.#job.uuid, output), name: output };
+      if (this.#job.inputName === null) return null;
       return { file: this.#files.input(this.#job.uuid), name: this.#job.inputName };
     }
     const step = this.#stepOf(source.step);
@@ -68,7 +70,10 @@ export class StepFiles {
   async ofJob(step: string, item: number | null, output: string | null = null): Promise<NamedFile> {
     const job = await this.jobOf(step, item);
     const name = job.outputName ?? 'output';
-    const kept = output === null ? job.outputPath : path.join(String(job.attempt), 'outputs', output);
+    const kept =
+      output === null
+        ? job.outputPath
+        : path.relative(this.#files.folder(job.uuid), this.#files.namedOutput(job.uuid, job.attempt, output));
     const file = kept === null ? null : path.join(this.#files.folder(job.uuid), kept);
     if (file === null || fileSize(file) === null) {
       const which = output === null ? 'The output' : `The output '${output}'`;

@@ -1,9 +1,11 @@
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { outputNameOf } from '../domain/command.js';
 import { type Job, newJob, type RunRequest } from '../domain/job.js';
 import { ended } from '../domain/outcome.js';
 import type { Plan, PlannedStep } from '../domain/pipeline-plan.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
+import { PenstockError } from '../errors.js';
 import type { Receipt } from '../executors/executor.js';
 import { namesOnly } from '../services/runs.js';
 import { fileSize, type JobFiles } from '../store/files.js';
@@ -70,6 +72,13 @@ async function stage(
   folder: string,
 ): Promise<{ name: string; size: number } | null> {
   const { input } = definition;
+  for (const [name, source] of Object.entries(step.inputs)) {
+    const given = await whole.files.of(source);
+    if (given === null)
+      throw new PenstockError('gone', `The input '${name}' of the step '${step.name}' is not there.`);
+    await mkdir(path.join(folder, 'inputs'), { recursive: true, mode: 0o700 });
+    await place(given.file, path.join(folder, 'inputs', name), true);
+  }
   // A program that is given a path may write there: the bytes of the step before are to stay as they are.
   const own = input !== null && !(input.type === 'file' && input.via === 'stream');
   const wanted = input?.type === 'file' && input.via === 'path' ? input.fileName : undefined;

@@ -79,7 +79,7 @@ export const outputOf = async (server: TestServer, uuid: string): Promise<string
 export async function stepJobs(
   server: TestServer,
   uuid: string,
-): Promise<(ShownJob & { step: string; item: number | null; parent: string })[]> {
+): Promise<(ShownJob & { step: string; item: number | null; parent: string; input_name: string | null })[]> {
   const answer = await server.fetch(`/api/job/?parent=${uuid}&limit=1000&order_by=created`);
   return ((await answer.json()) as { objects: never[] }).objects;
 }

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
@@ -117,7 +118,6 @@ test('an item fails: all ends because of it; a resume runs it again, and what ne
   }
   const good = new Set(before.filter(({ state }) => state === 'FINISHED').map((one) => one.uuid));
   const runs = runsOf(log);
-  const { writeFileSync } = await import('node:fs');
   writeFileSync(flag(), '');
   expect((await resume(uuid)).status).toBe(202);
   const resumed = await pipelineJob(server, uuid, 60);
@@ -190,4 +190,61 @@ test('its time is over, also when the server was away meanwhile', async () => {
     outcome: { cause: 'timeout', reason: 'It took longer than its 3 s.' },
   });
   await checkEnds(uuid);
+}, 60_000);
+
+test('what is old is cleared away together, and cannot be resumed then; later it is deleted together', async () => {
+  server = await startServer({ application: { LOG_LEVEL: 'warn', KEEP_FILES: 0, KEEP_JOBS: null } });
+  const id = await pipelineOf(server, [
+    { name: 'each', definition: { exec: 'cat' }, each: { over: 'lines' } },
+    { name: 'fails', definition: { exec: 'false' } },
+  ]);
+  const uuid = await start(id);
+  await pipelineJob(server, uuid, 60);
+  await server.stop();
+  await server.restart();
+  await waitFor(
+    async () => ((await pipelineJob(server, uuid)) as { cleared?: string }).cleared,
+    'it to be cleared',
+  );
+  const jobs = (await stepJobs(server, uuid)) as { cleared?: string | null }[];
+  expect(jobs).toHaveLength(items + 1);
+  expect(jobs.filter(({ cleared }) => cleared === null)).toEqual([]);
+  const answer = await resume(uuid);
+  expect([answer.status, ((await answer.json()) as { detail: string }).detail]).toEqual([
+    409,
+    expect.stringContaining('were cleared away'),
+  ]);
+}, 60_000);
+
+test('resumed from a step that ended well: that one and all after it run again, with other items, too', async () => {
+  server = await startServer({ application: { LOG_LEVEL: 'warn' } });
+  const [source, flag] = [path.join(server.data, 'source'), path.join(server.data, 'flag')];
+  writeFileSync(source, 'a\nb\nc\nd\n');
+  const id = await pipelineOf(server, [
+    { name: 'aside', sh: 'echo aside' },
+    { name: 'list', sh: `cat '${source}'`, input: null, needs: ['aside'] },
+    { name: 'each', sh: 'tr a-z A-Z', each: { over: 'lines' } },
+    { name: 'check', sh: `cat; [ -e '${flag}' ]` },
+  ]);
+  const job = (await (await runPipeline(server, id, undefined, '?wait=30')).json()) as ShownPipelineJob;
+  expect(job).toMatchObject({ state: 'FAILED', outcome: { reason: "The step 'check' exited with 1." } });
+  writeFileSync(source, 'x\ny\n');
+  writeFileSync(flag, '');
+  const wrong = await resume(job.uuid, { from: 'lits' });
+  expect([wrong.status, await wrong.json()]).toMatchObject([
+    400,
+    { errors: [{ pointer: '/from', detail: expect.stringContaining('"list"') }] },
+  ]);
+  expect((await resume(job.uuid, { from: 'list' })).status).toBe(202);
+  const done = await pipelineJob(server, job.uuid, 30);
+  expect(done.state).toBe('FINISHED');
+  expect(await outputOf(server, job.uuid)).toBe('X\nY\n');
+  expect(done.steps.map(({ name, attempt }) => [name, attempt])).toEqual([
+    ['aside', 1],
+    ['list', 2],
+    ['each', 2],
+    ['check', 2],
+  ]);
+  expect(done.steps[2]?.items).toMatchObject({ total: 2, finished: 2 });
+  expect((await resume(job.uuid, { from: 'list' })).status).toBe(409);
 }, 60_000);

@@ -1,0 +1,47 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { namedFiles } from '../domain/command.js';
+import type { Job } from '../domain/job.js';
+import type { Places } from '../domain/placeholder.js';
+import type { ProcessDefinition } from '../domain/process-definition.js';
+import { PenstockError } from '../errors.js';
+import { fileSize, type JobFiles, makeDurable } from '../store/files.js';
+import { place } from './step-files.js';
+
+type Attempt = { job: Job; definition: ProcessDefinition };
+
+/** Where an attempt's program finds its named inputs and leaves its named outputs. */
+export async function placeNamedFiles(files: JobFiles, { job, definition }: Attempt): Promise<Places> {
+  const { inputs, outputs } = namedFiles(definition);
+  const folder = files.attempt(job.uuid, job.attempt);
+  const places: Places = {};
+  if (inputs.length > 0) mkdirSync(path.join(folder, 'inputs'), { mode: 0o700 });
+  for (const name of inputs) {
+    const given = files.namedInput(job.uuid, name);
+    if (!existsSync(given)) {
+      throw new PenstockError(
+        'not-found',
+        `the program reads \${input_file.${name}}, and there is no such input`,
+      );
+    }
+    const own = path.join(folder, 'inputs', name);
+    // A copy if a retry will need it as it was, whatever the program does to it.
+    await place(given, own, definition.retries.limit > 0);
+    places[`input_file.${name}`] = own;
+  }
+  if (outputs.length > 0) mkdirSync(path.join(folder, 'outputs'), { mode: 0o700 });
+  for (const name of outputs) places[`output_file.${name}`] = path.join(folder, 'outputs', name);
+  return places;
+}
+
+/** Makes a program's named outputs durable. @returns what is wrong with them if it ended well, else null */
+export async function takeNamedFiles(files: JobFiles, { job, definition }: Attempt): Promise<string | null> {
+  let missing: string | null = null;
+  for (const name of namedFiles(definition).outputs) {
+    const file = files.namedOutput(job.uuid, job.attempt, name);
+    if (fileSize(file) === null)
+      missing ??= `It ended well, but there is no file at \${output_file.${name}}.`;
+    else await makeDurable(file);
+  }
+  return missing;
+}
