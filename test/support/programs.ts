@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Process, readProcess } from '../../src/hosts/processes.js';
+import { listProcesses, type Process, readProcess, workingFolder } from '../../src/hosts/processes.js';
 
 /** The path of one of the tiny programs in `test/programs`. */
 export const program = (name: string): string =>
@@ -15,4 +15,25 @@ export function linesOf(file: string): string[] {
 export function alive(pid: number): Process | undefined {
   const process = readProcess(pid);
   return process === undefined || process.state === 'Z' || process.state === 'X' ? undefined : process;
+}
+
+/** Ends every process that works in a folder of ours, or is told of it: services outlive their server by design. */
+export function endProcessesOf(folder: string): void {
+  for (const { pid } of listProcesses()) {
+    if (pid === process.pid || pid === process.ppid || !belongs(pid, folder)) continue;
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself meanwhile.
+    }
+  }
+}
+
+function belongs(pid: number, folder: string): boolean {
+  try {
+    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
+    return (workingFolder(pid) ?? '').startsWith(folder) || environment.includes(`=${folder}/`);
+  } catch {
+    return false;
+  }
 }

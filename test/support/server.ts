@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { endProcessesOf } from './programs.js';
 import { waitFor } from './wait-for.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -36,7 +37,7 @@ export interface TestServer {
   stop(): Promise<void>;
   /** Starts it again on the same folder. */
   restart(): Promise<void>;
-  /** Ends it and removes its folder. */
+  /** Ends it, and what it left running, and removes its folder. */
   remove(): Promise<void>;
 }
 
@@ -118,6 +119,7 @@ export async function startServer(
     },
     async remove() {
       if (child.exitCode === null && child.signalCode === null) await server.kill();
+      endProcessesOf(data);
       rmSync(data, { recursive: true, force: true, maxRetries: 10 });
     },
   };
