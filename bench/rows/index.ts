@@ -6,8 +6,9 @@ import { jobs } from './jobs.js';
 import { large } from './large.js';
 import { latency } from './latency.js';
 import { list } from './list.js';
+import { messages } from './messages.js';
 import { pipeline } from './pipeline.js';
 import { restart } from './restart.js';
 
 /** Every row, in the order of the table. */
-export const rows: Row[] = [list, jobs, events, latency, large, pipeline, crowd, restart, idle];
+export const rows: Row[] = [list, jobs, events, messages, latency, large, pipeline, crowd, restart, idle];

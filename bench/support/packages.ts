@@ -28,6 +28,11 @@ export const needs = {
     modules: ['celery', 'redis'],
     packages: ['redis-tools', 'python3-celery', 'python3-redis'],
   },
+  rabbitmq: {
+    commands: ['/usr/lib/rabbitmq/bin/rabbitmq-server', 'epmd'],
+    modules: [],
+    packages: ['rabbitmq-server'],
+  },
   redis: { commands: ['redis-check-rdb'], modules: [], packages: ['redis-tools'] },
   xargs: { commands: ['xargs'], modules: [], packages: ['findutils'] },
   parallel: { commands: ['parallel'], modules: [], packages: ['parallel'] },

@@ -88,8 +88,12 @@ export async function startPenstock(folder: string, extra: string[] = []): Promi
 }
 
 /** Uses a server and stops it whatever happens. */
-export async function withPenstock<T>(folder: string, use: (server: Penstock) => Promise<T>): Promise<T> {
-  const server = await startPenstock(folder);
+export async function withPenstock<T>(
+  folder: string,
+  use: (server: Penstock) => Promise<T>,
+  extra: string[] = [],
+): Promise<T> {
+  const server = await startPenstock(folder, extra);
   try {
     return await use(server);
   } finally {
