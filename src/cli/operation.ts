@@ -98,7 +98,10 @@ export function registerOperation(program: Command, io: CliIo): void {
   verbs.one('replay', 'give its dead letters to it once more', async ({ client, path }, options) => {
     const answer = await client.object('POST', `${path}dead_letters/replay/`);
     if (options.json === true) return printJson(io, answer);
-    tell(io, `${answer.replayed} dead letters are given to it once more.`);
+    const { replayed } = answer;
+    if (replayed === 0) tell(io, 'There is no dead letter of it.');
+    else if (replayed === 1) tell(io, 'One dead letter is given to it once more.');
+    else tell(io, `${replayed} dead letters are given to it once more.`);
   });
 
   verbs.remove(
