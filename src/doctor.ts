@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, statfsSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { Ended } from './cli/failure.js';
 import type { CliIo } from './cli/io.js';
@@ -8,6 +17,7 @@ import { examineNode } from './doctor-node.js';
 import { messageOf } from './errors.js';
 import { openControlGroups } from './hosts/cgroup.js';
 import { bootId } from './hosts/processes.js';
+import { punchHole } from './hosts/punch.js';
 
 export interface Finding {
   check: string;
@@ -109,6 +119,7 @@ async function examine(flags: Flags): Promise<Finding[]> {
       'mount /proc: programs are found and ended through it',
     ),
   );
+  findings.push(await examineHoles(data));
   const probe = `penstock-doctor-${process.pid}`;
   const groups = openControlGroups(probe);
   const { folders, unkept } = groups.create('probe', { memory: 64 * 1024 * 1024, cpus: 1, processes: 10 });
@@ -147,6 +158,27 @@ async function examine(flags: Flags): Promise<Finding[]> {
   const { amqp_url } = config.streams;
   if (amqp_url !== null) findings.push(await examineBroker(amqp_url));
   return findings;
+}
+
+/** Whether the older part of a log can be cut away while its program goes on. */
+async function examineHoles(data: string): Promise<Finding> {
+  const check = 'logs of services';
+  const file = path.join(data, `.doctor-${process.pid}`);
+  try {
+    writeFileSync(file, Buffer.alloc(64 * 1024, 'x'), { mode: 0o600 });
+    const cut = (await punchHole(file, 0, 32 * 1024)) && readFileSync(file)[0] === 0;
+    if (cut) return { check, state: 'ok', detail: 'can be cut while they are written' };
+  } catch {
+    // What is wrong with the folder was said before.
+  } finally {
+    rmSync(file, { force: true });
+  }
+  return {
+    check,
+    state: 'note',
+    detail: 'begin anew when they have grown too large: files cannot have holes here',
+    mend: 'install util-linux (fallocate), and keep the data on ext4, XFS, Btrfs, tmpfs or ZFS',
+  };
 }
 
 async function examineBroker(url: string): Promise<Finding> {

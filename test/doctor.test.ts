@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,6 +44,15 @@ describe('the doctor and the processing node', () => {
     rmSync(path.join(home, 'pns/input'), { recursive: true });
     rmSync(path.join(home, 'pns/output'), { recursive: true });
     expect(examine()).toMatchObject({ status: 0, states: after });
+  });
+
+  test('it looks whether logs of services can be cut, and leaves nothing behind', () => {
+    const data = path.join(home, 'data');
+    const { stdout } = run(['doctor', '--json', '--data', data]);
+    expect(JSON.parse(stdout)).toContainEqual(
+      expect.objectContaining({ check: 'logs of services', state: 'ok' }),
+    );
+    expect(readdirSync(data)).toEqual([]);
   });
 
   test('scripts that are missing are a note; those that cannot be executed are wrong', () => {

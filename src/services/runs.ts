@@ -240,10 +240,10 @@ export function checkedRequest(value: unknown): RunDocument {
 export const namesOnly = (environment: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.keys(environment).map((name) => [name, '']));
 
-function shownLimits({ limits }: ProcessDefinition): Shown {
+function shownLimits({ limits, service }: ProcessDefinition): Shown {
   return {
     output_size: limits.outputSize,
-    log_size: limits.logSize,
+    log_size: service?.logSize ?? limits.logSize,
     memory: limits.memory,
     cpu_time: limits.cpuTime,
     cpus: limits.cpus,

@@ -448,6 +448,26 @@ test('a service is told by /healthz and /metrics, found by a filter, and waited 
   for (const { uuid } of [job, (await early.json()) as { uuid: string }]) await post(uuid, 'stop');
 });
 
+test('what would run is told, and not started', async () => {
+  const id = await server.register({ exec: program('forever'), process_type: 'service' });
+  const answer = await server.fetch(`/api/process_definition/${id}/run/?dry_run=1`, { method: 'POST' });
+  expect(await answer.json()).toMatchObject({ exec: program('forever'), limits: { log_size: 10_000_000 } });
+});
+
+test('who asks at the same time gets the same answer, and the first is heard', async () => {
+  const uuid = await start({ exec: program('ignores-sigterm'), kill_grace: 0.3 });
+  await untilService(server, uuid, ({ ready }) => ready);
+  const answers = await Promise.all([post(uuid, 'stop'), post(uuid, 'cancel'), post(uuid, 'stop')]);
+  const bodies = (await Promise.all(answers.map((answer) => answer.json()))) as {
+    signalled: unknown[];
+    job: { state: string };
+  }[];
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+  expect(new Set(bodies.map(({ job }) => job.state)).size).toBe(1);
+  for (const { signalled } of bodies) expect(signalled.length).toBeGreaterThan(0);
+  expect(await endsOf(server, uuid)).toHaveLength(1);
+});
+
 test('its input is fed to each start anew', async () => {
   const log = file('inputs');
   const id = await server.register({
