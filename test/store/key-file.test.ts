@@ -2,7 +2,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { memoryStream } from '../../src/streams/memory.js';
 import { ask } from '../support/raw.js';
 import { startServer, type TestServer } from '../support/server.js';
 
@@ -44,6 +46,7 @@ test('a backup has a copy of it, its owner’s only, also over an older one that
   const file = path.join(server.data, 'copy.sqlite');
   const backup = (...more: string[]) =>
     execFileSync(process.execPath, [main, 'backup', file, '--data', server.data, ...more], { stdio: 'pipe' });
+  expect(existsSync(`${file}.streams`)).toBe(false);
   backup();
   expect(readFileSync(`${file}.webhook-key`)).toEqual(readFileSync(key));
   expect(mode(`${file}.webhook-key`)).toBe(0o600);
@@ -52,6 +55,22 @@ test('a backup has a copy of it, its owner’s only, also over an older one that
   backup('--force');
   expect(readFileSync(`${file}.webhook-key`)).toEqual(readFileSync(key));
   expect(mode(`${file}.webhook-key`)).toBe(0o600);
+});
+
+test('a backup has what waits on durable streams', async () => {
+  const stream = memoryStream({
+    file: path.join(server.data, 'streams.sqlite'),
+    settings: () => ({ durable: true, maxMessages: 10 }),
+    maxBytes: 1000,
+  });
+  await (await stream.subscribe('s', { queue: 'q', prefetch: 1, onMessage: () => undefined })).close();
+  await stream.publish('s', { id: '1', contentType: 'text/plain', headers: {}, body: Buffer.from('kept') });
+  const file = path.join(server.data, 'copy.sqlite');
+  execFileSync(process.execPath, [main, 'backup', file, '--data', server.data, '--force'], { stdio: 'pipe' });
+  await stream.close();
+  const copy = new Database(`${file}.streams`, { readonly: true });
+  expect(copy.prepare('SELECT body FROM message').pluck().all()).toEqual([Buffer.from('kept')]);
+  copy.close();
 });
 
 test('a damaged key stops the start, and says what to do', async () => {
