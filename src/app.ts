@@ -100,13 +100,12 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   /** What most rooms need. */
   const house = { store, files, jobs, definitions, log, clock };
 
-  const { amqp_url: amqpUrl, job_events: jobEvents, maxQueueBytes: maxBytes } = config.streams;
-  const file = streamsFile(config.data);
   const streams = await openStreamServices({
     store,
-    drivers: (settings) => openStreams({ amqpUrl, file, maxBytes, settings }, log),
+    instance,
+    drivers: (settings) => openStreams({ ...config.streams, file: streamsFile(config.data), settings }, log),
     maxStreams: config.maxStreams,
-    jobEvents,
+    jobEvents: config.streams.job_events,
     clock,
   });
   await store.subscriptions.lookForAny();

@@ -52,6 +52,9 @@ export function operationSettings(document: OperationDocument): OperationSetting
   };
 }
 
+/** The queue that an operation reads; several installations may share a broker. */
+export const operationQueue = (id: number, instance: string): string => `operation-${id}-${instance}`;
+
 /** How many messages may be unsettled at once. Jobs that run at once need as many messages, or they never do. */
 export function prefetchOf(settings: OperationSettings, mode: 'single' | 'service'): number {
   if (mode === 'service') return settings.prefetch ?? 200;

@@ -8,6 +8,8 @@ export interface StreamsOptions {
   store: Store;
   /** Makes the drivers, which ask how a stream is kept. */
   drivers: (settings: (name: string) => StreamSettings) => Promise<Drivers>;
+  /** The installation's own word. */
+  instance: string;
   /** How many streams one user may have. */
   maxStreams: number;
   /** The stream that the installation publishes on itself, if there is one. */
@@ -16,7 +18,14 @@ export interface StreamsOptions {
 }
 
 /** All that has to do with streams: the noun, its messages, and the way to them for whoever works on the server's behalf. */
-export async function openStreamServices({ store, maxStreams, jobEvents, clock, ...given }: StreamsOptions) {
+export async function openStreamServices({
+  store,
+  instance,
+  maxStreams,
+  jobEvents,
+  clock,
+  ...given
+}: StreamsOptions) {
   const rows = new StreamRows();
   await rows.load(store);
   const drivers = await given.drivers(rows.settings);
@@ -27,6 +36,7 @@ export async function openStreamServices({ store, maxStreams, jobEvents, clock, 
     rows,
     channels,
     broker: drivers.amqp !== null,
+    instance,
     maxStreams,
     reserved,
     clock,

@@ -1,4 +1,5 @@
 import { nearest } from '../domain/nearest.js';
+import { operationQueue } from '../domain/operation.js';
 import { messageOf, PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
 import type { Store } from '../store/store.js';
@@ -16,6 +17,8 @@ export interface StreamServiceOptions {
   channels: Channels;
   /** Whether there is a broker. */
   broker: boolean;
+  /** The installation's own word. */
+  instance: string;
   /** How many one user may have. */
   maxStreams: number;
   /** Names that the installation keeps to itself. */
@@ -40,7 +43,7 @@ const wrong = (pointer: string, detail: string) => invalid('invalid-body', [{ po
 
 /** Streams: named channels of messages, each its owner's. */
 export function streamService(options: StreamServiceOptions) {
-  const { store, rows, channels, broker, maxStreams, clock } = options;
+  const { store, rows, channels, broker, maxStreams, instance, clock } = options;
   const reserved = [...taken, ...options.reserved];
   /** Names that are being added: only one of two who want the same gets it. */
   const adding = new Set<string>();
@@ -167,10 +170,13 @@ export function streamService(options: StreamServiceOptions) {
 
   async function state(row: StreamRow): Promise<StreamState> {
     const published = channels.published(row.name);
+    // Also of operations that have not read anything since the start.
+    const readers = await store.operations.readersOf(row.name);
+    const names = [...channels.queues(row.name), ...readers.map((id) => operationQueue(id, instance))];
     try {
       const found = await Promise.all(
-        channels
-          .queues(row.name)
+        [...new Set(names)]
+          .sort()
           .map(async (name) => ({ name, counts: await channels.counts(row.name, name) })),
       );
       const queues = found.flatMap(({ name, counts }) => (counts === null ? [] : [{ name, ...counts }]));

@@ -52,6 +52,12 @@ export function operationRepository(reader: PrismaClient, writer: Writer) {
       return rows.map(({ name }) => name);
     },
 
+    /** The ids of those that read a stream. */
+    async readersOf(inputStream: string): Promise<number[]> {
+      const rows = await reader.operation.findMany({ where: { inputStream }, select: { id: true } });
+      return rows.map(({ id }) => id);
+    },
+
     /** The names of those that read a stream or put something on it, a few of them. */
     async ofStream(name: string): Promise<string[]> {
       const rows = await reader.operation.findMany({

@@ -4,11 +4,11 @@ import type { Stream, StreamSettings } from './stream.js';
 
 export interface StreamOptions {
   /** The broker; null: there is none. */
-  amqpUrl: string | null;
+  amqp_url: string | null;
   /** Where the durable streams of this process are kept. */
   file: string;
   /** What a queue in this process holds at most, in bytes of bodies. */
-  maxBytes: number;
+  maxQueueBytes: number;
   /** How a stream of that name is kept. */
   settings(name: string): StreamSettings;
 }
@@ -22,9 +22,9 @@ export interface StreamDrivers {
 
 /** Opens the drivers. The client of the broker is loaded only where there is one: an idle server is to be small. */
 export async function openStreams(options: StreamOptions, log: Logger): Promise<StreamDrivers> {
-  const { amqpUrl, file, maxBytes, settings } = options;
+  const { amqp_url: url, file, maxQueueBytes: maxBytes, settings } = options;
   return {
     memory: memoryStream({ file, maxBytes, settings }),
-    amqp: amqpUrl === null ? null : (await import('./amqp.js')).amqpStream({ url: amqpUrl }, log),
+    amqp: url === null ? null : (await import('./amqp.js')).amqpStream({ url }, log),
   };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type OperationDocument, operationSettings } from '../domain/operation.js';
+import { type OperationDocument, operationQueue, operationSettings } from '../domain/operation.js';
 import { messageOf, PenstockError } from '../errors.js';
 import type { Lag, OperationCounts, OperationStatus } from '../services/operation-view.js';
 import type { Operating } from '../services/operations.js';
@@ -195,7 +195,7 @@ export class Operator implements Operating {
     );
   }
 
-  #queueOf = ({ id }: { id: number }): string => `operation-${id}-${this.#options.instance}`;
+  #queueOf = ({ id }: { id: number }): string => operationQueue(id, this.#options.instance);
 
   #lettersOf(known: Known, row: OperationRow): DeadLetters {
     if (known.letters !== null) return known.letters;
