@@ -104,6 +104,12 @@ export function registerOperation(program: Command, io: CliIo): void {
     else tell(io, `${replayed} dead letters are given to it once more.`);
   });
 
+  verbs.one('discard', 'throw its dead letters away', async ({ client, path }, options) => {
+    const answer = await client.object('DELETE', `${path}dead_letters/`);
+    if (options.json === true) printJson(io, answer);
+    else tell(io, `Dead letters thrown away: ${answer.discarded}.`);
+  });
+
   verbs.remove(
     'remove an operation, with its queue, its service and its dead letters',
     ({ name }) => `the operation ${harmless(`${name}`)}`,

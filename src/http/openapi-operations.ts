@@ -47,6 +47,15 @@ export function operationPaths(): Json {
           ...errors(...login, 'stream-unavailable'),
         },
       },
+      delete: {
+        operationId: 'operation_dead_letters_discard',
+        tags: ['operation'],
+        summary: 'Throw its dead letters away',
+        responses: {
+          200: answer('How many', { type: 'object', properties: { discarded: { type: 'integer' } } }),
+          ...errors(...login, 'stream-unavailable'),
+        },
+      },
     },
     '/api/operation/{id}/dead_letters/replay/': {
       parameters: key,

@@ -23,9 +23,14 @@ export function operationRouter({ authenticate, operations }: OperationRouteOpti
     });
   }
 
-  router.all('/:id/dead_letters', checkMethod(['GET']), authenticate, async (request, response) => {
-    const letters = await operations.deadLetters(actorOf(response), String(request.params.id));
-    sendJson(response, 200, letters, { 'Cache-Control': 'no-store' });
+  const listOrDiscard = checkMethod(['GET', 'DELETE']);
+  router.all('/:id/dead_letters', listOrDiscard, authenticate, async (request, response) => {
+    const [actor, id] = [actorOf(response), String(request.params.id)];
+    const answer =
+      request.method === 'DELETE'
+        ? await operations.discard(actor, id)
+        : await operations.deadLetters(actor, id);
+    sendJson(response, 200, answer, { 'Cache-Control': 'no-store' });
   });
 
   router.all('/:id/dead_letters/replay', checkMethod(['POST']), authenticate, async (request, response) => {

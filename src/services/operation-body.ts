@@ -43,7 +43,15 @@ export const documentOf = (body: OperationBody): OperationDocument =>
 
 /** Why messages cannot be given to a program, as the rest of a sentence; null if they can. */
 function whyNot(definition: ProcessDefinition): string | null {
-  if (definition.processType === 'service') return whyNotFed(definition);
+  if (definition.service !== null) {
+    const { output, service } = definition;
+    const isOutput =
+      output === null || (output.type === 'file' && output.via === 'stream' && output.stream === 'STDOUT');
+    if (service.ready.by === 'line' && isOutput) {
+      return 'its service.ready is a line of its standard output, which is its answers; use a port, or "start"';
+    }
+    return whyNotFed(definition);
+  }
   const { inputs, outputs } = namedFiles(definition);
   const [name] = [...inputs.map((one) => `input_file.${one}`), ...outputs.map((one) => `output_file.${one}`)];
   return name === undefined ? null : `it uses \${${name}}, which only a step of a pipeline has`;
@@ -99,6 +107,9 @@ export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
     for (const key of ['output_stream', 'dead_letters'] as const) {
       if (body[key] === input) throw wrong(`/${key}`, 'it is the input stream: its messages would never end');
     }
+    const { output_stream: output, dead_letters: dead } = body;
+    if (dead && dead === output)
+      throw wrong('/dead_letters', 'it is the output stream: results are not dead');
   }
 
   /** Without a framing records are pieces of any length, and nobody's answers. */

@@ -32,6 +32,8 @@ export interface Operating {
   letters(row: OperationRow, most: number): Promise<{ stream: string; total: number; letters: DeadLetter[] }>;
   /** Gives dead letters to the operation once more; says how many. */
   replay(row: OperationRow): Promise<number>;
+  /** Throws dead letters away; says how many. */
+  discard(row: OperationRow): Promise<number>;
 }
 
 const mostPerUser = 500;
@@ -116,12 +118,13 @@ export function operationService(given: {
         'an operation keeps it, since its messages wait there; make another operation',
       );
     }
+    const known = JSON.parse(row.document) as OperationDocument;
     const definition = await definitionId(ownerId, body);
     checkStream(ownerId, body.output_stream, '/output_stream');
     checkStream(ownerId, body.dead_letters, '/dead_letters');
-    checkLoop(row.inputStream, body);
+    checkLoop(row.inputStream, { output_stream: row.outputStream, ...known, ...body });
     if (body.name !== undefined) await checkName(ownerId, body.name, row.id);
-    const document = { ...(JSON.parse(row.document) as OperationDocument), ...documentOf(body) };
+    const document = { ...known, ...documentOf(body) };
     checkFraming(document);
     const data: Partial<NewOperation> = {
       updated: clock(),
@@ -208,6 +211,12 @@ export function operationService(given: {
       const row = await need(actor, id);
       const { stream, total, letters } = await operating.letters(row, mostLetters).catch(told);
       return { stream, total, objects: letters.map(showLetter) };
+    },
+
+    /** Throws them away. */
+    async discard(actor: Actor, id: string): Promise<Shown> {
+      const row = await need(actor, id);
+      return { discarded: await operating.discard(row).catch(told) };
     },
 
     /** Gives them to the operation once more, each once. */

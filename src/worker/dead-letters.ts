@@ -8,9 +8,9 @@ export interface DeadLetters {
   put(message: StreamMessage): Promise<void>;
   /** The first of them, which stay, and how many there are. */
   list(most: number): Promise<{ total: number; letters: DeadLetter[] }>;
-  /** Takes out those that are there, each when it has been put back; says how many. */
-  replay(putBack: (message: StreamMessage) => Promise<void>): Promise<number>;
-  /** Removes them all. */
+  /** Takes out those that are there, each when `away` is done with it; says how many. */
+  take(away: (message: StreamMessage) => Promise<void>): Promise<number>;
+  /** The operation is removed: what is its alone goes with it. */
   remove(): Promise<void>;
 }
 
@@ -22,25 +22,23 @@ export interface DeadLetterOptions {
   operation: string;
   /** The stream is this operation's alone: made when it is needed first, and removed with it. Null: it is not. */
   own: { has(): boolean; make(): Promise<void>; remove(): Promise<void> } | null;
+  /** Does what is to be done with that queue when all before it is done: a queue is read by one at a time. */
+  inTurn: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** Longer than this is not waited for the next one: others may have taken it. */
 const patience = 2000;
+/** So far is looked into a queue that others' letters are in, too: those stay, and are held meanwhile. */
+const mostLookedAt = 1000;
 
 /**
  * The dead letters of one operation: on a stream, kept by a queue that lasts, so that they are there for whoever follows
- * the stream and for whoever comes later. More may be on the stream than this operation's; they are left out.
+ * the stream and for whoever comes later. Operations that name the same stream share the queue; each has to do with its
+ * own letters only.
  */
 export function deadLetters(options: DeadLetterOptions): DeadLetters {
-  const { streams, stream, queue, operation, own } = options;
+  const { streams, stream, queue, operation, own, inTurn } = options;
   let ready: Promise<void> | undefined;
-  /** A queue is read by one at a time. */
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const turn = last.then(work);
-    last = turn.catch(() => null);
-    return turn;
-  };
 
   /** Makes the queue: what is published before it is there would be nobody's. */
   async function prepare(): Promise<void> {
@@ -53,7 +51,8 @@ export function deadLetters(options: DeadLetterOptions): DeadLetters {
   }
 
   /** Reads as many as there are now, one after the other. What `each` does not settle goes back. */
-  async function read(most: number, each: (letter: Delivery) => Promise<void>): Promise<void> {
+  async function read(total: number, each: (letter: Delivery) => Promise<void>): Promise<void> {
+    const most = own === null ? Math.min(total, mostLookedAt) : total;
     if (most === 0) return;
     let [taken, handled] = [0, 0];
     let open = true;
@@ -65,7 +64,7 @@ export function deadLetters(options: DeadLetterOptions): DeadLetters {
     let working: Promise<void> = Promise.resolve();
     const subscription = await streams.subscribe(stream, {
       queue,
-      prefetch: Math.min(most, 100),
+      prefetch: Math.min(most, mostLookedAt),
       onMessage(letter) {
         if (!open || taken === most) return;
         taken += 1;
@@ -108,35 +107,41 @@ export function deadLetters(options: DeadLetterOptions): DeadLetters {
         throw error;
       });
       await ready;
-      await streams.publish(stream, message);
+      try {
+        await streams.publish(stream, message);
+      } catch (error) {
+        // It may be gone altogether.
+        ready = undefined;
+        throw error;
+      }
     },
     list: (most) =>
       inTurn(async () => {
-        const total = await count();
+        const there = await count();
         const letters: DeadLetter[] = [];
-        await read(Math.min(most, total), async (letter) => {
+        let ours = 0;
+        await read(own === null ? there : Math.min(there, most), async (letter) => {
+          if (!isOurs(letter)) return;
+          ours += 1;
           const { id, contentType, headers, body } = letter;
-          if (isOurs(letter)) letters.push({ id, contentType, headers, body });
+          if (letters.length < most) letters.push({ id, contentType, headers, body });
         });
-        return { total, letters };
+        return { total: own === null ? ours : there, letters };
       }),
-    replay: (putBack) =>
+    take: (away) =>
       inTurn(async () => {
-        const total = await count();
-        let replayed = 0;
-        await read(total, async (letter) => {
-          if (isOurs(letter)) {
-            await putBack(revived(letter));
-            replayed += 1;
-          }
+        let taken = 0;
+        await read(await count(), async (letter) => {
+          if (!isOurs(letter)) return;
+          await away(revived(letter));
           letter.ack();
+          taken += 1;
         });
-        return replayed;
+        return taken;
       }),
     remove: () =>
       inTurn(async () => {
-        if (own === null) await streams.remove(stream, queue);
-        else if (own.has()) await own.remove();
+        if (own?.has()) await own.remove();
       }),
   };
 }

@@ -42,6 +42,8 @@ interface Known {
 export class Operator implements Operating {
   readonly #options: OperatorOptions;
   readonly #known = new Map<number, Known>();
+  /** Of queues of dead letters, by their streams. */
+  readonly #turns = new Map<string, Promise<unknown>>();
   #closed = false;
 
   constructor(options: OperatorOptions) {
@@ -162,9 +164,13 @@ export class Operator implements Operating {
     if ((await streams.counts(row.inputStream, queue)) === null) {
       throw new PenstockError('conflict', 'The operation has no queue yet. Try again when it runs.');
     }
-    return this.#lettersOf(known, row).replay((message) =>
+    return this.#lettersOf(known, row).take((message) =>
       streams.publish(row.inputStream, message, undefined, queue),
     );
+  }
+
+  discard(row: OperationRow): Promise<number> {
+    return this.#lettersOf(this.#of(row), row).take(async () => {});
   }
 
   /** How those are that have begun. */
@@ -200,14 +206,23 @@ export class Operator implements Operating {
   #lettersOf(known: Known, row: OperationRow): DeadLetters {
     if (known.letters !== null) return known.letters;
     const { deadLetters: named } = operationSettings(JSON.parse(row.document) as OperationDocument);
-    const queue = `${this.#queueOf(row)}-dead`;
-    const { streams, ownStream } = this.#options;
+    const { streams, ownStream, instance } = this.#options;
+    const own = `${this.#queueOf(row)}-dead`;
+    const stream = named ?? own;
     known.letters = deadLetters({
       streams,
-      stream: named ?? queue,
-      queue,
+      stream,
+      queue: `dead-letters-${instance}`,
       operation: `/api/operation/${row.id}/`,
-      own: named === null ? ownStream(row, queue) : null,
+      own: named === null ? ownStream(row, own) : null,
+      inTurn: (work) => {
+        const turn = (this.#turns.get(stream) ?? Promise.resolve()).then(work);
+        this.#turns.set(
+          stream,
+          turn.catch(() => null),
+        );
+        return turn;
+      },
     });
     return known.letters;
   }

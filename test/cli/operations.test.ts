@@ -55,6 +55,9 @@ describe.skipIf(!built)(`operations${built ? '' : ' (skipped: it is not built)'}
     expect((await good(['operation', 'replay', 'pick'])).stderr).toBe(
       'One dead letter is given to it once more.\n',
     );
+    expect((await good(['operation', 'discard', 'pick'])).stderr).toMatch(
+      /^Dead letters thrown away: \d\.\n$/,
+    );
     await good(['operation', 'remove', 'pick']);
     expect((await penstock(['operation', 'show', 'pick'])).stderr).toContain(
       'There is no operation named pick.',

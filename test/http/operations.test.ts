@@ -93,6 +93,7 @@ describe('what is wrong is said with its place', () => {
     ['no input', { input_stream: undefined }, '/input_stream', /missing/],
     ['a misspelt stream', { input_stream: 'readngs' }, '/input_stream', /did you mean "readings"/],
     ["somebody else's stream", { output_stream: 'hers' }, '/output_stream', /no stream "hers"/],
+    ['its own output for the dead', { dead_letters: 'results' }, '/dead_letters', /output stream/],
     ['an unknown stream', { dead_letters: 'elsewhere' }, '/dead_letters', /make it first/],
     ['its own input', { output_stream: 'readings' }, '/output_stream', /never end/],
     ['its own input for the dead', { dead_letters: 'readings' }, '/dead_letters', /never end/],
@@ -118,6 +119,7 @@ describe('what is wrong is said with its place', () => {
         input_adapter: { input_type: 'file', input_parameters: { file_path: '${input_file}' } },
       },
       { exec: 'cat', argv: ['${input_file.left}'] },
+      { exec: 'cat', process_type: 'service', service: { ready: { line: 'there' } } },
     ];
     for (const document of definitions) {
       const answer = await post(fresh({ process_definition: await server.register(document) }));
@@ -171,6 +173,7 @@ test('nobody sees, changes, starts or removes the operation of another; an admin
     ['POST', 'start/'],
     ['POST', 'stop/'],
     ['GET', 'dead_letters/'],
+    ['DELETE', 'dead_letters/'],
     ['POST', 'dead_letters/replay/'],
   ] as const) {
     const json = method === 'PATCH' || method === 'PUT' ? { json: { active: false } } : {};

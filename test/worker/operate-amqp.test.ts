@@ -1,7 +1,7 @@
 import { connect } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkAnswers, many } from '../support/many-messages.js';
-import { makeOperation, makeStream, operationIs, operationOf } from '../support/operations.js';
+import { makeOperation, makeStream, operationIs, operationOf, putLines } from '../support/operations.js';
 import { noRabbitmq, startRabbitmq, type TestBroker } from '../support/rabbitmq.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait-for.js';
@@ -191,6 +191,41 @@ describe.skipIf(noRabbitmq !== null)(
       await server.fetch(`/api/operation/${id}/`, { method: 'DELETE' });
       expect(await broker.ctl('list_queues', 'name')).not.toContain(`operation-${id}-`);
     });
+
+    test('results that the broker does not take wait, and go out when it is back: from a stream in memory', async () => {
+      const definition = await server.register({ exec: 'tr', argv: ['a-z', 'A-Z'], process_type: 'service' });
+      await makeStream(server, 'here');
+      await makeStream(server, 'there', amqp);
+      await collect('there');
+      const id = await makeOperation(server, {
+        name: 'from here to there',
+        process_definition: definition,
+        input_stream: 'here',
+        output_stream: 'there',
+        prefetch: 20,
+      });
+      const lines = (from: number) => Array.from({ length: 50 }, (_, index) => `line ${from + index}`);
+      await putLines(server, 'here', lines(0));
+      await operationIs(server, id, ({ counts }) => counts.published === 50, 'the first half');
+      await broker.stop();
+      await putLines(server, 'here', lines(50));
+      const now = await operationIs(
+        server,
+        id,
+        ({ state, lag }) => state === 'waiting' && lag?.unsettled === 20 && lag.ready === 30,
+        'it to hold as many as it may',
+      );
+      expect(now.reason).toMatch(/broker/i);
+      await broker.start();
+      await operationIs(server, id, ({ counts }) => counts.published === 100, 'the other half', 60_000);
+      const came = await drain('there', 100);
+      const first = came.filter(
+        ({ text }, index) => came.findIndex((other) => other.text === text) === index,
+      );
+      expect(first.map(({ text }) => text)).toEqual(
+        [...lines(0), ...lines(50)].map((line) => line.toUpperCase()),
+      );
+    }, 90_000);
 
     test('it is told what it waits for while there is no broker', async () => {
       const definition = await server.register({ exec: 'cat' });

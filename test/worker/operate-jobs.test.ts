@@ -172,6 +172,31 @@ describe('a message without a result', () => {
   });
 });
 
+test('operations that share a stream of dead letters have to do with their own only', async () => {
+  const failing = await sh('exit 5');
+  const dead = await makeStream(server, 'shared-dead');
+  const [one, two] = [
+    await between(failing, { dead_letters: dead }),
+    await between(failing, { dead_letters: dead }),
+  ];
+  await putLines(server, one.input, ['a', 'b']);
+  await operationIs(server, one.id, ({ counts }) => counts.dead === 2, 'two dead letters');
+  await putLines(server, two.input, ['c']);
+  await operationIs(server, two.id, ({ counts }) => counts.dead === 1, 'another one');
+  const letters = async (id: number) => {
+    const answer = await server.fetch(`/api/operation/${id}/dead_letters/`);
+    const { total, objects } = (await answer.json()) as { total: number; objects: { body: string }[] };
+    return [total, ...objects.map(({ body }) => body)];
+  };
+  expect(await letters(one.id)).toEqual([2, 'a', 'b']);
+  expect(await letters(two.id)).toEqual([1, 'c']);
+  const discarded = await server.fetch(`/api/operation/${one.id}/dead_letters/`, { method: 'DELETE' });
+  expect([discarded.status, await discarded.json()]).toEqual([200, { discarded: 2 }]);
+  expect(await letters(one.id)).toEqual([0]);
+  await server.fetch(`/api/operation/${one.id}/`, { method: 'DELETE' });
+  expect(await letters(two.id)).toEqual([1, 'c']);
+});
+
 test('two messages with one id both run', async () => {
   const { id, input, output } = await between(upper);
   const follower = await followStream(server, output);

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { listProcesses, variableOf } from '../../src/hosts/processes.js';
 import { memoryStream } from '../../src/streams/memory.js';
 import type { Delivery } from '../../src/streams/stream.js';
 import { checkAnswers, many } from '../support/many-messages.js';
@@ -75,4 +77,88 @@ test(`${many} messages through a service, while the server is killed: none lost,
     })),
     (index) => `MESSAGE ${index}`,
   );
+  await server.restart();
 }, 120_000);
+
+/** The processes of a service: its program, or the one of ours that feeds it. */
+function processesOf(service: string | null, feeder: boolean): number[] {
+  const uuid = /([^/]+)\/$/.exec(service ?? '')?.[1] ?? '';
+  return listProcesses()
+    .map(({ pid }) => pid)
+    .filter((pid) => variableOf(pid, 'PENSTOCK_JOB_UUID') === uuid)
+    .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(feeder ? 'feeder' : 'tr\0a-z'));
+}
+
+test.each([
+  ['its program', false],
+  ['what feeds it', true],
+])(
+  'when %s is killed in between, nothing is lost, and all is in order',
+  async (_what, feeder) => {
+    const definition = await server.register({
+      exec: 'tr',
+      argv: ['a-z', 'A-Z'],
+      process_type: 'service',
+      service: { backoff: { initial: 0.05, maximum: 0.1 } },
+    });
+    const room = { max_messages: many * 2 };
+    const input = await makeStream(server, `in-${feeder}`, room);
+    const output = await makeStream(server, `out-${feeder}`, room);
+    const operation = { process_definition: definition, active: false };
+    const collector = await makeOperation(server, {
+      ...operation,
+      name: `collector ${feeder}`,
+      input_stream: output,
+    });
+    const id = await makeOperation(server, {
+      ...operation,
+      name: `operation ${feeder}`,
+      input_stream: input,
+      output_stream: output,
+      prefetch: 50,
+    });
+    await putLines(
+      server,
+      input,
+      Array.from({ length: many }, (_, index) => `message ${index}`),
+    );
+    await server.fetch(`/api/operation/${id}/start/`, { method: 'POST' });
+    for (const least of [many / 20, many / 4]) {
+      const { service } = await operationIs(
+        server,
+        id,
+        ({ counts }) => counts.published > least,
+        'answers',
+        60_000,
+      );
+      const pids = await waitFor(() => {
+        const found = processesOf(service, feeder);
+        return found.length > 0 ? found : null;
+      }, 'a process');
+      for (const pid of pids) process.kill(pid, 'SIGKILL');
+    }
+    const { counts, state } = await operationIs(
+      server,
+      id,
+      ({ lag }) => lag?.ready === 0 && lag.unsettled === 0,
+      'all to be done',
+      60_000,
+    );
+    expect({ state, dead: counts.dead }).toEqual({ state: 'running', dead: 0 });
+    const count = (await operationOf(server, collector)).lag?.ready ?? 0;
+    const stream = (await (await server.fetch(`/api/stream/${output}/`)).json()) as {
+      queues: { name: string }[];
+    };
+    await server.stop();
+    const came = await queueOf(output, stream.queues[0]?.name ?? '', count);
+    await server.restart();
+    checkAnswers(
+      came.map(({ body, headers }) => ({
+        text: Buffer.from(body).toString(),
+        redelivered: headers.redelivered === 'true',
+      })),
+      (index) => `MESSAGE ${index}`,
+    );
+  },
+  120_000,
+);
