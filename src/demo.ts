@@ -40,8 +40,8 @@ const toMp3 = (exec: string) => ({
 });
 
 /**
- * `penstock demo`: a real server on a temporary folder, two programs registered and run over HTTP, and what they
- * made compared with what they should make. Nothing of it stays.
+ * `penstock demo`: a real server on a temporary folder, programs registered and run over HTTP, alone and joined, and
+ * what they made compared with what they should make. Nothing of it stays.
  */
 export async function demo(out: NodeJS.WritableStream): Promise<void> {
   const stop = new AbortController();
@@ -73,6 +73,7 @@ export async function demo(out: NodeJS.WritableStream): Promise<void> {
     stage.say('Each step shows the curl command that does the same.');
     await showText(stage);
     await showSound(stage);
+    await showPipeline(stage);
     stage.say('\nEverything came out as it should.');
   } catch (error) {
     if (stop.signal.aborted) throw new Ended(exitCodes.interrupted);
@@ -130,6 +131,40 @@ async function showSound(stage: Stage): Promise<void> {
   );
 }
 
+/** Programs as the steps of a pipeline; they need nothing but what every Linux has. */
+const words = [
+  { name: 'words', definition: { exec: 'tr', argv: ['-cs', 'a-z', '\\n'] } },
+  { name: 'sort', definition: { exec: 'sort' } },
+  { name: 'count', definition: { exec: 'uniq', argv: ['-c'] } },
+];
+
+async function showPipeline(stage: Stage): Promise<void> {
+  const { say } = stage;
+  say('\n3. A pipeline, which counts words: tr -cs a-z "\\n" | sort | uniq -c');
+  const steps: Json[] = [];
+  for (const { name, definition } of words) {
+    const { location } = await register(stage, 'process_definition', { definition: { name, ...definition } });
+    steps.push({ name, process_definition: new URL(location).pathname });
+  }
+  const { location } = await register(stage, 'pipeline', { name: 'count words', steps });
+  const run = `${new URL(location).pathname}run/?wait=60`;
+  const text = 'the mill and the gate and the wheel\n';
+  say(`\n   Run it:\n   $ echo '${text.trim()}' | curl -u '${stage.login}' --data-binary @- \\`);
+  say(`       '${stage.url}${run}'`);
+  const headers = { 'Content-Type': 'text/plain' };
+  const job = (await (await ask(stage, run, { method: 'POST', headers, body: text })).json()) as Json;
+  for (const { name, state, started, ended, joined_to: next } of (job.steps ?? []) as Json[]) {
+    const joined = next === null ? '' : `, joined to ${next} by a pipe`;
+    say(`     ${started} to ${ended}  ${String(name).padEnd(5)} ${state}${joined}`);
+  }
+  const output = await (await ask(stage, `${job.resource_uri}output/`)).text();
+  say('   Its output:');
+  for (const line of output.trimEnd().split('\n')) say(`     ${line}`);
+  if (output.replace(/ +/g, ' ') !== ' 2 and\n 1 gate\n 1 mill\n 3 the\n 1 wheel\n') {
+    throw new CliError('The pipeline did not count the words.');
+  }
+}
+
 /** Registers the definition, runs it on the input, shows all of it, and gives the output. */
 async function registerAndRun(
   stage: Stage,
@@ -138,19 +173,7 @@ async function registerAndRun(
   outputName?: string,
 ): Promise<Buffer> {
   const { say } = stage;
-  const text = JSON.stringify({ definition }, null, 1);
-  say('\n   Register it:');
-  say(`   $ curl -i -u '${stage.login}' -H 'Content-Type: application/json' \\`);
-  say(
-    `       ${stage.url}/api/process_definition/ \\\n       --data '${text.replaceAll('\n', '\n       ')}'`,
-  );
-  const registered = await ask(stage, '/api/process_definition/', {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: text,
-  });
-  const location = registered.headers.get('location') ?? '';
-  say(`   ${registered.status} ${registered.statusText}, Location: ${location}`);
+  const { location } = await register(stage, 'process_definition', { definition });
 
   const query = new URLSearchParams({ wait: '60', output: 'raw', input_name: input.name });
   if (outputName !== undefined) query.set('output_name', outputName);
@@ -172,6 +195,23 @@ async function registerAndRun(
     );
   }
   return output;
+}
+
+/** Registers an object of that noun, and shows it. */
+async function register(stage: Stage, noun: string, object: object): Promise<{ location: string }> {
+  const { say } = stage;
+  const text = JSON.stringify(object, null, 1);
+  say('\n   Register it:');
+  say(`   $ curl -i -u '${stage.login}' -H 'Content-Type: application/json' \\`);
+  say(`       ${stage.url}/api/${noun}/ \\\n       --data '${text.replaceAll('\n', '\n       ')}'`);
+  const answer = await ask(stage, `/api/${noun}/`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: text,
+  });
+  const location = answer.headers.get('location') ?? '';
+  say(`   ${answer.status} ${answer.statusText}, Location: ${location}`);
+  return { location };
 }
 
 async function ask(stage: Stage, url: string, init: RequestInit = {}): Promise<Response> {

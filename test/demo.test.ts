@@ -62,6 +62,8 @@ describe('penstock demo', () => {
     expect(text()).toContain("1: si quick foes mi wa in the old mill's etra bo\n");
     expect(text()).toMatch(/finish → FINISHED, exit code 0/);
     expect(text()).toContain('Left out: there is no ffmpeg on the PATH');
+    expect(text()).toContain('sort  FINISHED, joined to count by a pipe');
+    expect(text()).toContain('      3 the\n');
     expect(readdirSync(path.join(folder, 'tmp'))).toEqual([]);
     await waitFor(() => processesOf(folder).length === 0, 'every process to be gone');
   });
