@@ -85,11 +85,19 @@ export function streamMessages(streams: StreamService, channels: Channels) {
         next = [];
         bytes = 0;
       };
-      for await (const body of bodies) {
-        const own = id === '' ? randomUUID() : `${id}-${published + next.length + 1}`;
-        next.push({ id: own, contentType, headers, body });
-        bytes += body.length;
-        if (next.length >= group.messages || bytes >= group.bytes) await flush();
+      try {
+        for await (const body of bodies) {
+          const own = id === '' ? randomUUID() : `${id}-${published + next.length + 1}`;
+          next.push({ id: own, contentType, headers, body });
+          bytes += body.length;
+          if (next.length >= group.messages || bytes >= group.bytes) await flush();
+        }
+      } catch (error) {
+        // What the stream did not take is told already; what is wrong with the body comes after whole messages.
+        if (!(error instanceof PenstockError) || error.cause instanceof PenstockError) throw error;
+        await flush();
+        const detail = `${error.message} Messages published before that: ${published}.`;
+        throw new PenstockError(error.code, detail, { headers: { ...error.headers }, cause: error });
       }
       await flush();
       return published;

@@ -139,15 +139,16 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
   /** Does something on a channel of its own: an error of the broker's ends the channel. */
   async function apart<T>(work: (channel: Channel) => Promise<T>): Promise<T> {
     const connection = await link.connection();
+    let channel: Channel | undefined;
     try {
-      const channel = await connection.model.createChannel();
+      channel = await connection.model.createChannel();
       channel.on('error', () => undefined);
-      const value = await within(work(channel), timeout, `no answer within ${timeout / 1000} s`);
-      leave(channel);
-      return value;
+      return await within(work(channel), timeout, `no answer within ${timeout / 1000} s`);
     } catch (error) {
       if ((error as { code?: number }).code === 404) throw error;
       throw new StreamFailure(`The broker ${link.name}: ${connection.end ?? messageOf(error)}`);
+    } finally {
+      if (channel !== undefined) leave(channel);
     }
   }
 
