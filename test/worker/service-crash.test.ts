@@ -197,7 +197,8 @@ test('killed at random instants: no two starts at once, each number once, and it
   const log = file('log');
   // Each start notes its number, and whether another one lives; then it ends, or is slow to start.
   const script = `
-    n=$(basename "$(dirname "$PWD")")
+    n=$\${PWD%/work}
+    n=$\${n##*/}
     exec 9>"$1-$PENSTOCK_JOB_UUID"
     flock -n 9 || echo "$PENSTOCK_JOB_UUID twice" >>"$2"
     echo "$PENSTOCK_JOB_UUID $n" >>"$2"
