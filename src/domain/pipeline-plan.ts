@@ -83,7 +83,9 @@ function joinedTo(
   // Whoever begins with another asks nobody whether it may: it must have no bound of its own.
   const free =
     reader.definition.concurrency === null && writer.definition.executor === reader.definition.executor;
-  return fits && free ? next.name : null;
+  // What goes through a pipe is in no file whose size could be bounded.
+  const unbounded = writer.definition.limits.outputSize === null;
+  return fits && free && unbounded ? next.name : null;
 }
 
 const isPlain = ({ definition, inputs, outputs }: Runs): boolean =>

@@ -109,9 +109,12 @@ export class PipelineSteps {
   }
 
   async #submit(step: PlannedStep, known: StepJob | undefined): Promise<void> {
-    const { store, definitionOf, runner } = this.#context;
+    const { store, files, definitionOf, runner } = this.#context;
     const job = known?.state === 'CREATED' ? await store.jobs.byUuid(known.uuid) : null;
-    if (job?.state === 'CREATED') runner.submit(job, await definitionOf(step.revisionId));
+    if (job?.state !== 'CREATED') return;
+    // Perhaps its making was cut off here.
+    files.accept(job.uuid);
+    runner.submit(job, await definitionOf(step.revisionId));
   }
 
   /** Finds out of how many jobs a step is. What there is beyond that is of an input that it had before. */

@@ -80,7 +80,7 @@ async function stage(
     await place(given.file, path.join(folder, 'inputs', name), true);
   }
   // A program that is given a path may write there: the bytes of the step before are to stay as they are.
-  const own = input !== null && !(input.type === 'file' && input.via === 'stream');
+  const own = input?.type === 'file' && input.via === 'path';
   const wanted = input?.type === 'file' && input.via === 'path' ? input.fileName : undefined;
   const target = path.join(folder, 'input');
   const joined = whole.plan.steps.some(({ joinedTo }) => joinedTo === step.name);

@@ -65,7 +65,8 @@ export class StepProgress implements StepState {
   note(job: StepJob): void {
     const item = job.item ?? 0;
     for (const kept of [this.#unended, this.#resting, this.#failed, this.#finished]) kept.delete(item);
-    const at = this.todo.indexOf(item);
+    // There may be many; those that are new here are not among them.
+    const at = item < this.next ? this.todo.indexOf(item) : -1;
     if (at >= 0) this.todo.splice(at, 1);
     // Those in between, if there are any, were left out by a crash.
     for (; this.next < item; this.next += 1) this.todo.push(this.next);

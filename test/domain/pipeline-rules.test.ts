@@ -285,6 +285,7 @@ describe('joined by a pipe', () => {
       {},
       ['b-c'],
     ],
+    ['a bounded output', line, [{ limits: { output_size: '1MB' } }], {}, ['b-c']],
     ['a reader with a bound', line, [{ concurrency: 1 }, { concurrency: 1 }], {}, ['b-c']],
     [
       'a reader that waits for more',
