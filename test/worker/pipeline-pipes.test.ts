@@ -135,7 +135,9 @@ test.each([
   const job = await ranPipeline(server, id, 'x');
   expect(job).toMatchObject({ state: 'FAILED', outcome: { cause: 'platform' } });
   expect(job.outcome?.reason).toMatch(new RegExp(`The step 's${index}' failed: .*there-is-no-such-program`));
-  expect(job.steps.map(({ state }) => state)).toEqual(['FAILED', 'FAILED', 'FAILED']);
+  // The others may have found that out by themselves, or done all that they had to.
+  const ended = job.steps.every(({ state }) => state === 'FINISHED' || state === 'FAILED');
+  expect([ended, job.steps[index]?.state]).toEqual([true, 'FAILED']);
   expect(leftOf((await stepJobs(server, job.uuid)).map(({ uuid }) => uuid))).toEqual([]);
 }, 60_000);
 
