@@ -170,7 +170,9 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
     if (!isUnfinished(now.state)) {
       attempt = null;
       if (feed !== null) detach(true);
-      const why = now.outcome?.reason ?? (now.state === 'FAILED' ? 'it failed' : 'it has ended by itself');
+      const why =
+        now.outcome?.reason?.replace(/\.$/, '') ??
+        (now.state === 'FAILED' ? 'it failed' : 'it has ended by itself');
       context.trouble(`The service is not there any more: ${why}. Starting the operation starts it.`, true);
       return;
     }

@@ -145,6 +145,62 @@ test('any number of answers: each is published with an id of its own', async () 
   expect(new Set(follower.received.map(({ id }) => id)).size).toBe(5);
 });
 
+test('records that nobody takes wait in the program; all come in the end', async () => {
+  names += 1;
+  const input = await makeStream(server, `in-${names}`);
+  const output = await makeStream(server, `out-${names}`, { max_messages: 10 });
+  const definition = await server.register({
+    process_type: 'service',
+    ...sh('while read -r n; do seq "$n"; done'),
+  });
+  const base = { process_definition: definition };
+  const blocker = await makeOperation(server, {
+    ...base,
+    name: `blocker ${names}`,
+    input_stream: output,
+    active: false,
+  });
+  const id = await makeOperation(server, {
+    ...base,
+    name: `operation ${names}`,
+    input_stream: input,
+    output_stream: output,
+    answers: 'any',
+    prefetch: 20,
+  });
+  await put(server, input, '800');
+  const full = await operationIs(
+    server,
+    id,
+    ({ state, counts }) => state === 'waiting' && counts.published === 10,
+    'a full stream',
+  );
+  expect(full.reason).toContain('full');
+  const follower = await followStream(server, output);
+  await server.fetch(`/api/operation/${blocker}/`, { method: 'DELETE' });
+  await waitFor(() => follower.received.length === 790, 'the other records', 30_000);
+  expect(follower.texts()).toEqual(Array.from({ length: 790 }, (_, index) => `${index + 11}`));
+});
+
+test('a service that somebody restarts, or stops, by its own job', async () => {
+  const { id, input, output } = await between(upper);
+  const follower = await followStream(server, output);
+  await putLines(server, input, ['a']);
+  const { service } = await operationIs(server, id, ({ counts }) => counts.published === 1, 'an answer');
+  expect((await server.fetch(`${service}restart/`, { method: 'POST' })).status).toBe(200);
+  await putLines(server, input, ['b']);
+  await waitFor(() => follower.received.length === 2, 'another answer');
+  expect((await server.fetch(`${service}stop/`, { method: 'POST' })).status).toBe(200);
+  const now = await operationIs(server, id, ({ state }) => state === 'failing', 'it to be told');
+  expect(now.reason).toBe(
+    'The service is not there any more: Stopped by root. Starting the operation starts it.',
+  );
+  await putLines(server, input, ['c']);
+  await server.fetch(`/api/operation/${id}/start/`, { method: 'POST' });
+  await waitFor(() => follower.received.length === 3, 'the last answer');
+  expect(follower.texts()).toEqual(['A', 'B', 'C']);
+});
+
 test('a message that ends the service each time is a dead letter in the end; the others are answered', async () => {
   const script = 'while read -r line; do [ "$line" = poison ] && exit 7; echo "ok $line"; done';
   const { id, input, output } = await between(sh(script, quick), { max_deliveries: 3 });
