@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
+import { copyFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { namedFiles } from '../domain/command.js';
 import type { Job } from '../domain/job.js';
@@ -41,7 +42,17 @@ export async function takeNamedFiles(files: JobFiles, { job, definition }: Attem
     const file = files.namedOutput(job.uuid, job.attempt, name);
     if (fileSize(file) === null)
       missing ??= `It ended well, but there is no file at \${output_file.${name}}.`;
-    else await makeDurable(file);
+    else {
+      if (lstatSync(file).isSymbolicLink()) await intoFile(file);
+      await makeDurable(file);
+    }
   }
   return missing;
+}
+
+/** Puts the file that a symbolic link leads to in the link's place: it is the file that counts, and links break. */
+async function intoFile(link: string): Promise<void> {
+  const copy = `${link}.new`;
+  await copyFile(link, copy);
+  await rename(copy, link);
 }

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Job, pipelineExecutor } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
 import { ended } from '../domain/outcome.js';
@@ -16,6 +17,7 @@ import { cancelStepJob, pipesFolder, resetStepJob, type StepRunner } from './ste
 import type { WorkerOptions } from './worker.js';
 
 const piece = 1000;
+const afterTrouble = 1000;
 
 /**
  * Sees to pipelines: each job of one goes on as the jobs of its steps end. It holds no slot of the queue itself; those of
@@ -25,6 +27,8 @@ export class Pipelines {
   readonly #context: PipelineContext;
   /** By the id of the pipeline's job. */
   readonly #runs = new Map<number, PipelineRun>();
+  /** Those that are being prepared to be run again, by the same id. */
+  readonly #resuming = new Map<number, Promise<void>>();
   #closed = false;
 
   constructor(context: PipelineContext) {
@@ -40,7 +44,7 @@ export class Pipelines {
   async recover(): Promise<number> {
     const jobs = await this.#context.store.stepJobs.unfinishedPipelines();
     for (const job of jobs) {
-      if (job.state === 'RESET') void this.#resumed(job);
+      if (job.state === 'RESET') this.#prepare(job);
       else this.submit(job);
     }
     return jobs.length;
@@ -66,6 +70,7 @@ export class Pipelines {
 
   /** @returns what was signalled, once it has ended; undefined if it has ended already */
   async cancel(job: Job, by: string): Promise<Receipt | undefined> {
+    await this.#resuming.get(job.id);
     return this.#runs.get(job.id)?.stop(ended('cancelled', `Cancelled by ${by}.`));
   }
 
@@ -96,33 +101,45 @@ export class Pipelines {
       },
       { resumed_by: by, again },
     );
-    void this.#resumed(reset);
+    this.#prepare(reset);
     return reset;
+  }
+
+  #prepare(job: Job): void {
+    const done = this.#resumed(job).finally(() => this.#resuming.delete(job.id));
+    this.#resuming.set(job.id, done);
   }
 
   /** Sends back what has to be run again, which may have been begun before a crash, and starts it. */
   async #resumed(job: Job): Promise<void> {
-    const { store, files, log } = this.#context;
-    const again = (job.plan as Plan).again ?? [];
-    try {
-      for (let after = 0; ; ) {
-        const rows = await store.stepJobs.of(job.id, after, piece);
-        for (const { uuid, state, step } of rows) {
-          if (isUnfinished(state) || (state !== 'FAILED' && !again.includes(step ?? ''))) continue;
-          const child = await store.jobs.byUuid(uuid);
-          if (child !== null) await resetStepJob(this.#context, child);
-        }
-        after = rows.at(-1)?.id ?? after;
-        if (rows.length < piece) break;
+    while (!this.#closed) {
+      try {
+        await this.#sendBack(job);
+        this.submit(await persist(this.#context, job, 'ready', {}));
+        return;
+      } catch (error) {
+        const fields = { job: job.uuid, error: messageOf(error) };
+        if (!this.#closed) this.#context.log.error(fields, 'a pipeline cannot be resumed yet; tried again');
+        await delay(afterTrouble, undefined, { ref: false });
       }
-      await rm(pipesFolder(files, job.uuid), { recursive: true, force: true });
-      await rm(path.join(files.attempt(job.uuid, job.attempt), 'gathered'), { recursive: true, force: true });
-      this.submit(await persist(this.#context, job, 'ready', {}));
-    } catch (error) {
-      if (this.#closed) return;
-      // The next start goes on with it.
-      log.error({ job: job.uuid, error: messageOf(error) }, 'a pipeline cannot be resumed yet');
     }
+  }
+
+  async #sendBack(job: Job): Promise<void> {
+    const { store, files } = this.#context;
+    const again = (job.plan as Plan).again ?? [];
+    for (let after = 0; ; ) {
+      const rows = await store.stepJobs.of(job.id, after, piece);
+      for (const { uuid, state, step } of rows) {
+        if (isUnfinished(state) || (state !== 'FAILED' && !again.includes(step ?? ''))) continue;
+        const child = await store.jobs.byUuid(uuid);
+        if (child !== null) await resetStepJob(this.#context, child);
+      }
+      after = rows.at(-1)?.id ?? after;
+      if (rows.length < piece) break;
+    }
+    await rm(pipesFolder(files, job.uuid), { recursive: true, force: true });
+    await rm(path.join(files.attempt(job.uuid, job.attempt), 'gathered'), { recursive: true, force: true });
   }
 }
 

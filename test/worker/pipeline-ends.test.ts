@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -248,3 +249,49 @@ test('resumed from a step that ended well: that one and all after it run again, 
   expect(done.steps[2]?.items).toMatchObject({ total: 2, finished: 2 });
   expect((await resume(job.uuid, { from: 'list' })).status).toBe(409);
 }, 60_000);
+
+test('graphs, killed at random instants: each ends once, runs each job once, and gives its bytes', async () => {
+  server = await startServer({ application: { LOG_LEVEL: 'warn', MAX_RUNNING_JOBS: 4 } });
+  const log = path.join(server.data, 'shared-log');
+  const id = await pipelineOf(server, [
+    { name: 'a', definition: noted(log, 'cat') },
+    { name: 'b', definition: noted(log, 'tr a-z A-Z') },
+    { name: 'each', definition: noted(log, 'cat'), needs: ['b'], each: { over: 'lines', concurrency: 3 } },
+    { name: 'c', definition: noted(log, 'rev'), input: 'each' },
+    { name: 'd', definition: noted(log, 'sort -r') },
+    {
+      name: 'paste',
+      definition: {
+        exec: '/bin/sh',
+        argv: [
+          '-c',
+          `echo "$1" >>'${log}'; paste -d: "$2" "$3"`,
+          'sh',
+          '${job_uuid}',
+          '${input_file.x}',
+          '${input_file.y}',
+        ],
+      },
+      inputs: { x: 'd', y: 'each' },
+    },
+  ]);
+  const uuids: string[] = [];
+  for (let round = 0; round < 8; round += 1) {
+    for (let n = 0; n < 2; n += 1) {
+      const answer = await runPipeline(server, id, 'ab\ncd\nef\n');
+      uuids.push(((await answer.json()) as ShownPipelineJob).uuid);
+    }
+    await delay(randomInt(5, 250));
+    await server.kill();
+    await server.restart();
+  }
+  for (const uuid of uuids) {
+    const job = await pipelineJob(server, uuid, 60);
+    expect([uuid, job.state, job.outcome?.reason]).toEqual([uuid, 'FINISHED', null]);
+    expect(await outputOf(server, uuid)).toBe('FE:AB\nDC:CD\nBA:EF\n');
+    await checkEnds(uuid);
+  }
+  const runs = runsOf(log);
+  expect(runs.size).toBe(uuids.length * 8);
+  expect([...runs].filter(([, count]) => count > 1)).toEqual([]);
+}, 180_000);
