@@ -7,6 +7,7 @@ export interface JobFilters {
   state?: string;
   definition?: string;
   pipeline?: string;
+  parent?: string;
   session?: string;
 }
 
@@ -16,6 +17,7 @@ export function jobFilters(command: Command): Command {
     .addOption(new Option('--state <state>', 'only those in this state').choices(states))
     .option('--definition <definition>', 'only runs of this process definition, by name or id')
     .option('--pipeline <pipeline>', 'only jobs of this pipeline, by name, id or UUID')
+    .option('--parent <uuid>', "only the steps of this pipeline's job")
     .option('--session <session>', 'only jobs of this session');
 }
 
@@ -32,6 +34,7 @@ export async function readFilters(
     state: options.state,
     process_definition: await idOf('definition'),
     pipeline: await idOf('pipeline'),
+    parent: options.parent,
     session: options.session,
   };
 }
