@@ -43,8 +43,12 @@ export function checkPipeline(
       pointer: below(below('/steps', index), 'input'),
       detail: `it needs several steps; say which one's output is its input, or null for none`,
     })),
-    ...steps.flatMap((step, index) => linkProblems(step, document.steps[index], index, steps, definitions)),
   ];
+  for (const [index, step] of steps.entries()) {
+    // The nearest names are looked for only for what is told.
+    if (linked.length >= mostProblems) break;
+    linked.push(...linkProblems(step, document.steps[index], index, steps, definitions));
+  }
   const circle = linked.length > 0 ? undefined : circleOf(steps);
   if (circle !== undefined) {
     const index = steps.findIndex(({ name }) => name === circle[0]);

@@ -131,22 +131,23 @@ export function failedOutcome({ step, item, outcome }: Failure): Outcome {
 }
 
 /**
- * The steps that a resume runs again though they ended well: all that comes after `from` and itself, and whoever is
- * joined by a pipe to one that has to be run again.
+ * The steps that a resume runs again though they ended well: `from` itself, whoever is joined by a pipe to one that has to
+ * be run again, and all that comes after those.
  *
  * @param failed the steps of which a job failed
  * @param from the step to begin with; null for where it failed
  */
 export function stepsAgain(plan: Plan, failed: ReadonlySet<string>, from: string | null): string[] {
-  const again = new Set<string>();
-  for (const step of plan.steps) {
-    if (step.name === from || (from !== null && step.needs.some((name) => again.has(name))))
-      again.add(step.name);
-  }
-  for (const { name } of plan.steps) {
-    if (!again.has(name) && !failed.has(name)) continue;
+  const again = new Set(from === null ? [] : [from]);
+  const addGroup = (name: string) => {
     const group = groupOf(plan, name);
     if (group.length > 1) for (const joined of group) again.add(joined.name);
+  };
+  for (const name of [...failed, ...again]) addGroup(name);
+  for (const { name, needs } of plan.steps) {
+    if (!needs.some((need) => again.has(need))) continue;
+    again.add(name);
+    addGroup(name);
   }
   return plan.steps.map(({ name }) => name).filter((name) => again.has(name));
 }

@@ -17,7 +17,9 @@ export function shownSteps({ plan }: Job, counts: readonly StepCount[]): Shown[]
     };
     return {
       ...shownStep(step),
-      ...(step.each === null ? single(mine) : several(mine, totals[step.name] ?? null)),
+      ...(step.each === null
+        ? single(mine)
+        : several(mine, new Map(Object.entries(totals)).get(step.name) ?? null)),
       ...times,
     };
   });

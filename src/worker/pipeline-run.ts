@@ -17,6 +17,9 @@ import type { StepJob } from './step-progress.js';
 
 const afterTrouble = 1000;
 
+/** What a program may have made of its files, and what waiting does not mend. */
+const programsDoing = ['EACCES', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOENT', 'ENOTDIR', 'EPERM'];
+
 /** Longer than this and Node's timer would fire at once. */
 const longestTimer = 2 ** 31 - 1;
 
@@ -131,7 +134,9 @@ export class PipelineRun {
   /** What is wrong for good ends the pipeline; all else is tried again, from what the rows say. */
   async #trouble(error: unknown): Promise<void> {
     const lasting =
-      error instanceof PenstockError && !['store-unavailable', 'disk-full', 'internal'].includes(error.code);
+      error instanceof PenstockError
+        ? !['store-unavailable', 'disk-full', 'internal'].includes(error.code)
+        : programsDoing.includes((error as NodeJS.ErrnoException).code ?? '');
     const fields = { job: this.job.uuid, error: messageOf(error) };
     if (lasting) {
       this.#context.log.warn(fields, 'a pipeline cannot go on');

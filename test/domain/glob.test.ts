@@ -12,6 +12,10 @@ test.each([
   ['a[b', ['a[b'], ['ab']],
   ['a+(b).{c}|^$', ['a+(b).{c}|^$'], ['aab.c']],
   ['.*', ['.a'], ['a']],
+  ['**/a/**/b', ['a/b', 'a/a/b', 'x/a/y/z/b'], ['b', 'a/.x/b', 'a/b/c']],
+  ['*a*b?', ['abc', 'xaabbc'], ['ab', 'bac']],
+  ['[!]a', ['[!]a'], ['xa']],
+  ['?', ['\u{1f600}'], ['ab', '']],
 ])('%s', (pattern, yes, no) => {
   expect(globProblem(pattern)).toBeUndefined();
   const matches = globMatcher(pattern);
@@ -21,4 +25,12 @@ test.each([
 
 test.each(['/a', '../a', 'a/../b', 'a//b', './a', 'a/', ''])('%j is none', (pattern) => {
   expect(globProblem(pattern)).toBeTypeOf('string');
+});
+
+test('a pattern with many stars takes no longer than its length', () => {
+  const began = performance.now();
+  expect(globMatcher(`${'*a'.repeat(100)}b`)('a'.repeat(250))).toBe(false);
+  expect(globMatcher(`${'**/'.repeat(100)}b`)(`${'a/'.repeat(1000)}a`)).toBe(false);
+  // As a regular expression each took longer than anybody would wait.
+  expect(performance.now() - began).toBeLessThan(5000);
 });

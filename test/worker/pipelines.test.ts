@@ -171,6 +171,16 @@ test.each([
   expect(job.outcome?.reason).toMatch(reason);
 });
 
+test('a working folder that its program removed fails the pipeline: waiting would not bring it back', async () => {
+  const id = await pipelineOf(server, [
+    { name: 'gone', sh: 'rm -r "$PWD"' },
+    { name: 'each', definition: { exec: 'cat' }, each: { over: 'files', files: '*' } },
+  ]);
+  const job = await ranPipeline(server, id);
+  expect(job).toMatchObject({ state: 'FAILED', outcome: { cause: 'platform' } });
+  expect(job.outcome?.reason).toMatch(/ENOENT/);
+});
+
 test('what the run asks for: environment, timeout, the name of the output', async () => {
   const id = await pipelineOf(server, [
     { name: 'a', sh: 'echo $A $B $C', environment: { A: 'step', B: 'step' } },
