@@ -18,20 +18,23 @@ export interface Ways {
 /** Opens the ways. What has to be there before the program starts is there afterwards. */
 export async function openWays({ inlet, outlet }: FeederPlan, program: Program): Promise<Ways> {
   const ports: Port[] = [];
-  const port = (number: number, reads: boolean): Port => {
+  const sending = inlet?.kind === 'port' ? inlet.port : null;
+  const reading = outlet?.kind === 'port' ? outlet.port : null;
+  // Where both are one port it is one connection, used both ways.
+  const port = (number: number): Port => {
     const known = ports.find((one) => one.port === number);
-    const made = known ?? connectPort(number, program, reads);
-    if (known === undefined) ports.push(made);
+    if (known !== undefined) return known;
+    const made = connectPort(number, program, { reads: number === reading, sends: number === sending });
+    ports.push(made);
     return made;
   };
-  // First the one that is read: where both are one port it is one connection, used both ways.
   let out: WayOut | null = null;
   if (outlet?.kind === 'pipe') out = pipeOut(outlet.path);
-  else if (outlet?.kind === 'port') out = port(outlet.port, true).way;
+  else if (outlet?.kind === 'port') out = port(outlet.port).way;
   else if (outlet !== null) out = await appendOut(outlet.path, outlet.from, program);
   let into: WayIn | null = null;
   if (inlet?.kind === 'pipe') into = pipeIn(inlet.path, program);
-  else if (inlet?.kind === 'port') into = port(inlet.port, false).way;
+  else if (inlet?.kind === 'port') into = port(inlet.port).way;
   else if (inlet !== null) into = appendIn(inlet.path);
   return { in: into, out, ports };
 }

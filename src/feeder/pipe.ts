@@ -16,25 +16,23 @@ function openWriter(path: string): number | null {
   }
 }
 
-/** Writes into a named pipe that the program reads, from when it opens it; also if it opens it several times. */
+/**
+ * Writes into a named pipe that the program reads, also if it opens it late, or several times. To be called before the
+ * program starts.
+ */
 export function pipeIn(path: string, program: Program): WayIn {
-  let holder: number | null = null;
-  // At once, whatever there is to write: who opens it waits until it is open at this end, too.
-  const opened = open();
-  opened.catch(() => {});
+  // Held open for reading, too: nothing is lost that is written while the program does not have it open, and who opens
+  // it without waiting for a writer, as gzip does, finds one.
+  const holder = openSync(path, O_RDONLY | O_NONBLOCK);
+  const fd = openWriter(path);
+  if (fd === null) throw new Error(`the pipe ${path} cannot be opened`);
+  const socket = new net.Socket({ fd, readable: false, writable: true });
 
-  async function open(): Promise<net.Socket> {
-    const fd = await reader();
-    // Held open for reading, too: a program may close it between two looks, and will find all that it left there.
-    holder = openSync(path, O_RDONLY | O_NONBLOCK);
-    return new net.Socket({ fd, readable: false, writable: true });
-  }
-
-  /** Waits until somebody else reads it. Gives a descriptor to write to. */
+  /** Waits until somebody else reads it. Gives one more descriptor to write to. */
   async function reader(): Promise<number> {
     for (const pause of pauses()) {
-      const fd = openWriter(path);
-      if (fd !== null) return fd;
+      const found = openWriter(path);
+      if (found !== null) return found;
       await delay(pause, undefined, { signal: program.ended });
     }
     throw new Error('unreachable');
@@ -42,7 +40,6 @@ export function pipeIn(path: string, program: Program): WayIn {
 
   return {
     async write(piece) {
-      const socket = await opened;
       await new Promise<void>((resolve, reject) => {
         socket.once('error', reject);
         socket.write(piece, (error) => {
@@ -53,9 +50,7 @@ export function pipeIn(path: string, program: Program): WayIn {
       });
     },
     async end() {
-      const socket = await opened;
-      if (holder !== null) closeSync(holder);
-      holder = null;
+      closeSync(holder);
       // Closed while the program has it open, or it would wait for a writer for ever.
       closeSync(await reader());
       socket.on('error', () => {});

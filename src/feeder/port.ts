@@ -16,9 +16,10 @@ export interface Port {
  * Connects as soon as the program, or a process that it started, listens on the port. Whoever else listens there is
  * a stranger, and gets nothing.
  *
- * @param reads false: what comes from there is no output, and passed over
+ * @param uses what it is for: what comes from there is passed over where it is no output, and where there is nothing
+ *   to send the connection is closed when the program closes its side
  */
-export function connectPort(port: number, program: Program, reads: boolean): Port {
+export function connectPort(port: number, program: Program, uses: { reads: boolean; sends: boolean }): Port {
   let socket: net.Socket | null = null;
   const channel = new Channel(() => void socket?.resume());
   const connected = connect();
@@ -50,11 +51,14 @@ export function connectPort(port: number, program: Program, reads: boolean): Por
     made.removeAllListeners('error');
     made.pause();
     made.on('data', (piece: Buffer) => {
-      if (!reads) return;
+      if (!uses.reads) return;
       made.pause();
       channel.put(piece);
     });
-    made.on('end', () => channel.end());
+    made.on('end', () => {
+      channel.end();
+      if (!uses.sends) made.end();
+    });
     made.on('close', () => channel.end());
     // A program that closes early has all that it wants; what it wrote before that has come.
     made.on('error', () => channel.end());

@@ -1,17 +1,23 @@
+import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { jobOf, leftOf, type ShownJob, submit } from '../support/jobs.js';
+import { fromPort, noSocat, toPort } from '../support/over-port.js';
 import { freePorts } from '../support/ports.js';
+import { linesOf } from '../support/programs.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait-for.js';
 
 const large = new Uint8Array(randomBytes(10 * 2 ** 20));
 const outside = mkdtempSync(path.join(os.tmpdir(), 'penstock-adapters-'));
 const fixed = (name: string) => path.join(outside, name);
+const skipped = noSocat === null ? '' : ` (skipped: ${noSocat})`;
 const application = { LOG_LEVEL: 'error', MAX_PLATFORM_RETRIES: 0 };
 
 let server: TestServer;
@@ -57,8 +63,8 @@ async function run(definition: object, input?: string | Uint8Array<ArrayBuffer>)
   expect(pipesOf(uuid)).toEqual([]);
   return job;
 }
-const pipesOf = (uuid: string) =>
-  readdirSync(server.data, { recursive: true, withFileTypes: true })
+const pipesOf = (uuid: string, at = server) =>
+  readdirSync(at.data, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.parentPath.includes(uuid) && (entry.isFIFO() || entry.isSocket()))
     .map(({ name }) => name);
 async function outputOf({ uuid }: { uuid: string }, at = server): Promise<Buffer> {
@@ -121,12 +127,12 @@ describe('port', () => {
         socket.on('error', () => {});
       }).listen(port, '127.0.0.1', () => resolve(heard));
     });
-  const listens = 'socat -u "TCP-LISTEN:$1,bind=127.0.0.1" STDOUT';
+  const listens = fromPort('"$1"');
 
   test.each([
     ['late', `sleep 0.3; ${listens}`],
-    ['on the sixth version of the protocol', 'socat -u "TCP6-LISTEN:$1,bind=[::1],ipv6only=1" STDOUT'],
-    ['everywhere', 'socat -u "TCP-LISTEN:$1" STDOUT'],
+    ['on the sixth version of the protocol', fromPort('"$1"', '::1')],
+    ['everywhere', fromPort('"$1"', '::')],
     ['in a child of a child', `( ( ${listens} ) )`],
   ])('a program that listens %s', async (_, script) => {
     const job = await run(shell(script, { in: 'port' }), large);
@@ -134,7 +140,7 @@ describe('port', () => {
     expect(hash(await outputOf(job))).toBe(hash(large));
   });
 
-  test('one port, used both ways', async () => {
+  test.skipIf(noSocat !== null)(`one port, used both ways${skipped}`, async () => {
     const script = 'socat -t 10 "TCP-LISTEN:$1,bind=127.0.0.1" EXEC:"tr a-z A-Z"; : "$2"';
     const ends = { in: 'port', out: 'port', outParameters: { tcp_port: '${input_port}' } };
     const job = await run(shell(script, ends), 'some text');
@@ -266,7 +272,7 @@ describe('append', () => {
 
 const ways: Record<string, [string, string]> = {
   pipe: ['cat "$1"', 'cat >"$2"'],
-  port: ['socat -u "TCP-LISTEN:$1,bind=127.0.0.1" STDOUT', 'socat -u STDIN "TCP-LISTEN:$2,bind=127.0.0.1"'],
+  port: [fromPort('"$1"'), toPort('"$2"')],
   append: ['tail -c +1 -f "$1"', 'cat >>"$2"'],
 };
 
@@ -333,4 +339,98 @@ test('a dry run tells the places', async () => {
   const ported = await places(shell('', { in: 'port', out: 'port', outParameters: { tcp_port: 8090 } }));
   expect(ported.files).toMatchObject({ input: 'port ${input_port}', output: 'port 8090' });
   expect(ported.argv.slice(3)).toEqual(['${input_port}', '8090']);
+});
+
+describe('programs as people use them', () => {
+  const has = (name: string) => spawnSync(name, ['--version']).error === undefined;
+
+  test('gzip, over pipes', async () => {
+    const definition = shell('exec gzip -nc "$1" >"$2"', { in: 'pipe', out: 'pipe' });
+    const job = await run(definition, large);
+    expect(job).toMatchObject(finished);
+    expect(hash(gunzipSync(await outputOf(job)))).toBe(hash(large));
+  });
+
+  test('dd, from an appended file by blocks', async () => {
+    const definition = shell('tail -c +1 -f "$1" | dd bs=1000 conv=swab 2>/dev/null', {
+      in: 'append',
+      inParameters: { quiet: 0.3, chunk_size: '10KB' },
+    });
+    const job = await run(definition, new Uint8Array(Buffer.from('badcfe')));
+    expect(String(await outputOf(job))).toBe('abcdef');
+  });
+
+  const ffmpeg = has('ffmpeg');
+  test.skipIf(!ffmpeg)(
+    `ffmpeg, from a pipe to a pipe${ffmpeg ? '' : ' (skipped: there is no ffmpeg here)'}`,
+    async () => {
+      const words = [
+        '-v',
+        'error',
+        '-y',
+        '-f',
+        's16le',
+        '-ar',
+        '8000',
+        '-ac',
+        '1',
+        '-i',
+        '${input_pipe}',
+        '-f',
+        'wav',
+      ];
+      const job = await run(
+        {
+          exec: 'ffmpeg',
+          argv: [...words, '${output_pipe}'],
+          input_adapter: { input_type: 'pipe' },
+          output_adapter: { output_type: 'pipe', output_parameters: { file_name: 'tone.wav' } },
+        },
+        large,
+      );
+      expect(job).toMatchObject({ ...finished, output_name: 'tone.wav' });
+      const sound = await outputOf(job);
+      expect(sound.subarray(0, 4).toString()).toBe('RIFF');
+      expect(hash(sound.subarray(-large.length))).toBe(hash(large));
+    },
+  );
+
+  test.skipIf(noSocat !== null)(`socat, from a port to a port${skipped}`, async () => {
+    const listen = (place: string) => `"TCP-LISTEN:${place},bind=127.0.0.1"`;
+    const script = `socat -u ${listen('$1')} STDOUT | socat -u STDIN ${listen('$2')}`;
+    const job = await run(shell(script, { in: 'port', out: 'port' }), large);
+    expect(job).toMatchObject(finished);
+    expect(hash(await outputOf(job))).toBe(hash(large));
+  });
+});
+
+test('a server that is killed at any time, again and again, loses and repeats nothing', async () => {
+  const crashing = await startServer({ application: { ...application, MAX_RUNNING_JOBS: 4 } });
+  try {
+    const input = large.slice(0, 2 ** 20);
+    const uuids: string[] = [];
+    for (const [type, [reads, writes]] of Object.entries(ways)) {
+      const ends = { in: type, out: type, ...(type === 'append' ? { inParameters: { quiet: 0.3 } } : {}) };
+      const log = fixed(`ran-${type}`);
+      const script = `echo "$PENSTOCK_JOB_UUID" >>${log}; ${reads} | { dd bs=65536 count=5 iflag=fullblock status=none; sleep 0.3; cat; } | ${writes}`;
+      const id = await crashing.register(shell(script, ends));
+      for (let index = 0; index < 4; index += 1) uuids.push(await submit(crashing, id, input));
+    }
+    for (let round = 0; round < 6; round += 1) {
+      await delay(Math.random() * 700);
+      await crashing.kill();
+      await delay(Math.random() * 300);
+      await crashing.restart();
+    }
+    for (const uuid of uuids) {
+      expect(await jobOf(crashing, uuid, 30)).toMatchObject(finished);
+      expect(hash(await outputOf({ uuid }, crashing))).toBe(hash(input));
+    }
+    const ran = Object.keys(ways).flatMap((type) => linesOf(fixed(`ran-${type}`)));
+    expect(ran.sort()).toEqual([...uuids].sort());
+    expect(leftOf(uuids)).toEqual([]);
+    expect(uuids.flatMap((uuid) => pipesOf(uuid, crashing))).toEqual([]);
+  } finally {
+    await crashing.remove();
+  }
 });

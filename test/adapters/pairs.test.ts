@@ -1,4 +1,5 @@
 import { adapterPairs } from '../conformance/adapter.js';
+import { fromPort, toPort } from '../support/over-port.js';
 
 const one = { document: 'a file' };
 
@@ -24,7 +25,7 @@ adapterPairs(
       name: 'port',
       type: 'port',
       parameters: { chunk_size: '10KB' },
-      script: 'socat -u "TCP-LISTEN:$1,bind=127.0.0.1" STDOUT',
+      script: fromPort('"$1"'),
       place: '${input_port}',
     },
     {
@@ -50,7 +51,7 @@ adapterPairs(
     {
       name: 'port',
       type: 'port',
-      script: '| socat -u STDIN "TCP-LISTEN:$2,bind=127.0.0.1"',
+      script: `| ${toPort('"$2"')}`,
       place: '${output_port}',
     },
     {
