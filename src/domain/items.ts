@@ -23,8 +23,8 @@ export class LineEnds {
 }
 
 /**
- * The elements of a JSON array, each as a program is to be given it: a string as its text, all else as the JSON that it was
- * written as. Throws if it is no array.
+ * The elements of a JSON array, each as a program is to be given it: a string as its text, all else as the JSON that
+ * it was written as. Throws if it is no array.
  */
 export function jsonItems(text: string): string[] {
   const node = parseJsonText(text);

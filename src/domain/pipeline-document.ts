@@ -29,7 +29,10 @@ export interface Each {
   gather: 'concat' | 'lines' | 'json';
 }
 
-/** Where bytes come from: a step's output (`output` names one of several), or the pipeline's own input (`step` null). */
+/**
+ * Where bytes come from: a step's output (`output` names one of several), or the pipeline's own input (`step`
+ * null).
+ */
 export interface Source {
   step: string | null;
   output: string | null;
@@ -82,7 +85,8 @@ function unsaidInput(step: StepDocument, before: string | undefined): Source | n
 }
 
 /**
- * The steps with what they leave unsaid. `undecided` are those whose input has to be said: by their place in the list.
+ * The steps with what they leave unsaid. `undecided` are those whose input has to be said: by their place in the
+ * list.
  */
 export function stepsOf(document: PipelineDocument): { steps: Step[]; undecided: number[] } {
   const undecided: number[] = [];

@@ -59,8 +59,8 @@ export function planOf(document: PipelineDocument, runs: readonly Runs[]): Plan 
 const wholeOf = (step: string | undefined): Source => ({ step: step ?? null, output: null });
 
 /**
- * The step that can read this one's output while it is being written: what one writes to its standard output must be all
- * that the other wants, and nobody else may want it.
+ * The step that can read this one's output while it is being written: what one writes to its standard output must be
+ * all that the other wants, and nobody else may want it.
  */
 function joinedTo(
   step: Step,

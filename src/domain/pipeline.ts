@@ -42,8 +42,8 @@ export const untouched = (step: PlannedStep): StepState => ({
 });
 
 /**
- * What is to be done next for a pipeline: the whole logic of going on, of which nothing is remembered from one look to
- * the next. Nothing to do means: wait for a job to end.
+ * What is to be done next for a pipeline: the whole logic of going on, of which nothing is remembered from one look
+ * to the next. Nothing to do means: wait for a job to end.
  *
  * @param bound how many items of a step may be under way at once where the step does not say
  */

@@ -216,7 +216,10 @@ export function jobRepository(
       return rows.map(jobOf);
     },
 
-    /** Jobs that ended before a time, oldest first: candidates for clearing or deleting. Those of steps go with the whole. */
+    /**
+     * Jobs that ended before a time, oldest first: candidates for clearing or deleting. Those of steps go with the
+     * whole.
+     */
     async endedBefore(date: Date, options: { cleared: boolean; take: number }) {
       return reader.job.findMany({
         // What ran elsewhere has no files here.

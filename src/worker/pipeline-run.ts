@@ -24,8 +24,8 @@ const programsDoing = ['EACCES', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOENT', 'E
 const longestTimer = 2 ** 31 - 1;
 
 /**
- * One pipeline's job while it runs. What is kept in memory is made of rows and can be made of them again at any time; what
- * comes next is decided in the domain.
+ * One pipeline's job while it runs. What is kept in memory is made of rows and can be made of them again at any
+ * time; what comes next is decided in the domain.
  */
 export class PipelineRun {
   readonly #context: PipelineContext;

@@ -20,8 +20,8 @@ const piece = 1000;
 const afterTrouble = 1000;
 
 /**
- * Sees to pipelines: each job of one goes on as the jobs of its steps end. It holds no slot of the queue itself; those of
- * its steps go through it like all others.
+ * Sees to pipelines: each job of one goes on as the jobs of its steps end. It holds no slot of the queue itself;
+ * those of its steps go through it like all others.
  */
 export class Pipelines {
   readonly #context: PipelineContext;

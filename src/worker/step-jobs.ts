@@ -36,7 +36,10 @@ interface Whole {
   items: ReadonlyMap<string, Items>;
 }
 
-/** The folder of a pipeline's job in which its kernel pipes have their names, each that of the step that writes to it. */
+/**
+ * The folder of a pipeline's job in which its kernel pipes have their names, each that of the step that writes to
+ * it.
+ */
 export const pipesFolder = (files: JobFiles, uuid: string): string => path.join(files.folder(uuid), 'pipes');
 export const pipeOf = (files: JobFiles, uuid: string, writer: string): string =>
   path.join(pipesFolder(files, uuid), writer);
@@ -96,8 +99,8 @@ async function stage(
 }
 
 /**
- * Makes the job of a step, or of one of its items. Its UUID is computed from the pipeline's job, the step and the item, so
- * that it is made once whatever happens in between. It is not started here.
+ * Makes the job of a step, or of one of its items. Its UUID is computed from the pipeline's job, the step and the
+ * item, so that it is made once whatever happens in between. It is not started here.
  */
 export async function makeStepJob(
   context: StepContext,

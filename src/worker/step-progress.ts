@@ -14,7 +14,10 @@ export interface StepJob {
   ended: Date | null;
 }
 
-/** How far one step of a running pipeline is: kept up to date by the events of its jobs, and made of their rows again. */
+/**
+ * How far one step of a running pipeline is: kept up to date by the events of its jobs, and made of their rows
+ * again.
+ */
 export class StepProgress implements StepState {
   readonly step: PlannedStep;
   total: number | null;

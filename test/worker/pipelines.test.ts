@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { outputOf, pipelineOf, ranPipeline, stepJobs } from '../support/pipelines.js';
+import {
+  outputOf,
+  pipelineJob,
+  pipelineOf,
+  ranPipeline,
+  runPipeline,
+  stepJobs,
+} from '../support/pipelines.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -289,4 +296,27 @@ test('a job goes with those of its steps, and not without them', async () => {
     expect((await server.fetch(`/api/job/${job}/`)).status).toBe(404);
     expect(existsSync(path.join(server.data, 'jobs', job.slice(3, 5), job))).toBe(false);
   }
+});
+
+test('a run goes on with the definitions that it was accepted with, even when they are deleted', async () => {
+  const [slow, last] = [
+    await server.register({ exec: '/bin/sh', argv: ['-c', 'sleep 1; cat'], retries: { limit: 1 } }),
+    await server.register({ exec: 'tr', argv: ['a', 'b'] }),
+  ];
+  const steps = [
+    { name: 'slow', process_definition: slow },
+    { name: 'last', process_definition: last },
+  ];
+  const made = await server.fetch('/api/pipeline/', {
+    json: { name: 'p', steps },
+    headers: { Prefer: 'return=representation' },
+  });
+  const { id } = (await made.json()) as { id: number };
+  const { uuid } = (await (await runPipeline(server, id, 'a')).json()) as { uuid: string };
+  for (const definition of [slow, last]) {
+    const answer = await server.fetch(`/api/process_definition/${definition}/`, { method: 'DELETE' });
+    expect(answer.status).toBe(204);
+  }
+  expect((await pipelineJob(server, uuid, 30)).state).toBe('FINISHED');
+  expect(await outputOf(server, uuid)).toBe('b');
 });
