@@ -7,6 +7,7 @@ import {
   outputFolder,
   outputPlace,
 } from '../../src/domain/command.js';
+import { shownPlaces } from '../../src/domain/places.js';
 import { checkDefinition, type DefinitionDocument, normalise } from '../../src/domain/process-definition.js';
 import { validator } from '../../src/schemas.js';
 
@@ -20,6 +21,11 @@ const path = fc.constantFrom(
   '../x',
   '/x',
   '${work_dir}/a',
+  '${input_pipe}',
+  '${output_pipe}',
+  '${input_port}',
+  '${output_port}',
+  '${input_file.a}',
 );
 const text = fc.oneof({ weight: 3, arbitrary: path }, fc.string());
 const input = fc.record(
@@ -34,6 +40,22 @@ const folder = fc.record(
   { folder_path: path, file_names: fc.uniqueArray(text, { minLength: 1, maxLength: 3 }) },
   { requiredKeys: ['folder_path'] },
 );
+const port = fc.constantFrom<number | string>(8090, '${input_port}', '${output_port}');
+/** The adapters whose bytes are brought and fetched. */
+const fed = (end: 'input' | 'output') =>
+  fc
+    .record({
+      type: fc.constantFrom('append', 'pipe', 'port'),
+      path,
+      port,
+      name: fc.option(text, { nil: undefined }),
+    })
+    .map(({ type, path: file, port: number, name }) => {
+      const parameters =
+        type === 'append' ? { file_path: file } : type === 'port' ? { tcp_port: number } : ({} as object);
+      const named = name === undefined || (end === 'input' && type !== 'append') ? {} : { file_name: name };
+      return { [`${end}_type`]: type, [`${end}_parameters`]: { ...parameters, ...named } };
+    });
 const definition = fc.record(
   {
     exec: fc.constant('cat'),
@@ -43,10 +65,12 @@ const definition = fc.record(
     input_adapter: fc.oneof(
       fc.record({ input_type: fc.constant('file'), input_parameters: input }),
       fc.record({ input_type: fc.constant('folder'), input_params: fc.record({ folder_path: path }) }),
+      fed('input'),
     ),
     output_adapter: fc.oneof(
       fc.record({ output_type: fc.constant('file'), output_params: output }),
       fc.record({ output_type: fc.constant('folder'), output_parameters: folder }),
+      fed('output'),
     ),
   },
   { requiredKeys: ['exec'] },
@@ -73,7 +97,8 @@ test('what passes the checks can be run, and a relative file stays in its folder
       const canonical = normalise(value as DefinitionDocument);
       const base = { work_dir: '/jobs/7', job_uuid: 'u-7' };
       const [before, after] = [inputPlace(canonical, base), outputPlace(canonical, base)];
-      const command = buildCommand(canonical, {}, { ...base, input_file: '/in', output_file: '/out' });
+      const { places } = shownPlaces(canonical, base, '/jobs/7/1', { input: 'in', output: 'out' });
+      const command = buildCommand(canonical, {}, places);
       expect(command.cwd.startsWith('/')).toBe(true);
       for (const place of [inputFolder(canonical, base), outputFolder(canonical, base)]) {
         if (place !== null) expect(place).toMatch(/^(\/jobs\/7\/.+|\/x|\/x\/.+)$/);
@@ -82,7 +107,7 @@ test('what passes the checks can be run, and a relative file stays in its folder
         if (place?.kind === 'fixed') expect(place.path).toMatch(/^(\/jobs\/7\/.+|\/x|\/x\/.+)$/);
       }
     }),
-    { numRuns: 5000 },
+    { numRuns: 20_000 },
   );
   expect(passed).toBeGreaterThan(50);
 });
