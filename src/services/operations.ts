@@ -1,4 +1,4 @@
-import type { OperationDocument } from '../domain/operation.js';
+import { type OperationDocument, operationSettings } from '../domain/operation.js';
 import { show as quoted } from '../domain/wording.js';
 import { PenstockError } from '../errors.js';
 import type { NewOperation, OperationRow } from '../store/operations.js';
@@ -30,6 +30,8 @@ export interface Operating {
   lag(row: OperationRow): Promise<Lag | null>;
   /** The first dead letters, and where and how many they are. */
   letters(row: OperationRow, most: number): Promise<{ stream: string; total: number; letters: DeadLetter[] }>;
+  /** Stops it, and puts its dead letters where they are to be when it is as changed. */
+  moveLetters(row: OperationRow, changed: OperationRow): Promise<void>;
   /** Gives dead letters to the operation once more; says how many. */
   replay(row: OperationRow): Promise<number>;
   /** Throws dead letters away; says how many. */
@@ -134,7 +136,22 @@ export function operationService(given: {
       ...(body.output_stream === undefined ? {} : { outputStream: body.output_stream }),
       ...(body.active === undefined ? {} : { active: body.active }),
     };
+    await moveLetters(row, { ...row, document: data.document ?? row.document });
     return store.operations.change(row.id, data);
+  }
+
+  /** Before the change is stored: if we die in between, it can be made once more. */
+  async function moveLetters(row: OperationRow, changed: OperationRow): Promise<void> {
+    const [before, after] = [row, changed].map(
+      ({ document }) => operationSettings(JSON.parse(document) as OperationDocument).deadLetters,
+    );
+    if (before === after) return;
+    try {
+      await operating.moveLetters(row, changed);
+    } catch (error) {
+      await operating.apply(row);
+      throw streamError(error);
+    }
   }
 
   async function applyOne(actor: Actor, given: Change): Promise<OperationRow | null> {

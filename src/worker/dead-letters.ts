@@ -9,8 +9,8 @@ export interface DeadLetters {
   /** The first of them, which stay, and how many there are. */
   list(most: number): Promise<{ total: number; letters: DeadLetter[] }>;
   /** Takes out those that are there, each when `away` is done with it; says how many. */
-  take(away: (message: StreamMessage) => Promise<void>): Promise<number>;
-  /** The operation is removed: what is its alone goes with it. */
+  take(away: (letter: StreamMessage) => Promise<void>): Promise<number>;
+  /** The operation has no more to do with that stream: its letters, and what else is its alone, are removed. */
   remove(): Promise<void>;
 }
 
@@ -99,6 +99,18 @@ export function deadLetters(options: DeadLetterOptions): DeadLetters {
 
   const isOurs = ({ headers }: StreamMessage) => headers[deadHeaders.operation] === operation;
 
+  async function take(away: (letter: StreamMessage) => Promise<void>): Promise<number> {
+    let taken = 0;
+    await read(await count(), async (letter) => {
+      if (!isOurs(letter)) return;
+      const { id, contentType, headers, body } = letter;
+      await away({ id, contentType, headers, body });
+      letter.ack();
+      taken += 1;
+    });
+    return taken;
+  }
+
   return {
     stream,
     async put(message) {
@@ -128,26 +140,17 @@ export function deadLetters(options: DeadLetterOptions): DeadLetters {
         });
         return { total: own === null ? ours : there, letters };
       }),
-    take: (away) =>
-      inTurn(async () => {
-        let taken = 0;
-        await read(await count(), async (letter) => {
-          if (!isOurs(letter)) return;
-          await away(revived(letter));
-          letter.ack();
-          taken += 1;
-        });
-        return taken;
-      }),
+    take: (away) => inTurn(() => take(away)),
     remove: () =>
       inTurn(async () => {
-        if (own?.has()) await own.remove();
+        if (own === null) await take(async () => {});
+        else if (own.has()) await own.remove();
       }),
   };
 }
 
 /** The message as it was, but that it may have been answered before. */
-function revived({ id, contentType, headers, body }: Delivery): StreamMessage {
+export function revived({ id, contentType, headers, body }: StreamMessage): StreamMessage {
   const ours: readonly string[] = Object.values(deadHeaders);
   const kept = Object.fromEntries(Object.entries(headers).filter(([name]) => !ours.includes(name)));
   return { id, contentType, headers: { ...kept, [redeliveredHeader]: 'true' }, body };

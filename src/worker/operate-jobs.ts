@@ -53,14 +53,30 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
     jobOfHeld.set(held, begun.id);
     // The stream may have taken it back while the job was being made.
     if (!held.ours) return lose(held);
-    let job = begun;
-    while (isUnfinished(job.state)) {
-      if (stop.signal.aborted) return;
-      job = await jobs.waitForEnd(job, longestWait, stop.signal);
-    }
-    const result = await resultOf(held, job);
-    context.settle(held, result);
+    const job = await ended(begun);
+    if (job !== null) context.settle(held, await resultOf(held, job));
   }
+
+  /** The job at its end, also when the database cannot be read meanwhile; null if that is not waited for any more. */
+  async function ended(begun: Job): Promise<Job | null> {
+    let job = begun;
+    for (let failures = 1; isUnfinished(job.state); ) {
+      if (stop.signal.aborted) return null;
+      try {
+        job = await jobs.waitForEnd(job, longestWait, stop.signal);
+      } catch (error) {
+        log.warn({ operation: row.id, job: job.uuid, error: messageOf(error) }, 'a job cannot be waited for');
+        await pause(failures);
+        failures += 1;
+      }
+    }
+    return job;
+  }
+
+  const pause = (failures: number) =>
+    delay(backoffDelay(backoff, failures, Math.random()), undefined, { signal: stop.signal }).catch(
+      () => undefined,
+    );
 
   /** The job of a message: the one that it had when it came before, or a new one. Tries until there is one. */
   async function begin(held: Held): Promise<Job | null> {
@@ -76,9 +92,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
         }
         // A queue or a disk that is full is no failure of the message's: it waits here, and others in its queue.
         context.trouble(messageOf(error));
-        await delay(backoffDelay(backoff, failures, Math.random()), undefined, { signal: stop.signal }).catch(
-          () => undefined,
-        );
+        await pause(failures);
       }
     }
     return null;

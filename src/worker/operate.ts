@@ -4,7 +4,7 @@ import { messageOf, PenstockError } from '../errors.js';
 import type { Lag, OperationCounts, OperationStatus } from '../services/operation-view.js';
 import type { Operating } from '../services/operations.js';
 import type { OperationRow } from '../store/operations.js';
-import { type DeadLetterOptions, type DeadLetters, deadLetters } from './dead-letters.js';
+import { type DeadLetterOptions, type DeadLetters, deadLetters, revived } from './dead-letters.js';
 import { type MessageJob, MessageJobs } from './message-jobs.js';
 import { jobsEngine } from './operate-jobs.js';
 import { serviceEngine } from './operate-service.js';
@@ -164,9 +164,23 @@ export class Operator implements Operating {
     if ((await streams.counts(row.inputStream, queue)) === null) {
       throw new PenstockError('conflict', 'The operation has no queue yet. Try again when it runs.');
     }
-    return this.#lettersOf(known, row).take((message) =>
-      streams.publish(row.inputStream, message, undefined, queue),
+    return this.#lettersOf(known, row).take((letter) =>
+      streams.publish(row.inputStream, revived(letter), undefined, queue),
     );
+  }
+
+  async moveLetters(row: OperationRow, changed: OperationRow): Promise<void> {
+    const known = this.#of(row);
+    await inTurn(known, async () => {
+      await end(known);
+      const before = this.#lettersOf(known, row);
+      known.letters = null;
+      const after = this.#lettersOf(known, changed);
+      // Which of the two counts is known when the change is stored.
+      known.letters = null;
+      await before.take((letter) => after.put(letter));
+      await before.remove();
+    });
   }
 
   discard(row: OperationRow): Promise<number> {

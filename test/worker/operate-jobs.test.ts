@@ -193,8 +193,36 @@ test('operations that share a stream of dead letters have to do with their own o
   const discarded = await server.fetch(`/api/operation/${one.id}/dead_letters/`, { method: 'DELETE' });
   expect([discarded.status, await discarded.json()]).toEqual([200, { discarded: 2 }]);
   expect(await letters(one.id)).toEqual([0]);
+  await putLines(server, one.input, ['d']);
+  await operationIs(server, one.id, ({ counts }) => counts.dead === 3, 'one more');
   await server.fetch(`/api/operation/${one.id}/`, { method: 'DELETE' });
   expect(await letters(two.id)).toEqual([1, 'c']);
+  // Nobody could take them out any more.
+  const { queues } = (await (await server.fetch(`/api/stream/${dead}/`)).json()) as { queues: object[] };
+  expect(queues).toMatchObject([{ ready: 1 }]);
+});
+
+test('dead letters go along when an operation gets another stream for them', async () => {
+  const dead = await makeStream(server, 'other-dead');
+  const { id, input } = await between(await sh('exit 6'));
+  await putLines(server, input, ['a', 'b']);
+  await operationIs(server, id, ({ counts }) => counts.dead === 2, 'two dead letters');
+  const letters = async () => {
+    const answer = await server.fetch(`/api/operation/${id}/dead_letters/`);
+    const { stream, objects } = (await answer.json()) as { stream: string; objects: { body: string }[] };
+    return { stream, bodies: objects.map(({ body }) => body) };
+  };
+  const own = (await letters()).stream;
+  const change = (to: string | null) =>
+    server.fetch(`/api/operation/${id}/`, { method: 'PATCH', json: { dead_letters: to } });
+  expect((await change(dead)).ok).toBe(true);
+  expect(await letters()).toEqual({ stream: dead, bodies: ['a', 'b'] });
+  expect((await server.fetch(`/api/stream/${own}/`)).status).toBe(404);
+  await putLines(server, input, ['c']);
+  await operationIs(server, id, ({ counts }) => counts.dead === 3, 'another one');
+  expect(await letters()).toEqual({ stream: dead, bodies: ['a', 'b', 'c'] });
+  expect((await change(null)).ok).toBe(true);
+  expect(await letters()).toEqual({ stream: own, bodies: ['a', 'b', 'c'] });
 });
 
 test('two messages with one id both run', async () => {
