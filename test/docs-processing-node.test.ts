@@ -5,19 +5,19 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
+import { shellBlocks } from './support/pages.js';
 import { freePorts } from './support/ports.js';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../', import.meta.url));
 const page = readFileSync(path.join(root, 'docs/processing-node.md'), 'utf8');
-const blocks = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text]) => text ?? '');
 
 test('docs/processing-node.md: every command works when it is pasted, and gives what the page says', async () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-docs-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
   const home = path.join(folder, 'node');
   const [port = 0] = await freePorts(1);
-  const script = blocks
+  const script = shellBlocks('processing-node.md')
     .join('\n')
     .replaceAll('node bin/penstock', `node ${root}/bin/penstock`)
     .replaceAll('/tmp/penstock-node', home)
