@@ -7,8 +7,8 @@ export interface MessageJob {
   uuid: string;
   /** Which message it was made for. */
   key: string;
-  /** When it was made, all jobs up to this id had messages that were done with. */
-  settled: number;
+  /** When it was made, the operation's jobs below this id had messages that were done with. */
+  open: number;
 }
 
 /**
@@ -33,15 +33,21 @@ const mostForgotten = 20_000;
 export class MessageJobs {
   readonly #load: () => Promise<readonly MessageJob[]>;
   readonly #open = new Map<number, MessageJob & { taken: boolean }>();
+  readonly #lastId: () => number;
   readonly #making = new Map<string, Set<Promise<unknown>>>();
+  /** For each that is being made, the latest id before it. */
+  readonly #before = new Map<Promise<unknown>, number>();
   #loaded: Promise<void> | undefined;
   /** The first id that this server has made: what was before is in the database. */
   #first: number | null = null;
-  #lastSettled = 0;
 
-  /** @param load the latest jobs of the operation, in any order */
-  constructor(load: () => Promise<readonly MessageJob[]>) {
+  /**
+   * @param load the latest jobs of the operation, in any order
+   * @param lastId the latest id that any job was given
+   */
+  constructor(load: () => Promise<readonly MessageJob[]>, lastId: () => number) {
     this.#load = load;
+    this.#lastId = lastId;
   }
 
   /** The job that was made for a message that comes again; null if there is none that is free. */
@@ -62,16 +68,19 @@ export class MessageJobs {
 
   /** Makes a job for a message; while that is under way, whoever claims it waits. */
   async make<J extends { id: number; uuid: string }>(key: string, work: () => Promise<J>): Promise<J> {
+    const before = this.#lastId();
     const making = work();
+    this.#before.set(making, before);
     const set = this.#making.get(key) ?? new Set();
     this.#making.set(key, set.add(making));
     try {
       const { id, uuid } = await making;
       this.#first ??= id;
-      this.#open.set(id, { id, uuid, key, settled: 0, taken: true });
+      this.#open.set(id, { id, uuid, key, open: 0, taken: true });
       if (this.#open.size > mostForgotten) this.#open.delete(this.#open.keys().next().value ?? 0);
       return await making;
     } finally {
+      this.#before.delete(making);
       set.delete(making);
       if (set.size === 0) this.#making.delete(key);
     }
@@ -86,19 +95,30 @@ export class MessageJobs {
   /** Its message is done with. */
   settle(id: number): void {
     this.#open.delete(id);
-    this.#lastSettled = Math.max(this.#lastSettled, id);
   }
 
-  /** Every job of the operation up to this id has a message that is done with. */
-  get settledUpTo(): number {
-    let lowest = this.#lastSettled;
-    for (const id of this.#open.keys()) lowest = Math.min(lowest, id - 1);
-    return lowest;
+  /**
+   * No message that was given out before comes any more: a new one has come, and those come first. Jobs that are free
+   * had messages that are done with.
+   */
+  forgetFree(): void {
+    this.#loaded ??= Promise.resolve();
+    for (const [id, { taken }] of this.#open) if (!taken) this.#open.delete(id);
+  }
+
+  /** All of the operation's jobs below this id have messages that are done with. */
+  get lowestOpen(): number {
+    // One that is being made has no number that is known yet, but it is higher than those that were given before.
+    return Math.min(
+      this.#lastId() + 1,
+      ...[...this.#before.values()].map((id) => id + 1),
+      ...this.#open.keys(),
+    );
   }
 
   async #fromBefore(): Promise<void> {
     const found = await this.#load();
-    const settled = found.reduce((highest, job) => Math.max(highest, job.settled), 0);
+    const settled = found.reduce((highest, { open }) => Math.max(highest, open - 1), 0);
     const first = this.#first ?? Number.POSITIVE_INFINITY;
     // Those of the life before stand first: their messages come first.
     const known = [...this.#open];

@@ -27,6 +27,8 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
   const waiting: Held[] = [];
   const jobOfHeld = new Map<Held, number>();
   const working = new Set<Promise<void>>();
+  /** Messages that come again and have not found their jobs yet. */
+  const returning = new Set<Held>();
   const stop = new AbortController();
 
   function pump(): void {
@@ -83,10 +85,12 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
     for (let failures = 1; held.ours && !stop.signal.aborted; failures += 1) {
       try {
         const job = (held.delivery.redelivered ? await before(held) : null) ?? (await make(held));
+        returning.delete(held);
         context.trouble(null);
         return job;
       } catch (error) {
         if (error instanceof PenstockError && hopeless.includes(error.code)) {
+          returning.delete(held);
           context.settle(held, context.dead(held, error.message, null));
           return null;
         }
@@ -112,7 +116,9 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
     const definition = await context.house.definitions.find(actor, String(row.processDefinitionId));
     // Before anything is stored for it.
     runs.checkQueue(actor);
+    if (!delivery.redelivered && returning.size === 0) known.forgetFree();
     const key = messageKey(delivery);
+    const message = { id, key, open: known.lowestOpen };
     return known.make(key, async () => {
       const received = receiver.begin(jobs.newUuid());
       try {
@@ -120,7 +126,6 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
         const name =
           given !== undefined && fileNameProblem(given) === undefined ? given : messageFileName(contentType);
         await receiver.store(received, name, once(body), { digest: false });
-        const message = { id, key, settled: known.settledUpTo };
         const { job } = await runs.submit(actor, definition, received, {}, null, {
           fields: { operationId: row.id },
           request: { message },
@@ -164,6 +169,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
   return {
     service: () => null,
     take(held) {
+      if (held.delivery.redelivered) returning.add(held);
       waiting.push(held);
       pump();
     },
@@ -174,6 +180,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
     },
     lost() {
       waiting.length = 0;
+      returning.clear();
       for (const held of [...jobOfHeld.keys()]) lose(held);
     },
     async close() {

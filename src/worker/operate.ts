@@ -198,7 +198,7 @@ export class Operator implements Operating {
     const made: Known = {
       run: null,
       counts: { received: 0, redelivered: 0, published: 0, failed: 0, dead: 0 },
-      jobs: new MessageJobs(() => this.#jobsOf(id)),
+      jobs: new MessageJobs(() => this.#jobsOf(id), this.#options.jobs.lastId),
       letters: null,
       failure: null,
       timer: undefined,
@@ -211,7 +211,7 @@ export class Operator implements Operating {
   async #jobsOf(id: number): Promise<MessageJob[]> {
     const jobs = await this.#options.store.jobs.messagesOfOperation(id, mostJobs);
     return jobs.flatMap(({ id: number, uuid, request: { message } }) =>
-      message === undefined ? [] : [{ id: number, uuid, key: message.key, settled: message.settled }],
+      message === undefined ? [] : [{ id: number, uuid, key: message.key, open: message.open }],
     );
   }
 
