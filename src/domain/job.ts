@@ -25,10 +25,10 @@ export interface RunRequest {
    */
   joined?: { from?: string; to?: string; tee?: true };
   /**
-   * The message of an operation that it was made for: its id, what it is known by if it comes again, and the id below
-   * which the operation's jobs were done with by then. Only the server itself says this.
+   * The message of an operation that it was made for: its id, and what it is known by if it comes again. Only the
+   * server itself says this.
    */
-  message?: { id: string; key: string; open: number };
+  message?: { id: string; key: string | null };
 }
 
 /** The executor of a job that Penstock does not run: others report on it by events. */

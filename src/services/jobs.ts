@@ -94,9 +94,6 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
 
     newUuid: () => newUuid('job'),
 
-    /** The latest id that was given: those to come are higher. */
-    lastId: () => lastId,
-
     /** Stores a new job with its `create` event, and what belongs to it. When this returns, the job is durable. */
     async create(fields: NewJob, data: unknown, companions: JobCompanions = {}): Promise<Job> {
       lastId += 1;

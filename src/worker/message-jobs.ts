@@ -7,15 +7,18 @@ export interface MessageJob {
   uuid: string;
   /** Which message it was made for. */
   key: string;
-  /** When it was made, the operation's jobs below this id had messages that were done with. */
-  open: number;
 }
 
 /**
  * What a message is known by when it comes again: its id alone would not do, since ids are the publishers' and two
- * messages may have one, or none.
+ * messages may have one. Null for one without an id: another that is just like it could not be told from it.
  */
-export function messageKey({ id, contentType, body }: Pick<Delivery, 'id' | 'contentType' | 'body'>): string {
+export function messageKey({
+  id,
+  contentType,
+  body,
+}: Pick<Delivery, 'id' | 'contentType' | 'body'>): string | null {
+  if (id === '') return null;
   return createHash('sha256')
     .update(JSON.stringify([id, contentType]))
     .update(body)
@@ -23,31 +26,27 @@ export function messageKey({ id, contentType, body }: Pick<Delivery, 'id' | 'con
     .slice(0, 22);
 }
 
-/** Jobs that are remembered although their messages have not come again for long. */
-const mostForgotten = 20_000;
+/** So many jobs are remembered whose messages have not come again, or were acknowledged a moment ago. */
+const mostRemembered = 2000;
 
 /**
- * The jobs of one operation whose messages are not acknowledged: a message that comes again finds the job that was
- * made for it before, whether that was in this life of the server or in the one before it.
+ * The jobs of one operation whose messages may come again: such a message finds the job that was made for it before,
+ * whether that was in this life of the server or in the one before it.
  */
 export class MessageJobs {
   readonly #load: () => Promise<readonly MessageJob[]>;
-  readonly #open = new Map<number, MessageJob & { taken: boolean }>();
-  readonly #lastId: () => number;
+  /** Jobs whose messages are here. */
+  readonly #taken = new Map<number, MessageJob>();
+  /** Jobs whose messages were acknowledged on the present way to the stream: it may be that this gets lost with it. */
+  readonly #settled = new Map<number, MessageJob>();
+  /** Jobs whose messages come again, if they were not acknowledged: by their ids, the oldest first. */
+  readonly #free = new Map<number, MessageJob>();
   readonly #making = new Map<string, Set<Promise<unknown>>>();
-  /** For each that is being made, the latest id before it. */
-  readonly #before = new Map<Promise<unknown>, number>();
   #loaded: Promise<void> | undefined;
-  /** The first id that this server has made: what was before is in the database. */
-  #first: number | null = null;
 
-  /**
-   * @param load the latest jobs of the operation, in any order
-   * @param lastId the latest id that any job was given
-   */
-  constructor(load: () => Promise<readonly MessageJob[]>, lastId: () => number) {
+  /** @param load the latest jobs of the operation, in any order */
+  constructor(load: () => Promise<readonly MessageJob[]>) {
     this.#load = load;
-    this.#lastId = lastId;
   }
 
   /** The job that was made for a message that comes again; null if there is none that is free. */
@@ -58,9 +57,10 @@ export class MessageJobs {
     });
     await this.#loaded;
     await Promise.allSettled([...(this.#making.get(key) ?? [])]);
-    for (const job of this.#open.values()) {
-      if (job.taken || job.key !== key) continue;
-      job.taken = true;
+    for (const job of this.#free.values()) {
+      if (job.key !== key) continue;
+      this.#free.delete(job.id);
+      this.#taken.set(job.id, job);
       return job;
     }
     return null;
@@ -68,64 +68,60 @@ export class MessageJobs {
 
   /** Makes a job for a message; while that is under way, whoever claims it waits. */
   async make<J extends { id: number; uuid: string }>(key: string, work: () => Promise<J>): Promise<J> {
-    const before = this.#lastId();
     const making = work();
-    this.#before.set(making, before);
     const set = this.#making.get(key) ?? new Set();
     this.#making.set(key, set.add(making));
     try {
       const { id, uuid } = await making;
-      this.#first ??= id;
-      this.#open.set(id, { id, uuid, key, open: 0, taken: true });
-      if (this.#open.size > mostForgotten) this.#open.delete(this.#open.keys().next().value ?? 0);
+      this.#taken.set(id, { id, uuid, key });
       return await making;
     } finally {
-      this.#before.delete(making);
       set.delete(making);
       if (set.size === 0) this.#making.delete(key);
     }
   }
 
-  /** Its message comes again, if at all: the job is free for it. */
+  /** The way to the stream is lost: its message comes again. */
   release(id: number): void {
-    const job = this.#open.get(id);
-    if (job !== undefined) job.taken = false;
+    const job = this.#taken.get(id);
+    if (job === undefined) return;
+    this.#taken.delete(id);
+    remember(this.#free, job);
   }
 
-  /** Its message is done with. */
+  /** The way to the stream is lost, and with it perhaps what was acknowledged last. */
+  linkLost(): void {
+    for (const job of this.#settled.values()) remember(this.#free, job);
+    this.#settled.clear();
+  }
+
+  /** Its message is done with, and acknowledged. */
   settle(id: number): void {
-    this.#open.delete(id);
+    const job = this.#taken.get(id);
+    if (job === undefined) return;
+    this.#taken.delete(id);
+    remember(this.#settled, job);
   }
 
-  /**
-   * No message that was given out before comes any more: a new one has come, and those come first. Jobs that are free
-   * had messages that are done with.
-   */
+  /** No message that was given out before comes any more: a new one has come, and those come first. */
   forgetFree(): void {
     this.#loaded ??= Promise.resolve();
-    for (const [id, { taken }] of this.#open) if (!taken) this.#open.delete(id);
-  }
-
-  /** All of the operation's jobs below this id have messages that are done with. */
-  get lowestOpen(): number {
-    // One that is being made has no number that is known yet, but it is higher than those that were given before.
-    return Math.min(
-      this.#lastId() + 1,
-      ...[...this.#before.values()].map((id) => id + 1),
-      ...this.#open.keys(),
-    );
+    this.#free.clear();
   }
 
   async #fromBefore(): Promise<void> {
     const found = await this.#load();
-    const settled = found.reduce((highest, { open }) => Math.max(highest, open - 1), 0);
-    const first = this.#first ?? Number.POSITIVE_INFINITY;
+    const known = [...this.#free.values()];
+    this.#free.clear();
     // Those of the life before stand first: their messages come first.
-    const known = [...this.#open];
-    this.#open.clear();
     for (const job of [...found].sort((a, b) => a.id - b.id)) {
-      if (job.id > settled && job.id < first) this.#open.set(job.id, { ...job, taken: false });
+      if (!this.#taken.has(job.id) && !this.#settled.has(job.id)) this.#free.set(job.id, job);
     }
-    for (const [id, job] of known) this.#open.set(id, job);
+    for (const job of known) this.#free.set(job.id, job);
   }
+}
+
+function remember(jobs: Map<number, MessageJob>, job: MessageJob): void {
+  jobs.set(job.id, job);
+  if (jobs.size > mostRemembered) jobs.delete(jobs.keys().next().value ?? 0);
 }

@@ -103,7 +103,8 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
   }
 
   async function before(held: Held): Promise<Job | null> {
-    const found = await known.claim(messageKey(held.delivery));
+    const key = messageKey(held.delivery);
+    const found = key === null ? null : await known.claim(key);
     if (found === null) return null;
     const job = await context.house.store.jobs.byUuid(found.uuid);
     if (job !== null && job.cleared === null) return job;
@@ -118,8 +119,8 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
     runs.checkQueue(actor);
     if (!delivery.redelivered && returning.size === 0) known.forgetFree();
     const key = messageKey(delivery);
-    const message = { id, key, open: known.lowestOpen };
-    return known.make(key, async () => {
+    const message = { id, key };
+    const work = async (): Promise<Job> => {
       const received = receiver.begin(jobs.newUuid());
       try {
         const given = headers['file-name'];
@@ -135,7 +136,8 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
         await receiver.drop(received);
         throw error;
       }
-    });
+    };
+    return key === null ? work() : known.make(key, work);
   }
 
   async function resultOf(held: Held, job: Job): Promise<Result> {
@@ -182,6 +184,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
       waiting.length = 0;
       returning.clear();
       for (const held of [...jobOfHeld.keys()]) lose(held);
+      known.linkLost();
     },
     async close() {
       stop.abort();

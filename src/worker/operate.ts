@@ -21,7 +21,7 @@ export interface OperatorOptions extends House {
 }
 
 /** More jobs than one operation has messages unsettled. */
-const mostJobs = 20_000;
+const mostJobs = 12_000;
 /** How long the start of the server waits for the queues of operations, in milliseconds. */
 const startPatience = 2000;
 const retryPause = 5000;
@@ -198,7 +198,7 @@ export class Operator implements Operating {
     const made: Known = {
       run: null,
       counts: { received: 0, redelivered: 0, published: 0, failed: 0, dead: 0 },
-      jobs: new MessageJobs(() => this.#jobsOf(id), this.#options.jobs.lastId),
+      jobs: new MessageJobs(() => this.#jobsOf(id)),
       letters: null,
       failure: null,
       timer: undefined,
@@ -211,7 +211,7 @@ export class Operator implements Operating {
   async #jobsOf(id: number): Promise<MessageJob[]> {
     const jobs = await this.#options.store.jobs.messagesOfOperation(id, mostJobs);
     return jobs.flatMap(({ id: number, uuid, request: { message } }) =>
-      message === undefined ? [] : [{ id: number, uuid, key: message.key, open: message.open }],
+      message?.key == null ? [] : [{ id: number, uuid, key: message.key }],
     );
   }
 
