@@ -49,6 +49,8 @@ export function accompanied(
     lines.push(
       `mkfifo -m 600 ${companionPipes.join(' ')} || { ${problem('no named pipe can be made')} >&2; exit 125; }`,
     );
+    // Held open from now on: what is written to it waits for the companion, and nobody waits for a reader.
+    lines.push('exec 9<>told');
   }
   // Only now, and not ignored, which the program would inherit: a handler is forgotten by what a shell starts.
   lines.push('trap : HUP INT QUIT TERM PIPE');
@@ -68,7 +70,7 @@ export function accompanied(
       `case $code in ${goodEnds}) ;; *) echo "platform: ${name} ended with $code before its time" >&3 ;; esac`,
       // Without it the program might wait for ever for bytes, or for a reader.
       ...(companion.attends === true ? [`[ $code = 0 ] || kill -TERM 0`] : []),
-      ') 3>&2 2>/dev/null &',
+      ') 3>&2 2>/dev/null 9>&- &',
       `companion${index}=$!`,
     );
   });
@@ -88,9 +90,8 @@ export function accompanied(
     const text = `${nameOf(attended[0])} cannot be started beside the program`;
     lines.push(`read -r line <ready || { ${problem(text)} >&2; leave 125; }`);
   }
-  lines.push('(', program.trimEnd(), ')', 'code=$?');
-  // Opened for both, so that nobody has to read it.
-  if (attended.length > 0) lines.push('echo "$code" 1<>told');
+  lines.push('(', 'exec 9>&-', program.trimEnd(), ')', 'code=$?');
+  if (attended.length > 0) lines.push('echo "$code" >&9');
   lines.push('leave "$code"');
   return `${lines.join('\n')}\n`;
 }
