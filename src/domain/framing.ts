@@ -103,7 +103,10 @@ export class RecordDecoder {
   /** All that was kept, and this after it. */
   #take(last: Buffer): Buffer {
     if (this.#pieces.length === 0) return last;
-    const all = Buffer.concat([...this.#pieces, last]);
+    // One piece often holds thousands of records: to copy what is left of it for each would take ages.
+    const [first = empty] = this.#pieces;
+    const isWhole = this.#pieces.length === 1 && last.length === 0;
+    const all = isWhole ? first : Buffer.concat([...this.#pieces, last]);
     this.#pieces = [];
     this.#size = 0;
     return all;

@@ -23,8 +23,53 @@ export function appendIn(file: string): WayIn {
 /** Milliseconds between two looks where no event of the file system tells earlier. */
 const pollInterval = 100;
 const pieceSize = 65_536;
+/** So often are files looked at anew whose names change hands meanwhile. */
+const mostLooks = 20;
 /** A generation that was compressed is no longer what the program wrote; it was read before. */
 const compressed = /\.(gz|bz2|xz|zst|lz4|lzma|Z|zip)$/;
+/** What programs put beside their own files, and is no part of these. */
+const beside = /\.(lock|lck|pid|tmp|swp|idx|offset)$/;
+/** What stands between a name and its extension in the name of an older file. */
+const older = /^[-._](\d|old|bak|prev|last)/i;
+
+/** Whether a file of that name may be an older one of another: `app.log.1`, `app.log-20261122`, `app.1.log`. */
+export function isGeneration(entry: string, name: string): boolean {
+  if (entry === name) return true;
+  if (compressed.test(entry) || beside.test(entry)) return false;
+  const extension = path.extname(name);
+  const stem = name.slice(0, name.length - extension.length);
+  if (entry.startsWith(name)) return /^[^\p{L}\p{N}]/u.test(entry.slice(name.length));
+  return entry.startsWith(stem) && entry.endsWith(extension) && older.test(entry.slice(stem.length));
+}
+
+async function keyOf(file: string): Promise<string | null> {
+  const is = await stat(file, { bigint: true }).catch(() => null);
+  return is === null ? null : fileKey(is);
+}
+
+/** A file and its older ones, oldest first; `isWhole` is false if one of them went elsewhere meanwhile. */
+async function generations(file: string) {
+  const name = path.basename(file);
+  const found: { key: string; size: number; place: string; age: readonly bigint[] }[] = [];
+  let isWhole = true;
+  for (const entry of await readdir(path.dirname(file))) {
+    if (!isGeneration(entry, name)) continue;
+    const place = path.join(path.dirname(file), entry);
+    const is = await stat(place, { bigint: true }).catch(() => null);
+    if (is === null) isWhole = false;
+    if (is === null || !is.isFile()) continue;
+    // The clock of a file system stands still for some milliseconds: of two that were made then the higher number is
+    // the older one. The file itself is the newest, whatever the clock says.
+    const number = BigInt(/\.(\d{1,3})$/.exec(entry)?.[1] ?? 0);
+    const age = [entry === name ? 1n : 0n, is.birthtimeNs, is.mtimeNs, -number];
+    found.push({ key: fileKey(is), size: Number(is.size), place, age });
+  }
+  found.sort((one, other) => {
+    const at = one.age.findIndex((value, index) => value !== other.age[index]);
+    return at < 0 ? 0 : (one.age[at] ?? 0n) < (other.age[at] ?? 0n) ? -1 : 1;
+  });
+  return { found, isWhole };
+}
 
 /**
  * Follows a file as it grows: over rotation (it is renamed and made anew: the older ones first, each to its end) and
@@ -38,8 +83,6 @@ export async function appendOut(
   program: Program,
 ): Promise<WayOut> {
   const folder = path.dirname(file);
-  const name = path.basename(file);
-  const stem = name.slice(0, name.length - path.extname(name).length);
   /** Files that were read, or are none of the program's generations. */
   const known = new Set<string>();
   let wake = () => {};
@@ -56,22 +99,15 @@ export async function appendOut(
   if (from !== null) known.delete(from.key);
   const watcher = watchFolder(folder, () => wake());
 
-  /** Files beside it that may be generations of it and were not read yet, oldest first. */
+  /** The files that may be generations of it and were not read yet, oldest first. */
   async function unread(): Promise<{ key: string; size: number; place: string }[]> {
-    const found: { key: string; size: number; place: string; age: readonly bigint[] }[] = [];
-    for (const entry of await readdir(folder)) {
-      if (!entry.startsWith(stem) || compressed.test(entry)) continue;
-      const place = path.join(folder, entry);
-      const is = await stat(place, { bigint: true }).catch(() => null);
-      if (is === null || !is.isFile() || known.has(fileKey(is))) continue;
-      // The file itself is the newest, whatever the clock says.
-      const age = [entry === name ? 1n : 0n, is.birthtimeNs, is.mtimeNs];
-      found.push({ key: fileKey(is), size: Number(is.size), place, age });
+    for (let looks = 1; ; looks += 1) {
+      const before = await keyOf(file);
+      const { found, isWhole } = await generations(file);
+      // While names change hands one can be missed, and a later one would be read before it.
+      if ((isWhole && before === (await keyOf(file))) || looks === mostLooks)
+        return found.filter(({ key }) => !known.has(key));
     }
-    return found.sort((one, other) => {
-      const at = one.age.findIndex((value, index) => value !== other.age[index]);
-      return at < 0 ? 0 : (one.age[at] ?? 0n) < (other.age[at] ?? 0n) ? -1 : 1;
-    });
   }
 
   async function markAll(): Promise<void> {
@@ -89,8 +125,7 @@ export async function appendOut(
       for (let at = key === from?.key ? from.size : 0; ; ) {
         // Asked before the read: what was written before that is there by now.
         const last = program.ended.aborted;
-        const current = await stat(file, { bigint: true }).catch(() => null);
-        const moved = current === null || fileKey(current) !== key;
+        const moved = (await keyOf(file)) !== key;
         const later = moved && (await unread()).some(({ size }) => size > 0 || last);
         if ((await handle.stat()).size < at) {
           // Who copies a file and truncates it has made no new generation.

@@ -2,7 +2,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Channel } from './channel.js';
-import { leftBehind, type Program, pauses, type WayIn, type WayOut } from './ways.js';
+import { leftOver, type Program, pauses, type WayIn, type WayOut } from './ways.js';
 
 const { O_RDONLY, O_WRONLY, O_NONBLOCK } = constants;
 
@@ -21,21 +21,20 @@ function openWriter(path: string): number | null {
  * program starts.
  */
 export function pipeIn(path: string, program: Program): WayIn {
-  // Held open for reading, too: nothing is lost that is written while the program does not have it open, and who opens
-  // it without waiting for a writer, as gzip does, finds one.
-  const holder = openSync(path, O_RDONLY | O_NONBLOCK);
+  // Held open for reading, too, to the end: nothing is lost that the program leaves while it does not have it open, and
+  // who opens it without waiting for a writer, as gzip does, finds one.
+  openSync(path, O_RDONLY | O_NONBLOCK);
   const fd = openWriter(path);
   if (fd === null) throw new Error(`the pipe ${path} cannot be opened`);
   const socket = new net.Socket({ fd, readable: false, writable: true });
 
-  /** Waits until somebody else reads it. Gives one more descriptor to write to. */
-  async function reader(): Promise<number> {
-    for (const pause of pauses()) {
-      const found = openWriter(path);
-      if (found !== null) return found;
+  /** Whoever opens it from now on waits for a writer: one that comes and goes lets them read what is left, and the end. */
+  async function tellEnd(): Promise<void> {
+    for (const pause of pauses(5, 200)) {
+      const writer = openWriter(path);
+      if (writer !== null) closeSync(writer);
       await delay(pause, undefined, { signal: program.ended });
     }
-    throw new Error('unreachable');
   }
 
   return {
@@ -50,11 +49,9 @@ export function pipeIn(path: string, program: Program): WayIn {
       });
     },
     async end() {
-      closeSync(holder);
-      // Closed while the program has it open, or it would wait for a writer for ever.
-      closeSync(await reader());
       socket.on('error', () => {});
       socket.destroy();
+      tellEnd().catch(() => {});
     },
   };
 }
@@ -79,13 +76,7 @@ export function pipeOut(path: string): WayOut {
     programEnded() {
       if (holder !== null) closeSync(holder);
       // What the program has left running may hold it open.
-      let read = -1;
-      const look = () => {
-        if (read === socket.bytesRead && !socket.isPaused()) channel.end();
-        else setTimeout(look, leftBehind);
-        read = socket.bytesRead;
-      };
-      setTimeout(look, leftBehind);
+      leftOver(socket, () => channel.end());
     },
   };
 }

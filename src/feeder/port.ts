@@ -2,7 +2,7 @@ import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasSocket, listenersOn } from '../hosts/listeners.js';
 import { Channel } from './channel.js';
-import { leftBehind, type Program, pauses, type WayIn, type WayOut } from './ways.js';
+import { leftOver, type Program, pauses, type WayIn, type WayOut } from './ways.js';
 
 /** A connection to a port on which the program listens, or will. */
 export interface Port {
@@ -10,6 +10,16 @@ export interface Port {
   port: number;
   /** Whether it listened there. */
   heard(): boolean;
+}
+
+/**
+ * A program that wants no more of its input may close, and what is written then fails. That is no end of what it has
+ * said itself, which may still wait to be read.
+ */
+class Connection extends net.Socket {
+  override _write(piece: Buffer, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    super._write(piece, encoding, () => done());
+  }
 }
 
 /**
@@ -40,7 +50,7 @@ export function connectPort(port: number, program: Program, uses: { reads: boole
 
   function attempt(host: string): Promise<net.Socket | null> {
     return new Promise((resolve) => {
-      const made = net.connect({ host, port, allowHalfOpen: true, noDelay: true });
+      const made = new Connection({ allowHalfOpen: true }).setNoDelay().connect({ host, port });
       made.once('connect', () => resolve(made));
       made.once('error', () => resolve(null));
     });
@@ -87,13 +97,8 @@ export function connectPort(port: number, program: Program, uses: { reads: boole
       },
       pieces: () => channel.pieces(),
       programEnded() {
-        let read = -1;
-        const look = () => {
-          if (socket === null || (read === socket.bytesRead && !socket.isPaused())) channel.end();
-          else setTimeout(look, leftBehind);
-          read = socket?.bytesRead ?? 0;
-        };
-        setTimeout(look, socket === null ? 0 : leftBehind);
+        if (socket === null) channel.end();
+        else leftOver(socket, () => channel.end());
       },
     },
   };

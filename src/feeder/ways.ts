@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net';
+
 /** The program, as the feeder knows it. */
 export interface Program {
   /** Aborted when it has ended. */
@@ -28,4 +30,23 @@ export function* pauses(from = 5, to = 50): Generator<number, never> {
 }
 
 /** Milliseconds without a byte after which what an ended program left behind is not waited for. */
-export const leftBehind = 300;
+const leftBehind = 300;
+/** So many times is it waited for in all: a program's end is the job's, whoever of it goes on to write. */
+const patience = 30;
+
+/** Calls `over` when what an ended program left behind has been read, or it does not come to an end. */
+export function leftOver(socket: Socket, over: () => void): void {
+  let before = -1;
+  let looks = 0;
+  const look = () => {
+    const { bytesRead } = socket;
+    // While nobody takes it, it waits.
+    if (!socket.isPaused()) {
+      looks += 1;
+      if (bytesRead === before || looks > patience) return over();
+    }
+    before = bytesRead;
+    setTimeout(look, leftBehind);
+  };
+  setTimeout(look, leftBehind);
+}

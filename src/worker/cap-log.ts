@@ -26,7 +26,7 @@ export async function capLog(file: string, most: number): Promise<boolean> {
   const start = logStart(file);
   if (size - start <= most) return false;
   const next = await endOfLine(file, size - Math.floor(most * keptShare), size);
-  if (size < tooFar && (await cut(file, start, next))) return true;
+  if (size < tooFar && (await cut(file, next))) return true;
   await beginAnew(file);
   return true;
 }
@@ -34,7 +34,7 @@ export async function capLog(file: string, most: number): Promise<boolean> {
 const noteFor = (bytes: number) => `[penstock: ${bytes} bytes before this were left out]\n`;
 
 /** In this order, so that a crash in between leaves a log that can be read, and that the next cut puts in order. */
-async function cut(file: string, start: number, next: number): Promise<boolean> {
+async function cut(file: string, next: number): Promise<boolean> {
   const note = Buffer.from(noteFor(next));
   const from = Math.max(0, next - note.length);
   const handle = await open(file, 'r+');
@@ -45,7 +45,8 @@ async function cut(file: string, start: number, next: number): Promise<boolean> 
     await handle.close();
   }
   await setLogStart(file, from);
-  return punchHole(file, start - (start % 4096), from);
+  // From the beginning, where a crash may have kept an earlier cut from it.
+  return punchHole(file, 0, from);
 }
 
 async function beginAnew(file: string): Promise<void> {

@@ -84,6 +84,12 @@ describe('pipe', () => {
       { out: 'pipe' },
       '1\n2\n3\n',
     ],
+    [
+      'opens its input again after the end',
+      'cat "$1" | wc -c; cat "$1" | wc -c',
+      { in: 'pipe' },
+      '10485760\n0\n',
+    ],
     ['opens both late', 'sleep 0.3; head -c 1 "$1" | wc -c >"$2"', { in: 'pipe', out: 'pipe' }, '1\n'],
   ];
   test.each(script)('a program that %s', async (_, line, ends, wanted) => {
@@ -105,9 +111,23 @@ describe('pipe', () => {
     expect(hash(new Uint8Array(await stdout.arrayBuffer()))).toBe(hash(large));
   });
 
+  test('what a program leaves in it, when all is written, is there for when it opens it again', async () => {
+    const script = 'exec 3<"$1"; read -r _ <&3; sleep 0.5; exec 3<&-; sleep 0.1; cat "$1"';
+    const job = await run(shell(script, { in: 'pipe', more: { timeout: 10 } }), 'a\nb\nc\n');
+    expect(job).toMatchObject(finished);
+    expect(String(await outputOf(job))).toBe('b\nc\n');
+  });
+
   test('a program that dies while it is fed', async () => {
     const job = await run(shell('head -c 100000 "$1" >/dev/null; kill -9 $$', { in: 'pipe' }), large);
     expect(job).toMatchObject({ state: 'FAILED', outcome: { cause: 'signal', signal: 'SIGKILL' } });
+  });
+
+  test('a program that leaves one behind that goes on to write', async () => {
+    const line = '{ while :; do echo x; sleep 0.1; done >"$2"; } & sleep 0.3';
+    const job = await run(shell(line, { out: 'pipe', more: { timeout: 25 } }));
+    expect(job).toMatchObject(finished);
+    expect(String(await outputOf(job))).toMatch(/^(x\n)+$/);
   });
 
   test('without an input there is an end to read', async () => {
@@ -206,11 +226,15 @@ describe('port', () => {
 describe('append', () => {
   test('an output that is rotated, twice in a row, and truncated', async () => {
     const rotate = 'mv "$2.1" "$2.2" 2>/dev/null; mv "$2" "$2.1"';
+    // Two generations are kept, and so many come between two looks: the next only when these were seen.
+    const seen = (line: string) =>
+      `until grep -qsx "${line}" "$(dirname "$2")/../output/output"; do sleep 0.02; done`;
     const script = `
-      for round in 1 2 3 4 5 6; do echo "round $round" >>"$2"; ${rotate}; echo "more $round" >>"$2"; ${rotate}; done
-      seq 1000 >>"$2"; sleep 0.5; : >"$2"; echo anew >>"$2"; ${rotate}; echo last >>"$2"; ${rotate}`;
-    // Two generations are kept, as many as are seen here between two looks.
-    const job = await run(shell(script.replaceAll('done', 'sleep 0.3; done'), { out: 'append' }));
+      for round in 1 2 3 4 5 6; do
+        echo "round $round" >>"$2"; ${rotate}; echo "more $round" >>"$2"; ${rotate}; ${seen('more $round')}
+      done
+      seq 1000 >>"$2"; ${seen('1000')}; : >"$2"; echo anew >>"$2"; ${rotate}; echo last >>"$2"; ${rotate}`;
+    const job = await run(shell(script, { out: 'append', more: { timeout: 20 } }));
     expect(job).toMatchObject(finished);
     const lines = [1, 2, 3, 4, 5, 6].flatMap((round) => [`round ${round}`, `more ${round}`]);
     const numbers = Array.from({ length: 1000 }, (_, index) => `${index + 1}`);
@@ -219,6 +243,13 @@ describe('append', () => {
         .trim()
         .split('\n'),
     ).toEqual([...lines, ...numbers, 'anew', 'last']);
+  });
+
+  test('what the program puts beside its output is no part of it', async () => {
+    const script = 'echo 1 >"$2.pid"; echo 2 >"$2s"; echo a >>"$2"; sleep 0.3; mv "$2" "$2.1"; echo b >>"$2"';
+    const job = await run(shell(script, { out: 'append', outParameters: { file_name: 'app.log' } }));
+    expect(job).toMatchObject(finished);
+    expect(String(await outputOf(job))).toBe('a\nb\n');
   });
 
   test('at fixed places: what was there is no output, and input is appended to it', async () => {
@@ -248,7 +279,11 @@ describe('append', () => {
     const alone = await run(shell('head -n 2 "$1"', ends), 'a\nb\nc\n');
     expect(alone).toMatchObject({ ...finished, outcome: { reason: null } });
     const failing = await run(
-      shell('trap "exit 4" TERM; exec <"$1"; cat; while :; do sleep 0.05; done', ends),
+      shell(
+        // It is no follower: what is appended after it has read would stay unread.
+        'trap "exit 4" TERM; until [ -s "$1" ]; do sleep 0.01; done; exec <"$1"; cat; while :; do sleep 0.05; done',
+        ends,
+      ),
       'a\n',
     );
     expect(failing).toMatchObject({ state: 'FAILED', outcome: { cause: 'exit', exit_code: 4 } });

@@ -33,6 +33,14 @@ describe('records', () => {
     );
   });
 
+  test('many that come in one piece are not copied, each with all that follows it', () => {
+    for (const how of ['line', 'nul', 'length'] as const) {
+      const piece = Buffer.concat(Array.from({ length: 100 }, () => encodeRecord(how, Buffer.from('x'))));
+      const came = new RecordDecoder(how).push(piece);
+      expect(came.map((record) => record.buffer === piece.buffer)).toEqual(came.map(() => true));
+    }
+  });
+
   test('a last record needs no separator; one that is cut off is told', () => {
     const lines = new RecordDecoder('line');
     expect(lines.push(Buffer.from('a\nb')).map(String)).toEqual(['a']);

@@ -10,7 +10,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { logStart } from '../../src/store/log-file.js';
+import { logStart, setLogStart } from '../../src/store/log-file.js';
 import { capLog } from '../../src/worker/cap-log.js';
 import { lineSearch } from '../../src/worker/line-search.js';
 
@@ -52,6 +52,14 @@ test('a line without an end is cut somewhere', async () => {
   const long = newLog('x'.repeat(500_000));
   expect(await capLog(long, 100_000)).toBe(true);
   expect(kept(long)).toMatch(/^\[penstock: 425000 bytes before this were left out\]\nx{75000}$/);
+});
+
+test('what a crash has kept from being given back to the disk is given back by the next cut', async () => {
+  const file = newLog(lines(1, 100_000));
+  await setLogStart(file, 900_000);
+  appendFileSync(file, lines(1, 10_000));
+  expect(await capLog(file, 100_000)).toBe(true);
+  expect(statSync(file).blocks * 512).toBeLessThan(200_000);
 });
 
 test('one that cannot have a hole begins anew, and says so', async () => {
