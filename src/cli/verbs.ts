@@ -43,7 +43,9 @@ export function verbsOf(noun: Command, io: CliIo, kind: Kind) {
       }),
 
     show: (about: string): Command =>
-      one('show', about, ({ object }, options) => {
+      one('show', about, async ({ client, path }, options) => {
+        // One that was found by its name comes from a list, which does not say all.
+        const object = await client.object('GET', path);
         if (options.json === true) printJson(io, object);
         else print(io, renderObject(object));
       }),

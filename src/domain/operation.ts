@@ -71,6 +71,33 @@ export const deadHeaders = {
 /** Set to `true` on what is published for a message that may have been answered before. */
 export const redeliveredHeader = 'redelivered';
 
+/** Set to `true` where the headers of a message were too large to go on with what came of it. */
+export const leftOutHeader = 'penstock-headers-left-out';
+
+/** Bytes of headers that every broker takes; the client that other programs use may send a few more. */
+const mostHeaders = 65_000;
+const mostOfOurs = 5000;
+
+/**
+ * The headers of what came of a message, with those that we add. Where they are too large together, the message's own are
+ * left out, and that is told: one that could never be published would hold up all that come after it.
+ */
+export function fittingHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const size = Object.entries(headers).reduce(
+    (sum, [name, value]) => sum + byteLength(name) + byteLength(value) + 6,
+    0,
+  );
+  if (size <= mostHeaders) return headers;
+  const ours: readonly string[] = [...Object.values(deadHeaders), redeliveredHeader];
+  const kept = Object.entries(headers).flatMap(([name, value]) =>
+    // Others may have used these names, too.
+    ours.includes(name) ? [[name, value.slice(0, mostOfOurs)]] : [],
+  );
+  return { ...Object.fromEntries(kept), [leftOutHeader]: 'true' };
+}
+
+const byteLength = (text: string): number => new TextEncoder().encode(text).length;
+
 const endings: Readonly<Record<string, string>> = {
   'application/json': '.json',
   'application/xml': '.xml',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   deadHeaders,
+  fittingHeaders,
   type OperationDocument,
   type OperationSettings,
   operationSettings,
@@ -100,8 +101,10 @@ export async function beginOperation(
   let trouble: { reason: string; failing: boolean } | null = null;
 
   const outflow = new Outflow({
-    publish: (kind, message) =>
-      kind === 'dead' ? letters.put(message) : house.streams.publish(row.outputStream ?? '', message),
+    publish(kind, given) {
+      const message = { ...given, headers: fittingHeaders(given.headers) };
+      return kind === 'dead' ? letters.put(message) : house.streams.publish(row.outputStream ?? '', message);
+    },
     onSettled(held, { kind }) {
       if (kind === 'result') counts.published += 1;
       else if (kind === 'dead') counts.dead += 1;

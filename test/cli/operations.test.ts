@@ -34,6 +34,8 @@ describe.skipIf(!built)(`operations${built ? '' : ' (skipped: it is not built)'}
       dead_letters: 'unpicked',
       concurrency: 2,
       state: 'running',
+      // A list does not tell it.
+      lag: { ready: 0, unsettled: 0 },
     });
     expect((await good(['operation', 'list'])).stdout).toMatch(/1 +pick +1 +words +picked +running +0 +0 +0/);
     expect((await good(['operation', 'stop', 'pick'])).stderr).toBe('The operation pick is inactive.\n');

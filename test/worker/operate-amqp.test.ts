@@ -192,6 +192,34 @@ describe.skipIf(noRabbitmq !== null)(
       expect(await broker.ctl('list_queues', 'name')).not.toContain(`operation-${id}-`);
     });
 
+    test('headers that leave no room for ours hold up nothing: they are left out', async () => {
+      const failing = await server.register({ exec: 'false' });
+      await makeStream(server, 'heavy', amqp);
+      const id = await makeOperation(server, {
+        name: 'heavy',
+        process_definition: failing,
+        input_stream: 'heavy',
+      });
+      // So many that the client can just send them.
+      const headers = Object.fromEntries(
+        Array.from({ length: 65 }, (_, index) => [`h${index}`, 'y'.repeat(index < 64 ? 1000 : 930)]),
+      );
+      await plainly(async (channel) => {
+        channel.publish('streams.heavy', '', Buffer.from('a'), { headers });
+        channel.publish('streams.heavy', '', Buffer.from('b'), {});
+        await channel.waitForConfirms();
+      });
+      await operationIs(server, id, ({ counts }) => counts.dead === 2, 'two dead letters');
+      const answer = await server.fetch(`/api/operation/${id}/dead_letters/`);
+      const { objects } = (await answer.json()) as { objects: { headers: Record<string, string> }[] };
+      expect(Object.keys(objects[0]?.headers ?? {}).sort()).toEqual([
+        'penstock-headers-left-out',
+        'penstock-job',
+        'penstock-operation',
+        'penstock-reason',
+      ]);
+    });
+
     test('results that the broker does not take wait, and go out when it is back: from a stream in memory', async () => {
       const definition = await server.register({ exec: 'tr', argv: ['a-z', 'A-Z'], process_type: 'service' });
       await makeStream(server, 'here');
