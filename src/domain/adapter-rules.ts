@@ -75,7 +75,10 @@ export function parameterProblems(
 
 /** What the name of a file says. */
 function nameProblems({ parameters: { file_name: name }, pointer }: AdapterParameters): Problem[] {
-  if (name === undefined || placeholdersIn(name).length === 0) return [];
+  if (name === undefined) return [];
+  const wrong = fileNameProblem(name);
+  if (wrong !== undefined) return [{ pointer: below(pointer, 'file_name'), detail: wrong }];
+  if (placeholdersIn(name).length === 0) return [];
   const detail = `file_name is taken literally; ${literal(name)} means nothing in it`;
   return [{ pointer: below(pointer, 'file_name'), detail }];
 }
@@ -134,6 +137,9 @@ function pathProblems(
     problems.push({ pointer, detail: `\${${name}} ${detail}` });
   }
   if (leavesFolder(path)) problems.push({ pointer, detail: outside(key, path) });
+  if (path.split('/').some((name) => Buffer.byteLength(name) > 255)) {
+    problems.push({ pointer, detail: `${key} holds a name that is longer than 255 bytes` });
+  }
   if (isPlaceholder(path, 'work_dir') || /(^|\/)\.?$/.test(path)) {
     problems.push({ pointer, detail: `${key} must name a file; "${path}" is a folder` });
   }

@@ -150,12 +150,17 @@ export class JobFiles {
 }
 
 /**
- * A file's size in bytes, or null if there is no such file. At once, not in a thread of the pool: the kernel knows
- * it by heart, and asking it costs a tenth of handing the question over.
+ * A file's size in bytes, or null if there is no such file, or none that can be reached: programs make links that lead
+ * in circles, and folders that nobody may enter. At once, not in a thread of the pool: the kernel knows it by heart,
+ * and asking it costs a tenth of handing the question over.
  */
 export function fileSize(file: string): number | null {
-  const found = statSync(file, { throwIfNoEntry: false });
-  return found?.isFile() ? found.size : null;
+  try {
+    const found = statSync(file, { throwIfNoEntry: false });
+    return found?.isFile() ? found.size : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Returns when the file's bytes are on the disk. */

@@ -65,6 +65,18 @@ describe('fixed places', () => {
     });
   });
 
+  test('an output that is a link to itself ends the job, and not the server', async () => {
+    server = await startServer({ application: { LOG_LEVEL: 'error', MAX_PLATFORM_RETRIES: 0 } });
+    const id = await server.register({
+      exec: '/bin/sh',
+      // Longer than it takes until somebody looks at it.
+      argv: ['-c', 'ln -s "$1" "$1"; sleep 1', 'sh', '${output_file}'],
+      output_adapter: { output_type: 'file', output_parameters: { file_path: '${output_file}' } },
+    });
+    const job = await jobOf(server, await submit(server, id), 10);
+    expect(job).toMatchObject({ state: 'FAILED', outcome: { cause: 'platform' } });
+  });
+
   test('an output that is a symbolic link is the file behind it', async () => {
     server = await startServer({ application: { LOG_LEVEL: 'error' } });
     const id = await server.register({
