@@ -1,5 +1,5 @@
 import { constants, createReadStream, existsSync } from 'node:fs';
-import { copyFile, link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Job } from '../domain/job.js';
 import type { Source } from '../domain/pipeline-document.js';
@@ -174,7 +174,8 @@ async function jsonOf(file: string, step: string, item: number): Promise<string>
  */
 export async function place(file: string, target: string, own: boolean): Promise<void> {
   await rm(target, { force: true });
-  if (!own) {
+  // A second name of a symbolic link would be one more link to bytes that may be anybody's, and may change.
+  if (!own && !(await lstat(file)).isSymbolicLink()) {
     try {
       await link(file, target);
       return;

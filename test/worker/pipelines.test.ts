@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
@@ -176,6 +176,20 @@ test.each([
   const job = await ranPipeline(server, id, input);
   expect(job).toMatchObject({ state: 'FAILED', outcome: { cause: 'platform' } });
   expect(job.outcome?.reason).toMatch(reason);
+});
+
+test('of an output that is a symbolic link the bytes are taken, as they are then', async () => {
+  const kept = path.join(server.data, 'kept');
+  writeFileSync(kept, 'before');
+  const definition = {
+    exec: 'ln',
+    argv: ['-s', kept, '${output_file}'],
+    output_adapter: { output_type: 'file', output_parameters: { file_type: 'path' } },
+  };
+  const id = await pipelineOf(server, [{ name: 'link', definition }]);
+  const job = await ranPipeline(server, id);
+  writeFileSync(kept, 'after');
+  expect(await (await server.fetch(`/api/job/${job.uuid}/output/`)).text()).toBe('before');
 });
 
 test('a working folder that its program removed fails the pipeline: waiting would not bring it back', async () => {
