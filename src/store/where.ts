@@ -39,8 +39,12 @@ export function whereOf(filters: readonly Filter[], columns: ColumnMap): Record<
     AND: filters.map((filter) => {
       const path = columns[filter.field] ?? filter.field;
       const wanted = condition(filter);
-      // What is nothing beyond a relation is the relation itself.
-      return nest(wanted === null ? (path.split('.')[0] ?? path) : path, wanted);
+      const [relation = path, ...beyond] = path.split('.');
+      // What is nothing beyond a relation, or is not, is the relation itself.
+      if (filter.lookup === 'isnull' && beyond.length > 0) {
+        return { [relation]: wanted === null ? null : { isNot: null } };
+      }
+      return nest(path, wanted);
     }),
   };
 }

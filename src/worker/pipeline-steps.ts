@@ -137,7 +137,9 @@ export class PipelineSteps {
     const group = groupOf(this.#plan, name);
     await this.#makePipes(group);
     for (let at = 0; at < items.length; at += atOnce) {
-      await Promise.all(items.slice(at, at + atOnce).map((item) => this.#startOne(group, item)));
+      const begun = items.slice(at, at + atOnce).map((item) => this.#startOne(group, item));
+      // Also when one cannot be begun the others are there before anything else is done, such as ending them all.
+      for (const one of await Promise.allSettled(begun)) if (one.status === 'rejected') throw one.reason;
     }
   }
 

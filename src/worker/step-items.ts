@@ -119,6 +119,7 @@ async function fileItems(step: PlannedStep, folder: string, pattern: string): Pr
     for (const entry of await readdir(path.join(folder, below), { withFileTypes: true })) {
       const name = below === '' ? entry.name : `${below}/${entry.name}`;
       if (entry.isFile() && matches(name)) {
+        if (name.includes('\ufffd')) throw wrongInput(step, `the name of the file ${name} is not UTF-8`);
         names.push(name);
         checked(step, names.length);
       } else if (entry.isDirectory() && depth > 1) await look(name, depth - 1);

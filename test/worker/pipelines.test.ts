@@ -178,6 +178,18 @@ test.each([
   expect(job.outcome?.reason).toMatch(reason);
 });
 
+test('jobs can be told apart by whether they are steps', async () => {
+  const id = await pipelineOf(server, [{ name: 'only', sh: 'true' }]);
+  const { uuid } = await ranPipeline(server, id);
+  const listed = async (query: string) => {
+    const answer = await server.fetch(`/api/job/?order_by=-created&limit=1&${query}`);
+    expect(answer.status).toBe(200);
+    return ((await answer.json()) as { objects: object[] }).objects;
+  };
+  expect(await listed('parent__isnull=true')).toMatchObject([{ uuid }]);
+  expect(await listed('parent__isnull=false')).toMatchObject([{ step: 'only' }]);
+});
+
 test('of an output that is a symbolic link the bytes are taken, as they are then', async () => {
   const kept = path.join(server.data, 'kept');
   writeFileSync(kept, 'before');
