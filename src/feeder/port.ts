@@ -37,7 +37,8 @@ export function connectPort(port: number, program: Program, uses: { reads: boole
   connected.catch((error: Error) => channel.end(program.ended.aborted ? null : error));
 
   async function connect(): Promise<net.Socket> {
-    for (const pause of pauses()) {
+    // Each look reads the kernel's table of all connections. Who takes long to listen is late by a fifth of that, at most.
+    for (const pause of pauses(5, 500, 1.2)) {
       const found = listenersOn(port).find(({ inode }) =>
         program.pids().some((pid) => hasSocket(pid, inode)),
       );

@@ -25,8 +25,8 @@ export interface WayOut {
 }
 
 /** Waits, soon at first and then less and less often. Milliseconds. */
-export function* pauses(from = 5, to = 50): Generator<number, never> {
-  for (let pause = from; ; pause = Math.min(pause * 1.5, to)) yield pause;
+export function* pauses(from = 5, to = 50, factor = 1.5): Generator<number, never> {
+  for (let pause = from; ; pause = Math.min(pause * factor, to)) yield pause;
 }
 
 /** Milliseconds without a byte after which what an ended program left behind is not waited for. */
