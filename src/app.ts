@@ -48,8 +48,8 @@ import { keyFile, webhookKeyFile } from './store/key-file.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
 import { openStreams } from './streams/open.js';
-import { Dispatcher } from './worker/deliver.js';
-import { openOperations } from './worker/open-operations.js';
+import { Dispatcher } from './worker/deliveries/deliver.js';
+import { openOperations } from './worker/operations/open-operations.js';
 import { startRetention } from './worker/retention.js';
 import { openScheduler } from './worker/scheduler.js';
 

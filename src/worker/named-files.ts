@@ -7,7 +7,7 @@ import type { Places } from '../domain/placeholder.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { PenstockError } from '../errors.js';
 import { fileSize, type JobFiles, makeDurable } from '../store/files.js';
-import { place } from './step-files.js';
+import { place } from './pipelines/step-files.js';
 
 type Attempt = { job: Job; definition: ProcessDefinition };
 

@@ -5,9 +5,9 @@ import type { Handle } from '../executors/executor.js';
 import type { QueuedRow } from '../store/jobs.js';
 import type { Store } from '../store/store.js';
 import { clearUp } from './adapt.js';
-import { recoverService } from './recover-service.js';
 import { persist } from './run-job.js';
-import type { Supervisor } from './supervise.js';
+import { recoverService } from './services/recover-service.js';
+import type { Supervisor } from './services/supervise.js';
 import { newRun, type Worker, type WorkerOptions, waitingOf } from './worker.js';
 
 const pieces = 1000;

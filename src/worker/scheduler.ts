@@ -3,9 +3,9 @@ import type { ProcessDefinition } from '../domain/process-definition.js';
 import type { TypedUuids } from '../domain/typed-uuid.js';
 import type { Receipt } from '../executors/executor.js';
 import type { Store } from '../store/store.js';
-import { openPipelines } from './pipelines.js';
+import { openPipelines } from './pipelines/pipelines.js';
 import { recover } from './recover.js';
-import { type ServiceLimits, Supervisor } from './supervise.js';
+import { type ServiceLimits, Supervisor } from './services/supervise.js';
 import { Worker, type WorkerOptions } from './worker.js';
 
 /** Sends each job to who sees it through: services to the supervisor, what comes to an end to the worker. */

@@ -1,0 +1,285 @@
+import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Told } from '../../domain/event-message.js';
+import { messageOf } from '../../errors.js';
+import type { Logger } from '../../log.js';
+import type { Answer } from '../../outlets/outlet.js';
+import type { JobService } from '../../services/jobs.js';
+import type { PendingRow, Settled } from '../../store/deliveries.js';
+import type { Store } from '../../store/store.js';
+import { type AttemptOptions, judge, type Next, schemeOf, tryDelivery } from './delivery-attempt.js';
+import { Results } from './delivery-results.js';
+import { type Lane, Lanes } from './lanes.js';
+import type { Receiver } from './receiver.js';
+import { Receivers } from './receivers.js';
+
+export interface DispatcherOptions extends AttemptOptions {
+  store: Store;
+  news: JobService['news'];
+  log: Logger;
+}
+
+const mostAtOnce = 64;
+/** Receivers that are down must not keep those busy that are not. */
+const mostProbes = 32;
+/** Results are stored together; so long may one wait for others. */
+const gathering = 15;
+const mostUnstored = 2000;
+const afterTrouble = 1000;
+const lookInterval = 60_000;
+
+/**
+ * Tells events onwards: takes what waits in the outbox to its receivers, of each job in order, again and again until
+ * it is accepted or given up. Everything it knows is in the database, so a crash costs nothing but a repetition.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #lanes: Lanes;
+  readonly #receivers = new Receivers();
+  readonly #stop = new AbortController();
+  readonly #attempts = new Set<Promise<void>>();
+  readonly #results: Results;
+  #probes = 0;
+  #wanted = false;
+  #turning: Promise<void> | undefined;
+  #alarm: NodeJS.Timeout | undefined;
+  #looked = 0;
+  /** What came of attempts since the start. */
+  readonly counts = { accepted: 0, failed: 0, dead: 0 };
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    setMaxListeners(0, this.#stop.signal);
+    const { deliveries } = options.store;
+    this.#results = new Results((results) => deliveries.settle(results));
+    this.#lanes = new Lanes({
+      pending: deliveries.pending,
+      lane: deliveries.lane,
+      receiverOf: (url) => this.#receivers.of(url),
+      unsettled: (id) => this.#results.has(id),
+      ready: (lane) => this.#schedule(lane),
+    });
+  }
+
+  /** Begins with what waits from before. */
+  start(): void {
+    this.#options.news.on('news', this.#heard);
+    this.#kick();
+  }
+
+  /** Ends attempts under way and stores what is known of others. */
+  async stop(): Promise<void> {
+    this.#options.news.off('news', this.#heard);
+    this.#stop.abort();
+    clearTimeout(this.#alarm);
+    await this.#turning;
+    await Promise.all(this.#attempts);
+    for (const lane of this.#lanes.all()) clearTimeout(lane.timer);
+    await this.#results.store().catch((error: unknown) => this.#trouble(error));
+    await Promise.all(Object.values(this.#options.outlets).map((outlet) => outlet.close()));
+  }
+
+  readonly #heard = () => {
+    if (this.#options.store.subscriptions.mayBeAny()) this.#kick();
+  };
+
+  lookAgain(from: number): void {
+    this.#lanes.lookAgain(from);
+    this.#kick();
+  }
+
+  forget(subscriptionId: number): void {
+    this.#lanes.forget(subscriptionId);
+  }
+
+  /** One attempt at once, whatever waits. */
+  async attempt(message: Told & { url: string; secrets: readonly string[] }): Promise<Answer> {
+    const outlet = this.#options.outlets[schemeOf(message.url)];
+    if (outlet === undefined)
+      return { accepted: false, status: null, error: 'nothing takes such a URL here' };
+    return outlet.send(message, this.#stop.signal);
+  }
+
+  /** Soon: stores what came of attempts, takes up what waits, and sends. */
+  #kick(): void {
+    this.#wanted = true;
+    if (this.#stop.signal.aborted) return;
+    this.#turning ??= this.#turns().finally(() => {
+      this.#turning = undefined;
+      if (this.#wanted && !this.#stop.signal.aborted) this.#kick();
+    });
+  }
+
+  async #turns(): Promise<void> {
+    while (this.#wanted && !this.#stop.signal.aborted) {
+      this.#wanted = false;
+      try {
+        await this.#results.store();
+        const { again, found } = await this.#lanes.load();
+        if (again || this.#lanes.hungry) this.#wanted = true;
+        if (found === 0) await this.#lookForAny();
+      } catch (error) {
+        this.#trouble(error);
+        this.#wanted = true;
+        await delay(afterTrouble, undefined, { signal: this.#stop.signal }).catch(() => {});
+      }
+      this.#pump();
+      await delay(gathering);
+    }
+  }
+
+  #trouble(error: unknown): void {
+    this.#options.log.warn({ error: messageOf(error) }, 'deliveries cannot be gone on with; tried again');
+  }
+
+  /** Subscriptions also go with their job or user, which nobody tells us. */
+  async #lookForAny(): Promise<void> {
+    if (Date.now() - this.#looked < lookInterval) return;
+    this.#looked = Date.now();
+    await this.#options.store.subscriptions.lookForAny();
+    this.#receivers.tidy();
+  }
+
+  #settle(row: PendingRow, result: Omit<Settled, 'id' | 'updated'>): void {
+    this.#results.add({ ...result, id: row.id, updated: new Date() });
+    if (result.state === 'dead') this.counts.dead += 1;
+    this.#kick();
+  }
+
+  /** A lane that has something to send: now, or when its time has come. */
+  #schedule(lane: Lane): void {
+    const left = (lane.rows[0]?.notBefore ?? 0) - Date.now();
+    if (left <= 0) {
+      this.#enter(lane);
+      return;
+    }
+    lane.receiver.hold(lane);
+    clearTimeout(lane.timer);
+    const enter = () => {
+      this.#enter(lane);
+      this.#pump();
+    };
+    lane.timer = setTimeout(enter, Math.min(left, this.#options.maxPause));
+    lane.timer.unref();
+  }
+
+  #enter(lane: Lane): void {
+    clearTimeout(lane.timer);
+    this.#receivers.enter(lane);
+  }
+
+  /** Sends whatever may be sent now, each receiver in its turn. */
+  #pump(): void {
+    const now = Date.now();
+    while (this.#attempts.size < mostAtOnce && this.#results.size < mostUnstored) {
+      if (this.#stop.signal.aborted) return;
+      const lane = this.#receivers.next(now, this.#probes < mostProbes);
+      if (lane === undefined) break;
+      this.#begin(lane);
+    }
+    clearTimeout(this.#alarm);
+    const { probeAt } = this.#receivers;
+    if (probeAt === null) return;
+    this.#alarm = setTimeout(() => this.#pump(), Math.max(1, probeAt - now));
+    this.#alarm.unref();
+  }
+
+  #begin(lane: Lane): void {
+    lane.busy = true;
+    const { receiver } = lane;
+    const probe = receiver.down ? 1 : 0;
+    this.#probes += probe;
+    const done = this.#send(lane)
+      .catch((error: unknown): Next => {
+        if (!this.#stop.signal.aborted) this.#trouble(error);
+        return { do: 'again', wait: afterTrouble };
+      })
+      .then((next) => {
+        this.#attempts.delete(done);
+        this.#probes -= probe;
+        this.#receivers.ended(receiver);
+        if (!this.#stop.signal.aborted) this.#goOn(lane, next);
+      });
+    this.#attempts.add(done);
+  }
+
+  /** After an attempt: the lane's next row, the same one later, or nothing. */
+  #goOn(lane: Lane, next: Next): void {
+    const [row] = lane.rows;
+    lane.busy = false;
+    if (next.do === 'drop') {
+      this.#lanes.drop(lane);
+      if (next.lookAgain) this.lookAgain(row?.id ?? 1);
+    } else if (next.do === 'next') {
+      if (this.#lanes.shift(lane)) this.#schedule(lane);
+      else this.#kick();
+    } else {
+      if (row !== undefined) row.notBefore = next.wait === 0 ? null : Date.now() + next.wait;
+      this.#schedule(lane);
+    }
+    this.#pump();
+  }
+
+  /** One attempt at a lane's first row. Rejects if the database fails, or if all is to end. */
+  async #send(lane: Lane): Promise<Next> {
+    const [row] = lane.rows;
+    if (row === undefined) return { do: 'next' };
+    const tried = await tryDelivery(this.#options, lane, row, this.#stop.signal);
+    if ('next' in tried) {
+      if (tried.result !== undefined) this.#settle(row, tried.result);
+      return tried.next;
+    }
+    const { answer } = tried;
+    row.attempts += 1;
+    row.status = answer.status;
+    const now = Date.now();
+    const random = Math.random();
+    const verdict = judge(row, answer, this.#options, now, random);
+    const { result } = verdict;
+    this.counts[answer.accepted ? 'accepted' : 'failed'] += 1;
+    if (result.refused !== undefined) this.#lanes.forget(row.subscriptionId);
+    if (!answer.accepted) lane.failingSince ??= now;
+    if (verdict.well) this.#opened(lane.receiver);
+    else {
+      const how = {
+        answered: answer.status !== null,
+        asked: verdict.asked,
+        backoff: verdict.backoff,
+        random,
+      };
+      if (lane.receiver.failed(row.url, now, how)) this.#expire(lane, answer.error ?? '');
+    }
+    // While the receiver is down it is the receiver that has to be waited for; the next start tries it at once.
+    const explained = lane.receiver.explains(lane);
+    this.#settle(row, explained ? { ...result, notBefore: null } : result);
+    if (result.state !== 'pending') return { do: 'next' };
+    return { do: 'again', wait: explained ? 0 : verdict.wait };
+  }
+
+  /** What waited only for a receiver that was down goes at once. */
+  #opened(receiver: Receiver): void {
+    for (const lane of receiver.succeeded()) {
+      const [row] = lane.rows;
+      if (row !== undefined) row.notBefore = null;
+      this.#enter(lane);
+    }
+  }
+
+  /** At a receiver that is down, what has waited for too long is given up without an attempt of its own. */
+  #expire(failed: Lane, why: string): void {
+    const { keepTrying } = this.#options;
+    for (const lane of this.#lanes.all()) {
+      if (lane === failed || lane.busy || lane.receiver !== failed.receiver) continue;
+      for (
+        let [row] = lane.rows;
+        row !== undefined && Date.now() - row.since >= keepTrying;
+        [row] = lane.rows
+      ) {
+        const { attempts, status } = row;
+        const error = `the receiver is down: ${why}`;
+        this.#settle(row, { state: 'dead', attempts, notBefore: null, status, error });
+        if (!this.#lanes.shift(lane)) lane.receiver.forget(lane);
+      }
+    }
+  }
+}

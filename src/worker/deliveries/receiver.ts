@@ -1,0 +1,142 @@
+import { type Backoff, backoffDelay } from '../../domain/backoff.js';
+import type { Lane } from './lanes.js';
+
+/** How many are sent to one receiver at once. */
+const mostAtOnce = 8;
+/** So many failures in a row, and a receiver is held to be down. */
+const enough = 3;
+/**
+ * Seconds between two tries of one that is down, or half the time that it has been down, if that is less: each is a
+ * single message, and what waits is to be told soon after it is back.
+ */
+const longestPause = 30;
+/** So many different URLs of one receiver that fail mean that the others will, too. */
+const mostUrls = 10;
+
+/**
+ * A receiver: the origin of URLs. While it is down it is tried by one message at a time, after a pause of its own that
+ * grows; the first that it accepts opens it up again.
+ */
+export class Receiver {
+  readonly key: string;
+  readonly #ready = new Set<Lane>();
+  readonly #waiting = new Set<Lane>();
+  #active = 0;
+  #failures = 0;
+  #rounds = 0;
+  #down = false;
+  #failingSince = 0;
+  #probeAt = 0;
+  /** URLs that failed since then by answering; null once it failed to answer at all. */
+  #failedUrls: Set<string> | null = new Set();
+
+  constructor(key: string) {
+    this.key = key;
+  }
+
+  get down(): boolean {
+    return this.#down;
+  }
+
+  /** True if nothing is known of it that would be missed. */
+  get idle(): boolean {
+    return this.#active === 0 && this.#ready.size === 0 && this.#waiting.size === 0 && this.#failures === 0;
+  }
+
+  /** When it may be tried again; null if it need not be waited for. Milliseconds. */
+  get probeAt(): number | null {
+    return this.#down && this.#active === 0 && this.#ready.size > 0 ? this.#probeAt : null;
+  }
+
+  /** A lane that may send. */
+  add(lane: Lane): void {
+    this.#waiting.delete(lane);
+    this.#ready.add(lane);
+  }
+
+  /** A lane that has to wait for its own time. */
+  hold(lane: Lane): void {
+    this.#waiting.add(lane);
+  }
+
+  forget(lane: Lane): void {
+    this.#ready.delete(lane);
+    this.#waiting.delete(lane);
+  }
+
+  /** The next lane that may send now, which then counts as active until `ended`. */
+  next(now: number): Lane | undefined {
+    if (this.#active >= (this.#down ? 1 : mostAtOnce)) return undefined;
+    const [first] = this.#ready;
+    const lane = !this.#down || now >= this.#probeAt ? first : this.#untried();
+    if (lane === undefined) return undefined;
+    this.#ready.delete(lane);
+    this.#active += 1;
+    return lane;
+  }
+
+  /** While what failed are single URLs, others at the same receiver get their chance at once: it may serve many. */
+  #untried(): Lane | undefined {
+    const failed = this.#failedUrls;
+    if (failed === null || failed.size >= mostUrls) return undefined;
+    for (const lane of this.#ready) {
+      const [row] = lane.rows;
+      if (row !== undefined && !failed.has(row.url)) return lane;
+    }
+    return undefined;
+  }
+
+  ended(): void {
+    this.#active -= 1;
+  }
+
+  /**
+   * It accepted, or refused in a way that shows that it is well.
+   *
+   * @returns the lanes that wait only because it was down
+   */
+  succeeded(): Lane[] {
+    const wasDown = this.#down;
+    const since = this.#failingSince;
+    this.#failures = 0;
+    this.#rounds = 0;
+    this.#down = false;
+    this.#failedUrls = new Set();
+    if (!wasDown) return [];
+    return [...this.#waiting].filter(({ failingSince }) => failingSince !== null && failingSince >= since);
+  }
+
+  /**
+   * It did not answer, or only that it is not well.
+   *
+   * @param answered whether there was an answer
+   * @param asked how long it wants to be left alone, in milliseconds
+   * @returns true if it is down, so that its lanes need no pauses of their own
+   */
+  failed(
+    url: string,
+    now: number,
+    how: { answered: boolean; asked: number; backoff: Backoff; random: number },
+  ): boolean {
+    if (this.#failures === 0) this.#failingSince = now;
+    this.#failures += 1;
+    if (!how.answered) this.#failedUrls = null;
+    else this.#failedUrls?.add(url);
+    // Others that were under way when it went down say nothing new.
+    const alone = this.#active <= 1;
+    if (this.#down ? alone : this.#failures >= enough) {
+      this.#down = true;
+      this.#rounds += 1;
+      const soFar = Math.max(how.backoff.initial, (now - this.#failingSince) / 2000);
+      const maximum = Math.min(how.backoff.maximum, longestPause, soFar);
+      const pause = backoffDelay({ ...how.backoff, maximum }, this.#rounds, how.random);
+      this.#probeAt = now + Math.max(how.asked, pause);
+    }
+    return this.#down;
+  }
+
+  /** Whether a lane's failure belongs to the present outage and not to itself. */
+  explains({ failingSince }: Lane): boolean {
+    return this.#down && failingSince !== null && failingSince >= this.#failingSince;
+  }
+}

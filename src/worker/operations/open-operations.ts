@@ -1,0 +1,43 @@
+import type { StreamServices } from '../../services/open-streams.js';
+import { operationService } from '../../services/operations.js';
+import type { OperationRow } from '../../store/operations.js';
+import { Operator, type OperatorOptions } from './operate.js';
+
+export interface OperationsOptions extends Omit<OperatorOptions, 'streams' | 'ownStream'> {
+  streams: StreamServices;
+  clock: () => Date;
+}
+
+/** Operations, and who makes them work. */
+export function openOperations({ streams, ...given }: OperationsOptions) {
+  const { rows, resource, channels, make } = streams;
+  const operator = new Operator({
+    ...given,
+    streams: channels,
+    ownStream(row: OperationRow, name: string) {
+      const owner = { id: row.ownerId, username: row.owner.username, admin: false };
+      const type = rows.get(row.inputStream)?.type === 'amqp' ? ('amqp' as const) : ('memory' as const);
+      const body = {
+        name,
+        type,
+        description: `Messages without a result of the operation ${row.name}.`,
+      };
+      return {
+        has: () => rows.get(name)?.ownerId === row.ownerId,
+        make: () => make(owner, body),
+        async remove() {
+          await resource.apply?.(owner, [{ op: 'delete', id: name }]);
+        },
+      };
+    },
+  });
+  const service = operationService({ ...given, streams: rows, operating: operator });
+  return {
+    ...service,
+    /** Begins those that are active. */
+    start: () => operator.start(),
+    /** Gives back what is unsettled. Services go on running. */
+    stop: () => operator.stop(),
+    statuses: () => operator.statuses(),
+  };
+}

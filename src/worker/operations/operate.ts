@@ -1,0 +1,268 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type OperationDocument, operationQueue, operationSettings } from '../../domain/operation.js';
+import { messageOf, PenstockError } from '../../errors.js';
+import type { Lag, OperationCounts, OperationStatus } from '../../services/operation-view.js';
+import type { Operating } from '../../services/operations.js';
+import type { OperationRow } from '../../store/operations.js';
+import { type DeadLetterOptions, type DeadLetters, deadLetters, revived } from './dead-letters.js';
+import { type MessageJob, MessageJobs } from './message-jobs.js';
+import { jobsEngine } from './operate-jobs.js';
+import { serviceEngine } from './operate-service.js';
+import { beginOperation, type House, type MakeEngine, type OperationRun } from './operation-run.js';
+import { openService, stopServices } from './operation-service.js';
+
+export interface OperatorOptions extends House {
+  /** This installation: several may use one broker. */
+  instance: string;
+  /** A user's streams, to have one for dead letters. */
+  ownStream: (row: OperationRow, name: string) => NonNullable<DeadLetterOptions['own']>;
+  /** Ends a service, with every process of it. */
+  stopService: (uuid: string) => Promise<unknown>;
+}
+
+/** More jobs than one operation has messages unsettled. */
+const mostJobs = 12_000;
+/** How long the start of the server waits for the queues of operations, in milliseconds. */
+const startPatience = 2000;
+const retryPause = 5000;
+
+interface Known {
+  run: OperationRun | null;
+  counts: OperationCounts;
+  jobs: MessageJobs;
+  letters: DeadLetters | null;
+  /** Why it could not be begun; it is tried again. */
+  failure: string | null;
+  timer: NodeJS.Timeout | undefined;
+  /** What is done with it goes one after the other. */
+  turn: Promise<unknown>;
+}
+
+/** Makes operations work: each that is active has its queue read, from the start of the server to its end. */
+export class Operator implements Operating {
+  readonly #options: OperatorOptions;
+  readonly #known = new Map<number, Known>();
+  /** Of queues of dead letters, by their streams. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+  #closed = false;
+
+  constructor(options: OperatorOptions) {
+    this.#options = options;
+  }
+
+  /** Begins all that are active. Waits a moment for their queues, so that nothing is published past them. */
+  async start(): Promise<void> {
+    const rows = await this.#options.store.operations.active();
+    const begun = Promise.all(rows.map((row) => this.apply(row)));
+    await Promise.race([begun, delay(startPatience, undefined, { ref: false })]);
+  }
+
+  /** What is unsettled goes back. Services go on running. */
+  async stop(): Promise<void> {
+    this.#closed = true;
+    const all = [...this.#known.values()];
+    for (const known of all) clearTimeout(known.timer);
+    await Promise.all(all.map((known) => inTurn(known, () => end(known))));
+  }
+
+  apply(row: OperationRow): Promise<void> {
+    const known = this.#of(row);
+    return inTurn(known, async () => {
+      if (this.#closed) return;
+      clearTimeout(known.timer);
+      try {
+        await this.#go(known, row);
+        known.failure = null;
+      } catch (error) {
+        known.failure = messageOf(error);
+        this.#options.log.warn(
+          { operation: row.id, error: known.failure },
+          'an operation cannot be begun yet',
+        );
+        known.timer = setTimeout(() => void this.#again(row.id), retryPause);
+        known.timer.unref();
+      }
+    });
+  }
+
+  async #again(id: number): Promise<void> {
+    const row = await this.#options.store.operations.byId(id).catch(() => null);
+    if (row !== null) await this.apply(row);
+  }
+
+  /** From whatever it was to what the row says. */
+  async #go(known: Known, row: OperationRow): Promise<void> {
+    const { run } = known;
+    if (run !== null && row.active && sameWork(run.row, row) && run.status().state !== 'failing') return;
+    await end(known);
+    const service = row.active && row.definition.processType === 'service';
+    if (!service) await stopServices(this.#options, row.id);
+    known.letters = null;
+    if (!row.active) {
+      await this.#makeQueue(row);
+      return;
+    }
+    const make: MakeEngine = service
+      ? (context) => serviceEngine(context, () => openService(this.#options, row))
+      : (context) => jobsEngine(context, known.jobs);
+    known.run = await beginOperation(
+      this.#options,
+      row,
+      this.#queueOf(row),
+      this.#lettersOf(known, row),
+      make,
+      known.counts,
+    );
+  }
+
+  /** Messages wait for it from now on. */
+  async #makeQueue({ inputStream, ...row }: OperationRow): Promise<void> {
+    const { streams } = this.#options;
+    const queue = this.#queueOf(row);
+    if ((await streams.counts(inputStream, queue)) !== null) return;
+    const made = await streams.subscribe(inputStream, {
+      queue,
+      prefetch: 1,
+      onMessage: (one) => one.giveBack(),
+    });
+    await made.close();
+  }
+
+  async remove(row: OperationRow): Promise<void> {
+    const known = this.#of(row);
+    await inTurn(known, async () => {
+      clearTimeout(known.timer);
+      await end(known);
+      await stopServices(this.#options, row.id);
+      await this.#options.streams.remove(row.inputStream, this.#queueOf(row));
+      await this.#lettersOf(known, row).remove();
+    });
+    this.#known.delete(row.id);
+  }
+
+  status(id: number): OperationStatus | null {
+    const known = this.#known.get(id);
+    if (known === undefined) return null;
+    if (known.run !== null) return known.run.status();
+    const { failure, counts } = known;
+    return { state: 'waiting', reason: failure ?? 'it is being begun', service: null, counts: { ...counts } };
+  }
+
+  lag(row: OperationRow): Promise<Lag | null> {
+    return this.#options.streams.counts(row.inputStream, this.#queueOf(row)).catch(() => null);
+  }
+
+  async letters(row: OperationRow, most: number) {
+    const letters = this.#lettersOf(this.#of(row), row);
+    return { stream: letters.stream, ...(await letters.list(most)) };
+  }
+
+  async replay(row: OperationRow): Promise<number> {
+    const known = this.#of(row);
+    const { streams } = this.#options;
+    const queue = this.#queueOf(row);
+    if ((await streams.counts(row.inputStream, queue)) === null) {
+      throw new PenstockError('conflict', 'The operation has no queue yet. Try again when it runs.');
+    }
+    return this.#lettersOf(known, row).take((letter) =>
+      streams.publish(row.inputStream, revived(letter), undefined, queue),
+    );
+  }
+
+  async moveLetters(row: OperationRow, changed: OperationRow): Promise<void> {
+    const known = this.#of(row);
+    await inTurn(known, async () => {
+      await end(known);
+      const before = this.#lettersOf(known, row);
+      known.letters = null;
+      const after = this.#lettersOf(known, changed);
+      // Which of the two counts is known when the change is stored.
+      known.letters = null;
+      await before.take((letter) => after.put(letter));
+      await before.remove();
+    });
+  }
+
+  discard(row: OperationRow): Promise<number> {
+    return this.#lettersOf(this.#of(row), row).take(async () => {});
+  }
+
+  /** How those are that have begun. */
+  statuses(): { id: number; status: OperationStatus }[] {
+    return [...this.#known].flatMap(([id, { run }]) => (run === null ? [] : [{ id, status: run.status() }]));
+  }
+
+  #of({ id }: OperationRow): Known {
+    const known = this.#known.get(id);
+    if (known !== undefined) return known;
+    const made: Known = {
+      run: null,
+      counts: { received: 0, redelivered: 0, published: 0, failed: 0, dead: 0 },
+      jobs: new MessageJobs(() => this.#jobsOf(id)),
+      letters: null,
+      failure: null,
+      timer: undefined,
+      turn: Promise.resolve(),
+    };
+    this.#known.set(id, made);
+    return made;
+  }
+
+  async #jobsOf(id: number): Promise<MessageJob[]> {
+    const jobs = await this.#options.store.jobs.messagesOfOperation(id, mostJobs);
+    return jobs.flatMap(({ id: number, uuid, request: { message } }) =>
+      message?.key == null ? [] : [{ id: number, uuid, key: message.key }],
+    );
+  }
+
+  #queueOf = ({ id }: { id: number }): string => operationQueue(id, this.#options.instance);
+
+  #lettersOf(known: Known, row: OperationRow): DeadLetters {
+    if (known.letters !== null) return known.letters;
+    const { deadLetters: named } = operationSettings(JSON.parse(row.document) as OperationDocument);
+    const { streams, ownStream, instance } = this.#options;
+    const own = `${this.#queueOf(row)}-dead`;
+    const stream = named ?? own;
+    known.letters = deadLetters({
+      streams,
+      stream,
+      queue: `dead-letters-${instance}`,
+      operation: `/api/operation/${row.id}/`,
+      own: named === null ? ownStream(row, own) : null,
+      inTurn: (work) => {
+        const turn = (this.#turns.get(stream) ?? Promise.resolve()).then(work);
+        this.#turns.set(
+          stream,
+          turn.catch(() => null),
+        );
+        return turn;
+      },
+    });
+    return known.letters;
+  }
+}
+
+async function inTurn<T>(known: Known, work: () => Promise<T>): Promise<T> {
+  const turn = known.turn.then(work);
+  known.turn = turn.catch(() => null);
+  return turn;
+}
+
+async function end(known: Known): Promise<void> {
+  const { run } = known;
+  known.run = null;
+  await run?.close();
+}
+
+/** False if something has changed that the work depends on; a name has not. */
+function sameWork(a: OperationRow, b: OperationRow): boolean {
+  const work = (row: OperationRow) =>
+    JSON.stringify([
+      row.processDefinitionId,
+      row.definition.revision,
+      row.definition.processType,
+      row.outputStream,
+      row.document,
+    ]);
+  return work(a) === work(b);
+}

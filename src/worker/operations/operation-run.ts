@@ -1,0 +1,216 @@
+import { randomUUID } from 'node:crypto';
+import {
+  deadHeaders,
+  fittingHeaders,
+  type OperationDocument,
+  type OperationSettings,
+  operationSettings,
+  prefetchOf,
+} from '../../domain/operation.js';
+import type { Logger } from '../../log.js';
+import type { JobService } from '../../services/jobs.js';
+import type { Lag, OperationCounts, OperationStatus } from '../../services/operation-view.js';
+import type { DefinitionService } from '../../services/process-definitions.js';
+import type { Receiver } from '../../services/receive.js';
+import type { RunService } from '../../services/runs.js';
+import type { JobFiles } from '../../store/files.js';
+import type { OperationRow } from '../../store/operations.js';
+import type { Store } from '../../store/store.js';
+import type { Stream, StreamMessage, Subscription } from '../../streams/stream.js';
+import type { DeadLetters } from './dead-letters.js';
+import { type Held, Outflow, type Result } from './outflow.js';
+
+/** What operations need of the house. */
+export interface House {
+  streams: Omit<Stream, 'close'>;
+  store: Store;
+  jobs: JobService;
+  files: JobFiles;
+  receiver: Receiver;
+  runs: RunService;
+  definitions: DefinitionService;
+  /** Bytes of a message, at most. */
+  maxMessageSize: number;
+  log: Logger;
+}
+
+/** What an operation is to whoever works for it. */
+export interface EngineContext {
+  house: House;
+  row: OperationRow;
+  settings: OperationSettings;
+  /** How many messages may be unsettled at once. */
+  prefetch: number;
+  /** Says what came of a message. */
+  settle(held: Held, result: Result): void;
+  /** A result of a message, with what travels through. */
+  result(held: Held, body: Uint8Array): Result;
+  /** A message without a result, and why; `job` is the UUID of the job that it failed in. */
+  dead(held: Held, reason: string, job: string | null): Result;
+  /** Publishes what is no message's result. Resolves when it is safe, or when there is no hope for it any more. */
+  publish(body: Uint8Array): Promise<void>;
+  /** Says why it cannot go on: for now, or not by itself; null when it can. */
+  trouble(reason: string | null, failing?: boolean): void;
+  count(what: 'failed'): void;
+}
+
+/** What is done with the messages of an operation: a job for each, or one service for all. */
+export interface Engine {
+  take(held: Held): void;
+  /** A message is done with, and acknowledged. */
+  settled(held: Held): void;
+  /** The stream has taken back every message that was not: they come again. */
+  lost(): void;
+  /** The UUID of its service's job. */
+  service(): string | null;
+  /** No message is given to anything any more. What runs goes on running. */
+  close(): Promise<void>;
+}
+
+const bytes = 'application/octet-stream';
+/** How long what is on its way out is waited for when an operation ends, in milliseconds. */
+const leavePatience = 1500;
+
+export type MakeEngine = (context: EngineContext) => Engine;
+
+/** An operation at work, from when it was begun until it is closed. */
+export interface OperationRun {
+  readonly row: OperationRow;
+  status(): OperationStatus;
+  lag(): Promise<Lag | null>;
+  close(): Promise<void>;
+}
+
+/**
+ * Begins an operation: reads its queue, gives the messages to the engine, publishes what comes of them in order, and
+ * acknowledges each message when that is safe. Resolves when the queue is there, or is certain to be tried again.
+ */
+export async function beginOperation(
+  house: House,
+  row: OperationRow,
+  queue: string,
+  letters: DeadLetters,
+  makeEngine: MakeEngine,
+  counts: OperationCounts,
+): Promise<OperationRun> {
+  const settings = operationSettings(JSON.parse(row.document) as OperationDocument);
+  const prefetch = prefetchOf(settings, row.definition.processType === 'service' ? 'service' : 'single');
+  /** Why it does not go on: the way in, the way out, and what is between. */
+  let noInput: string | null = 'it is being begun';
+  let noOutput: string | null = null;
+  let trouble: { reason: string; failing: boolean } | null = null;
+
+  const outflow = new Outflow({
+    publish(kind, given) {
+      const message = { ...given, headers: fittingHeaders(given.headers) };
+      return kind === 'dead' ? letters.put(message) : house.streams.publish(row.outputStream ?? '', message);
+    },
+    onSettled(held, { kind }) {
+      if (kind === 'result') counts.published += 1;
+      else if (kind === 'dead') counts.dead += 1;
+      engine.settled(held);
+    },
+    onTrouble(reason) {
+      noOutput = reason;
+    },
+  });
+
+  /** Of what nobody gives again, if the way in is lost. */
+  const loose = new Outflow({
+    publish: (_kind, message) => house.streams.publish(row.outputStream ?? '', message),
+    onSettled() {
+      counts.published += 1;
+    },
+    onTrouble(reason) {
+      noOutput = reason;
+    },
+  });
+
+  const engine = makeEngine({
+    house,
+    row,
+    settings,
+    prefetch,
+    settle: (held, result) => outflow.settle(held, result),
+    result({ delivery: { id, headers, contentType } }, body) {
+      if (row.outputStream === null) return { kind: 'nothing' };
+      return {
+        kind: 'result',
+        message: { id, headers, contentType: settings.contentType ?? contentType, body },
+      };
+    },
+    dead: (held, reason, job) => ({ kind: 'dead', message: deadLetter(held, row, reason, job) }),
+    publish(body) {
+      const message = { id: randomUUID(), headers: {}, contentType: settings.contentType ?? bytes, body };
+      return new Promise((resolve) => {
+        loose.settle(loose.hold({ ...message, redelivered: false, ack: resolve, giveBack: resolve }), {
+          kind: 'result',
+          message,
+        });
+      });
+    },
+    trouble(reason, failing = false) {
+      trouble = reason === null ? null : { reason, failing };
+    },
+    count(what) {
+      counts[what] += 1;
+    },
+  });
+
+  let closed = false;
+  const subscription: Subscription = await house.streams.subscribe(row.inputStream, {
+    queue,
+    prefetch,
+    onMessage(delivery) {
+      if (closed) return;
+      counts.received += 1;
+      if (delivery.redelivered) counts.redelivered += 1;
+      engine.take(outflow.hold(delivery));
+    },
+    onLink(linked, reason) {
+      noInput = linked ? null : (reason ?? 'the stream is out of reach');
+      if (linked) return;
+      outflow.drop();
+      engine.lost();
+    },
+  });
+
+  return {
+    row,
+    status() {
+      const base = { service: engine.service(), counts: { ...counts } };
+      if (trouble?.failing) return { ...base, state: 'failing', reason: trouble.reason };
+      const reason = noInput ?? noOutput ?? trouble?.reason ?? null;
+      return { ...base, state: reason === null ? 'running' : 'waiting', reason };
+    },
+    lag: () => house.streams.counts(row.inputStream, queue).catch(() => null),
+    async close() {
+      closed = true;
+      await outflow.finish(leavePatience);
+      engine.lost();
+      await subscription.close();
+      await engine.close();
+      await loose.finish(leavePatience);
+    },
+  };
+}
+
+function deadLetter(
+  { delivery }: Held,
+  row: OperationRow,
+  reason: string,
+  job: string | null,
+): StreamMessage {
+  const { id, headers, contentType, body } = delivery;
+  return {
+    id,
+    contentType,
+    body,
+    headers: {
+      ...headers,
+      [deadHeaders.operation]: `/api/operation/${row.id}/`,
+      [deadHeaders.reason]: reason,
+      ...(job === null ? {} : { [deadHeaders.job]: `/api/job/${job}/` }),
+    },
+  };
+}

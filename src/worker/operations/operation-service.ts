@@ -1,0 +1,34 @@
+import type { Job } from '../../domain/job.js';
+import { type OperationDocument, operationSettings } from '../../domain/operation.js';
+import type { OperationRow } from '../../store/operations.js';
+import type { OperatorOptions } from './operate.js';
+
+/** The service of an operation: the one that runs, if it is what is wanted, or a new one in its place. */
+export async function openService(house: OperatorOptions, row: OperationRow): Promise<Job> {
+  const { store, definitions, receiver, jobs, runs } = house;
+  const actor = { id: row.ownerId, username: row.owner.username, admin: false };
+  const { framing } = operationSettings(JSON.parse(row.document) as OperationDocument);
+  const definition = await definitions.find(actor, String(row.processDefinitionId));
+  const { id: revisionId } = await definitions.currentRevision(definition);
+  const [running, ...others] = await store.jobs.servicesOfOperation(row.id);
+  for (const other of others) await house.stopService(other.uuid);
+  if (running !== undefined) {
+    const wanted = running.definitionRevisionId === revisionId && running.request.feed?.framing === framing;
+    if (wanted) return running;
+    await house.stopService(running.uuid);
+  }
+  const received = receiver.begin(jobs.newUuid());
+  try {
+    const inside = { fields: { operationId: row.id }, request: { feed: { framing } } };
+    return (await runs.submit(actor, definition, received, {}, null, inside)).job;
+  } catch (error) {
+    await receiver.drop(received);
+    throw error;
+  }
+}
+
+/** Ends every service of an operation. */
+export async function stopServices(house: OperatorOptions, operationId: number): Promise<void> {
+  for (const { uuid } of await house.store.jobs.servicesOfOperation(operationId))
+    await house.stopService(uuid);
+}

@@ -1,0 +1,251 @@
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Job } from '../../domain/job.js';
+import { isUnfinished } from '../../domain/job-state.js';
+import { ended, exited, type Outcome } from '../../domain/outcome.js';
+import { failedOutcome, type Move, movesOf } from '../../domain/pipeline.js';
+import type { Plan } from '../../domain/pipeline-plan.js';
+import { messageOf, PenstockError } from '../../errors.js';
+import type { Receipt } from '../../executors/executor.js';
+import { fileSize } from '../../store/files.js';
+import { persist } from '../run-job.js';
+import { type PipelineContext, PipelineSteps } from './pipeline-steps.js';
+import { place } from './step-files.js';
+import { pipesFolder } from './step-jobs.js';
+import type { StepJob } from './step-progress.js';
+
+const afterTrouble = 1000;
+
+/** What a program may have made of its files, and what waiting does not mend. */
+const programsDoing = ['EACCES', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOENT', 'ENOTDIR', 'EPERM'];
+
+/** Longer than this and Node's timer would fire at once. */
+const longestTimer = 2 ** 31 - 1;
+
+/**
+ * One pipeline's job while it runs. What is kept in memory is made of rows and can be made of them again at any
+ * time; what comes next is decided in the domain.
+ */
+export class PipelineRun {
+  readonly #context: PipelineContext;
+  job: Job;
+  #plan: Plan;
+  #steps: PipelineSteps;
+  /** News that came while the rows were being read; null when they have been read. */
+  #early: StepJob[] | null = [];
+  #wanted = false;
+  #turning = false;
+  #closed = false;
+  #alarm: NodeJS.Timeout | undefined;
+  readonly #receipts: Receipt[] = [];
+  #over: () => void = () => {};
+  /** Resolves when the job has ended, or nothing more is done for it here. */
+  readonly end = new Promise<void>((resolve) => {
+    this.#over = resolve;
+  });
+
+  constructor(context: PipelineContext, job: Job) {
+    this.#context = context;
+    this.job = job;
+    this.#plan = { ...(job.plan as Plan) };
+    this.#steps = new PipelineSteps(context, job, this.#plan);
+  }
+
+  /** Goes on, soon. */
+  kick(): void {
+    this.#wanted = true;
+    if (this.#turning || this.#closed) return;
+    this.#turning = true;
+    void this.#turns().finally(() => {
+      this.#turning = false;
+      if (this.#wanted && !this.#closed) this.kick();
+    });
+  }
+
+  /** Leaves everything as it is. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#alarm);
+    this.#over();
+  }
+
+  /** One of its steps' jobs is so now. */
+  heard(job: StepJob): void {
+    if (this.#early !== null) this.#early.push(job);
+    else {
+      this.#steps.note(job);
+      if (job.state === 'RUNNING' && !this.#isStopping()) {
+        this.#steps.startReaders(job.step ?? '').catch((error: unknown) => {
+          // Read anew, they are started as after a crash.
+          this.#early ??= [];
+          void this.#trouble(error).then(() => this.kick());
+        });
+      }
+    }
+    this.kick();
+  }
+
+  /** Ends it before its time. @returns what was signalled, once it has ended */
+  async stop(outcome: Outcome): Promise<Receipt> {
+    await this.#setStop(outcome);
+    this.kick();
+    await this.end;
+    return {
+      signalled: this.#receipts.flatMap(({ signalled }) => signalled),
+      survivors: this.#receipts.flatMap(({ survivors }) => survivors),
+    };
+  }
+
+  #isStopping(): boolean {
+    return this.#plan.stop !== null || this.#steps.failing;
+  }
+
+  /** The first cause is kept, and kept in the row: it is told the same after a crash. */
+  async #setStop(outcome: Outcome): Promise<void> {
+    if (this.#isStopping() || !isUnfinished(this.job.state)) return;
+    this.#plan.stop = outcome;
+    try {
+      this.job = await persist(this.#context, this.job, 'update', { plan: this.#plan }, { stop: outcome });
+    } catch (error) {
+      // It has ended at the same moment, or is about to begin, which is stored with it.
+      this.#context.log.info({ job: this.job.uuid, error: messageOf(error) }, 'a pipeline is stopped');
+    }
+  }
+
+  async #turns(): Promise<void> {
+    while (this.#wanted && !this.#closed && isUnfinished(this.job.state)) {
+      this.#wanted = false;
+      try {
+        if (this.job.state === 'CREATED') await this.#begin();
+        if (this.#early !== null) await this.#load();
+        for (const move of movesOf(this.#plan, this.#steps.all, this.#context.itemsAtOnce)) {
+          if (this.#closed) return;
+          await this.#make(move);
+          this.#wanted = true;
+        }
+      } catch (error) {
+        if (this.#closed) return;
+        await this.#trouble(error);
+      }
+    }
+  }
+
+  /** What is wrong for good ends the pipeline; all else is tried again, from what the rows say. */
+  async #trouble(error: unknown): Promise<void> {
+    const lasting =
+      error instanceof PenstockError
+        ? !['store-unavailable', 'disk-full', 'internal'].includes(error.code)
+        : programsDoing.includes((error as NodeJS.ErrnoException).code ?? '');
+    const fields = { job: this.job.uuid, error: messageOf(error) };
+    if (lasting) {
+      this.#context.log.warn(fields, 'a pipeline cannot go on');
+      await this.#setStop(ended('platform', messageOf(error)));
+    } else {
+      this.#context.log.error(fields, 'a pipeline cannot be gone on with; tried again');
+      this.#early ??= [];
+      await delay(afterTrouble, undefined, { ref: false });
+    }
+    this.#wanted = true;
+  }
+
+  async #begin(): Promise<void> {
+    const attempt = this.job.attempt + 1;
+    await mkdir(this.#context.files.attempt(this.job.uuid, attempt), { recursive: true, mode: 0o700 });
+    this.#plan.again = null;
+    const change = { attempt, started: new Date(), waiting: null, plan: this.#plan };
+    this.job = await persist(this.#context, this.job, 'run', change, {
+      attempt,
+      executor: this.job.executor,
+    });
+  }
+
+  /** Reads how far everything is, and starts again what was to be started when we ended. */
+  async #load(): Promise<void> {
+    this.#early = [];
+    const steps = new PipelineSteps(this.#context, this.job, this.#plan);
+    await steps.load();
+    this.#steps = steps;
+    for (const job of this.#early) steps.note(job);
+    this.#early = null;
+    this.#setAlarm();
+    if (!this.#isStopping()) await steps.submitWaiting();
+  }
+
+  #setAlarm(): void {
+    clearTimeout(this.#alarm);
+    const seconds = this.job.request.timeout ?? this.#plan.timeout;
+    if (seconds === null || seconds === undefined) return;
+    const left = (this.job.started?.getTime() ?? Date.now()) + seconds * 1000 - Date.now();
+    const ring = () => {
+      if (left > longestTimer) this.#setAlarm();
+      else
+        void this.#setStop(ended('timeout', `It took longer than its ${seconds} s.`)).then(() => this.kick());
+    };
+    this.#alarm = setTimeout(ring, Math.max(0, Math.min(left, longestTimer)));
+    this.#alarm.unref();
+  }
+
+  async #make(move: Move): Promise<void> {
+    switch (move.do) {
+      case 'count':
+        return this.#count(move.step);
+      case 'start':
+        return this.#steps.start(move.step, move.items);
+      case 'cancel':
+        this.#receipts.push(...(await this.#steps.cancel(this.#why())));
+        return;
+      case 'finish':
+        return this.#finish();
+      case 'fail':
+        return this.#fail();
+    }
+  }
+
+  async #count(step: string): Promise<void> {
+    const total = await this.#steps.count(step);
+    if (this.#plan.totals[step] === total) return;
+    this.#plan.totals = { ...this.#plan.totals, [step]: total };
+    this.job = await persist(this.#context, this.job, 'update', { plan: this.#plan }, { step, items: total });
+  }
+
+  /** By whom the jobs of its steps are cancelled. */
+  #why(): string {
+    const { stop } = this.#plan;
+    if (stop === null) return `its pipeline, whose step '${this.#steps.firstFailure?.step}' failed`;
+    return stop.cause === 'timeout' ? 'its pipeline, whose time was over' : 'its pipeline, which was ended';
+  }
+
+  async #finish(): Promise<void> {
+    const { files } = this.#context;
+    const { uuid, attempt, request } = this.job;
+    const found = await this.#steps.output();
+    if (found === null) throw new PenstockError('gone', 'There is no output.');
+    const name = request.output?.name ?? found.name;
+    const folder = path.join(files.attempt(uuid, attempt), 'output');
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const output = path.join(folder, name);
+    await place(found.file, output, false);
+    const outputPath = path.relative(files.folder(uuid), output);
+    await this.#conclude('finish', exited(0), {
+      outputName: name,
+      outputPath,
+      outputSize: fileSize(output),
+    });
+    // Those of one that failed are kept, because a resume may need them.
+    if (request.environment !== undefined) files.forgetEnvironment(uuid, attempt);
+  }
+
+  async #fail(): Promise<void> {
+    const first = this.#steps.firstFailure;
+    const outcome = this.#plan.stop ?? (first === undefined ? ended('lost') : failedOutcome(first));
+    await this.#conclude('fail', outcome, {});
+  }
+
+  async #conclude(event: 'finish' | 'fail', outcome: Outcome, more: object): Promise<void> {
+    await rm(pipesFolder(this.#context.files, this.job.uuid), { recursive: true, force: true });
+    const change = { ...more, outcome, ended: new Date(), waiting: null };
+    this.job = await persist(this.#context, this.job, event, change, outcome);
+    this.close();
+  }
+}

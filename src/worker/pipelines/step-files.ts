@@ -1,0 +1,189 @@
+import { constants, createReadStream, existsSync } from 'node:fs';
+import { copyFile, link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { Job } from '../../domain/job.js';
+import type { Source } from '../../domain/pipeline-document.js';
+import type { Plan, PlannedStep } from '../../domain/pipeline-plan.js';
+import { PenstockError } from '../../errors.js';
+import { fileSize, type JobFiles, makeDurable } from '../../store/files.js';
+import type { Store } from '../../store/store.js';
+
+/** A file with the name that it is to be known by. */
+export interface NamedFile {
+  file: string;
+  name: string;
+}
+
+/** Larger outputs are not gathered as JSON: each is in memory while it is looked at. */
+const largestJson = 64 * 1024 * 1024;
+const piece = 500;
+
+/** Of a pipeline's job: where its steps' jobs and their files are. */
+export class StepFiles {
+  readonly #store: Store;
+  readonly #files: JobFiles;
+  /** The pipeline's job. */
+  readonly #job: Job;
+  readonly #plan: Plan;
+  readonly #uuidOf: (step: string, item: number | null) => string;
+  readonly #totalOf: (step: string) => number;
+  readonly #gathering = new Map<string, Promise<NamedFile>>();
+
+  constructor(given: {
+    store: Store;
+    files: JobFiles;
+    job: Job;
+    plan: Plan;
+    uuidOf: (step: string, item: number | null) => string;
+    /** How many items a step has. */
+    totalOf: (step: string) => number;
+  }) {
+    this.#store = given.store;
+    this.#files = given.files;
+    this.#job = given.job;
+    this.#plan = given.plan;
+    this.#uuidOf = given.uuidOf;
+    this.#totalOf = given.totalOf;
+  }
+
+  #stepOf(name: string): PlannedStep {
+    return this.#plan.steps.find((step) => step.name === name) as PlannedStep;
+  }
+
+  /** Where a source's bytes are; null where there are none, because the pipeline has no such input. */
+  async of(source: Source): Promise<NamedFile | null> {
+    if (source.step === null) {
+      const { output } = source;
+      if (output !== null) return { file: this.#files.namedInput(this.#job.uuid, output), name: output };
+      if (this.#job.inputName === null) return null;
+      return { file: this.#files.input(this.#job.uuid), name: this.#job.inputName };
+    }
+    const step = this.#stepOf(source.step);
+    if (step.each === null) return this.ofJob(step.name, null, source.output);
+    const known = this.#gathering.get(step.name) ?? this.#gather(step);
+    this.#gathering.set(step.name, known);
+    known.catch(() => this.#gathering.delete(step.name));
+    return known;
+  }
+
+  /** The output of one of a step's jobs. */
+  async ofJob(step: string, item: number | null, output: string | null = null): Promise<NamedFile> {
+    const job = await this.jobOf(step, item);
+    const name = job.outputName ?? 'output';
+    const kept =
+      output === null
+        ? job.outputPath
+        : path.relative(this.#files.folder(job.uuid), this.#files.namedOutput(job.uuid, job.attempt, output));
+    const file = kept === null ? null : path.join(this.#files.folder(job.uuid), kept);
+    if (file === null || fileSize(file) === null) {
+      const which = output === null ? 'The output' : `The output '${output}'`;
+      throw new PenstockError('gone', `${which} of the step '${step}' is not there.`);
+    }
+    return { file, name: output ?? name };
+  }
+
+  /** The working folder that a step's program was given. */
+  async workOf(step: string): Promise<string> {
+    const job = await this.jobOf(step, null);
+    return path.join(this.#files.attempt(job.uuid, job.attempt), 'work');
+  }
+
+  async jobOf(step: string, item: number | null): Promise<Job> {
+    const job = await this.#store.jobs.byUuid(this.#uuidOf(step, item));
+    if (job === null) throw new PenstockError('gone', `A job of the step '${step}' is not there any more.`);
+    return job;
+  }
+
+  /** The outputs of all items as one file. It is there whole, or not at all. */
+  async #gather(step: PlannedStep): Promise<NamedFile> {
+    const folder = path.join(this.#files.attempt(this.#job.uuid, this.#job.attempt), 'gathered');
+    const file = path.join(folder, step.name);
+    const total = this.#totalOf(step.name);
+    const name = total === 0 ? 'output' : ((await this.jobOf(step.name, 0)).outputName ?? 'output');
+    if (existsSync(file)) return { file, name };
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const coming = `${file}.new`;
+    await rm(coming, { force: true });
+    const target = await open(coming, 'wx', 0o600);
+    const way = step.each?.gather ?? 'concat';
+    try {
+      if (way === 'json') await target.writeFile('[');
+      for (let from = 0; from < total; from += piece) {
+        const uuids = Array.from({ length: Math.min(piece, total - from) }, (_, at) =>
+          this.#uuidOf(step.name, from + at),
+        );
+        const rows = new Map((await this.#store.stepJobs.outputs(uuids)).map((row) => [row.uuid, row]));
+        for (const [at, uuid] of uuids.entries()) {
+          const kept = rows.get(uuid)?.outputPath;
+          const output = path.join(this.#files.folder(uuid), kept ?? '');
+          if (!kept || fileSize(output) === null) {
+            const what = `The output of item ${from + at} of the step '${step.name}'`;
+            throw new PenstockError('gone', `${what} is not there.`);
+          }
+          if (way === 'json') {
+            const separator = from + at === 0 ? '' : ',';
+            await target.writeFile(separator + (await jsonOf(output, step.name, from + at)));
+          } else await append(output, target, way === 'lines');
+        }
+      }
+      if (way === 'json') await target.writeFile(']\n');
+      await target.datasync();
+    } finally {
+      await target.close();
+    }
+    await rename(coming, file);
+    return { file, name };
+  }
+}
+
+/** Adds a file's bytes; as lines with a line feed at their end, if there are any and it lacks one. */
+async function append(
+  from: string,
+  target: Awaited<ReturnType<typeof open>>,
+  asLines: boolean,
+): Promise<void> {
+  let last: number | undefined;
+  for await (const chunk of createReadStream(from, { highWaterMark: 1024 * 1024 })) {
+    const bytes = chunk as Buffer;
+    last = bytes.at(-1);
+    await target.writeFile(bytes);
+  }
+  if (asLines && last !== undefined && last !== 10) await target.writeFile('\n');
+}
+
+async function jsonOf(file: string, step: string, item: number): Promise<string> {
+  const what = `The output of item ${item} of the step '${step}'`;
+  if ((fileSize(file) ?? 0) > largestJson) {
+    throw new PenstockError(
+      'too-large',
+      `${what} is larger than ${largestJson} bytes, too large for gather "json".`,
+    );
+  }
+  const text = (await readFile(file, 'utf8')).trim();
+  try {
+    JSON.parse(text);
+  } catch {
+    throw new PenstockError('bad-json', `${what} is no JSON, which gather "json" needs.`);
+  }
+  return text;
+}
+
+/**
+ * Puts a file in another place: as a second name of the same bytes, or, where a program could change them there, as
+ * a copy of its own, which file systems that can do it make without copying.
+ */
+export async function place(file: string, target: string, own: boolean): Promise<void> {
+  await rm(target, { force: true });
+  // A second name of a symbolic link would be one more link to bytes that may be anybody's, and may change.
+  if (!own && !(await lstat(file)).isSymbolicLink()) {
+    try {
+      await link(file, target);
+      return;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK') throw error;
+    }
+  }
+  await copyFile(file, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  await makeDurable(target);
+}

@@ -1,0 +1,208 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { outputNameOf } from '../../domain/command.js';
+import { type Job, newJob, type RunRequest } from '../../domain/job.js';
+import { ended } from '../../domain/outcome.js';
+import type { Plan, PlannedStep } from '../../domain/pipeline-plan.js';
+import type { ProcessDefinition } from '../../domain/process-definition.js';
+import { PenstockError } from '../../errors.js';
+import type { Receipt } from '../../executors/executor.js';
+import { namesOnly } from '../../services/runs.js';
+import { fileSize, type JobFiles } from '../../store/files.js';
+import type { Store } from '../../store/store.js';
+import { persist, type RunContext } from '../run-job.js';
+import { place, type StepFiles } from './step-files.js';
+import type { Items } from './step-items.js';
+
+/** Who runs the jobs of steps. */
+export interface StepRunner {
+  submit(job: Job, definition: ProcessDefinition): void;
+  cancel(job: Job, by: string): Promise<Receipt | undefined>;
+}
+
+export interface StepContext extends RunContext {
+  store: Store;
+  runner: StepRunner;
+  definitionOf: (revisionId: number) => Promise<ProcessDefinition>;
+}
+
+/** What is known of the pipeline whose step's job is to be made. */
+interface Whole {
+  job: Job;
+  plan: Plan;
+  files: StepFiles;
+  uuidOf: (step: string, item: number | null) => string;
+  /** The items of steps that are run once for each. */
+  items: ReadonlyMap<string, Items>;
+}
+
+/**
+ * The folder of a pipeline's job in which its kernel pipes have their names, each that of the step that writes to
+ * it.
+ */
+export const pipesFolder = (files: JobFiles, uuid: string): string => path.join(files.folder(uuid), 'pipes');
+export const pipeOf = (files: JobFiles, uuid: string, writer: string): string =>
+  path.join(pipesFolder(files, uuid), writer);
+
+/** What the job of a step asks for beyond its definition; `environment` with its values. */
+function requestOf({ files }: StepContext, { job, plan }: Whole, step: PlannedStep): RunRequest {
+  const { executor, priority, output } = job.request;
+  const own = job.request.environment === undefined ? {} : files.environment(job.uuid);
+  const environment = { ...step.environment, ...own };
+  const before = plan.steps.find(({ joinedTo }) => joinedTo === step.name);
+  const joined = {
+    ...(before === undefined ? {} : { from: pipeOf(files, job.uuid, before.name) }),
+    ...(step.joinedTo === null ? {} : { to: pipeOf(files, job.uuid, step.name) }),
+    ...(step.joinedTo !== null && step.tee ? { tee: true as const } : {}),
+  };
+  const isEnd = plan.output.step === step.name && plan.output.output === null;
+  return {
+    ...(executor === undefined ? {} : { executor }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(step.timeout === null ? {} : { timeout: step.timeout }),
+    ...(isEnd && output !== undefined ? { output } : {}),
+    ...(Object.keys(environment).length === 0 ? {} : { environment }),
+    ...(Object.keys(joined).length === 0 ? {} : { joined }),
+  };
+}
+
+/** Puts what a step's job is given into a folder. @returns its input, or null if it has none */
+async function stage(
+  whole: Whole,
+  step: PlannedStep,
+  item: number | null,
+  definition: ProcessDefinition,
+  folder: string,
+): Promise<{ name: string; size: number } | null> {
+  const { input } = definition;
+  for (const [name, source] of Object.entries(step.inputs)) {
+    const given = await whole.files.of(source);
+    if (given === null)
+      throw new PenstockError('gone', `The input '${name}' of the step '${step.name}' is not there.`);
+    await mkdir(path.join(folder, 'inputs'), { recursive: true, mode: 0o700 });
+    await place(given.file, path.join(folder, 'inputs', name), true);
+  }
+  // A program that is given a path may write there: the bytes of the step before are to stay as they are.
+  const own = input?.type === 'file' && input.via === 'path';
+  const wanted = input?.type === 'file' && input.via === 'path' ? input.fileName : undefined;
+  const target = path.join(folder, 'input');
+  const joined = whole.plan.steps.some(({ joinedTo }) => joinedTo === step.name);
+  if (joined || step.input === null) return null;
+  let name: string | null;
+  if (item === null) {
+    const given = await whole.files.of(step.input);
+    if (given === null) return null;
+    await place(given.file, target, own);
+    name = given.name;
+  } else name = (await whole.items.get(step.name)?.stage(item, target, own)) ?? null;
+  return { name: wanted ?? name ?? 'input', size: fileSize(target) ?? 0 };
+}
+
+/**
+ * Makes the job of a step, or of one of its items. Its UUID is computed from the pipeline's job, the step and the
+ * item, so that it is made once whatever happens in between. It is not started here.
+ */
+export async function makeStepJob(
+  context: StepContext,
+  whole: Whole,
+  step: PlannedStep,
+  item: number | null,
+): Promise<Job> {
+  const { files, jobs } = context;
+  const { job } = whole;
+  const uuid = whole.uuidOf(step.name, item);
+  const definition = await context.definitionOf(step.revisionId);
+  const { environment, ...request } = requestOf(context, whole, step);
+  await files.reject(uuid);
+  const folder = files.receive(uuid);
+  try {
+    const input = await stage(whole, step, item, definition, folder);
+    if (environment !== undefined) files.keepEnvironment(uuid, environment);
+    const made = await jobs.create(
+      {
+        ...newJob(uuid, job.ownerId, request.executor ?? definition.executor),
+        processDefinitionId: step.definition,
+        definitionRevisionId: step.revisionId,
+        priority: request.priority ?? definition.priority,
+        request: environment === undefined ? request : { ...request, environment: namesOnly(environment) },
+        inputName: input?.name ?? null,
+        inputSize: input?.size ?? null,
+        outputName: outputNameOf(definition, request.output?.name),
+        parentId: job.id,
+        step: step.name,
+        item,
+        session: job.session,
+      },
+      { process_definition: step.definition, revision: step.revision, step: step.name, item },
+    );
+    files.accept(uuid);
+    return made;
+  } catch (error) {
+    // Unless the job is there after all, and this is its input.
+    if ((await context.store.jobs.byUuid(uuid)) === null) await files.reject(uuid);
+    throw error;
+  }
+}
+
+/** Lets the job of a step wait again that is to be run again, with what it is given now. */
+export async function makeReady(
+  context: StepContext,
+  whole: Whole,
+  step: PlannedStep,
+  item: number | null,
+): Promise<Job> {
+  const { files, jobs, store } = context;
+  const known = await whole.files.jobOf(step.name, item);
+  const definition = await context.definitionOf(step.revisionId);
+  const folder = files.folder(known.uuid);
+  const input = await stage(whole, step, item, definition, folder);
+  const { environment } = requestOf(context, whole, step);
+  if (environment !== undefined) files.keepEnvironment(known.uuid, environment, folder);
+  let job = known;
+  if (known.inputName !== (input?.name ?? null) || known.inputSize !== (input?.size ?? null)) {
+    await store.stepJobs.setInput(known.id, input);
+    job = jobs.patch(known, { inputName: input?.name ?? null, inputSize: input?.size ?? null });
+  }
+  return persist(context, job, 'ready', {});
+}
+
+/** Ends a step's job, whether it runs, waits, or was only to be run again. */
+export async function cancelStepJob(
+  context: StepContext,
+  uuid: string,
+  by: string,
+): Promise<Receipt | undefined> {
+  const job = await context.store.jobs.byUuid(uuid);
+  if (job === null) return undefined;
+  const receipt = await context.runner.cancel(job, by);
+  if (receipt !== undefined) return receipt;
+  const now = await context.store.jobs.byUuid(uuid);
+  if (now === null || (now.state !== 'CREATED' && now.state !== 'RESET')) return undefined;
+  // Nobody has it: it waits for the one that it is joined to, or for its input.
+  const waiting = now.state === 'RESET' ? await persist(context, now, 'ready', {}) : now;
+  const outcome = ended('cancelled', `Cancelled by ${by}.`);
+  await persist(
+    context,
+    waiting,
+    'fail',
+    { outcome, ended: new Date(), waiting: null, notBefore: null },
+    outcome,
+  );
+  return { signalled: [], survivors: [] };
+}
+
+/** Sends a job back to be run again from the beginning. It waits only when it is made ready. */
+export function resetStepJob(context: RunContext, job: Job): Promise<Job> {
+  return persist(context, job, 'reset', {
+    handle: null,
+    outcome: null,
+    started: null,
+    ended: null,
+    notBefore: null,
+    waiting: null,
+    outputPath: null,
+    outputSize: null,
+    programFailures: 0,
+    platformFailures: 0,
+  });
+}

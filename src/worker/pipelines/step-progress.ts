@@ -1,0 +1,106 @@
+import type { State } from '../../domain/job-state.js';
+import type { Outcome } from '../../domain/outcome.js';
+import type { Failure, StepState } from '../../domain/pipeline.js';
+import type { PlannedStep } from '../../domain/pipeline-plan.js';
+
+/** What counts of a step's job here. */
+export interface StepJob {
+  uuid: string;
+  step: string | null;
+  item: number | null;
+  state: State;
+  outcome: Outcome | null;
+  notBefore: Date | null;
+  ended: Date | null;
+}
+
+/**
+ * How far one step of a running pipeline is: kept up to date by the events of its jobs, and made of their rows
+ * again.
+ */
+export class StepProgress implements StepState {
+  readonly step: PlannedStep;
+  total: number | null;
+  next = 0;
+  /** Ascending. */
+  todo: number[] = [];
+  readonly #unended = new Map<number, StepJob>();
+  readonly #resting = new Map<number, StepJob>();
+  readonly #failed = new Map<number, Failure>();
+  readonly #finished = new Set<number>();
+
+  constructor(step: PlannedStep) {
+    this.step = step;
+    this.total = step.each === null ? 1 : null;
+  }
+
+  get unended(): number {
+    return this.#unended.size;
+  }
+  get resting(): number {
+    return this.#resting.size;
+  }
+  get failed(): number {
+    return this.#failed.size;
+  }
+  get finished(): number {
+    return this.#finished.size;
+  }
+  hasFinished(item: number): boolean {
+    return this.#finished.has(item);
+  }
+
+  get failures(): Failure[] {
+    return [...this.#failed.values()];
+  }
+  /** All that have not ended. */
+  get open(): StepJob[] {
+    return [...this.#unended.values(), ...this.#resting.values()];
+  }
+  isResting(item: number): boolean {
+    return this.#resting.has(item);
+  }
+  unendedJob(item: number): StepJob | undefined {
+    return this.#unended.get(item);
+  }
+
+  /** Takes note of how a job is now. */
+  note(job: StepJob): void {
+    const item = job.item ?? 0;
+    for (const kept of [this.#unended, this.#resting, this.#failed, this.#finished]) kept.delete(item);
+    // There may be many; those that are new here are not among them.
+    const at = item < this.next ? this.todo.indexOf(item) : -1;
+    if (at >= 0) this.todo.splice(at, 1);
+    // Those in between, if there are any, were left out by a crash.
+    for (; this.next < item; this.next += 1) this.todo.push(this.next);
+    if (this.next === item) this.next += 1;
+    if (job.state === 'RESET' && job.notBefore === null) {
+      this.#resting.set(item, job);
+      // Nearly always it is the highest: they come in their order.
+      let place = this.todo.length;
+      while (place > 0 && (this.todo[place - 1] ?? 0) > item) place -= 1;
+      this.todo.splice(place, 0, item);
+    } else if (job.state === 'CREATED' || job.state === 'RUNNING' || job.state === 'RESET') {
+      // A reset with a time to wait for is a retry, which the worker sees to.
+      this.#unended.set(item, job);
+    } else if (job.state === 'FAILED') {
+      const outcome = job.outcome ?? { cause: 'lost', exit_code: null, signal: null, reason: null };
+      this.#failed.set(item, {
+        step: this.step.name,
+        item: job.item,
+        outcome,
+        ended: job.ended ?? new Date(0),
+      });
+    } else this.#finished.add(item);
+  }
+
+  /** Those beyond the last one: from when there were more items. They are forgotten here. */
+  surplus(): StepJob[] {
+    const total = this.total ?? Number.POSITIVE_INFINITY;
+    const jobs = [...this.#resting].filter(([item]) => item >= total);
+    for (const [item] of jobs) this.#resting.delete(item);
+    this.todo = this.todo.filter((item) => item < total);
+    this.next = Math.min(this.next, total);
+    return jobs.map(([, job]) => job);
+  }
+}

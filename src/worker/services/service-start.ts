@@ -1,0 +1,117 @@
+import { ended, type Outcome } from '../../domain/outcome.js';
+import { reasonOf, type ServiceState, withHealth } from '../../domain/service.js';
+import { messageOf, PenstockError } from '../../errors.js';
+import type { Handle } from '../../executors/executor.js';
+import type { RunMarks } from '../../hosts/members.js';
+import { type Run, type RunContext, startProgram, stopRun, waitForProgram } from '../run-job.js';
+import { ring, type Supervised, tell } from './supervised.js';
+import { watchService } from './watch-service.js';
+
+/** Folders of so many starts are kept, with their logs: a program that ends again and again must not fill the disk. */
+const keptAttempts = 5;
+
+/** One start of a service, from its beginning, or from where a restart of ours found it, to its end. */
+export async function runStart(context: RunContext, one: Supervised, run: Run): Promise<Outcome> {
+  const guards = new AbortController();
+  let watching: Promise<void> | undefined;
+  try {
+    if (run.handle === null) await start(context, one, run);
+    else await takeUp(context, one, run);
+    watching = watch(context, one, run, guards.signal);
+    return await waitForProgram(context, run);
+  } catch (error) {
+    const reason = messageOf(error);
+    context.log.warn({ job: run.job.uuid, error: reason }, 'the program of a service cannot be run');
+    run.permanent = error instanceof PenstockError;
+    run.begun();
+    return ended('platform', reason);
+  } finally {
+    guards.abort('ended');
+    await watching;
+  }
+}
+
+/** How a service is whose program is started. */
+function stateOfStart(one: Supervised, attempt: number): ServiceState {
+  const health = one.rules.ready.by === 'start' ? 'ready' : 'starting';
+  return withHealth(one.state, health, new Date(), {
+    restarts: one.state.restarts + (attempt > 1 ? 1 : 0),
+  });
+}
+
+async function start(context: RunContext, one: Supervised, run: Run): Promise<void> {
+  const { uuid, attempt } = run.job;
+  await context.files.pruneAttempts(uuid, attempt - keptAttempts);
+  const after = one.state.last_end;
+  one.state = stateOfStart(one, attempt);
+  const { recorded } = await startProgram(context, run, {
+    change: () => ({ service: one.state }),
+    data: after === null ? {} : { after },
+  });
+  run.begun();
+  one.job = await recorded;
+  run.job = one.job;
+  ring(one, attempt);
+}
+
+/** A program that was found after a restart of ours. */
+async function takeUp(context: RunContext, one: Supervised, run: Run): Promise<void> {
+  run.begun();
+  const { attempt } = run.job;
+  if (one.job.attempt !== attempt) {
+    // It was started, and we died before that was stored. A restart that was asked for is this one.
+    one.state = { ...stateOfStart(one, attempt), asked: afterRestart(one.state) };
+    const change = { handle: run.handle, attempt, started: new Date(), waiting: null, notBefore: null };
+    await tell(context, one, 'run', change, { attempt, found_after_restart: true });
+  }
+  run.job = one.job;
+  if (one.state.asked !== null) void endStart(context, one, run);
+}
+
+/** What is still asked for, once the program has been started anew. */
+export const afterRestart = ({ asked }: ServiceState): ServiceState['asked'] =>
+  asked?.what === 'restart' ? null : asked;
+
+/** Ends a start because somebody asked for that. */
+export async function endStart(context: RunContext, one: Supervised, run: Run): Promise<void> {
+  const receipt = await stopRun(context, run, asked);
+  one.receipt = receipt;
+}
+
+/** Marks the end of a start that was asked for: how the program itself ended takes its place. */
+const asked = ended('cancelled');
+
+/** How a start ended: of one that somebody asked to end, how its program took that, and who asked. */
+export function ownEnd(outcome: Outcome, { asked }: ServiceState): Outcome {
+  if (outcome.cause !== 'cancelled' || asked === null) return outcome;
+  const cause = outcome.signal !== null ? 'signal' : outcome.exit_code !== null ? 'exit' : 'lost';
+  return { ...outcome, cause, reason: reasonOf(asked) };
+}
+
+function watch(context: RunContext, one: Supervised, run: Run, signal: AbortSignal): Promise<void> {
+  const { uuid, attempt, started } = run.job;
+  return watchService(
+    {
+      folder: context.files.attempt(uuid, attempt),
+      // A handle of this machine's has all of the marks.
+      program: run.handle as Handle & RunMarks,
+      rules: one.rules,
+      started: started ?? new Date(),
+      ready: one.state.ready,
+    },
+    {
+      async ready() {
+        if (signal.aborted || one.state.asked !== null) return;
+        one.state = withHealth(one.state, 'ready', new Date());
+        await tell(context, one, 'update', {}, { attempt, ready: true });
+      },
+      failed(reason) {
+        void stopRun(context, run, ended('timeout', reason));
+      },
+      trouble(error) {
+        context.log.warn({ job: uuid, error: messageOf(error) }, 'the log of a service cannot be cut');
+      },
+    },
+    signal,
+  );
+}

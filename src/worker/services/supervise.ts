@@ -1,0 +1,199 @@
+import type { Job } from '../../domain/job.js';
+import type { ProcessDefinition } from '../../domain/process-definition.js';
+import { type Asked, type Health, healths, withHealth } from '../../domain/service.js';
+import { messageOf, PenstockError } from '../../errors.js';
+import type { Handle, Receipt } from '../../executors/executor.js';
+import type { RunContext } from '../run-job.js';
+import { newRun } from '../worker.js';
+import { conclude, endOfStart } from './service-end.js';
+import { afterRestart, endStart, runStart } from './service-start.js';
+import { isFinal, type Supervised, supervised, tell } from './supervised.js';
+
+/** Longer than this a timer cannot be: it is looked at again then. */
+const longestTimer = 24 * 60 * 60 * 1000;
+
+const nothing: Receipt = { signalled: [], survivors: [] };
+
+/** How many services there may be that have not reached their end. */
+export interface ServiceLimits {
+  services: number;
+  servicesPerUser: number;
+}
+
+/**
+ * Keeps services going: starts their programs, looks after them, and starts them again as their definitions say, until
+ * they are stopped or given up. One loop for each. All that must outlive us is in the job: its attempt, its handle,
+ * and its `service`.
+ */
+export class Supervisor {
+  readonly #context: RunContext;
+  readonly #limits: ServiceLimits;
+  readonly #services = new Map<string, Supervised>();
+  readonly #opened: Promise<void>;
+  #letOpen: () => void = () => {};
+  #closed = false;
+
+  constructor(context: RunContext, limits: ServiceLimits) {
+    // A default for programs that come to an end says nothing of one that does not.
+    this.#context = { ...context, defaultTimeout: null };
+    this.#limits = limits;
+    this.#opened = new Promise((resolve) => {
+      this.#letOpen = resolve;
+    });
+  }
+
+  /** From now on programs are started. */
+  open(): void {
+    this.#letOpen();
+  }
+
+  /** No program is started any more. Those that run go on, and are taken up by the next start of ours. */
+  close(): void {
+    this.#closed = true;
+    for (const one of this.#services.values()) one.wake();
+  }
+
+  /** How many services there are, by their health. */
+  counts(): Record<Exclude<Health, 'ended'>, number> {
+    const counts = Object.fromEntries(healths.map((health) => [health, 0])) as Record<Health, number>;
+    for (const { state } of this.#services.values()) counts[state.health] += 1;
+    const { ended: _, ...rest } = counts;
+    return rest;
+  }
+
+  /** Why there can be no other service, in words; undefined if there can. */
+  full(ownerId: number, definitionId: number, concurrency: number | null): string | undefined {
+    const all = [...this.#services.values()].map(({ job }) => job);
+    const { services, servicesPerUser } = this.#limits;
+    if (all.length >= services) return `${all.length} services run already (MAX_SERVICES)`;
+    const mine = all.filter((job) => job.ownerId === ownerId).length;
+    if (mine >= servicesPerUser) return `${mine} of your services run already (MAX_SERVICES_PER_USER)`;
+    const same = all.filter((job) => job.processDefinitionId === definitionId).length;
+    if (concurrency === null || same < concurrency) return undefined;
+    return `${same} services of this definition run already, which is its concurrency`;
+  }
+
+  /**
+   * Keeps a service going from now on.
+   *
+   * @param found its start that was found after a restart of ours: of that attempt, by that handle
+   */
+  keep(job: Job, definition: ProcessDefinition, found?: { handle: Handle; attempt: number }): void {
+    if (definition.service === null || this.#services.has(job.uuid)) return;
+    const one = supervised(job, definition, definition.service);
+    this.#services.set(job.uuid, one);
+    if (found !== undefined) {
+      one.run = newRun({ ...job, attempt: found.attempt }, definition);
+      one.run.handle = found.handle;
+    }
+    one.over = this.#keepGoing(one)
+      .catch((error: unknown) => {
+        const fields = { job: job.uuid, error: messageOf(error) };
+        this.#context.log.error(fields, 'a service cannot be gone on with');
+      })
+      .finally(() => {
+        this.#services.delete(job.uuid);
+        for (const hear of [...one.heard]) hear(Number.POSITIVE_INFINITY);
+      });
+  }
+
+  /**
+   * Ends a service for good: after `stop` it has finished, after `cancel` it has failed. The first of those who ask is
+   * heard; the others get the same answer.
+   *
+   * @returns what was signalled, once the job's end is stored; undefined if it has ended already
+   */
+  async end(uuid: string, what: 'stop' | 'cancel', by: string): Promise<Receipt | undefined> {
+    const one = this.#services.get(uuid);
+    if (one === undefined) return undefined;
+    const heard = await this.#ask(one, { what, by });
+    await one.over;
+    return heard ? (one.receipt ?? nothing) : undefined;
+  }
+
+  /**
+   * Ends a service's program and starts it anew at once; a service that waits for its next start waits no longer. The
+   * new start begins a new row of restarts.
+   *
+   * @returns what was signalled, once the new start is stored; undefined if the service has ended, or is being ended
+   */
+  async restart(uuid: string, by: string): Promise<Receipt | undefined> {
+    const one = this.#services.get(uuid);
+    if (one === undefined || isFinal(one)) return undefined;
+    const before = one.run?.job.attempt ?? one.job.attempt;
+    const another = new Promise<number>((resolve) => {
+      const hear = (attempt: number) => {
+        if (attempt <= before) return;
+        one.heard.delete(hear);
+        resolve(attempt);
+      };
+      one.heard.add(hear);
+    });
+    if (!(await this.#ask(one, { what: 'restart', by }))) return undefined;
+    return Number.isFinite(await another) ? (one.receipt ?? nothing) : undefined;
+  }
+
+  /**
+   * Notes what is asked for, in the database too, so that a crash does not undo it, and sets about it.
+   *
+   * @returns false if the service has reached its end by itself
+   */
+  async #ask(one: Supervised, asked: Asked): Promise<boolean> {
+    if (one.ending) return one.state.asked !== null;
+    if (isFinal(one)) return true;
+    const { run } = one;
+    one.receipt = null;
+    const health = run === null && asked.what === 'restart' ? 'starting' : 'stopping';
+    one.state = withHealth(one.state, health, new Date(), { asked });
+    try {
+      await tell(this.#context, one, 'update', {}, { asked: asked.what, by: asked.by });
+    } catch (error) {
+      // Its start ended by itself in that instant, and the end that was asked for is stored already.
+      if (!(error instanceof PenstockError && error.code === 'illegal-transition')) throw error;
+    }
+    one.wake();
+    if (run !== null && one.run === run) void endStart(this.#context, one, run);
+    return true;
+  }
+
+  async #keepGoing(one: Supervised): Promise<void> {
+    const context = this.#context;
+    while (!one.ending) {
+      if (one.run === null) {
+        if (isFinal(one)) return conclude(context, one, one.job.attempt, { next: 'finish' });
+        // What waits is left to the next start of ours.
+        if (this.#closed) return new Promise(() => {});
+        if (!(await this.#turn(one))) continue;
+        one.run = newRun({ ...one.job, attempt: one.job.attempt + 1 }, one.definition);
+      }
+      const { run } = one;
+      await endOfStart(context, one, run, await runStart(context, one, run));
+    }
+  }
+
+  /** Waits for the next start; false if something else has to be looked at first. */
+  async #turn(one: Supervised): Promise<boolean> {
+    const woken = new Promise<void>((resolve) => {
+      one.wake = resolve;
+    });
+    await Promise.race([this.#opened, woken]);
+    const due = () => {
+      const { asked, next_start: next } = one.state;
+      return asked !== null || next === null ? 0 : new Date(next).getTime() - Date.now();
+    };
+    const left = due();
+    if (left > 0) {
+      let timer: NodeJS.Timeout | undefined;
+      const time = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, Math.min(left, longestTimer));
+        timer.unref();
+      });
+      await Promise.race([time, woken]);
+      clearTimeout(timer);
+    }
+    if (isFinal(one) || this.#closed || due() > 0) return false;
+    const restarted = one.state.asked !== null;
+    one.state = { ...one.state, asked: afterRestart(one.state), ...(restarted ? { in_a_row: 0 } : {}) };
+    return true;
+  }
+}

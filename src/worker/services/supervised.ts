@@ -1,0 +1,64 @@
+import type { Job, JobChange } from '../../domain/job.js';
+import { type EventName, isUnfinished } from '../../domain/job-state.js';
+import type { ProcessDefinition } from '../../domain/process-definition.js';
+import { newServiceState, type ServiceRules, type ServiceState } from '../../domain/service.js';
+import type { Receipt } from '../../executors/executor.js';
+import { persist, type Run, type RunContext } from '../run-job.js';
+
+/** A service that is kept going: all that is known of it here. */
+export interface Supervised {
+  job: Job;
+  readonly definition: ProcessDefinition;
+  readonly rules: ServiceRules;
+  /** How it is. It is changed here first, then stored: whichever event is stored last stores all of it. */
+  state: ServiceState;
+  /** The start that is up, or about to be; null in between. */
+  run: Run | null;
+  /** Its own end is being stored: nothing can be asked of it any more. */
+  ending: boolean;
+  /** What was signalled to end a start that was asked to end. */
+  receipt: Receipt | null;
+  /** Resolves when there will be no other start. */
+  over: Promise<void>;
+  /** Ends the wait for the next start, if there is one. */
+  wake: () => void;
+  /** Told the number of each start that is up or has ended; infinity when there will be no other. */
+  readonly heard: Set<(attempt: number) => void>;
+}
+
+/** The job of a service, to be kept going. */
+export function supervised(job: Job, definition: ProcessDefinition, rules: ServiceRules): Supervised {
+  return {
+    job,
+    definition,
+    rules,
+    state: (job.service as ServiceState | null) ?? newServiceState(job.created),
+    run: null,
+    ending: false,
+    receipt: null,
+    over: Promise.resolve(),
+    wake: () => {},
+    heard: new Set(),
+  };
+}
+
+/** True if it is to end for good. */
+export const isFinal = ({ state, job }: Supervised): boolean =>
+  (state.asked !== null && state.asked.what !== 'restart') || !isUnfinished(job.state);
+
+/** Tells who waits for it that a start is up or has ended. */
+export function ring({ heard }: Supervised, attempt: number): void {
+  for (const hear of [...heard]) hear(attempt);
+}
+
+/** Stores an event of a service, with how the service is by then. */
+export async function tell(
+  context: RunContext,
+  one: Supervised,
+  event: EventName,
+  change: JobChange,
+  data: unknown,
+): Promise<void> {
+  const job = await persist(context, one.job, event, () => ({ ...change, service: one.state }), data);
+  if (job.revision > one.job.revision) one.job = job;
+}

@@ -1,0 +1,89 @@
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readyLeft, type ServiceRules } from '../../domain/service.js';
+import type { RunMarks } from '../../hosts/members.js';
+import { listensOn } from '../../hosts/port-owner.js';
+import { capLog } from './cap-log.js';
+import { lineSearch } from './line-search.js';
+
+/** Milliseconds between two looks: at one that is to become ready, at one that is, and at logs that just were cut. */
+const soon = 50;
+const calm = 500;
+const atOnce = 10;
+
+/** A start that is looked after. */
+export interface Watched {
+  /** Its attempt's folder. */
+  folder: string;
+  /** By which its processes are told from others. */
+  program: RunMarks;
+  rules: ServiceRules;
+  started: Date;
+  /** Known before, as of a program that goes on over a restart of ours. */
+  ready: boolean;
+}
+
+/** What becomes of a start, told as it happens. */
+export interface WatchTold {
+  ready(): Promise<void>;
+  /** It will not become ready; told once, with the reason. */
+  failed(reason: string): void;
+  /** Its log cannot be kept within its bound. */
+  trouble(error: unknown): void;
+}
+
+/** Looks after a program that is up until `signal` is aborted: whether it is ready, and how large its logs are. */
+export async function watchService(watched: Watched, told: WatchTold, signal: AbortSignal): Promise<void> {
+  const { folder, rules, started } = watched;
+  const isReady = readiness(watched);
+  let { ready } = watched;
+  let failed = false;
+  const look = async () => {
+    if (ready || failed) return;
+    try {
+      if (await isReady()) {
+        ready = true;
+        await told.ready();
+      } else if (readyLeft(rules, started, new Date()) <= 0) {
+        failed = true;
+        told.failed(`It was not ready within ${rules.readyTimeout} s.`);
+      }
+    } catch (error) {
+      failed = true;
+      told.failed(error instanceof Error ? error.message : String(error));
+    }
+  };
+  let troubled = false;
+  const cap = async () => {
+    let cut = false;
+    for (const stream of ['stdout', 'stderr']) {
+      try {
+        if (await capLog(path.join(folder, stream), rules.logSize)) cut = true;
+      } catch (error) {
+        if (!troubled) told.trouble(error);
+        troubled = true;
+      }
+    }
+    return cut;
+  };
+  while (!signal.aborted) {
+    await look();
+    // Only after the look: a line that is waited for must have been seen before it is cut away.
+    const cut = await cap();
+    const pause = cut ? atOnce : ready || failed ? calm : soon;
+    await delay(pause, undefined, { signal, ref: false }).catch(() => {});
+  }
+  await cap();
+}
+
+/** What tells whether a start is ready. */
+function readiness({ rules: { ready }, folder, program }: Watched): () => boolean | Promise<boolean> {
+  switch (ready.by) {
+    case 'start':
+      return () => true;
+    case 'port':
+      return () => listensOn(Number(ready.port), program);
+    case 'line':
+      return lineSearch(path.join(folder, 'stdout'), ready.line);
+  }
+}
