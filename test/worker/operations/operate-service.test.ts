@@ -67,22 +67,26 @@ test('one process for all messages: an answer for each, with its id, type and he
 });
 
 describe('every framing', () => {
-  const one = (script: string) => ({ exec: 'python3', argv: ['-u', '-c', script] });
-  const lengthEcho = [
-    'import sys, struct',
-    'i, o = sys.stdin.buffer, sys.stdout.buffer',
-    'while True:',
-    '  head = i.read(4)',
-    '  if len(head) < 4: break',
-    '  body = i.read(struct.unpack(">I", head)[0])[::-1]',
-    '  o.write(struct.pack(">I", len(body)) + body)',
-    '  o.flush()',
-  ].join('\n');
+  const lengthEcho = `
+    let left = Buffer.alloc(0);
+    process.stdin.on('data', (piece) => {
+      left = Buffer.concat([left, piece]);
+      while (left.length >= 4 && left.length >= 4 + left.readUInt32BE(0)) {
+        const end = 4 + left.readUInt32BE(0);
+        process.stdout.write(Buffer.concat([left.subarray(0, 4), left.subarray(4, end).reverse()]));
+        left = left.subarray(end);
+      }
+    });`;
 
   test.each<[string, object, string[], (text: string) => string]>([
     ['line', upper, ['a', '', 'b c', 'ü'], (text) => text.toUpperCase().replace('Ü', 'ü')],
     ['nul', { exec: 'tr', argv: ['a-z', 'A-Z'] }, ['a\nb', '', 'c'], (text) => text.toUpperCase()],
-    ['length', one(lengthEcho), ['abc', '', 'd\n\0e'], (text) => [...text].reverse().join('')],
+    [
+      'length',
+      { exec: process.execPath, argv: ['-e', lengthEcho] },
+      ['abc', '', 'd\n\0e'],
+      (text) => [...text].reverse().join(''),
+    ],
   ])('%s', async (framing, definition, bodies, answer) => {
     const { input, output } = await between(definition, { framing });
     const follower = await followStream(server, output);
