@@ -131,7 +131,12 @@ function databaseFile(url: string | undefined, data: string): string {
 /** Where the data are when nobody says: the XDG place for data of a user. */
 export function dataFolder(flags: Flags, env: Environment = environment): string {
   const base = env.XDG_DATA_HOME ?? path.join(env.HOME ?? os.homedir(), '.local', 'share');
-  return path.resolve(flags.data ?? env.PENSTOCK_DATA ?? path.join(base, 'penstock'));
+  const folder = path.resolve(flags.data ?? env.PENSTOCK_DATA ?? path.join(base, 'penstock'));
+  // Runners are told the folders of their jobs line by line.
+  if (folder.includes('\n')) {
+    throw new ConfigError(`data: the path ${JSON.stringify(folder)} has a line break; take another folder`);
+  }
+  return folder;
 }
 
 /** How the node's older configuration called the levels of a log. */

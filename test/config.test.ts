@@ -54,6 +54,7 @@ describe('mistakes stop the start', () => {
     ['a wrong port', {}, { PENSTOCK_PORT: '70000' }, /PENSTOCK_PORT.*not a port/],
     ['an empty password', {}, { PENSTOCK_ADMIN_PASSWORD: '' }, /empty/],
     ['another database', {}, { PENSTOCK_DATABASE_URL: 'mysql://u:p@h/d' }, /SQLite/],
+    ['a line break in the data folder', {}, { PENSTOCK_DATA: '/tmp/a\nb' }, /line break/],
     ['a wrong log level', {}, { PENSTOCK_LOG_LEVEL: 'loud' }, /loud/],
   ])('%s', (_name, files, env, words) => {
     expect(() => loadConfig({ config: folder(files) }, env)).toThrow(words);
