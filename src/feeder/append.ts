@@ -32,6 +32,26 @@ const beside = /\.(lock|lck|pid|tmp|swp|idx|offset)$/;
 /** What stands between a name and its extension in the name of an older file. */
 const older = /^[-._](\d|old|bak|prev|last)/i;
 
+/** By so many of its first bytes a copy of a file is told from a new generation of it. */
+const headSize = 4096;
+
+async function headOf(handle: FileHandle, size: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(size), 0, size, 0);
+  return buffer.subarray(0, bytesRead);
+}
+
+/** Whether a file begins with these bytes; null if it has another name by now. */
+async function beginsWith(file: { key: string; place: string }, head: Buffer): Promise<boolean | null> {
+  const handle = await open(file.place, 'r').catch(() => null);
+  if (handle === null) return null;
+  try {
+    if (fileKey(await handle.stat({ bigint: true })) !== file.key) return null;
+    return (await headOf(handle, head.length)).equals(head);
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Whether a file of that name may be an older one of another: `app.log.1`, `app.log-20261122`, `app.1.log`. */
 export function isGeneration(entry: string, name: string): boolean {
   if (entry === name) return true;
@@ -114,6 +134,19 @@ export async function appendOut(
     for (const { key } of await unread()) known.add(key);
   }
 
+  /** Who copies a file and truncates it has made no new generation: what begins as it did is one that was read. */
+  async function markCopies(head: Buffer): Promise<void> {
+    let isWhole = head.length === 0;
+    for (let looks = 1; !isWhole && looks <= mostLooks; looks += 1) {
+      isWhole = true;
+      for (const file of await unread()) {
+        const isCopy = await beginsWith(file, head);
+        if (isCopy === null) isWhole = false;
+        else if (isCopy) known.add(file.key);
+      }
+    }
+  }
+
   /** One file, until a later one holds bytes and this is at its end, or the program has ended. */
   async function* follow({ key, place }: { key: string; place: string }): AsyncGenerator<Buffer> {
     const handle = await open(place, 'r').catch(() => null);
@@ -122,14 +155,16 @@ export async function appendOut(
       // Renamed meanwhile: it is found again by its new name.
       if (fileKey(await handle.stat({ bigint: true })) !== key) return;
       known.add(key);
-      for (let at = key === from?.key ? from.size : 0; ; ) {
+      const start = key === from?.key ? from.size : 0;
+      let head: Buffer = await headOf(handle, Math.min(start, headSize));
+      for (let at = start; ; ) {
         // Asked before the read: what was written before that is there by now.
         const last = program.ended.aborted;
         const moved = (await keyOf(file)) !== key;
         const later = moved && (await unread()).some(({ size }) => size > 0 || last);
         if ((await handle.stat()).size < at) {
-          // Who copies a file and truncates it has made no new generation.
-          await markAll();
+          await markCopies(head);
+          head = Buffer.alloc(0);
           at = 0;
         }
         const before = at;
@@ -137,7 +172,9 @@ export async function appendOut(
           const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(pieceSize), 0, pieceSize, at);
           if (bytesRead === 0) break;
           at += bytesRead;
-          yield buffer.subarray(0, bytesRead);
+          const piece = buffer.subarray(0, bytesRead);
+          if (head.length < headSize) head = Buffer.concat([head, piece]).subarray(0, headSize);
+          yield piece;
         }
         if (later || (last && at === before)) return;
         if (at === before) await something();

@@ -41,7 +41,7 @@ export function whereOf(filters: readonly Filter[], columns: ColumnMap): Record<
       const wanted = condition(filter);
       const [relation = path, ...beyond] = path.split('.');
       // What is nothing beyond a relation, or is not, is the relation itself.
-      if (filter.lookup === 'isnull' && beyond.length > 0) {
+      if (beyond.length > 0 && (wanted === null || filter.lookup === 'isnull')) {
         return { [relation]: wanted === null ? null : { isNot: null } };
       }
       return nest(path, wanted);

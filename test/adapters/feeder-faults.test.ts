@@ -245,6 +245,20 @@ describe('append', () => {
     ).toEqual([...lines, ...numbers, 'anew', 'last']);
   });
 
+  test('an output that is copied and truncated, and rotated at once after that', async () => {
+    const seen = 'until grep -qsx 1000 "$(dirname "$2")/../output/output"; do sleep 0.02; done';
+    const script = `seq 1000 >>"$2"; ${seen}; cp "$2" "$2.1"; : >"$2"; echo anew >>"$2"
+      mv "$2.1" "$2.3"; mv "$2" "$2.2"; echo later >>"$2"; mv "$2" "$2.1"; echo last >>"$2"`;
+    const job = await run(shell(script, { out: 'append', more: { timeout: 20 } }));
+    expect(job).toMatchObject(finished);
+    const numbers = Array.from({ length: 1000 }, (_, index) => `${index + 1}`);
+    expect(
+      String(await outputOf(job))
+        .trim()
+        .split('\n'),
+    ).toEqual([...numbers, 'anew', 'later', 'last']);
+  });
+
   test('what the program puts beside its output is no part of it', async () => {
     const script = 'echo 1 >"$2.pid"; echo 2 >"$2s"; echo a >>"$2"; sleep 0.3; mv "$2" "$2.1"; echo b >>"$2"';
     const job = await run(shell(script, { out: 'append', outParameters: { file_name: 'app.log' } }));
