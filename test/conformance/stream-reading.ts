@@ -194,32 +194,31 @@ export function readingConformance(name: string, stage: () => Stage): void {
       await stream.remove(on);
     });
 
-    test.runIf(stage().lasts)(
-      'a queue is there after the driver was closed, and says what may have been out',
-      async () => {
-        const on = fresh();
-        const first = make();
-        const reader = await read(first, on, { queue: 'q', prefetch: 4 });
-        await read(first, on, { queue: 'other', prefetch: 1 });
-        await publish(first, on, numbers(10));
-        await waitFor(() => reader.got.length === 4, 'four messages');
-        reader.got[0]?.ack();
-        reader.got[2]?.ack();
-        await waitFor(() => reader.got.length === 6, 'two more');
-        await first.close();
-        reader.got[1]?.ack();
-        const second = make();
-        await publish(second, on, numbers(5, 10));
-        await countsBecome(second, on, 'q', 13, 0);
-        await countsBecome(second, on, 'other', 15, 0);
-        const next = await read(second, on, { queue: 'q' });
-        await waitFor(() => next.got.length === 13, 'what is left');
-        expect(next.ids()).toEqual(['1', ...numbers(12, 3)]);
-        const flags = next.got.map(({ redelivered }) => redelivered);
-        expect(flags.slice(0, 4)).toEqual([true, true, true, true]);
-        expect(flags.slice(4)).toEqual(Array(9).fill(false));
-      },
-    );
+    // What is not kept has nothing to promise here.
+    const lasting = stage().lasts ? test : () => {};
+    lasting('a queue is there after the driver was closed, and says what may have been out', async () => {
+      const on = fresh();
+      const first = make();
+      const reader = await read(first, on, { queue: 'q', prefetch: 4 });
+      await read(first, on, { queue: 'other', prefetch: 1 });
+      await publish(first, on, numbers(10));
+      await waitFor(() => reader.got.length === 4, 'four messages');
+      reader.got[0]?.ack();
+      reader.got[2]?.ack();
+      await waitFor(() => reader.got.length === 6, 'two more');
+      await first.close();
+      reader.got[1]?.ack();
+      const second = make();
+      await publish(second, on, numbers(5, 10));
+      await countsBecome(second, on, 'q', 13, 0);
+      await countsBecome(second, on, 'other', 15, 0);
+      const next = await read(second, on, { queue: 'q' });
+      await waitFor(() => next.got.length === 13, 'what is left');
+      expect(next.ids()).toEqual(['1', ...numbers(12, 3)]);
+      const flags = next.got.map(({ redelivered }) => redelivered);
+      expect(flags.slice(0, 4)).toEqual([true, true, true, true]);
+      expect(flags.slice(4)).toEqual(Array(9).fill(false));
+    });
 
     test('closed is closed for readers, too', async () => {
       const [stream, on] = [make(), fresh()];
