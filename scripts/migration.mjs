@@ -8,8 +8,8 @@ if (!/^[a-z][a-z0-9_]*$/.test(name ?? '')) {
   process.exit(2);
 }
 await prepare();
-const { pendingSql } = await import('../dist/store/migrate.js');
-const sql = await pendingSql();
+const { schemaDiff } = await import('../dist/store/schema-diff.js');
+const sql = await schemaDiff();
 if (sql.trim() === '' || /empty migration/i.test(sql)) {
   console.log('The schema and the migrations agree: nothing to write.');
   process.exit(0);
