@@ -83,5 +83,3 @@ export function stepPipelines(
     },
   };
 }
-
-export type StepPipelines = ReturnType<typeof stepPipelines>;

@@ -79,15 +79,20 @@ export class Operator implements Operating {
           { operation: row.id, error: known.failure },
           'an operation cannot be begun yet',
         );
-        known.timer = setTimeout(() => void this.#again(row.id), retryPause);
-        known.timer.unref();
+        this.#tryLater(known, row.id);
       }
     });
   }
 
-  async #again(id: number): Promise<void> {
-    const row = await this.#options.store.operations.byId(id).catch(() => null);
-    if (row !== null) await this.apply(row);
+  #tryLater(known: Known, id: number): void {
+    if (this.#closed) return;
+    known.timer = setTimeout(async () => {
+      const row = await this.#options.store.operations.byId(id).catch(() => undefined);
+      // A database that cannot be read now can be later.
+      if (row === undefined) this.#tryLater(known, id);
+      else if (row !== null) await this.apply(row);
+    }, retryPause);
+    known.timer.unref();
   }
 
   /** From whatever it was to what the row says. */
