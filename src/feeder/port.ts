@@ -31,6 +31,7 @@ class Connection extends net.Socket {
  */
 export function connectPort(port: number, program: Program, uses: { reads: boolean; sends: boolean }): Port {
   let socket: net.Socket | null = null;
+  let underway: Promise<net.Socket | null> | null = null;
   const channel = new Channel(() => void socket?.resume());
   const connected = connect();
   // It is awaited by who writes; who only reads hears of it by the channel.
@@ -42,8 +43,11 @@ export function connectPort(port: number, program: Program, uses: { reads: boole
       const found = listenersOn(port).find(({ inode }) =>
         program.pids().some((pid) => hasSocket(pid, inode)),
       );
-      const made = found === undefined ? null : await attempt(found.host);
-      if (made !== null) return taken(made);
+      if (found !== undefined) {
+        underway = attempt(found.host);
+        const made = await underway;
+        if (made !== null) return taken(made);
+      }
       await delay(pause, undefined, { signal: program.ended });
     }
     throw new Error('unreachable');
@@ -79,7 +83,7 @@ export function connectPort(port: number, program: Program, uses: { reads: boole
 
   return {
     port,
-    heard: () => socket !== null,
+    heard: () => underway !== null,
     way: {
       async write(piece) {
         const to = await connected;
@@ -98,8 +102,11 @@ export function connectPort(port: number, program: Program, uses: { reads: boole
       },
       pieces: () => channel.pieces(),
       programEnded() {
-        if (socket === null) channel.end();
-        else leftOver(socket, () => channel.end());
+        // It may have taken our connection, said all and ended before we heard of the first.
+        void Promise.resolve(underway).then(() => {
+          if (socket === null) channel.end();
+          else leftOver(socket, () => channel.end());
+        });
       },
     },
   };

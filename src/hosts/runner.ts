@@ -15,7 +15,7 @@ export type { Companion };
  * Files of a job's folder:
  *   command  what to run, written by us: shell words, each quoted, no expansion of any kind
  *   status   made by whoever starts the job (O_EXCL: at most one can). `program` stands in it once the shell is
- *            about to become the program; its last line is `exit N`, with the shell's name if that is bash
+ *            about to become the program; at the end `exit N`, with the shell's name if that is bash
  *
  * Its argument, if there is one, is the `cgroup.procs` of a control group to live in, with all that it starts.
  */
@@ -128,8 +128,9 @@ const quiet = new Set([2, 13]);
  * a doubt, which is told and not hidden.
  */
 export function readStatus(text: string): RunnerStatus {
-  const match = /^exit (\d+)( bash)?\n$/m.exec(text);
-  if (match === null || !text.endsWith('\n')) return { ended: false };
+  // What a companion still says after it, which only a death of the shell between them can bring, is no word on the program.
+  const match = /^exit (\d+)( bash)?\n/m.exec(text);
+  if (match === null) return { ended: false };
   const code = Number(match[1]);
   const before = text.slice(0, match.index);
   const problem = /^platform: (.*)$/m.exec(before)?.[1] ?? null;

@@ -9,6 +9,8 @@ export interface Receipt {
   survivors: { pid: number; name: string; state: string }[];
 }
 
+/** The signals that a receipt names; the others only help these to work. */
+const told: ReadonlySet<string> = new Set(['SIGTERM', 'SIGKILL']);
 /** Milliseconds between two looks: soon at first, then less and less often, since a look has its price. */
 const shortest = 10;
 const longest = 100;
@@ -34,7 +36,7 @@ export async function terminate(
   const asked = new Map<string, string>();
   const look = (thorough: boolean) =>
     find(thorough).filter((process) => process.state !== 'Z' && process.state !== 'X');
-  const send = (process: Process, signal: 'SIGTERM' | 'SIGCONT' | 'SIGKILL') => {
+  const send = (process: Process, signal: 'SIGTERM' | 'SIGCONT' | 'SIGSTOP' | 'SIGKILL') => {
     const key = `${process.pid}:${process.startTime}`;
     const entry = seen.get(key) ?? { pid: process.pid, name: process.name, signals: [] };
     seen.set(key, entry);
@@ -45,7 +47,7 @@ export async function terminate(
       // Between the look and the signal the pid could have gone to somebody else.
       if (!lives(process.pid, process.startTime)) return;
       globalThis.process.kill(process.pid, signal);
-      if (signal !== 'SIGCONT' && !entry.signals.includes(signal)) entry.signals.push(signal);
+      if (told.has(signal) && !entry.signals.includes(signal)) entry.signals.push(signal);
     } catch {
       // Gone meanwhile, or not ours to signal: the next look tells.
     }
@@ -57,6 +59,8 @@ export async function terminate(
   let pause = shortest;
   while ((left.length > 0 || !over()) && Date.now() < giveUp) {
     const signal = Date.now() < killFrom ? 'SIGTERM' : 'SIGKILL';
+    // They die together: none may see another's death and act on it, and tell of it, or start one more.
+    if (signal === 'SIGKILL') for (const process of left) send(process, 'SIGSTOP');
     for (const process of left) {
       send(process, signal);
       // A stopped process would keep its SIGTERM for later.

@@ -30,3 +30,21 @@ test('what a program said before it closed is heard, although it has not read al
     server.close();
   }
 });
+
+test('what a program said is heard, although it ended before we knew that we were connected', async () => {
+  const [port = 0] = await freePorts(1);
+  const server = createServer((socket) => socket.end('all of it'));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  try {
+    const ending = new AbortController();
+    const program = { ended: ending.signal, pids: () => [process.pid] };
+    const { way, heard } = connectPort(port, program, { reads: true, sends: false });
+    ending.abort();
+    way.programEnded();
+    const pieces: Buffer[] = [];
+    for await (const piece of way.pieces()) pieces.push(piece);
+    expect([heard(), Buffer.concat(pieces).toString()]).toEqual([true, 'all of it']);
+  } finally {
+    server.close();
+  }
+});

@@ -149,6 +149,9 @@ test('a status that is not whole has not ended', () => {
   // A complaint of the shell that prepared the program is no word on its end.
   expect(readStatus('sh: warning: locale\nprogram\nexit 137\n')).toMatchObject({ signal: null });
   expect(readStatus('program\nKilled\nexit 137\n')).toMatchObject({ signal: 9 });
+  // Nor is what a companion says afterwards.
+  const late = 'program\nKilled\nexit 137\nplatform: feeder ended with 1 before its time\n';
+  expect(readStatus(late)).toMatchObject({ signal: 9, problem: null });
 });
 
 test('a machine that can start no shell gives an error, and the server lives', async () => {
