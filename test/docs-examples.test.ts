@@ -18,7 +18,7 @@ afterEach(() => server.remove());
 test('docs/adapters.md: its first example', async () => {
   const [first = ''] = shellBlocks('adapters.md');
   expect((await paste(server, first)).stdout).toBe('apple\npear\n');
-}, 60_000);
+});
 
 test('docs/services.md: its first example', async ({ skip }) => {
   if (spawnSync('python3', ['-V']).error !== undefined) skip('there is no python3 here');
@@ -32,7 +32,7 @@ test('docs/services.md: its first example', async ({ skip }) => {
   expect(objects).toMatchObject([
     { state: 'FINISHED', attempt: 2, outcome: { reason: 'Stopped by root.' }, service: { restarts: 1 } },
   ]);
-}, 60_000);
+});
 
 test('docs/streams.md: its first example', async () => {
   const [first = ''] = shellBlocks('streams.md');
@@ -45,7 +45,7 @@ test('docs/streams.md: its first example', async () => {
     { text: 'LINES' },
   ]);
   expect(stdout).toMatch(/"received": ?3/);
-}, 60_000);
+});
 
 test('docs/pipelines.md: every command works when it is pasted', async () => {
   const { stdout, stderr } = await paste(server, shellBlocks('pipelines.md').join('\n'));
@@ -64,7 +64,7 @@ test('docs/pipelines.md: every command works when it is pasted', async () => {
     'count',
     null,
   ]);
-}, 60_000);
+});
 
 test('docs/job-events.md: every command works when it is pasted', async () => {
   const more = `

@@ -287,7 +287,7 @@ test('with random disconnects, while 200 jobs run: all events, none twice', asyn
   const all = stored(`e."id" > ${before}`);
   expect(all.length).toBe(600);
   for (const mine of received) expect(mine).toEqual(all);
-}, 120_000);
+});
 
 test('more than one page, and a client that does not read for a while', async () => {
   const all = stored();

@@ -268,7 +268,7 @@ test('an operation that was removed leaves no queue and no stream of dead letter
       stream: string;
       total: number;
     };
-  await expect.poll(async () => (await letters()).total, { timeout: 15_000 }).toBe(1);
+  await expect.poll(async () => (await letters()).total, { timeout: 60_000 }).toBe(1);
   const { stream } = await letters();
   expect(await streams()).toContain(stream);
   expect((await server.fetch(`/api/operation/${id}/`, { method: 'DELETE' })).status).toBe(204);

@@ -220,6 +220,6 @@ describe.skipIf(noRabbitmq !== null)(
       for (const { id, redelivered } of came) if (!redelivered) told.set(id, (told.get(id) ?? 0) + 1);
       // Twice without saying so came only what was published twice.
       expect([...told].filter(([id, times]) => times > 1 && !again.has(Number(id)))).toEqual([]);
-    }, 120_000);
+    });
   },
 );

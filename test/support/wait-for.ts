@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
   what: string,
-  deadline = 15_000,
+  deadline = 30_000,
 ): Promise<NonNullable<T>> {
   const end = Date.now() + deadline;
   for (;;) {

@@ -55,7 +55,7 @@ test('200 jobs run and 200 wait while the server is killed: each ends once, ran 
     expect(await (await server.fetch(`/api/job/${uuid}/output/`)).text()).toBe(uuid);
   }
   expect(leftOf(uuids)).toEqual([]);
-}, 120_000);
+});
 
 test('killed at random instants under load: what was accepted ends once, what was not is not there', async () => {
   const log = await open();
@@ -93,7 +93,7 @@ test('killed at random instants under load: what was accepted ends once, what wa
   }
   expect([...ran].sort()).toEqual([...known].sort());
   expect(readdirSync(path.join(server.data, 'incoming'))).toEqual([]);
-}, 120_000);
+});
 
 test('killed while an input is uploading: no job, and nothing of it is left', async () => {
   await open();

@@ -99,7 +99,7 @@ async function expectTotals(): Promise<void> {
 }
 
 test(`killed at ${rounds} random moments under load (seed ${seed}): what was answered is true, the rest whole or not there`, {
-  timeout: 90_000,
+  timeout: 180_000,
 }, async () => {
   const limited = await pjm.nonce({ maxUses });
   const unlimited = await pjm.nonce();

@@ -115,7 +115,7 @@ describe('the names of input files', () => {
     expect(json.message.returncode).toBe(0);
     expect(json.result).toEqual(input);
     expect(await node.busy()).toBe(false);
-  }, 100_000);
+  });
 });
 
 describe('what is no plain file', () => {

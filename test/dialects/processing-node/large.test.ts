@@ -148,7 +148,7 @@ describe('an answer that is large', () => {
 describe('a client that hangs up', () => {
   /** The collector of garbage would close them, too, some day, and say so. */
   const noneOpen = async () => {
-    await waitFor(() => node.openFiles().length === 0, 'the files of the answer to be closed', 5000);
+    await waitFor(() => node.openFiles().length === 0, 'the files of the answer to be closed');
     expect(node.server.log()).not.toContain('garbage');
   };
 

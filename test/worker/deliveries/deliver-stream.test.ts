@@ -32,7 +32,7 @@ describe.skipIf(noRabbitmq !== null)(
         application: { WEBHOOK_MAX_PAUSE: 0.3 },
         config: { 'streams.yaml': { amqp_url: broker.url() } },
       });
-    }, 60_000);
+    });
     afterAll(async () => {
       await server?.remove();
       await broker?.remove();
@@ -85,6 +85,6 @@ describe.skipIf(noRabbitmq !== null)(
           history.map(({ uuid, name, state }) => [uuid, name, state]),
         );
       }
-    }, 90_000);
+    });
   },
 );

@@ -21,7 +21,7 @@ describe.skipIf(noRabbitmq !== null)(
     beforeAll(async () => {
       broker = await startRabbitmq();
       server = await startServer({ config: { 'streams.yaml': { amqp_url: broker.url() } } });
-    }, 60_000);
+    });
     afterAll(async () => {
       await server?.remove();
       await broker?.remove();
@@ -253,7 +253,7 @@ describe.skipIf(noRabbitmq !== null)(
       expect(first.map(({ text }) => text)).toEqual(
         [...lines(0), ...lines(50)].map((line) => line.toUpperCase()),
       );
-    }, 90_000);
+    });
 
     test('it is told what it waits for while there is no broker', async () => {
       const definition = await server.register({ exec: 'cat' });
@@ -271,6 +271,6 @@ describe.skipIf(noRabbitmq !== null)(
       expect(removed.status).toBe(503);
       await broker.start();
       await operationIs(server, id, ({ state }) => state === 'running', 'it to run again', 30_000);
-    }, 90_000);
+    });
   },
 );

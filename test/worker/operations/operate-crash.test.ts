@@ -55,4 +55,4 @@ test('whenever the server is killed, each message is run once, and each result i
   expect(collected).toBeGreaterThanOrEqual(messages);
   const { counts } = await operationOf(server, id);
   expect(counts).toMatchObject({ failed: 0, dead: 0 });
-}, 120_000);
+});

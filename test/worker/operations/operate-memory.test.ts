@@ -78,7 +78,7 @@ test(`${many} messages through a service, while the server is killed: none lost,
     (index) => `MESSAGE ${index}`,
   );
   await server.restart();
-}, 120_000);
+});
 
 /** The processes of a service: its program, or the one of ours that feeds it. */
 function processesOf(service: string | null, feeder: boolean): number[] {

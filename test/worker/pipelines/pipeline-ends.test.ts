@@ -91,7 +91,7 @@ test('killed at ten instants: it goes on each time, runs every job once, and giv
     items: { total: items, waiting: 0, running: 0, finished: items, failed: 0 },
   });
   await checkEnds(uuid);
-}, 180_000);
+});
 
 test('an item fails: all ends because of it; a resume runs it again, and what never ran, and nothing else', async () => {
   const flag = () => path.join(server.data, 'flag');
@@ -128,7 +128,7 @@ test('an item fails: all ends because of it; a resume runs it again, and what ne
   for (const one of good) expect(after.get(one)).toBe(runs.get(one));
   expect(after.size).toBe(2 * items + 3);
   expect((await resume(uuid)).status).toBe(409);
-}, 120_000);
+});
 
 test('cancelled in the middle, killed while it ends, resumed, killed, and finished', async () => {
   const { id, log } = await open('cat; sleep 0.05');
@@ -162,7 +162,7 @@ test('cancelled in the middle, killed while it ends, resumed, killed, and finish
   const done = await pipelineJob(server, uuid, 60);
   expect(done.state).toBe('FINISHED');
   expect(await outputOf(server, uuid)).toBe(wanted);
-}, 120_000);
+});
 
 test('one item is cancelled: that fails the pipeline', async () => {
   const { id, log } = await open('read n; [ "$n" = 5 ] && exec sleep 60; echo $n');
@@ -176,7 +176,7 @@ test('one item is cancelled: that fails the pipeline', async () => {
     outcome: { cause: 'cancelled', reason: "Item 5 of the step 'each' failed: Cancelled by root." },
   });
   await checkEnds(uuid);
-}, 60_000);
+});
 
 test('its time is over, also when the server was away meanwhile', async () => {
   const { id, log } = await open('cat; sleep 0.3', { timeout: 3 });
@@ -191,7 +191,7 @@ test('its time is over, also when the server was away meanwhile', async () => {
     outcome: { cause: 'timeout', reason: 'It took longer than its 3 s.' },
   });
   await checkEnds(uuid);
-}, 60_000);
+});
 
 test('what is old is cleared away together, and cannot be resumed then; later it is deleted together', async () => {
   server = await startServer({ application: { LOG_LEVEL: 'warn', KEEP_FILES: 0, KEEP_JOBS: null } });
@@ -215,7 +215,7 @@ test('what is old is cleared away together, and cannot be resumed then; later it
     409,
     expect.stringContaining('were cleared away'),
   ]);
-}, 60_000);
+});
 
 test('resumed from a step that ended well: that one and all after it run again, with other items, too', async () => {
   server = await startServer({ application: { LOG_LEVEL: 'warn' } });
@@ -248,7 +248,7 @@ test('resumed from a step that ended well: that one and all after it run again, 
   ]);
   expect(done.steps[2]?.items).toMatchObject({ total: 2, finished: 2 });
   expect((await resume(job.uuid, { from: 'list' })).status).toBe(409);
-}, 60_000);
+});
 
 test('graphs, killed at random instants: each ends once, runs each job once, and gives its bytes', async () => {
   server = await startServer({ application: { LOG_LEVEL: 'warn', MAX_RUNNING_JOBS: 4 } });
@@ -294,4 +294,4 @@ test('graphs, killed at random instants: each ends once, runs each job once, and
   const runs = runsOf(log);
   expect(runs.size).toBe(uuids.length * 8);
   expect([...runs].filter(([, count]) => count > 1)).toEqual([]);
-}, 180_000);
+});

@@ -71,7 +71,7 @@ test('the bytes are those of the shell, and no file comes to be between the step
   expect(readdirSync(folderOf(uuid))).not.toContain('pipes');
   // Its output is the end step's, and not a copy.
   expect(statSync(path.join(folderOf(uuid), '1/output/output')).nlink).toBe(2);
-}, 120_000);
+});
 
 test('tee keeps a copy of what goes on', async () => {
   const id = await pipelineOf(server, [
@@ -112,7 +112,7 @@ test('as with pipefail: whichever fails, the pipeline fails because of it, and e
   for (const { uuid } of [first, middle, reader, head]) {
     expect(leftOf((await stepJobs(server, uuid)).map((job) => job.uuid))).toEqual([]);
   }
-}, 60_000);
+});
 
 test('a definition may call the loss of its reader a success', async () => {
   const id = await pipelineOf(server, [
@@ -139,7 +139,7 @@ test.each([
   const ended = job.steps.every(({ state }) => state === 'FINISHED' || state === 'FAILED');
   expect([ended, job.steps[index]?.state]).toEqual([true, 'FAILED']);
   expect(leftOf((await stepJobs(server, job.uuid)).map(({ uuid }) => uuid))).toEqual([]);
-}, 60_000);
+});
 
 test('a joined group is resumed as a whole', async () => {
   const flag = path.join(server.data, 'flag');
@@ -186,7 +186,7 @@ test('killed while the pipe runs: it goes on, and nothing is lost', async () => 
   expect(job.state).toBe('FINISHED');
   expect(await outputOf(server, uuid)).toBe('10\n');
   expect(job.steps.map(({ attempt }) => attempt)).toEqual([1, 1, 1]);
-}, 60_000);
+});
 
 test('killed again and again while pipes begin: each pipeline ends once, and well', async () => {
   const id = await pipelineOf(server, [
@@ -207,4 +207,4 @@ test('killed again and again while pipes begin: each pipeline ends once, and wel
     expect([uuid, job.state, job.outcome?.reason]).toEqual([uuid, 'FINISHED', null]);
     expect(await outputOf(server, uuid)).toBe(`${Math.floor(index / 5)} ${index % 5}\n`);
   }
-}, 120_000);
+});

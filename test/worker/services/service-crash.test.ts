@@ -237,7 +237,7 @@ test('killed at random instants: no two starts at once, each number once, and it
     expect(readdirSync(folderOf(uuid)).filter((name) => /^\d+$/.test(name)).length).toBeLessThanOrEqual(6);
   }
   expect(leftOf(uuids)).toEqual([]);
-}, 120_000);
+});
 
 test('there are bounds for all, for a user and for a definition; running jobs are not held up', async () => {
   await open({ MAX_SERVICES: 4, MAX_SERVICES_PER_USER: 3, MAX_RUNNING_JOBS: 1 });
