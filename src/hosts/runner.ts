@@ -128,7 +128,7 @@ const quiet = new Set([2, 13]);
  * a doubt, which is told and not hidden.
  */
 export function readStatus(text: string): RunnerStatus {
-  // What a companion still says after it, which only a death of the shell between them can bring, is no word on the program.
+  // After it only a companion may say something, if the shell between them died: no word on the program.
   const match = /^exit (\d+)( bash)?\n/m.exec(text);
   if (match === null) return { ended: false };
   const code = Number(match[1]);

@@ -72,8 +72,8 @@ describe.skipIf(noRabbitmq !== null)(
       await put('aside', { type: 'memory' });
       expect((await publish('aside', 'x')).status).toBe(201);
       await broker.start();
-      await waitFor(async () => (await publish('away', 'after')).status === 201, 'the broker', 30_000);
-      await waitFor(() => follower.others.at(-1)?.data.linked === true, 'the follower to read again', 30_000);
+      await waitFor(async () => (await publish('away', 'after')).status === 201, 'the broker');
+      await waitFor(() => follower.others.at(-1)?.data.linked === true, 'the follower to read again');
       await waitFor(async () => {
         await publish('away', 'again');
         return follower.messages.some(({ text }) => text === 'again');

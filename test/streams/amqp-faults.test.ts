@@ -96,7 +96,7 @@ describe.skipIf(noRabbitmq !== null)(
       await broker.freeze();
       await waitFor(() => reader.links.at(-1) === false, 'the silence to be noticed');
       broker.thaw();
-      await waitFor(() => reader.got.length === 5, 'the messages to come again', 30_000);
+      await waitFor(() => reader.got.length === 5, 'the messages to come again');
       expect(reader.got.slice(3).map(({ id, redelivered }) => [id, redelivered])).toEqual([
         ['b', true],
         ['c', true],
@@ -198,7 +198,7 @@ describe.skipIf(noRabbitmq !== null)(
           else {
             for (const id of ids.slice(failed)) again.add(id);
             next += failed;
-            await waitFor(() => stream.counts(on, 'q').catch(() => null), 'the broker', 30_000);
+            await waitFor(() => stream.counts(on, 'q').catch(() => null), 'the broker');
           }
         }
       };

@@ -27,7 +27,7 @@ const memory = (key: 'VmRSS' | 'VmHWM') =>
 /** Runs with such a body; `meanwhile` is when the script has its input, and waits. */
 async function run(body: string, meanwhile: () => Promise<unknown>): Promise<unknown> {
   const asked = node.call('POST', 'run', Buffer.from(body), undefined, { deadline: 60_000 });
-  await waitFor(() => readable(path.join(node.home, 'output/size')) === `${size}\n`, 'the script', 30_000);
+  await waitFor(() => readable(path.join(node.home, 'output/size')) === `${size}\n`, 'the script');
   await meanwhile().finally(() => writeFileSync(path.join(node.home, 'go'), ''));
   const { result } = (await asked).json;
   rmSync(path.join(node.home, 'output/size'));

@@ -69,7 +69,7 @@ describe.skipIf(noRabbitmq !== null)(
       await tell('validate');
       const count = async (state: string) =>
         (await ask(server, `/api/delivery/?state=${state}`)).json.meta.total_count as number;
-      await waitFor(async () => (await count('pending')) === 0, 'the outbox to be empty', 30_000);
+      await waitFor(async () => (await count('pending')) === 0, 'the outbox to be empty');
       expect(await count('delivered')).toBe(5 * jobs.length);
 
       const told = await drain();

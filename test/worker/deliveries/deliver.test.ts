@@ -235,7 +235,7 @@ test('everything is told, in order, across kill -9', async () => {
     await server.restart();
   }
   await everyEnd(server, uuids);
-  await waitFor(() => uuids.every((uuid) => told().get(uuid)?.includes('finish')), 'all ends', 30_000);
+  await waitFor(() => uuids.every((uuid) => told().get(uuid)?.includes('finish')), 'all ends');
   for (const uuid of uuids) {
     const history = (await ask(server, `/api/job/${uuid}/history/`)).json.objects;
     expect(told().get(uuid)).toEqual(history.map(({ name }: { name: string }) => name));

@@ -42,7 +42,7 @@ test('whenever the server is killed, each message is run once, and each result i
   const written = () => readFileSync(ran, 'utf8').split('\n').filter(Boolean);
   for (let kill = 1; kill <= 5; kill += 1) {
     // At whatever moment this is: each time another one.
-    await waitFor(() => written().length >= kill * 18, 'some to have run', 30_000);
+    await waitFor(() => written().length >= kill * 18, 'some to have run');
     await server.kill();
     await server.restart();
   }

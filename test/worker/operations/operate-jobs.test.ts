@@ -321,7 +321,7 @@ test('a full queue of jobs is no failure: messages wait', async () => {
       'in',
       Array.from({ length: 30 }, (_, index) => `${index}`),
     );
-    await waitFor(() => follower.received.length === 30, 'all results', 30_000);
+    await waitFor(() => follower.received.length === 30, 'all results');
     expect(follower.texts()).toEqual(Array.from({ length: 30 }, (_, index) => `${index}`));
     expect((await operationOf(small, id)).counts).toMatchObject({ failed: 0, dead: 0 });
   } finally {

@@ -182,7 +182,7 @@ test('records that nobody takes wait in the program; all come in the end', async
   expect(full.reason).toContain('full');
   const follower = await followStream(server, output);
   await server.fetch(`/api/operation/${blocker}/`, { method: 'DELETE' });
-  await waitFor(() => follower.received.length === 790, 'the other records', 30_000);
+  await waitFor(() => follower.received.length === 790, 'the other records');
   expect(follower.texts()).toEqual(Array.from({ length: 790 }, (_, index) => `${index + 11}`));
 });
 
@@ -210,7 +210,7 @@ test('a message that ends the service each time is a dead letter in the end; the
   const { id, input, output } = await between(sh(script, quick), { max_deliveries: 3 });
   const follower = await followStream(server, output);
   await putLines(server, input, ['a', 'b', 'poison', 'c', 'd']);
-  await waitFor(() => follower.received.length === 4, 'four answers', 30_000);
+  await waitFor(() => follower.received.length === 4, 'four answers');
   expect(follower.texts()).toEqual(['ok a', 'ok b', 'ok c', 'ok d']);
   expect(follower.received.map(({ headers }) => headers.redelivered)).toEqual([
     undefined,

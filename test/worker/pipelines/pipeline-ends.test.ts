@@ -133,7 +133,7 @@ test('an item fails: all ends because of it; a resume runs it again, and what ne
 test('cancelled in the middle, killed while it ends, resumed, killed, and finished', async () => {
   const { id, log } = await open('cat; sleep 0.05');
   const uuid = await start(id);
-  await waitFor(() => linesOf(log).length >= 40, '40 runs', 30_000);
+  await waitFor(() => linesOf(log).length >= 40, '40 runs');
   const answer = await server.fetch(`/api/job/${uuid}/cancel/`, { method: 'POST' });
   expect(answer.status).toBe(200);
   const { job, survivors } = (await answer.json()) as { job: ShownPipelineJob; survivors: unknown[] };
@@ -146,7 +146,7 @@ test('cancelled in the middle, killed while it ends, resumed, killed, and finish
 
   // Once more, and killed the moment the cancel is on its way.
   expect((await resume(uuid)).status).toBe(202);
-  await waitFor(() => linesOf(log).length >= 100, '100 runs', 30_000);
+  await waitFor(() => linesOf(log).length >= 100, '100 runs');
   const cut = server.fetch(`/api/job/${uuid}/cancel/`, { method: 'POST' }).catch(() => undefined);
   await delay(15);
   await server.kill();
@@ -167,7 +167,7 @@ test('cancelled in the middle, killed while it ends, resumed, killed, and finish
 test('one item is cancelled: that fails the pipeline', async () => {
   const { id, log } = await open('read n; [ "$n" = 5 ] && exec sleep 60; echo $n');
   const uuid = await start(id);
-  await waitFor(() => linesOf(log).length >= 30, '30 runs', 30_000);
+  await waitFor(() => linesOf(log).length >= 30, '30 runs');
   const [five] = (await stepJobs(server, uuid)).filter(({ step, item }) => step === 'each' && item === 5);
   expect((await server.fetch(`/api/job/${five?.uuid}/cancel/`, { method: 'POST' })).status).toBe(200);
   const job = await pipelineJob(server, uuid, 60);
@@ -181,7 +181,7 @@ test('one item is cancelled: that fails the pipeline', async () => {
 test('its time is over, also when the server was away meanwhile', async () => {
   const { id, log } = await open('cat; sleep 0.3', { timeout: 3 });
   const uuid = await start(id);
-  await waitFor(() => linesOf(log).length >= 10, '10 runs', 30_000);
+  await waitFor(() => linesOf(log).length >= 10, '10 runs');
   await server.kill();
   await delay(1000);
   await server.restart();
