@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/** The tests against a real OpenStack: `npm run test:openstack`. They share one, so one file runs after the other. */
+export default defineConfig({
+  test: {
+    include: ['test/openstack/**/*.openstack.ts'],
+    globalSetup: ['test/support/build.ts'],
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
+    pool: 'forks',
+    fileParallelism: false,
+    reporters: ['default'],
+  },
+});
