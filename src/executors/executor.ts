@@ -37,6 +37,21 @@ export interface ExecutorFiles {
   append?: boolean;
   /** Programs of ours that run beside it. */
   companions: readonly Companion[];
+  /**
+   * Where it runs, if that is another machine: the name by which the executor asks for the machine, and the folder there
+   * that is this attempt's own (see `remoteFolder`). The command's paths are then those of that machine: its program
+   * works in `work` of that folder. `folder`, `stdin`, `stdout` and `stderr` are here nevertheless.
+   */
+  place?: { host: string; folder: string };
+  /** Files that are brought to that machine before the program starts. Absolute paths, from here and there. */
+  send?: readonly FilePath[];
+  /** Files and folders that are brought back when it has ended, if they are there then: from there and here. */
+  fetch?: readonly FilePath[];
+}
+
+export interface FilePath {
+  from: string;
+  to: string;
 }
 
 /** What finds a run again, also after a restart. Plain JSON; only its executor reads it. */

@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ended, exited, type Outcome } from '../domain/outcome.js';
+import { ended, type Outcome } from '../domain/outcome.js';
 import { findProgramAs } from '../hosts/as-user.js';
 import { type ControlGroups, groupMembers, ranOutOfMemory } from '../hosts/cgroup.js';
 import { instanceVariable, isRunner, jobVariable, membersOf, realFolder } from '../hosts/members.js';
@@ -15,7 +15,7 @@ import {
 } from '../hosts/processes.js';
 import { commandScript } from '../hosts/runner.js';
 import type { Placement, ProcessIdentity, RunnerPool } from '../hosts/runner-pool.js';
-import { claim, readStatusFile, signalName, statusEnded, statusFile } from '../hosts/status-file.js';
+import { claim, readStatusFile, statusEnded, statusFile, statusOutcome } from '../hosts/status-file.js';
 import { terminate } from '../hosts/terminate.js';
 import type { Executor, ExecutorCommand, ExecutorFiles, Handle } from './executor.js';
 
@@ -115,16 +115,10 @@ export function localExecutor(options: LocalOptions): Executor {
             : 'the shell that watched over it is gone';
       return ended('lost', `How the program ended is not known: ${where}.`);
     }
-    if (status.problem !== null) return ended('platform', status.problem);
-    if (ranOutOfMemory(handle.groups)) {
+    if (status.problem === null && ranOutOfMemory(handle.groups)) {
       return { ...ended('oom', 'It used more memory than its limit.'), signal: 'SIGKILL' };
     }
-    if (status.signal === null) {
-      if (status.perhaps === null) return exited(status.code);
-      const name = signalName(status.perhaps);
-      return { ...exited(status.code), reason: `It exited with ${status.code}, or ${name} ended it.` };
-    }
-    return { ...ended('signal'), signal: signalName(status.signal) };
+    return statusOutcome(status);
   }
 
   /** Ends what programs left behind when they ended, such as daemons, and what a crash of ours left. */

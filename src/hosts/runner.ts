@@ -34,6 +34,18 @@ while read -r folder; do
 done
 `;
 
+/**
+ * What a shell does that runs the one command of the folder that it is in: its standard error is the status file, and
+ * on its standard output it says its pid.
+ */
+export const runLaunched = `
+trap : HUP INT QUIT TERM PIPE
+echo $$
+exec >/dev/null
+( . ./command )
+echo "exit $?\${BASH_VERSION:+ bash}" >&2
+`;
+
 /** What a runner is to do for one job. Paths are absolute. */
 export interface Launch {
   /** What stands before the program, to change whom it runs as. */

@@ -2,6 +2,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ended, exited, type Outcome } from '../domain/outcome.js';
 import { type RunnerStatus, readStatus } from './runner.js';
 
 /** The file by which a run is claimed, and which tells how it ended. */
@@ -40,6 +41,15 @@ const signalNames = new Map(
 
 /** A signal's name, such as SIGKILL. */
 export const signalName = (number: number): string => signalNames.get(number) ?? `SIG${number}`;
+
+/** The outcome that the status of a run means that has ended. */
+export function statusOutcome(status: RunnerStatus & { ended: true }): Outcome {
+  if (status.problem !== null) return ended('platform', status.problem);
+  if (status.signal !== null) return { ...ended('signal'), signal: signalName(status.signal) };
+  if (status.perhaps === null) return exited(status.code);
+  const name = signalName(status.perhaps);
+  return { ...exited(status.code), reason: `It exited with ${status.code}, or ${name} ended it.` };
+}
 
 /** While somebody else's process is watched, since its end is not told to us. */
 const pollInterval = 100;

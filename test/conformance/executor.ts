@@ -17,6 +17,10 @@ export interface ExecutorStage {
   keeps: { memory: boolean; processes: boolean };
   /** True if a process without any mark can still be told, because a control group holds it. */
   tracks: boolean;
+  /** True if programs of ours can run beside a program, and named pipes join two. */
+  companions: boolean;
+  /** The machine and the folder there of a run, if it is not this machine's. */
+  place?: (uuid: string) => ExecutorFiles['place'];
   close(): void;
 }
 
@@ -81,7 +85,11 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       };
       const stdout = path.join(folder, 'stdout');
       const stderr = path.join(folder, 'stderr');
-      const files: ExecutorFiles = { folder, stdin: null, stdout, stderr, companions: [] };
+      const place = stage.place?.(command.uuid);
+      const files: ExecutorFiles = {
+        ...{ folder, stdin: null, stdout, stderr, companions: [] },
+        ...(place === undefined ? {} : { place }),
+      };
       return { command, files, stdout, stderr, work };
     }
     async function run(...given: Parameters<typeof prepare>) {
@@ -188,7 +196,10 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       const handles = await Promise.all([1, 2].map(() => executor.start(command, files)));
       handles.push(await executor.start(command, files));
       // No two servers ever have one folder at once: a later one finds what the earlier has begun.
-      await waitFor(() => existsSync(path.join(files.folder, 'status')), 'it to be claimed');
+      await waitFor(
+        () => existsSync(path.join(files.place?.folder ?? files.folder, 'status')),
+        'it to be claimed',
+      );
       const again = stage.make();
       handles.push(await again.start(command, files));
       const outcomes = await Promise.all(
@@ -346,7 +357,9 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       return { ...files, stdout: between, companions: [companion] };
     }
 
-    test('two programs joined by a named pipe, each with its own end', async () => {
+    const alone = 'no program of ours runs beside one there';
+    test('two programs joined by a named pipe, each with its own end', async ({ skip }) => {
+      if (!stage.companions) skip(alone);
       const numbers = prepare('/usr/bin/seq', ['200000']);
       const sum = prepare('/usr/bin/sha256sum');
       expect(await join(numbers, sum)).toEqual([exited(0), exited(0)]);
@@ -369,7 +382,10 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       expect(first?.cause === 'signal' ? first.signal : first?.reason).toContain('SIGPIPE');
     });
 
-    test('a companion that cannot start, or dies, is told, and no program waits for it for ever', async () => {
+    test('a companion that cannot start, or dies, is told, and no program waits for it for ever', async ({
+      skip,
+    }) => {
+      if (!stage.companions) skip(alone);
       const log = path.join(root, 'log');
       const first = prepare('appear', [log, '0']);
       const missing = { argv: ['/no/such/companion'], attends: true };
@@ -386,7 +402,10 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       });
     });
 
-    test('cancel lets a companion pass on what a program says at its end, and leaves none', async () => {
+    test('cancel lets a companion pass on what a program says at its end, and leaves none', async ({
+      skip,
+    }) => {
+      if (!stage.companions) skip(alone);
       const said = '/bin/sh -c "trap \'echo bye; exit 4\' TERM; echo up; while :; do sleep 0.05; done"';
       const polite = prepare('/bin/sh', ['-c', `exec ${said}`], { killGrace: 5 });
       const pipe = path.join(polite.files.folder, 'out');
@@ -408,6 +427,16 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       await waitFor(() => linesOf(path.join(root, 'log')).length > 0, 'the program to run');
       expect((await executor.cancel(second, 0.2)).survivors).toEqual([]);
       expect(await executor.wait(second)).toMatchObject({ cause: 'signal', signal: 'SIGKILL' });
+    });
+
+    test('companions are refused where there can be none, before anything happens', async ({ skip }) => {
+      if (stage.companions) skip('they can be had');
+      const { command, files } = prepare('appear', [path.join(root, 'log'), '0']);
+      const companions = [{ argv: ['tee', 'x'] }];
+      await expect(executor.start(command, { ...files, companions })).rejects.toMatchObject({
+        code: 'invalid-definition',
+      });
+      expect(linesOf(path.join(root, 'log'))).toEqual([]);
     });
 
     test('close lets running programs go on', async () => {

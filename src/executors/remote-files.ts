@@ -1,0 +1,41 @@
+import { existsSync, statSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { type Host, HostError } from '../hosts/host.js';
+import type { FilePath } from './executor.js';
+
+/** Says what is there: `file`, or `folder` and then what is in it, each name relative to it and ended by a NUL. */
+const listScript = `
+if [ -d "$1" ]; then
+  echo folder
+  cd "$1" && find . -type f -exec printf '%s\\000' {} +
+elif [ -f "$1" ]; then echo file
+else echo nothing
+fi
+`;
+
+/** Brings files and folders of a machine here, those that are there. Fails with a `HostError`. */
+export async function fetchFiles(host: Host, paths: readonly FilePath[]): Promise<void> {
+  for (const { from, to } of paths) {
+    const { stdout } = await host.run(listScript, { args: [from] });
+    if (stdout.startsWith('file')) await host.get(from, to);
+    if (!stdout.startsWith('folder')) continue;
+    await mkdir(to, { recursive: true });
+    for (const name of stdout.slice('folder\n'.length).split('\0').filter(Boolean)) {
+      const target = path.join(to, name);
+      // The machine is not ours alone: no name of its leads out of the folder.
+      if (!target.startsWith(`${path.resolve(to)}/`)) continue;
+      await host.get(path.posix.join(from, name), target);
+    }
+  }
+}
+
+/** Brings files there. What is not here is left out: whoever reads it there says so. */
+export async function sendFiles(host: Host, paths: readonly FilePath[]): Promise<void> {
+  for (const { from, to } of paths) {
+    if (!existsSync(from)) continue;
+    const stats = statSync(from);
+    if (!stats.isFile()) throw new HostError('missing', `${from} is no file, and so cannot be sent.`);
+    await host.put(from, to, { mode: stats.mode & 0o777 });
+  }
+}

@@ -1,0 +1,113 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ended, type Outcome } from '../domain/outcome.js';
+import { type Host, HostError } from '../hosts/host.js';
+import { claimScript, readIdentity } from '../hosts/remote-launch.js';
+import type { RunSeen } from '../hosts/remote-poll.js';
+import { statusOutcome } from '../hosts/status-file.js';
+import { fetchFiles } from './remote-files.js';
+import type { RemoteHandle } from './remote-handle.js';
+import type { Ending } from './remote-watch.js';
+
+/** What an ending means for the run, where that needs no further question. */
+export function outcomeOf({ host }: RemoteHandle, ending: Ending): Outcome {
+  if (ending.by === 'patience') {
+    const { problem, seconds } = ending;
+    return ended(
+      'lost',
+      `How the program ended is not known: for ${Math.round(seconds)} s, ${problem.message}`,
+    );
+  }
+  const { seen, rebooted } = ending;
+  const { status } = seen;
+  if (status.ended) {
+    const outcome = statusOutcome(status);
+    if (!seen.full || outcome.cause === 'platform') return outcome;
+    const how = outcome.signal ?? `exit code ${outcome.exit_code}`;
+    return ended('platform', `There is no room left on ${host}; the program ended with ${how}.`);
+  }
+  if (seen.never)
+    return ended('platform', `The program was never begun on ${host}: the connection broke before it.`);
+  const why = rebooted
+    ? `${host} was started anew`
+    : seen.state === 'absent'
+      ? `its folder on ${host} is gone`
+      : seen.full
+        ? null
+        : `the shell that watched over it on ${host} is gone`;
+  if (why !== null) return ended('lost', `How the program ended is not known: ${why}.`);
+  return ended(
+    'platform',
+    `There is no room left on ${host}: how the program ended could not be written there.`,
+  );
+}
+
+/** True where processes of the run may live on, unwatched. */
+export const leavesProcesses = (ending: Ending): boolean =>
+  ending.by === 'seen' && !ending.seen.status.ended && !ending.seen.never && !ending.rebooted;
+
+/** Follows a run's streams: what they have more than before is fetched, one transfer for each at a time. */
+export function followStreams(host: () => Promise<Host>, handle: RemoteHandle) {
+  const streams = (['stdout', 'stderr'] as const).map((name) => ({
+    name,
+    from: `${handle.there}/${name}`,
+    to: handle[name],
+    here: 0,
+    busy: false,
+  }));
+  return (seen: RunSeen) => {
+    for (const stream of streams) {
+      if (stream.busy || seen[stream.name] <= stream.here) continue;
+      stream.busy = true;
+      host()
+        .then((machine) => machine.get(stream.from, stream.to))
+        .then(
+          (size) => {
+            stream.here = size;
+          },
+          // The next look tells how things are.
+          () => {},
+        )
+        .finally(() => {
+          stream.busy = false;
+        });
+    }
+  };
+}
+
+/** Fetches all that a run left: its streams whole, and its files. What is not there is none. */
+export async function fetchAll(host: Host, handle: RemoteHandle, seen: RunSeen): Promise<void> {
+  const whole = async (name: 'stdout' | 'stderr') => {
+    if (seen[name] === 0) return;
+    try {
+      await host.get(`${handle.there}/${name}`, handle[name]);
+    } catch (error) {
+      if (!(error instanceof HostError && error.problem === 'missing')) throw error;
+    }
+  };
+  await Promise.all([whole('stdout'), whole('stderr'), fetchFiles(host, handle.fetch)]);
+}
+
+/** Tries again for as long as the machine is out of reach; with patience in seconds, null is for ever. */
+export async function untilReached<T>(
+  act: () => Promise<T>,
+  patience: number | null,
+  signal?: AbortSignal,
+): Promise<T> {
+  const from = Date.now();
+  for (;;) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof HostError) || error.problem !== 'unreachable') throw error;
+      if (patience !== null && Date.now() - from > patience * 1000) throw error;
+      await delay(100, undefined, { signal });
+    }
+  }
+}
+
+/** Asks whether a run was ever begun, and sees to it that it never will be if it was not. */
+export async function settle(host: Host, handle: RemoteHandle): Promise<RemoteHandle | 'never-started'> {
+  const said = await host.run(claimScript, { args: [handle.there], timeout: 30_000 });
+  if (said.stdout.startsWith('never')) return 'never-started';
+  return { ...handle, runner: readIdentity(said.stdout) };
+}

@@ -1,0 +1,107 @@
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { PenstockError } from '../errors.js';
+import { problemIn } from '../hosts/complaints.js';
+import { type Host, HostError, type Said } from '../hosts/host.js';
+import { instanceVariable, jobVariable } from '../hosts/members.js';
+import { launchScript, readIdentity, scriptFailed } from '../hosts/remote-launch.js';
+import { commandScript } from '../hosts/runner.js';
+import type { ExecutorCommand, ExecutorFiles, FilePath } from './executor.js';
+import { sendFiles } from './remote-files.js';
+import type { RemoteHandle } from './remote-handle.js';
+import { untilReached } from './remote-run.js';
+
+/** Seconds in which a launch is tried again whose answer was lost; later looks settle what became of it. */
+const launchPatience = 30;
+
+/** The handle of a run that is to be on another machine; throws for what cannot be done there. */
+export function planned(command: ExecutorCommand, files: ExecutorFiles): RemoteHandle {
+  if (files.place === undefined) throw new Error('A run on another machine needs to be told the machine.');
+  if (files.companions.length > 0) {
+    const why =
+      'on another machine only the adapter file can be used: pipe, append, port and services need this one.';
+    throw new PenstockError('invalid-definition', why);
+  }
+  if (command.user !== null) {
+    const why = `run as '${command.user}': on another machine a program runs as whom Penstock logs in as there.`;
+    throw new PenstockError('account-unusable', why);
+  }
+  const { cpus, processes } = command.limits;
+  return {
+    folder: files.folder,
+    uuid: command.uuid,
+    host: files.place.host,
+    there: files.place.folder,
+    runner: null,
+    stdout: files.stdout,
+    stderr: files.stderr,
+    fetch: files.fetch ?? [],
+    unkept_limits: Object.entries({ cpus, processes }).flatMap(([name, limit]) =>
+      limit === null ? [] : [name],
+    ),
+  };
+}
+
+/** What is sent before the program starts: its input, and files that it names. */
+function sent(files: ExecutorFiles, stdin: string | null): FilePath[] {
+  const input = stdin === null || files.stdin === null ? [] : [{ from: files.stdin, to: stdin }];
+  return [...input, ...(files.send ?? [])];
+}
+
+/** Starts a run, once, however often this is called; gives its handle with what is known of its runner. */
+export async function launch(
+  host: Host,
+  instance: string,
+  command: ExecutorCommand,
+  files: ExecutorFiles,
+  handle: RemoteHandle,
+): Promise<RemoteHandle> {
+  const { there } = handle;
+  const { limits } = command;
+  const empty = files.stdin !== null && existsSync(files.stdin) && statSync(files.stdin).size === 0;
+  const stdin = files.stdin === null || files.stdin === '/dev/null' || empty ? null : `${there}/stdin`;
+  await sendFiles(host, sent(files, stdin));
+  const marks = { [jobVariable]: command.uuid, [instanceVariable]: instance };
+  const script = commandScript({
+    prefix: [...(command.before ?? [])],
+    exec: command.exec,
+    argv: command.argv,
+    environment: { ...command.environment, ...marks },
+    cwd: command.cwd,
+    stdin,
+    stdout: `${there}/stdout`,
+    stderr: `${there}/stderr`,
+    append: files.append === true,
+    limits: {
+      fileSize: limits.fileSize ?? undefined,
+      cpuTime: limits.cpuTime ?? undefined,
+      addressSpace: limits.memory ?? undefined,
+    },
+    groups: [],
+  });
+  // They are there from the beginning, for whoever follows them.
+  for (const file of [files.stdout, files.stderr]) closeSync(openSync(file, 'a'));
+  // Values of variables are in the input: an argument could be read by everybody on that machine.
+  const search = (command.environment.PATH ?? '').replaceAll('\n', ':');
+  const args = [there, String(Buffer.byteLength(script)), command.exec, command.cwd];
+  let begun = false;
+  const said = await untilReached<Said | null>(async () => {
+    try {
+      return await host.run(launchScript, { args, input: `${search}\n${script}`, timeout: 30_000 });
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      begun ||= error.begun;
+      // Nothing was sent: somebody else may be asked to run it.
+      if (!begun) throw new Error(error.message, { cause: error });
+      throw error;
+    }
+  }, launchPatience).catch((error: unknown) => {
+    if (begun) return null;
+    throw (error as Error).cause instanceof HostError ? (error as Error).cause : error;
+  });
+  if (said === null) return handle;
+  if (said.stdout.startsWith('program')) {
+    throw new PenstockError('not-found', `exec: ${command.exec} is no program on ${handle.host}`);
+  }
+  if (said.code !== 0) throw scriptFailed(handle.host, said.stderr, problemIn(said.stderr) === 'full');
+  return { ...handle, runner: readIdentity(said.stdout) };
+}

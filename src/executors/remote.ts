@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import type { Outcome } from '../domain/outcome.js';
+import { type Host, HostError } from '../hosts/host.js';
+import { clearScript } from '../hosts/remote-clear.js';
+import { readReceipt, terminateScript } from '../hosts/remote-terminate.js';
+import type { Executor, ExecutorCommand, ExecutorFiles, Handle, Receipt } from './executor.js';
+import { keepOutcome, notePlace, type RemoteHandle, readOutcome } from './remote-handle.js';
+import { fetchAll, followStreams, leavesProcesses, outcomeOf, settle, untilReached } from './remote-run.js';
+import { launch, planned } from './remote-start.js';
+import { type Ending, watchHost } from './remote-watch.js';
+
+export interface RemoteOptions {
+  /** Marks the processes of this installation among others on a machine. */
+  instance: string;
+  /** The machine of that name, as `place.host` says it. It is not closed here: who made it does that. */
+  hostOf: (name: string) => Host | Promise<Host>;
+  /** Seconds that a machine may stay out of reach before its runs count as lost; null is for ever. */
+  patience?: number | null;
+  /** Told when a run's machine is out of reach and why, and with null when it is back. */
+  trouble?: (handle: Handle, problem: string | null) => void;
+}
+
+/** Seconds in which a run that nobody stored is looked for at a start of ours; later its first look settles it. */
+const recoverPatience = 5;
+/** Milliseconds that a cancel may take beyond its grace. */
+const cancelTimeout = 30_000;
+
+/**
+ * Runs commands on other machines, detached there from us and from the connection. Where a run is to be is said with its
+ * files (`place`): the worker, who knows the machine and its base folder, makes the folder's name with `remoteFolder`
+ * and fills in the command's placeholders with paths below it.
+ */
+export function remoteExecutor(options: RemoteOptions): Executor {
+  const { instance, hostOf, patience = null, trouble = () => {} } = options;
+  const hostFor = async (handle: RemoteHandle) => hostOf(handle.host);
+  let watches = new Map<string, ReturnType<typeof watchHost>>();
+  const waits = new Map<string, Promise<Outcome>>();
+  /** Runs that are being cancelled: their folders stay until that is done. */
+  const cancelling = new Map<string, number>();
+  const clearing = new Set<Promise<void>>();
+  const toClear = new Map<string, Map<string, RemoteHandle>>();
+
+  function watch(name: string) {
+    const known = watches.get(name) ?? watchHost(name, { hostOf, patience, trouble });
+    watches.set(name, known);
+    return known;
+  }
+
+  async function terminate(handle: RemoteHandle, grace: number, urgent: boolean): Promise<Receipt> {
+    const id = randomBytes(6).toString('hex');
+    const args = [handle.uuid, handle.there, String(Math.round(grace * 1000)), id, '/proc'];
+    const timeout = grace * 1000 + cancelTimeout;
+    return untilReached(async () => {
+      const { stdout, stderr } = await (await hostFor(handle)).run(terminateScript, {
+        args,
+        timeout,
+        urgent,
+      });
+      const receipt = readReceipt(stdout);
+      if (receipt === null) {
+        throw new HostError('missing', `Processes on ${handle.host} could not be ended: ${stderr.trim()}`);
+      }
+      return receipt;
+    }, patience);
+  }
+
+  /** Removes what ended runs left on their machine: many at once, when there is time. */
+  function clear(handle: RemoteHandle): void {
+    const known = toClear.get(handle.host);
+    if (known !== undefined) {
+      known.set(handle.there, handle);
+      return;
+    }
+    const mine = new Map([[handle.there, handle]]);
+    toClear.set(handle.host, mine);
+    const work = clearSoon(handle.host, mine)
+      .catch(() => {
+        // Out of reach: what is left there is a matter of room only, and its server's end takes it.
+      })
+      .finally(() => clearing.delete(work));
+    clearing.add(work);
+  }
+  async function clearSoon(name: string, batch: Map<string, RemoteHandle>): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    toClear.delete(name);
+    const ready = [...batch.values()].filter(({ there }) => !cancelling.has(there));
+    if (ready.length === 0) return;
+    const host = await hostOf(name);
+    const ask = (handles: readonly RemoteHandle[]) =>
+      host.run(clearScript, { input: handles.map(({ uuid, there }) => `${uuid} ${there}\n`).join('') });
+    const { stdout } = await ask(ready);
+    const left = ready.filter(({ there }) => stdout.includes(`left ${there}\n`));
+    for (const handle of left) await terminate(handle, 1, false);
+    if (left.length > 0) await ask(left);
+  }
+
+  async function finish(handle: RemoteHandle, ending: Ending): Promise<Outcome> {
+    // Another executor of ours may have been first, and then has cleared away what was there.
+    const known = readOutcome(handle.folder);
+    if (known !== null) return known;
+    if (ending.by === 'seen' && ending.seen.state === 'absent' && handle.runner === null) {
+      const settled = await untilReached(async () => settle(await hostFor(handle), handle), patience);
+      if (settled === 'never-started') ending.seen.never = true;
+    }
+    if (leavesProcesses(ending)) await terminate(handle, 1, false);
+    if (ending.by === 'seen' && ending.seen.state !== 'absent') {
+      await untilReached(async () => fetchAll(await hostFor(handle), handle, ending.seen), patience);
+    }
+    const outcome = outcomeOf(handle, ending);
+    keepOutcome(handle.folder, outcome);
+    clear(handle);
+    return outcome;
+  }
+
+  function waitFor(handle: RemoteHandle): Promise<Outcome> {
+    const known = waits.get(handle.there);
+    if (known !== undefined) return known;
+    const ended = new Promise<Ending>((resolve) => {
+      watch(handle.host).add(
+        handle,
+        followStreams(() => hostFor(handle), handle),
+        resolve,
+      );
+    });
+    const made = ended.then((ending) => finish(handle, ending)).finally(() => waits.delete(handle.there));
+    waits.set(handle.there, made);
+    return made;
+  }
+
+  return {
+    async start(command: ExecutorCommand, files: ExecutorFiles): Promise<RemoteHandle> {
+      const handle = notePlace(files.folder, planned(command, files));
+      if (handle === null) throw new Error(`The run in ${files.folder} was given up before it began.`);
+      if (readOutcome(files.folder) !== null) return handle;
+      const launched = await launch(await hostFor(handle), instance, command, files, handle);
+      // Its streams are followed from the beginning; who waits later hears of what went wrong.
+      waitFor(launched).catch(() => {});
+      return launched;
+    },
+
+    async wait(given: Handle, signal?: AbortSignal): Promise<Outcome> {
+      const handle = given as RemoteHandle;
+      const known = readOutcome(handle.folder);
+      if (known !== null) {
+        clear(handle);
+        return known;
+      }
+      const waited = waitFor(handle);
+      if (signal === undefined) return waited;
+      signal.throwIfAborted();
+      return new Promise((resolve, reject) => {
+        const leave = () => reject(signal.reason as Error);
+        signal.addEventListener('abort', leave, { once: true });
+        waited.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+      });
+    },
+
+    async cancel(given: Handle, killGrace: number): Promise<Receipt> {
+      const handle = given as RemoteHandle;
+      const { there } = handle;
+      cancelling.set(there, (cancelling.get(there) ?? 0) + 1);
+      try {
+        return await terminate(handle, killGrace, true);
+      } finally {
+        const count = (cancelling.get(there) ?? 1) - 1;
+        if (count > 0) cancelling.set(there, count);
+        else cancelling.delete(there);
+        if (readOutcome(handle.folder) !== null) clear(handle);
+      }
+    },
+
+    async recover(_uuid: string, folder: string, stored: Handle | null): Promise<Handle | 'never-started'> {
+      if (!existsSync(folder)) return 'never-started';
+      const handle = (stored as RemoteHandle | null) ?? notePlace(folder, null);
+      if (handle === null) return 'never-started';
+      if (stored !== null || readOutcome(folder) !== null) return handle;
+      try {
+        const settled = await untilReached(
+          async () => settle(await hostFor(handle), handle),
+          recoverPatience,
+        );
+        if (settled === 'never-started') clear(handle);
+        return settled;
+      } catch (error) {
+        if (error instanceof HostError) return handle;
+        throw error;
+      }
+    },
+
+    async close(): Promise<void> {
+      // Whoever waits goes on waiting, as the runs go on running; whoever comes after us asks anew.
+      for (const each of watches.values()) each.stop();
+      watches = new Map();
+      waits.clear();
+      await Promise.all(clearing);
+    },
+  };
+}

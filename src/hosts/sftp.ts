@@ -1,0 +1,101 @@
+import type { Client, SFTPWrapper } from 'ssh2';
+import { HostError } from './host.js';
+
+/** One SFTP session of a connection, in promises. All of them fail when the connection breaks. */
+export interface Sftp {
+  open(file: string, flags: 'r' | 'r+' | 'w'): Promise<Buffer>;
+  close(handle: Buffer): Promise<void>;
+  /** Bytes of a file, or of an open one. */
+  size(file: string | Buffer): Promise<number>;
+  read(handle: Buffer, length: number, position: number): Promise<Buffer>;
+  write(handle: Buffer, data: Buffer, position: number): Promise<void>;
+}
+
+const sessions = new WeakMap<Client, Promise<Sftp>>();
+
+/** The SFTP session of a connection: there is one, since each takes a channel. */
+export function sftpOf(client: Client, name: string): Promise<Sftp> {
+  const known = sessions.get(client);
+  if (known !== undefined) return known;
+  const made = open(client, name);
+  sessions.set(client, made);
+  made.catch(() => sessions.delete(client));
+  return made;
+}
+
+function open(client: Client, name: string): Promise<Sftp> {
+  return new Promise((resolve, reject) => {
+    const broken = () =>
+      reject(new HostError('unreachable', `The connection to ${name} broke while SFTP was asked for.`));
+    client.once('close', broken);
+    const failed = (error: Error) =>
+      reject(new HostError('refused', `${name} has no SFTP: ${error.message}.`));
+    client.sftp((error, session) => {
+      client.removeListener('close', broken);
+      if (error) return failed(error);
+      session.on('error', () => {});
+      session.once('close', () => sessions.delete(client));
+      resolve(wrap(client, session, name));
+    });
+  });
+}
+
+function wrap(client: Client, session: SFTPWrapper, name: string): Sftp {
+  /** What is to be told when the connection breaks: one listener for all that is under way. */
+  const underWay = new Set<(error: Error) => void>();
+  let gone = false;
+  const broken = () => {
+    gone = true;
+    const error = new HostError('unreachable', `The connection to ${name} broke during a transfer.`);
+    for (const reject of [...underWay]) reject(error);
+  };
+  client.once('close', broken);
+  session.once('close', broken);
+  const ask = <T>(act: (done: (error: Error | null | undefined, value: T) => void) => void): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const fail = (error: Error) => {
+        underWay.delete(fail);
+        reject(error);
+      };
+      underWay.add(fail);
+      if (gone) return broken();
+      try {
+        act((error, value) => {
+          underWay.delete(fail);
+          if (error) reject(error);
+          else resolve(value);
+        });
+      } catch {
+        broken();
+      }
+    });
+  return {
+    open: (file, flags) => ask((done) => session.open(file, flags, 0o600, done)),
+    close: (handle) => ask((done) => session.close(handle, (error) => done(error, undefined))),
+    size: async (file) => {
+      const found = await ask<{ size: number }>((done) =>
+        typeof file === 'string' ? session.stat(file, done) : session.fstat(file, done),
+      );
+      return found.size;
+    },
+    read: async (handle, length, position) => {
+      const buffer = Buffer.allocUnsafe(length);
+      try {
+        const count = await ask<number>((done) =>
+          session.read(handle, buffer, 0, length, position, (error, bytes) => done(error, bytes)),
+        );
+        return buffer.subarray(0, count);
+      } catch (error) {
+        // The end of the file is told as an error.
+        if (sftpCode(error) === 1) return Buffer.alloc(0);
+        throw error;
+      }
+    },
+    write: (handle, data, position) =>
+      ask((done) => session.write(handle, data, 0, data.length, position, (error) => done(error, undefined))),
+  };
+}
+
+/** The number by which SFTP tells a problem: 1 end of file, 2 no such file, 3 permission denied, 4 any other. */
+export const sftpCode = (error: unknown): number | undefined =>
+  typeof (error as { code?: unknown }).code === 'number' ? (error as { code: number }).code : undefined;

@@ -1,0 +1,201 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { listProcesses } from '../../src/hosts/processes.js';
+import type { SshLogin } from '../../src/hosts/ssh-login.js';
+import { waitFor } from './wait-for.js';
+
+/** A machine with a real sshd: a network namespace with an address of its own. It shares the file system with us. */
+export interface Machine {
+  address: string;
+  /** Its own folder, on a disk that can be filled without harm to others if `disk` was asked for. */
+  base: string;
+  /** A login as root by a key file; `guest` may log in with `password` only. */
+  login: SshLogin;
+  guest: { user: string; password: string };
+  /** The public key that it shows. */
+  hostKey(): string;
+  /** No packet passes, and its side looks as if the cable were out. */
+  cut(): void;
+  mend(): void;
+  /** It gets what we send, and never answers. */
+  freeze(): void;
+  thaw(): void;
+  /** Ends sshd and the connections that it serves, not what was run over them. */
+  killSshd(): Promise<void>;
+  startSshd(): Promise<void>;
+  /** As if the machine had been made anew: the next start of its sshd shows another key. */
+  changeHostKey(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+const has = (program: string) => spawnSync(program, ['-V']).error === undefined;
+
+/** Why there are no tests over SSH; null where there can be. */
+export const noSshd: string | null =
+  globalThis.process.getuid?.() !== 0
+    ? 'only root can make network namespaces'
+    : !has('/usr/sbin/sshd')
+      ? 'there is no sshd here'
+      : !has('ip')
+        ? 'there is no ip here'
+        : spawnSync('unshare', ['--net', 'true']).status !== 0
+          ? 'no network namespaces can be made here'
+          : null;
+
+let count = 0;
+
+/** Starts a machine. `disk` gives its folder a disk of its own, of so many bytes; `lines` are added to its sshd_config. */
+export async function startMachine(
+  options: { disk?: number; lines?: readonly string[] } = {},
+): Promise<Machine> {
+  count += 1;
+  const { pid } = globalThis.process;
+  const space = `penstock-${pid}-${count}`;
+  const link = `ps${pid}x${count}`;
+  // A network of four addresses for each machine, apart from those of other test files that run now.
+  const network = `10.${64 + ((pid >> 8) & 63)}.${pid & 255}.`;
+  const [here, address] = [1, 2].map((n) => `${network}${count * 4 + n}`) as [string, string];
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-sshd-'));
+  const file = (name: string) => path.join(folder, name);
+  const ip = (...words: string[]) => execFileSync('ip', words, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const inside = (...words: string[]) => ip('-n', space, ...words);
+
+  ip('netns', 'add', space);
+  ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', space);
+  ip('address', 'add', `${here}/30`, 'dev', link);
+  ip('link', 'set', link, 'up');
+  inside('address', 'add', `${address}/30`, 'dev', 'eth0');
+  inside('link', 'set', 'eth0', 'up');
+  inside('link', 'set', 'lo', 'up');
+
+  const base = file('base');
+  mkdirSync(base);
+  if (options.disk !== undefined) {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.disk}`, 'penstock-test', base]);
+  }
+  const makeKey = (name: string) =>
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'test', '-f', file(name)]);
+  makeKey('host');
+  makeKey('user');
+  const guest = { user: 'penstock-guest', password: 'let me in' };
+  writeAccounts(file, guest);
+  mkdirSync('/run/sshd', { recursive: true });
+  writeFileSync(
+    file('config'),
+    [
+      `ListenAddress ${address}`,
+      `HostKey ${file('host')}`,
+      `AuthorizedKeysFile ${file('user.pub')}`,
+      'PidFile none',
+      'StrictModes no',
+      'UsePAM no',
+      'PasswordAuthentication yes',
+      'PermitRootLogin prohibit-password',
+      'Subsystem sftp /usr/lib/openssh/sftp-server',
+      'MaxStartups 100',
+      ...(options.lines ?? []),
+      '',
+    ].join('\n'),
+  );
+  // Its accounts are its own, though it shares our file system.
+  const script = `mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/shadow" /etc/shadow &&
+    exec /usr/sbin/sshd -D -e -f "$1/config"`;
+  let sshd: ChildProcess | null = null;
+
+  async function startSshd(): Promise<void> {
+    const log = openSync(file('log'), 'a');
+    const words = ['netns', 'exec', space, 'unshare', '--mount', '--propagation', 'slave', 'sh', '-c'];
+    sshd = spawn('ip', [...words, script, 'sh', folder], { stdio: ['ignore', log, log] });
+    await waitFor(async () => {
+      if (sshd?.exitCode !== null) throw new Error(`sshd ended: ${readFileSync(file('log'), 'utf8')}`);
+      return answers(address);
+    }, 'sshd');
+  }
+  async function killSshd(): Promise<void> {
+    const first = sshd?.pid;
+    if (first === undefined || sshd?.exitCode !== null) return;
+    const all = listProcesses();
+    const mine = new Set([first]);
+    for (let grown = true; grown; ) {
+      const more = all.filter(
+        ({ pid: each, parent, name }) => mine.has(parent) && name.startsWith('sshd') && !mine.has(each),
+      );
+      for (const process of more) mine.add(process.pid);
+      grown = more.length > 0;
+    }
+    const gone = new Promise((resolve) => sshd?.once('exit', resolve));
+    for (const each of mine) {
+      try {
+        globalThis.process.kill(each, 'SIGKILL');
+      } catch {
+        // It ended with the one before it.
+      }
+    }
+    await gone;
+  }
+  await startSshd();
+
+  return {
+    address,
+    base,
+    login: { address, port: 22, user: 'root', keyFile: file('user'), hostKey: null },
+    guest,
+    hostKey: () => readFileSync(file('host.pub'), 'utf8').split(' ').slice(0, 2).join(' '),
+    cut: () => void inside('link', 'set', 'eth0', 'down'),
+    mend: () => void inside('link', 'set', 'eth0', 'up'),
+    freeze: () => void inside('route', 'add', 'blackhole', `${here}/32`),
+    thaw: () => void inside('route', 'del', 'blackhole', `${here}/32`),
+    killSshd,
+    startSshd,
+    async changeHostKey() {
+      await killSshd();
+      rmSync(file('host'));
+      makeKey('host');
+      await startSshd();
+    },
+    async remove() {
+      await killSshd();
+      // What was run over a connection that broke is still there, by design.
+      for (const each of execFileSync('ip', ['netns', 'pids', space])
+        .toString()
+        .split('\n')
+        .filter(Boolean)) {
+        try {
+          globalThis.process.kill(Number(each), 'SIGKILL');
+        } catch {
+          // It has ended by itself meanwhile.
+        }
+      }
+      ip('netns', 'del', space);
+      spawnSync('ip', ['link', 'del', link]);
+      if (options.disk !== undefined) execFileSync('umount', ['--lazy', base]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The accounts of this machine, and one more that has a password. */
+function writeAccounts(file: (name: string) => string, guest: Machine['guest']): void {
+  const hash = execFileSync('openssl', ['passwd', '-6', guest.password]).toString().trim();
+  // What people have set up for their own logins shall not count here.
+  const root = 'root:x:0:0:root:/tmp:/bin/sh';
+  const passwd = readFileSync('/etc/passwd', 'utf8').replace(/^root:.*$/m, root);
+  const shadow = readFileSync('/etc/shadow', 'utf8');
+  writeFileSync(file('passwd'), `${passwd}${guest.user}:x:61234:65534::/tmp:/bin/sh\n`);
+  writeFileSync(file('shadow'), `${shadow}${guest.user}:${hash}:19000:0:99999:7:::\n`, { mode: 0o600 });
+  chmodSync(file('shadow'), 0o600);
+}
+
+function answers(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: address, port: 22 });
+    socket.once('data', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
