@@ -1,0 +1,81 @@
+import path from 'node:path';
+import { ConnectorError, type ServerOrder } from './connector.js';
+import type { HeatOptions } from './heat.js';
+import type { OpenStackOptions } from './openstack/open.js';
+
+/** `nova.yaml` with its defaults filled in. Times in seconds. */
+export interface NovaFile {
+  CREDENTIALS_FILE: string | null;
+  CLOUD: string | null;
+  CLOUDS_FILE: string | null;
+  REGION: string | null;
+  INTERFACE: 'public' | 'internal' | 'admin' | null;
+  CONNECT_TIMEOUT: number;
+  REQUEST_TIMEOUT: number;
+  REQUEST_RETRIES: number;
+  MAX_CONNECTION_RETRIES: number;
+  CONNECTION_RETRY_INTERVAL: number;
+  FLAVOR: string | number | null;
+  IMAGE_ID: string | null;
+  AUTH_KEYNAME: string | null;
+  SECURITY_GROUP: string | readonly string[] | null;
+  USE_FLOATING_IP: boolean;
+  IP_POOL: string | null;
+  NETWORK_ID: string | readonly string[] | null;
+}
+
+/** `heat.yaml` likewise. */
+export interface HeatFile extends NovaFile {
+  TEMPLATE_FILE: string | null;
+  ADDRESS_OUTPUT: string;
+  PARAMETERS: Readonly<Record<string, unknown>>;
+  CREATE_TIMEOUT: number;
+}
+
+const listOf = (value: string | readonly string[] | null): readonly string[] =>
+  value === null ? [] : typeof value === 'string' ? [value] : value;
+
+/** How the cloud is signed in to, as the file says; relative paths start from the config folder. */
+export function novaOptions(file: NovaFile, folder: string, name = 'nova.yaml'): OpenStackOptions {
+  const { CREDENTIALS_FILE: openrc, CLOUD: cloud, CLOUDS_FILE: clouds } = file;
+  if ((openrc === null) === (cloud === null))
+    throw new ConnectorError(
+      'refused',
+      `${name}: a login of the cloud is needed: give CREDENTIALS_FILE or CLOUD${openrc === null ? '' : ', not both'}`,
+    );
+  return {
+    credentials:
+      cloud === null
+        ? { openrc: path.resolve(folder, openrc ?? '') }
+        : { cloud, file: clouds === null ? null : path.resolve(folder, clouds) },
+    region: file.REGION,
+    interface: file.INTERFACE,
+    connectTimeout: file.CONNECT_TIMEOUT * 1000,
+    requestTimeout: file.REQUEST_TIMEOUT * 1000,
+    retries: file.REQUEST_RETRIES,
+  };
+}
+
+export function heatOptions(file: HeatFile, folder: string): HeatOptions {
+  return {
+    ...novaOptions(file, folder, 'heat.yaml'),
+    templateFile: file.TEMPLATE_FILE === null ? null : path.resolve(folder, file.TEMPLATE_FILE),
+    addressOutput: file.ADDRESS_OUTPUT,
+    createTimeout: file.CREATE_TIMEOUT,
+  };
+}
+
+/** What a server is like where an application says nothing else. */
+export function orderOf(file: NovaFile | HeatFile): Omit<ServerOrder, 'name'> {
+  return {
+    image: file.IMAGE_ID,
+    // An older file has the id of a flavor as a number.
+    flavor: file.FLAVOR === null ? null : String(file.FLAVOR),
+    keyName: file.AUTH_KEYNAME,
+    networks: listOf(file.NETWORK_ID),
+    securityGroups: listOf(file.SECURITY_GROUP),
+    userData: null,
+    floatingIp: file.USE_FLOATING_IP ? (file.IP_POOL ?? true) : false,
+    more: 'PARAMETERS' in file ? file.PARAMETERS : {},
+  };
+}
