@@ -1,0 +1,156 @@
+import type { ListQuery } from '../domain/query.js';
+import { type ServerState, serverChanges } from '../domain/server.js';
+import type { PrismaClient } from './client.js';
+import type { Server, ServerUse } from './generated/client.js';
+import { pageOf } from './page.js';
+import type { Writer } from './writer.js';
+
+export type ServerRow = Omit<Server, 'state'> & { state: ServerState };
+export type NewServer = Pick<
+  ServerRow,
+  'name' | 'application' | 'revision' | 'connector' | 'order' | 'created'
+>;
+/** What may be written of a server, besides its state. */
+export type ServerChange = Partial<
+  Pick<ServerRow, 'cloudId' | 'reach' | 'uses' | 'reason' | 'missing' | 'booted' | 'idleSince' | 'deleted'>
+>;
+/** A use with the job that it was for. */
+export type ServerUseRow = ServerUse & { job: { uuid: string; ownerId: number } };
+
+const columns = {
+  application: 'application',
+  connector: 'connector',
+  cloud_id: 'cloudId',
+  idle_since: 'idleSince',
+};
+
+/** The ledger of servers, and which job had which. */
+export function serverRepository(reader: PrismaClient, writer: Writer) {
+  return {
+    byId: (id: number) => reader.server.findUnique({ where: { id } }) as Promise<ServerRow | null>,
+
+    /** A page of servers, and how many there are in all. */
+    list: (query: ListQuery) => pageOf<ServerRow>(reader.server, {}, query, columns),
+
+    /** All that the cloud may hold something of, oldest first. */
+    held: () =>
+      reader.server.findMany({ where: { state: { not: 'deleted' } }, orderBy: { id: 'asc' } }) as Promise<
+        ServerRow[]
+      >,
+
+    /** Those of these names that were ever ours, whatever has become of them. */
+    named: (names: readonly string[]) =>
+      reader.server.findMany({ where: { name: { in: [...names] } } }) as Promise<ServerRow[]>,
+
+    /** Writes that a server is wanted, before anybody is asked for it. */
+    async add(row: NewServer): Promise<ServerRow> {
+      const [added] = await writer.batch((client) => [
+        client.server.create({ data: { ...row, state: 'requested', updated: row.created } }),
+      ]);
+      return added as ServerRow;
+    },
+
+    /** What is found out about a server that stays in its state. */
+    async note(id: number, change: ServerChange, updated: Date): Promise<void> {
+      await writer.batch((client) => [client.server.update({ where: { id }, data: { ...change, updated } })]);
+    },
+
+    /**
+     * Changes a server's state, if it is in one that the new state may follow upon.
+     *
+     * @returns the row as it is now; null if it was in another state, and nothing was changed
+     */
+    async change(
+      id: number,
+      state: ServerState,
+      change: ServerChange,
+      updated: Date,
+    ): Promise<ServerRow | null> {
+      const from = (Object.keys(serverChanges) as ServerState[]).filter((one) =>
+        serverChanges[one].includes(state),
+      );
+      const [{ count }, row] = (await writer.batch((client) => [
+        client.server.updateMany({ where: { id, state: { in: from } }, data: { ...change, state, updated } }),
+        client.server.findUnique({ where: { id } }),
+      ])) as [{ count: number }, ServerRow | null];
+      return count === 0 ? null : row;
+    },
+
+    /** The uses of a server, oldest first. */
+    usesOf: (serverId: number): Promise<ServerUseRow[]> =>
+      reader.serverUse.findMany({
+        where: { serverId },
+        include: { job: { select: { uuid: true, ownerId: true } } },
+        orderBy: { id: 'asc' },
+      }),
+
+    /** The uses of a job's attempts, oldest first, each with its server. */
+    usesFor: (jobId: number) =>
+      reader.serverUse.findMany({ where: { jobId }, include: { server: true }, orderBy: { id: 'asc' } }),
+
+    /** The uses that have not ended. */
+    openUses: (): Promise<ServerUseRow[]> =>
+      reader.serverUse.findMany({
+        where: { ended: null },
+        include: { job: { select: { uuid: true, ownerId: true } } },
+        orderBy: { id: 'asc' },
+      }),
+
+    async beginUse(use: Omit<ServerUse, 'id' | 'ended'>): Promise<void> {
+      const { jobId, attempt } = use;
+      await writer.batch((client) => [
+        client.serverUse.upsert({
+          where: { jobId_attempt: { jobId, attempt } },
+          create: use,
+          update: { serverId: use.serverId, started: use.started, ended: null },
+        }),
+      ]);
+    },
+
+    async endUse(jobId: number, attempt: number, ended: Date): Promise<void> {
+      await writer.batch((client) => [
+        client.serverUse.updateMany({ where: { jobId, attempt, ended: null }, data: { ended } }),
+      ]);
+    },
+
+    /** Forgets servers that were deleted before a moment, a few at a time; tells how many. */
+    async forget(before: Date, most: number): Promise<number> {
+      const rows = await reader.server.findMany({
+        where: { state: 'deleted', deleted: { lt: before } },
+        select: { id: true },
+        take: most,
+      });
+      if (rows.length === 0) return 0;
+      const ids = rows.map(({ id }) => id);
+      await writer.batch((client) => [client.server.deleteMany({ where: { id: { in: ids } } })]);
+      return rows.length;
+    },
+
+    /** How many servers there are in each state that is not the last. */
+    async counts(): Promise<Record<string, number>> {
+      const groups = await reader.server.groupBy({
+        by: ['state'],
+        where: { state: { not: 'deleted' } },
+        _count: true,
+      });
+      return Object.fromEntries(groups.map(({ state, _count }) => [state, _count]));
+    },
+
+    /** The pinned key of a machine, or null if it was never reached. */
+    async hostKey(host: string): Promise<string | null> {
+      return (await reader.hostKey.findUnique({ where: { host } }))?.fingerprint ?? null;
+    },
+
+    /** Pins a machine's key; the first one stays. */
+    async pinHostKey(host: string, fingerprint: string, created: Date): Promise<void> {
+      await writer.batch((client) => [
+        client.hostKey.upsert({ where: { host }, create: { host, fingerprint, created }, update: {} }),
+      ]);
+    },
+
+    /** Forgets a machine's key, so that the next one is accepted. */
+    async unpinHostKey(host: string): Promise<void> {
+      await writer.batch((client) => [client.hostKey.deleteMany({ where: { host } })]);
+    },
+  };
+}
