@@ -4,8 +4,10 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { adapters } from './adapters/adapters.js';
 import { announceAdmin } from './announce.js';
+import { openCloud } from './cloud.js';
 import type { Config } from './config.js';
 import { openPipelineJobs } from './dialects/pipeline-jobs/open.js';
+import { openPipelineScheduler } from './dialects/pipeline-scheduler/open.js';
 import { openProcessingNode } from './dialects/processing-node/open.js';
 import { typedUuids, typePrefixes } from './domain/typed-uuid.js';
 import { messageOf } from './errors.js';
@@ -20,12 +22,9 @@ import { openMetrics } from './http/metrics.js';
 import { allNouns, nodeNouns } from './http/nouns.js';
 import { buildApplication, listen } from './http/server.js';
 import type { Logger } from './log.js';
-import { streamOutlet } from './outlets/stream.js';
-import { webhookOutlet } from './outlets/webhook.js';
 import { cancelService } from './services/cancel.js';
 import { controlService } from './services/control.js';
 import { definitionTestService } from './services/definition-tests.js';
-import { deliveryService } from './services/deliveries.js';
 import { followJobsService } from './services/follow-jobs.js';
 import { idempotency } from './services/idempotency.js';
 import { jobResource } from './services/job-resource.js';
@@ -39,8 +38,7 @@ import { pipelineService } from './services/pipelines.js';
 import { definitionService } from './services/process-definitions.js';
 import { receiver as openReceiver } from './services/receive.js';
 import { runService } from './services/runs.js';
-import { ensureStreamSubscription } from './services/stream-subscription.js';
-import { secretOf, subscriptionService } from './services/subscriptions.js';
+import { serverService } from './services/servers.js';
 import { tokenService } from './services/tokens.js';
 import { userService } from './services/users.js';
 import { JobFiles, streamsFile } from './store/files.js';
@@ -48,7 +46,7 @@ import { keyFile, webhookKeyFile } from './store/key-file.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
 import { openStreams } from './streams/open.js';
-import { Dispatcher } from './worker/deliveries/deliver.js';
+import { openDeliveries } from './worker/deliveries/open-deliveries.js';
 import { openOperations } from './worker/operations/open-operations.js';
 import { startRetention } from './worker/retention.js';
 import { openScheduler } from './worker/scheduler.js';
@@ -68,7 +66,6 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   mkdirSync(path.dirname(config.database), { recursive: true, mode: 0o700 });
   const lock = lockFolder(config.data);
-  const { key, made } = keyFile(webhookKeyFile(config.data));
   const clock = () => new Date();
 
   const store = await openStore(config.database);
@@ -108,30 +105,18 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     jobEvents: config.streams.job_events,
     clock,
   });
-  await store.subscriptions.lookForAny();
-  if (made && store.subscriptions.mayBeAny()) {
-    log.warn(
-      'webhook-key was missing and is made anew: receivers need the new secrets of their subscriptions',
-    );
-  }
-  await ensureStreamSubscription(config.streams, store, clock);
 
-  const webhooks = webhookOutlet(config.webhooks);
-  const dispatcher = new Dispatcher({
-    ...config.webhooks,
-    store,
-    news: jobs.news,
-    log,
-    outlets: {
-      http: webhooks,
-      https: webhooks,
-      ...(streams.broker === null ? {} : { stream: streamOutlet(streams.broker) }),
-    },
-    secretOf: (ownerId, url) => secretOf(key, ownerId, url),
+  const { dispatcher, subscriptions, deliveries } = await openDeliveries({
+    ...house,
+    broker: streams.broker,
+    key: keyFile(webhookKeyFile(config.data)),
+    settings: config.webhooks,
+    streams: config.streams,
   });
-  const subscriptions = subscriptionService({ ...config.webhooks, store, teller: dispatcher, key, clock });
-  const deliveries = deliveryService(store, subscriptions, dispatcher, clock);
 
+  const cloud = openCloud({ store, instance, folder: config.configFolder, files: config.cloud, log, clock });
+  await cloud.applications.start();
+  await cloud.servers.load();
   const executor = localExecutor({
     instance,
     pool: new RunnerPool(Math.max(8, Math.min(config.maxRunningJobs, 64))),
@@ -142,9 +127,9 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     adapters,
     executor,
     defaultTimeout: config.defaultTimeout,
-    running: config.maxRunningJobs,
-    runningPerUser: config.maxRunningJobsPerUser,
+    limits: () => ({ running: config.maxRunningJobs, runningPerUser: config.maxRunningJobsPerUser }),
     platformRetries: config.maxPlatformRetries,
+    lane: cloud.lane,
     definitionOf: (revisionId) => definitions.definitionOf(revisionId),
     jobOf: (uuid) => store.jobs.byUuid(uuid),
     store,
@@ -206,6 +191,23 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       log.warn({ error: messageOf(error) }, "the node's scripts cannot be run"),
     );
   }
+  const cancel = cancelService({
+    jobs,
+    here: scheduler.cancel,
+    elsewhere: (job, by) => manager.jobEvents.cancel(job, by),
+    show: resource.show,
+  });
+  const tasks = openPipelineScheduler({
+    ...generic,
+    ...house,
+    ...cloud.door,
+    authenticate: authenticateAll,
+    runs,
+    receiver,
+    cancel,
+    isActive: scheduler.isActive,
+    accepting: () => accepting,
+  });
   const metrics = openMetrics({
     jobs,
     waiting: () => scheduler.waiting,
@@ -227,7 +229,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
         services: scheduler.supervisor.counts(),
       };
     },
-    dialects: config.nodeOnly ? [node] : [manager.dialect, node],
+    dialects: config.nodeOnly ? [node] : [manager.dialect, node, tasks.dialect],
     nouns: (config.nodeOnly ? nodeNouns : allNouns)({
       ...generic,
       ...manager,
@@ -240,17 +242,14 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       pipelineRuns: pipelineRunService({ ...running, pipelines, runs, scheduler: scheduler.pipelines }),
       users,
       tokens,
+      applications: cloud.applications,
+      servers: serverService({ store, letGo: cloud.servers.letGo, clock }),
       subscriptions,
       deliveries,
       ...running,
       runs,
       show: resource.show,
-      cancel: cancelService({
-        jobs,
-        here: scheduler.cancel,
-        elsewhere: (job, by) => manager.jobEvents.cancel(job, by),
-        show: resource.show,
-      }),
+      cancel,
       control: controlService(jobs, scheduler.supervisor, resource.show),
       followJobs: followJobsService(store, jobs),
       testDefinition: definitionTestService({ ...running, runs }),
@@ -265,6 +264,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   if (await users.bootstrap(config.admin)) announceAdmin(config);
   if (!config.nodeOnly) await operations.start();
   const door = await listen(application, config);
+  await cloud.servers.open();
   scheduler.open();
   dispatcher.start();
   const stopRetention = startRetention({
@@ -285,6 +285,8 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       stopping.abort();
       await door.stop(stopPatience);
       await operations.stop();
+      await tasks.close();
+      await cloud.close();
       await executor.close();
       await manager.nonces.close();
       await dispatcher.stop();

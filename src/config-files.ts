@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
+import type { ConnectorName } from './domain/application.js';
 import type { NodeFile } from './domain/node-settings.js';
 import { messageOf, type Problem } from './errors.js';
 import { validator } from './schemas.js';
@@ -11,7 +12,15 @@ export class ConfigError extends Error {
 }
 
 /** Files that the config folder may hold. */
-export const files = ['application.yaml', 'node.yaml', 'pipelinejobs.yaml', 'streams.yaml'];
+export const files = [
+  'application.yaml',
+  'heat.yaml',
+  'node.yaml',
+  'nova.yaml',
+  'pipelinejobs.yaml',
+  'ssh.yaml',
+  'streams.yaml',
+];
 
 /** `application.yaml` with its defaults filled in. */
 export interface ApplicationFile {
@@ -25,6 +34,16 @@ export interface ApplicationFile {
   MAX_RUNNING_JOBS_PER_USER: number | null;
   MAX_QUEUED_JOBS: number;
   MAX_QUEUED_JOBS_PER_USER: number;
+  CONNECTOR: ConnectorName | null;
+  MAX_ACTIVE_TASKS: number;
+  MAX_SERVERS: number | null;
+  VIRTUAL_SERVER_TTL: number;
+  IDLE_TIMEOUT: number;
+  MIN_IDLE: number;
+  MAX_TASK_ATTEMPTS: number;
+  LOCAL_SCRIPTS_FOLDER: string | null;
+  REMOTE_BASE_FOLDER: string;
+  TIMETEST_CSV_FILE: string | null;
   MAX_SERVICES: number;
   MAX_SERVICES_PER_USER: number | null;
   MAX_INPUT_SIZE: string | number;

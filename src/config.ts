@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { type CloudFiles, readCloud } from './config-cloud.js';
 import {
   type ApplicationFile,
   ConfigError,
@@ -77,6 +78,8 @@ export interface Config {
   /** What admin tokens are computed from, lifetime in seconds; null: there are none. */
   adminTokens: { secret: string; key: string; lifetime: number } | null;
   streams: StreamsFile & { maxQueueBytes: number };
+  /** Machines elsewhere, and the scheduler's protocol: as they were read at the start. */
+  cloud: CloudFiles;
   /** The first admin; the password is made up if the environment gives none. */
   admin: { username: string; password: string; madeUp: boolean };
 }
@@ -251,6 +254,7 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     nodeOnly,
     adminTokens:
       secret === null || key === null ? null : { secret, key, lifetime: pipelineJobs.admin_token_lifetime },
+    cloud: readCloud(folder),
     streams: {
       ...streams,
       maxQueueBytes: sizeOf('streams.yaml', 'max_queue_bytes', streams.max_queue_bytes),

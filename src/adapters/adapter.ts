@@ -9,6 +9,8 @@ export interface AdapterContext {
   places: BasePlaces;
   /** The attempt's own folder. */
   folder: string;
+  /** The attempt's own folder on the machine that it runs on; null if that is this one, or it has none yet. */
+  there: string | null;
   /** The job's input as it was received, or null if there is none. */
   input: { file: string; name: string } | null;
   /** The name that the output is asked to have. */
@@ -19,12 +21,20 @@ export interface AdapterContext {
   user: string | null;
 }
 
+/** A file, absolute, of the one machine and of the other. */
+export interface FilePath {
+  from: string;
+  to: string;
+}
+
 /** What came of preparing an input: values for placeholders, and the program's standard input, if it is that. */
 export interface PreparedInput {
   places: Places;
   stdin: string | null;
   /** How the feeder brings it, where it does. */
   inlet?: Inlet;
+  /** What is brought to another machine before the program starts there. */
+  send?: readonly FilePath[];
 }
 
 /** What came of preparing an output: values for placeholders, and streams that go elsewhere than to the logs. */
@@ -34,6 +44,8 @@ export interface PreparedOutput {
   stderr?: string;
   /** How the feeder fetches it, where it does. */
   outlet?: Outlet;
+  /** What is fetched from another machine when the program has ended there. */
+  fetch?: readonly FilePath[];
 }
 
 /** Where the output is: a file in the attempt's folder; null if the program made none. */

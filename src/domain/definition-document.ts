@@ -2,6 +2,7 @@ import type { Backoff } from './backoff.js';
 import { isPlaceholder } from './placeholder.js';
 import { below } from './pointer.js';
 import type { Buffering, ProcessType } from './process-definition.js';
+import type { ExecutorName } from './remote-rules.js';
 import type { RestartMode } from './service.js';
 
 /** A process definition as it was sent and as it is stored: valid by `schemas/process-definition.json`. */
@@ -25,7 +26,8 @@ export interface DefinitionDocument {
     ready_timeout?: number;
   };
   application?: string;
-  executor?: 'local';
+  executor?: ExecutorName;
+  host?: string;
   input_adapter?: {
     input_type: AdapterType;
     input_params?: AnyParameters;

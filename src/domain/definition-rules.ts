@@ -17,6 +17,7 @@ import {
 } from './definition-document.js';
 import { placeholderProblems, placeholdersIn } from './placeholder.js';
 import { below } from './pointer.js';
+import { remoteProblems } from './remote-rules.js';
 import { serviceProblems } from './service-rules.js';
 import { parseSize } from './size.js';
 
@@ -45,6 +46,7 @@ export function checkDefinition(definition: DefinitionDocument, prefix = ''): Pr
     ...sizeProblems(definition, input),
     ...numberProblems(definition),
     ...serviceProblems(definition),
+    ...remoteProblems(definition),
   ]
     .slice(0, mostProblems)
     .map(({ pointer, detail }) => ({ pointer: prefix + pointer, detail }));

@@ -1,13 +1,27 @@
+import type { ServerWishes } from './application.js';
 import type { Framing } from './framing.js';
 import type { EventName, State } from './job-state.js';
 import type { Outcome } from './outcome.js';
+import type { ExecutorName } from './remote-rules.js';
+import type { TaskRecord } from './task.js';
 
 /** What one run asks for beyond its definition. */
 export interface RunRequest {
   environment?: Record<string, string>;
   timeout?: number;
   output?: { name?: string };
-  executor?: string;
+  executor?: ExecutorName;
+  /** The machine of the executor ssh. */
+  host?: string;
+  /** The application of the executor cloud. */
+  application?: string;
+  /** What it wants of its server besides that. Only the server itself says this. */
+  server?: ServerWishes;
+  /**
+   * Files of LOCAL_SCRIPTS_FOLDER that are put into the base folder of the machine that it runs on. Only the server itself
+   * says this.
+   */
+  scripts?: string[];
   priority?: number;
   /** Whom the program runs as, by name. Only the server itself asks for this. */
   user?: string;
@@ -98,6 +112,8 @@ export interface Job {
   plan: unknown;
   /** Of a service: how it is. */
   service: unknown;
+  /** What a client of the scheduler's protocol said, without its secrets; null for all other jobs. */
+  task: TaskRecord | null;
   /** Left out of lists, and taking no events from outside. */
   hidden: boolean;
   created: Date;
@@ -147,6 +163,7 @@ export const newJob = (uuid: string, ownerId: number, executor: string): NewJob 
   operationId: null,
   plan: null,
   service: null,
+  task: null,
   hidden: false,
   notBefore: null,
   started: null,

@@ -81,11 +81,12 @@ function joinedTo(
   const plain = [step, next].every(({ each }) => each === null) && [writer, reader].every(isPlain);
   const fits = alone && plain && writesStdout(writer.definition) && readsStdin(reader.definition);
   // Whoever begins with another asks nobody whether it may: it must have no bound of its own.
-  const free =
-    reader.definition.concurrency === null && writer.definition.executor === reader.definition.executor;
+  const free = reader.definition.concurrency === null;
+  // A pipe joins programs of one machine, this one.
+  const here = [writer, reader].every(({ definition }) => definition.executor === 'local');
   // What goes through a pipe is in no file whose size could be bounded.
   const unbounded = writer.definition.limits.outputSize === null;
-  return fits && free && unbounded ? next.name : null;
+  return fits && free && here && unbounded ? next.name : null;
 }
 
 const isPlain = ({ definition, inputs, outputs }: Runs): boolean =>

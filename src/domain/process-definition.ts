@@ -1,4 +1,5 @@
 import { type DefinitionDocument, inputParameters, outputParameters } from './definition-document.js';
+import type { ExecutorName } from './remote-rules.js';
 import { type ServiceRules, serviceOf } from './service.js';
 import { parseSize } from './size.js';
 
@@ -6,7 +7,6 @@ export type { DefinitionDocument } from './definition-document.js';
 export { checkDefinition, checkEnvironment } from './definition-rules.js';
 
 export type ProcessType = 'single' | 'service';
-export type Executor = 'local';
 
 /** How input reaches the program. `path` may hold placeholders; exactly `${input_file}`: the server chooses. */
 export type Input =
@@ -46,7 +46,9 @@ export interface ProcessDefinition {
   /** How a service is kept going; null for what is none. */
   service: ServiceRules | null;
   application: string | null;
-  executor: Executor;
+  executor: ExecutorName;
+  /** The machine of the executor ssh; null if a run says it, or there is none. */
+  host: string | null;
   input: Input | null;
   output: Output | null;
   metadata: Record<string, unknown>;
@@ -95,6 +97,7 @@ export function normalise(document: DefinitionDocument): ProcessDefinition {
     service: serviceOf(document),
     application: document.application ?? null,
     executor: document.executor ?? 'local',
+    host: document.host ?? null,
     input: inputOf(document),
     output: outputOf(document),
     metadata: document.metadata ?? {},

@@ -3,7 +3,7 @@ import { nearest } from './nearest.js';
 
 /** What a field of a resource is, for filters, for `schema/` and for OpenAPI. */
 export interface Field {
-  type: 'string' | 'integer' | 'boolean' | 'datetime' | 'dict' | 'list' | 'related';
+  type: 'string' | 'integer' | 'float' | 'boolean' | 'datetime' | 'dict' | 'list' | 'related';
   help_text: string;
   /** Of a related object: it is known by a UUID, not by a number. */
   uuid?: boolean;

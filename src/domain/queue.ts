@@ -29,7 +29,7 @@ interface Lane {
  * jobs of one user do not keep another's one waiting; then the oldest. Bounds: in all, per user, per definition.
  */
 export class Queue {
-  readonly #limits: QueueLimits;
+  readonly #limits: () => QueueLimits;
   readonly #lanes = new Map<string, Lane>();
   readonly #queued = new Map<string, Waiting>();
   /** How many of those wait that are to start at once. */
@@ -39,7 +39,8 @@ export class Queue {
   readonly #runningByUser = new Map<number, number>();
   readonly #runningByDefinition = new Map<number, number>();
 
-  constructor(limits: QueueLimits) {
+  /** @param limits as they are now, which may change */
+  constructor(limits: () => QueueLimits) {
     this.#limits = limits;
   }
 
@@ -82,7 +83,8 @@ export class Queue {
 
   /** The next job that may run, which counts as running from now on; undefined if none may. */
   next(): Waiting | undefined {
-    const full = this.#running.size >= this.#limits.running;
+    const limits = this.#limits();
+    const full = this.#running.size >= limits.running;
     if (full && this.#atOnce === 0) return undefined;
     let best: Waiting | undefined;
     let bestLane: Lane | undefined;
@@ -93,7 +95,7 @@ export class Queue {
         continue;
       }
       if (full && !job.atOnce) continue;
-      if (!this.#mayRun(job)) continue;
+      if (!this.#mayRun(job, limits)) continue;
       if (best === undefined || this.#before(job, best)) {
         best = job;
         bestLane = lane;
@@ -137,9 +139,9 @@ export class Queue {
     }
   }
 
-  #mayRun(job: Waiting): boolean {
+  #mayRun(job: Waiting, limits: QueueLimits): boolean {
     if (job.atOnce) return true;
-    if ((this.#runningByUser.get(job.ownerId) ?? 0) >= this.#limits.runningPerUser) return false;
+    if ((this.#runningByUser.get(job.ownerId) ?? 0) >= limits.runningPerUser) return false;
     return (
       job.concurrency === null ||
       job.definitionId === 0 ||

@@ -34,6 +34,8 @@ export interface NounOptions
   pipelineRuns: PipelineRunService;
   users: Plain;
   tokens: Plain;
+  applications: Plain;
+  servers: Plain;
 }
 
 /** Everything under /api/: each noun with its generic resource, and what it has beyond that. */
@@ -52,6 +54,8 @@ export function allNouns(options: NounOptions): Noun[] {
       service: pipelines.resource,
       routers: [runDoor(options.pipelineRuns, options), plain(pipelines.resource)],
     },
+    { service: options.applications.resource, routers: [plain(options.applications.resource)] },
+    { service: options.servers.resource, routers: [plain(options.servers.resource)] },
     { service: users.resource, routers: [plain(users.resource)] },
     { service: tokens.resource, routers: [plain(tokens.resource)] },
     {

@@ -40,6 +40,7 @@ export const parameter = (
 export const types: Record<Field['type'], Json> = {
   string: { type: 'string' },
   integer: { type: 'integer' },
+  float: { type: 'number' },
   boolean: { type: 'boolean' },
   datetime: { type: 'string', format: 'date-time' },
   dict: { type: 'object' },

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { NodeSettings } from '../domain/node-settings.js';
 import type { Store } from '../store/store.js';
-import type { User } from '../store/users.js';
 import type { Actor } from './actor.js';
+import { ownAccount } from './own-account.js';
 
 const digest = (username: string, password: string) =>
   createHash('sha256')
@@ -16,41 +16,18 @@ const digest = (username: string, password: string) =>
  * @param settings the node's settings as they are now
  */
 export function nodeAccount(store: Store, settings: () => NodeSettings, clock: () => Date) {
-  let making: Promise<void> | undefined;
-
-  async function make(): Promise<void> {
-    let username = 'node';
-    for (let number = 2; (await store.users.byName(username)) !== null; number += 1) {
-      username = `node-${number}`;
-    }
-    const now = clock();
-    // No password has this hash.
-    const user = { username, role: 'user', active: true, passwordHash: '!', created: now, updated: now };
-    const { id } = await store.users.add(user);
-    await store.keepSetting('node_account', String(id));
-  }
-
-  async function row(): Promise<User | null> {
-    const id = await store.knownSetting('node_account');
-    return id === null ? null : store.users.byId(Number(id));
-  }
+  const own = ownAccount(store, 'node', clock);
 
   return {
     /** The account, if it was ever needed. */
     async known(): Promise<Actor | null> {
-      const user = await row();
+      const user = await own.row();
       return user === null ? null : { id: user.id, username: user.username, admin: false, node: true };
     },
 
     /** The account, made when it is first needed, and again after somebody has removed it. */
     async get(): Promise<Actor> {
-      const found = await this.known();
-      if (found !== null) return found;
-      making ??= make().finally(() => {
-        making = undefined;
-      });
-      await making;
-      return this.get();
+      return { ...(await own.get()), node: true };
     },
 
     /** The account, if that is the node's login and nobody has switched the account off. */
@@ -60,7 +37,7 @@ export function nodeAccount(store: Store, settings: () => NodeSettings, clock: (
       const right = timingSafeEqual(digest(username, password), digest(node.username, node.password));
       if (!right) return null;
       const account = await this.get();
-      return (await row())?.active ? account : null;
+      return (await own.row())?.active ? account : null;
     },
   };
 }

@@ -10,6 +10,7 @@ import type { Store } from '../store/store.js';
 import type { Actor } from './actor.js';
 import type { JobService } from './jobs.js';
 import type { NodeAccount } from './node-account.js';
+import { ownDefinitions } from './own-definitions.js';
 import type { DefinitionService } from './process-definitions.js';
 import type { Receiver } from './receive.js';
 import type { RunService } from './runs.js';
@@ -104,26 +105,7 @@ export function nodeJobs(given: {
   accepting: () => boolean;
 }) {
   const { store, account, definitions, jobs, runs, receiver } = given;
-  /** The definition that each run has, by its id. */
-  const registered = new Map<NodeRun, number>();
-
-  /** The definition of a run, registered as it is to be now: each change of the settings is a revision of it. */
-  async function register(run: NodeRun, document: DefinitionDocument): Promise<DefinitionRow> {
-    const owner = await account.get();
-    const id = registered.get(run) ?? (await store.definitions.named(definitionName(run), owner.id))[0];
-    const row = id === undefined ? null : await definitions.find(owner, String(id)).catch(nullIfGone);
-    if (row?.definition === JSON.stringify(document)) {
-      registered.set(run, row.id);
-      return row;
-    }
-    const body = { definition: document };
-    const [made] =
-      (await definitions.resource.apply?.(owner, [
-        row === null ? { op: 'create', body } : { op: 'put', id: String(row.id), body },
-      ])) ?? [];
-    registered.set(run, Number(made?.id));
-    return definitions.find(owner, String(made?.id));
-  }
+  const { register } = ownDefinitions({ store, definitions, owner: () => account.get() });
 
   /** Waits for a job's end, however long that takes. */
   async function end(given: Job): Promise<Job> {
@@ -166,12 +148,11 @@ export function nodeJobs(given: {
      */
     async run(
       actor: Actor,
-      run: NodeRun,
       document: DefinitionDocument,
       input: string | null,
       request: RunRequest,
     ): Promise<Job> {
-      const row = await register(run, document);
+      const row = await register(document);
       return submit(actor, row, input === null ? null : { name: 'input.json', content: input }, request);
     },
 
@@ -196,11 +177,6 @@ function* piecesOf(content: string | Uint8Array): Generator<Buffer> {
     if (/[\uD800-\uDBFF]/.test(content[end - 1] ?? '')) end += 1;
     yield Buffer.from(content.slice(at, end));
   }
-}
-
-function nullIfGone(error: unknown): null {
-  if (error instanceof PenstockError && error.code === 'not-found') return null;
-  throw error;
 }
 
 export type NodeJobs = ReturnType<typeof nodeJobs>;

@@ -53,7 +53,7 @@ export function nodeScripts(given: {
       const timeout = timeoutOf(request) ?? now.timeout;
       forget(request);
       const definition = scriptDefinition(run, now, await machine.accountOf(now.ptsuser));
-      return nodeJobs.run(actor, run, definition, takeInput(), {
+      return nodeJobs.run(actor, definition, takeInput(), {
         user: now.ptsuser,
         timeout,
         attended: true,
@@ -65,7 +65,7 @@ export function nodeScripts(given: {
       const now = settings();
       const timeout = timeoutOf(request) ?? now.timeout;
       forget(request);
-      return nodeJobs.run(actor, 'sleep', scriptDefinition('sleep', now, null), null, {
+      return nodeJobs.run(actor, scriptDefinition('sleep', now, null), null, {
         environment: { PENSTOCK_SLEEP: seconds },
         timeout,
         attended: true,

@@ -8,6 +8,7 @@ import {
   type DefinitionDocument,
   type ProcessDefinition,
 } from '../domain/process-definition.js';
+import { remoteProblems } from '../domain/remote-rules.js';
 import { newServiceState } from '../domain/service.js';
 import { PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
@@ -51,8 +52,8 @@ export interface RunLimits {
 
 /** What the server itself says of a job, beyond what a request may. */
 export interface Inside {
-  fields?: Partial<Pick<NewJob, 'operationId' | 'parentId' | 'step' | 'item' | 'session'>>;
-  request?: Pick<RunRequest, 'feed' | 'message' | 'joined'>;
+  fields?: Partial<Pick<NewJob, 'operationId' | 'parentId' | 'step' | 'item' | 'session' | 'task'>>;
+  request?: Pick<RunRequest, 'feed' | 'message' | 'joined' | 'scripts' | 'server'>;
 }
 
 /** Submitting a process definition to be run. */
@@ -134,10 +135,11 @@ export function runService(given: {
     /** A run's JSON, checked against its schema and the definition. */
     async checkedDocument(row: DefinitionRow, value: unknown): Promise<RunDocument> {
       const document = checkedRequest(value);
-      const wrong = checkEnvironment(
-        JSON.parse(row.definition) as DefinitionDocument,
-        document.environment ?? {},
-      );
+      const definition = JSON.parse(row.definition) as DefinitionDocument;
+      const wrong = [
+        ...checkEnvironment(definition, document.environment ?? {}),
+        ...remoteProblems(definition, document),
+      ];
       if (wrong.length > 0) throw invalid('invalid-body', wrong);
       return document;
     },

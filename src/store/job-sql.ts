@@ -32,6 +32,7 @@ const fixedColumns: Readonly<Record<string, (job: Job) => unknown>> = {
   item: (job) => job.item,
   operation_id: (job) => job.operationId,
   token_hash: (job) => job.tokenHash,
+  task: (job) => maybeJson(job.task),
   hidden: (job) => (job.hidden ? 1 : 0),
   created: (job) => storedDate(job.created),
 };

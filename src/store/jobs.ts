@@ -37,6 +37,7 @@ export function jobOf(row: JobRow): Job {
     outcome: parse(row.outcome) as Job['outcome'],
     plan: parse(row.plan),
     service: parse(row.service),
+    task: parse(row.task) as Job['task'],
     inputSize: size(row.inputSize),
     outputSize: size(row.outputSize),
   };
@@ -142,6 +143,15 @@ export function jobRepository(
         orderBy: { id: 'asc' },
       });
       return rows.map(eventOf);
+    },
+
+    /** The tasks that have not reached their end, oldest first. `ownerId` null: everybody's. */
+    async unfinishedTasks(ownerId: number | null): Promise<Job[]> {
+      const rows = await reader.job.findMany({
+        where: { ...ownedBy(ownerId), state: { in: ['CREATED', 'RUNNING', 'RESET'] }, task: { not: null } },
+        orderBy: { id: 'asc' },
+      });
+      return rows.map(jobOf);
     },
 
     /** Everything that has not reached its end, oldest first; `after` an id, for reading in pieces. */

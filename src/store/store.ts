@@ -1,4 +1,5 @@
 import Database from 'better-sqlite3';
+import { applicationRepository } from './applications.js';
 import { openClient } from './client.js';
 import { deliveryRepository } from './deliveries.js';
 import { jobEventRepository } from './job-events.js';
@@ -8,6 +9,7 @@ import { nonceRepository } from './nonces.js';
 import { operationRepository } from './operations.js';
 import { pipelineRepository } from './pipelines.js';
 import { definitionRepository } from './process-definitions.js';
+import { serverRepository } from './servers.js';
 import { stepJobRepository } from './step-jobs.js';
 import { streamRepository } from './streams.js';
 import { subscriptionRepository } from './subscriptions.js';
@@ -42,6 +44,8 @@ export async function openStore(file: string) {
     streams: streamRepository(reader, writer),
     stepJobs: stepJobRepository(reader, writer),
     operations: operationRepository(reader, writer),
+    applications: applicationRepository(reader, writer),
+    servers: serverRepository(reader, writer),
 
     /** Proves that the database can be written to. */
     async check(): Promise<void> {

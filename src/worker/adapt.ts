@@ -1,6 +1,14 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { Adapter, AdapterContext, InputAdapter, OutputAdapter, Taken } from '../adapters/adapter.js';
+import type {
+  Adapter,
+  AdapterContext,
+  InputAdapter,
+  OutputAdapter,
+  PreparedInput,
+  PreparedOutput,
+  Taken,
+} from '../adapters/adapter.js';
 import { outputNameOf, type Places } from '../domain/command.js';
 import { socketFile } from '../domain/feeder-plan.js';
 import { unbuffered } from '../domain/feeding.js';
@@ -16,23 +24,28 @@ import { makePipes } from '../hosts/pipes.js';
 import type { Logger } from '../log.js';
 import type { JobFiles } from '../store/files.js';
 import { hasFeeder, planFeeder } from './feeder.js';
+import type { Place } from './places.js';
 
 /** What it takes to lay out an input and to take an output. */
 export interface AdaptContext {
   files: JobFiles;
   log: Logger;
   adapters: Readonly<Record<string, Adapter>>;
+  /** LOCAL_SCRIPTS_FOLDER; null if it is not set. */
+  scripts?: () => string | null;
 }
 
-type Attempt = { job: Job; definition: ProcessDefinition };
+type Attempt = { job: Job; definition: ProcessDefinition; place?: Place | null };
 
 /** What the adapters of an attempt are told. */
-export function adapterContext(files: JobFiles, { job, definition }: Attempt): AdapterContext {
+export function adapterContext(files: JobFiles, { job, definition, place }: Attempt): AdapterContext {
   const folder = files.attempt(job.uuid, job.attempt);
+  const there = place?.folder ?? null;
   return {
     definition,
     folder,
-    places: { work_dir: path.join(folder, 'work'), job_uuid: job.uuid },
+    there,
+    places: { work_dir: path.join(there ?? folder, 'work'), job_uuid: job.uuid },
     input: job.inputName === null ? null : { file: files.input(job.uuid), name: job.inputName },
     outputName: outputNameOf(definition, job.request.output?.name),
     feed: job.request.feed ?? null,
@@ -60,6 +73,7 @@ export async function prepare(
       stderr: wanted.stderr ?? path.join(folder, 'stderr'),
       companions: await planFeeder(setting, given, wanted),
       append: run.definition.service !== null,
+      ...farFiles(context, run, given, wanted),
     };
     return {
       places: { ...setting.places, ...given.places, ...wanted.places },
@@ -70,6 +84,21 @@ export async function prepare(
     await clearUp(context, run);
     throw error;
   }
+}
+
+/** What a run on another machine takes there and back; nothing of one that runs here. */
+function farFiles(
+  context: AdaptContext,
+  { job, place = null }: Attempt,
+  { send = [] }: PreparedInput,
+  { fetch = [] }: PreparedOutput,
+): Pick<ExecutorFiles, 'place' | 'send' | 'fetch'> {
+  if (place === null) return {};
+  const scripts = (job.request.scripts ?? []).map((name) => ({
+    from: path.join(context.scripts?.() ?? '', name),
+    to: path.posix.join(place.base, name),
+  }));
+  return { place: { host: place.host, folder: place.folder }, send: [...scripts, ...send], fetch };
 }
 
 /** What stands before a program that is fed, lest it hold back its records; nothing where the machine has no stdbuf. */

@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { copyFile, rename } from 'node:fs/promises';
 import path from 'node:path';
+import type { FilePath } from '../adapters/adapter.js';
 import { namedFiles } from '../domain/command.js';
 import type { Job } from '../domain/job.js';
 import type { Places } from '../domain/placeholder.js';
@@ -11,12 +12,16 @@ import { place } from './pipelines/step-files.js';
 
 type Attempt = { job: Job; definition: ProcessDefinition };
 
-/** Where an attempt's program finds its named inputs and leaves its named outputs. */
-export async function placeNamedFiles(files: JobFiles, { job, definition }: Attempt): Promise<Places> {
+/** Where an attempt's program finds its named inputs and leaves its named outputs, and what of that goes to another machine. */
+export async function placeNamedFiles(
+  files: JobFiles,
+  { job, definition }: Attempt,
+  there: string | null,
+): Promise<{ places: Places; send: FilePath[]; fetch: FilePath[] }> {
   const { inputs, outputs } = namedFiles(definition);
   const folder = files.attempt(job.uuid, job.attempt);
-  const places: Places = {};
-  if (inputs.length > 0) mkdirSync(path.join(folder, 'inputs'), { mode: 0o700 });
+  const named = { places: {} as Places, send: [] as FilePath[], fetch: [] as FilePath[] };
+  if (inputs.length > 0 && there === null) mkdirSync(path.join(folder, 'inputs'), { mode: 0o700 });
   for (const name of inputs) {
     const given = files.namedInput(job.uuid, name);
     if (!existsSync(given)) {
@@ -25,14 +30,19 @@ export async function placeNamedFiles(files: JobFiles, { job, definition }: Atte
         `the program reads \${input_file.${name}}, and there is no such input`,
       );
     }
-    const own = path.join(folder, 'inputs', name);
+    const own = path.join(there ?? folder, 'inputs', name);
+    if (there !== null) named.send.push({ from: given, to: own });
     // A copy if a retry will need it as it was, whatever the program does to it.
-    await place(given, own, definition.retries.limit > 0);
-    places[`input_file.${name}`] = own;
+    else await place(given, own, definition.retries.limit > 0);
+    named.places[`input_file.${name}`] = own;
   }
   if (outputs.length > 0) mkdirSync(path.join(folder, 'outputs'), { mode: 0o700 });
-  for (const name of outputs) places[`output_file.${name}`] = path.join(folder, 'outputs', name);
-  return places;
+  for (const name of outputs) {
+    const own = path.join(there ?? folder, 'outputs', name);
+    if (there !== null) named.fetch.push({ from: own, to: files.namedOutput(job.uuid, job.attempt, name) });
+    named.places[`output_file.${name}`] = own;
+  }
+  return named;
 }
 
 /** Makes a program's named outputs durable. @returns what is wrong with them if it ended well, else null */

@@ -5,10 +5,11 @@ import type { Handle } from '../executors/executor.js';
 import type { QueuedRow } from '../store/jobs.js';
 import type { Store } from '../store/store.js';
 import { clearUp } from './adapt.js';
+import { type Lanes, laneOf } from './lanes.js';
 import { persist } from './run-job.js';
 import { recoverService } from './services/recover-service.js';
 import type { Supervisor } from './services/supervise.js';
-import { newRun, type Worker, type WorkerOptions, waitingOf } from './worker.js';
+import { newRun, type WorkerOptions, waitingOf } from './worker.js';
 
 const pieces = 1000;
 
@@ -20,7 +21,7 @@ const pieces = 1000;
  */
 export async function recover(
   store: Store,
-  worker: Worker,
+  lanes: Lanes,
   supervisor: Supervisor,
   options: WorkerOptions,
 ): Promise<{ waiting: number; running: number }> {
@@ -33,7 +34,7 @@ export async function recover(
   for (let after = 0; ; ) {
     const rows = await store.jobs.unfinished(after, pieces);
     for (const row of rows) {
-      if (await takeUp(row, store, worker, supervisor, options)) found.running += 1;
+      if (await takeUp(row, store, lanes, supervisor, options)) found.running += 1;
       else found.waiting += 1;
     }
     const last = rows.at(-1);
@@ -46,11 +47,11 @@ export async function recover(
 async function takeUp(
   row: QueuedRow,
   store: Store,
-  worker: Worker,
+  lanes: Lanes,
   supervisor: Supervisor,
   options: WorkerOptions,
 ): Promise<boolean> {
-  const { files, executor } = options;
+  const { files } = options;
   // One that is to be run again for a resumed pipeline waits for that.
   if (row.parentId !== null && row.state === 'RESET' && row.notBefore === null) return false;
   const definition =
@@ -62,12 +63,15 @@ async function takeUp(
     if (job !== null && job.service !== null) return recoverService(options, supervisor, job, definition);
   }
   const waiting = waitingOf(row, definition);
+  const lane = lanes.of(laneOf(row, definition));
+  const { executor, places } = lane.options;
   // A job that waits was perhaps being started when we ended: then its next attempt has a folder already.
   const attempt = row.state === 'RUNNING' ? row.attempt : row.attempt + 1;
   if (row.state !== 'CREATED' || existsSync(files.attempt(row.uuid, attempt))) {
     let job = await store.jobs.byUuid(row.uuid);
     if (job === null) return false;
     if (job.state === 'RESET') job = await persist(options, job, 'ready', {});
+    const place = (await places?.found(job, attempt)) ?? null;
     const handle = await executor.recover(
       job.uuid,
       files.attempt(job.uuid, attempt),
@@ -76,6 +80,7 @@ async function takeUp(
     if (handle !== 'never-started') {
       const run = newRun({ ...job, attempt }, definition);
       run.handle = handle;
+      run.place = place;
       if (job.state === 'CREATED')
         run.job = await persist(
           options,
@@ -84,13 +89,14 @@ async function takeUp(
           { handle, attempt, started: new Date(), waiting: null },
           { attempt, found_after_restart: true },
         );
-      worker.resume(waiting, run);
+      lane.resume(waiting, run);
       return true;
     }
+    if (place !== null) await places?.give(job, attempt, null);
     await burn(options, job, attempt, definition);
   }
   // The job of a step has its turn when its pipeline says so.
-  if (row.parentId === null) worker.enqueue(waiting, row.notBefore);
+  if (row.parentId === null) lane.enqueue(waiting, row.notBefore);
   return false;
 }
 

@@ -6,21 +6,25 @@ import type { Job, JobChange } from '../domain/job.js';
 import type { EventName } from '../domain/job-state.js';
 import { ended, type Outcome, succeeded } from '../domain/outcome.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
-import { messageOf, PenstockError } from '../errors.js';
+import { messageOf } from '../errors.js';
 import type { Executor, ExecutorFiles, Handle, Receipt } from '../executors/executor.js';
 import { basicEnvironment } from '../hosts/environment.js';
 import type { JobService } from '../services/jobs.js';
 import { fileSize, makeDurable } from '../store/files.js';
 import { type AdaptContext, adapterContext, clearUp, passesOn, prepare, takeOutput } from './adapt.js';
 import { withFeeder } from './feeder.js';
+import { insist } from './insist.js';
 import { placeNamedFiles, takeNamedFiles } from './named-files.js';
 import { oversize } from './oversize.js';
+import type { Place, Places } from './places.js';
 import { syncEarly } from './sync-early.js';
 
 /** What running a job needs of the house. */
 export interface RunContext extends AdaptContext {
   jobs: JobService;
   executor: Executor;
+  /** Who gives its jobs their places; without it they run here. */
+  places?: Places;
   defaultTimeout: number | null;
 }
 
@@ -29,6 +33,12 @@ export interface Run {
   job: Job;
   definition: ProcessDefinition;
   handle: Handle | null;
+  /** Where it runs, besides this machine; null while it has no place, and for what runs here. */
+  place: Place | null;
+  /** When it asked for its place, and when it had it; null for what runs here. */
+  placing: { asked: Date; placed: Date } | null;
+  /** Aborted when it is to be ended: it need not wait for a place any more. */
+  unwanted: AbortController;
   /** Set by the first who wants it ended: the first cause wins. */
   stop: { outcome: Outcome; receipt: Promise<Receipt> } | null;
   /** True if another attempt would end the same way. */
@@ -47,20 +57,8 @@ export async function persist(
   change: JobChange | (() => JobChange),
   data: unknown = null,
 ): Promise<Job> {
-  for (let wait = 100; ; wait = Math.min(wait * 2, 5000)) {
-    try {
-      return (await context.jobs.record(job, name, change, data)).job;
-    } catch (error) {
-      const passing =
-        error instanceof PenstockError && ['store-unavailable', 'disk-full'].includes(error.code);
-      if (!passing) throw error;
-      context.log.error(
-        { job: job.uuid, event: name, error: messageOf(error) },
-        'an event cannot be stored yet',
-      );
-      await delay(wait);
-    }
-  }
+  const fields = { job: job.uuid, event: name };
+  return insist(context.log, fields, async () => (await context.jobs.record(job, name, change, data)).job);
 }
 
 /**
@@ -75,12 +73,17 @@ export async function startProgram(
 ): Promise<{ recorded: Promise<Job> }> {
   const setting = adapterContext(context.files, run);
   mkdirSync(setting.folder, { mode: 0o700 });
-  mkdirSync(setting.places.work_dir, { mode: 0o700 });
-  const named = await placeNamedFiles(context.files, run);
+  if (setting.there === null) mkdirSync(setting.places.work_dir, { mode: 0o700 });
+  const named = await placeNamedFiles(context.files, run, setting.there);
   const prepared = await prepare(context, run);
   let handle: Handle;
   try {
-    handle = await launch(context, run, { ...setting.places, ...prepared.places, ...named }, prepared);
+    const { files } = prepared;
+    if (files.place !== undefined) {
+      files.send = [...(files.send ?? []), ...named.send];
+      files.fetch = [...(files.fetch ?? []), ...named.fetch];
+    }
+    handle = await launch(context, run, { ...setting.places, ...prepared.places, ...named.places }, prepared);
   } catch (error) {
     await clearUp(context, run);
     throw error;
@@ -103,6 +106,7 @@ export async function startProgram(
       attempt: run.job.attempt,
       executor: run.job.executor,
       pid: (handle.runner as { pid?: number } | null)?.pid ?? null,
+      ...(run.place === null ? {} : { host: run.place.host, ...run.placing }),
       ...unkept(handle),
       ...more.data,
     },
@@ -134,6 +138,7 @@ function launch(
         HOME: places.work_dir,
         ...basicEnvironment,
         ...messageVariables(run.job),
+        ...(run.place === null ? {} : { PENSTOCK_BASE_FOLDER: run.place.base }),
         ...command.environment,
       },
       cwd: command.cwd,
@@ -236,6 +241,7 @@ export function stopRun(context: RunContext, run: Run, outcome: Outcome): Promis
         : context.executor.cancel(run.handle, run.definition.killGrace),
     );
     run.stop = { outcome, receipt };
+    run.unwanted.abort();
   }
   return run.stop.receipt;
 }

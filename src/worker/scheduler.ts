@@ -3,20 +3,25 @@ import type { ProcessDefinition } from '../domain/process-definition.js';
 import type { TypedUuids } from '../domain/typed-uuid.js';
 import type { Receipt } from '../executors/executor.js';
 import type { Store } from '../store/store.js';
+import { type LaneKey, type LaneOptions, Lanes, laneOf } from './lanes.js';
 import { openPipelines } from './pipelines/pipelines.js';
 import { recover } from './recover.js';
 import { type ServiceLimits, Supervisor } from './services/supervise.js';
-import { Worker, type WorkerOptions } from './worker.js';
+import type { WorkerOptions } from './worker.js';
 
-/** Sends each job to who sees it through: services to the supervisor, what comes to an end to the worker. */
-export function openScheduler(options: WorkerOptions & ServiceLimits & { store: Store; uuids: TypedUuids }) {
-  const worker = new Worker(options);
+/** Sends each job to who sees it through: services to the supervisor, what comes to an end to the lanes. */
+export function openScheduler(
+  options: WorkerOptions &
+    ServiceLimits & { store: Store; uuids: TypedUuids; lane: (key: LaneKey) => LaneOptions },
+) {
+  const lanes = new Lanes(options, options.lane);
   const supervisor = new Supervisor(options, options);
   /** Ends a job that is no pipeline's, whether it waits or runs; undefined if it has ended already. */
   const cancel = (job: Job, by: string): Promise<Receipt | undefined> =>
-    job.service === null ? worker.cancel(job, by) : supervisor.end(job.uuid, 'cancel', by);
+    job.service === null ? lanes.cancel(job, by) : supervisor.end(job.uuid, 'cancel', by);
   const runner = {
-    submit: (job: Job, definition: ProcessDefinition) => worker.submit(job, definition),
+    submit: (job: Job, definition: ProcessDefinition) =>
+      lanes.of(laneOf(job, definition)).submit(job, definition),
     cancel,
   };
   const pipelines = openPipelines(options, runner);
@@ -29,13 +34,16 @@ export function openScheduler(options: WorkerOptions & ServiceLimits & { store: 
 
     /** How many jobs wait for their turn. */
     get waiting(): number {
-      return worker.waiting;
+      return lanes.waiting;
     },
-    waitingOf: (ownerId: number): number => worker.waitingOf(ownerId),
+    waitingOf: (ownerId: number): number => lanes.waitingOf(ownerId),
+
+    /** True for a job that has had its turn: it waits for its place, or runs. */
+    isActive: ({ uuid }: Job): boolean => lanes.isActive(uuid),
 
     /** How many jobs are being run, services apart. */
     get active(): number {
-      return worker.active;
+      return lanes.active;
     },
 
     /** Why another service cannot be started, in words; undefined if it can. */
@@ -43,13 +51,13 @@ export function openScheduler(options: WorkerOptions & ServiceLimits & { store: 
       supervisor.full(ownerId, definitionId, concurrency),
 
     submit(job: Job, definition: ProcessDefinition): void {
-      if (job.service === null) worker.submit(job, definition);
+      if (job.service === null) runner.submit(job, definition);
       else supervisor.keep(job, definition);
     },
 
     /** After a start of ours: takes up what has not ended. */
     async recover(store: Store): Promise<{ waiting: number; running: number }> {
-      const found = await recover(store, worker, supervisor, options);
+      const found = await recover(store, lanes, supervisor, options);
       await pipelines.recover();
       return found;
     },
@@ -57,13 +65,13 @@ export function openScheduler(options: WorkerOptions & ServiceLimits & { store: 
     /** From now on programs are started. */
     open(): void {
       supervisor.open();
-      worker.open();
+      lanes.open();
     },
 
     /** No program is started any more; those that run go on, and are taken up by the next start of ours. */
     close(): void {
       supervisor.close();
-      worker.close();
+      lanes.close();
       pipelines.close();
     },
 

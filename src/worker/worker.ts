@@ -3,9 +3,10 @@ import { isUnfinished } from '../domain/job-state.js';
 import { ended, type Outcome, succeeded } from '../domain/outcome.js';
 import { isBrokenPipe } from '../domain/pipeline.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
-import { Queue, type Waiting } from '../domain/queue.js';
+import { Queue, type QueueLimits, type Waiting } from '../domain/queue.js';
 import { messageOf, PenstockError } from '../errors.js';
 import type { Receipt } from '../executors/executor.js';
+import { takePlace } from './places.js';
 import { type Again, retry } from './retry.js';
 import {
   collect,
@@ -18,8 +19,8 @@ import {
 } from './run-job.js';
 
 export interface WorkerOptions extends RunContext {
-  running: number;
-  runningPerUser: number;
+  /** How many run at the same time, as of now. */
+  limits: () => QueueLimits;
   /** How often a job is tried again after a failure of the platform. */
   platformRetries: number;
   /** The definition that a job runs. */
@@ -36,7 +37,7 @@ const unreadablePause = 1000;
 
 /** The only room that makes machines work: takes waiting jobs in their turn and sees each to its one end. */
 export class Worker {
-  readonly #options: WorkerOptions;
+  readonly options: WorkerOptions;
   readonly queue: Queue;
   readonly #active = new Map<string, { run: Promise<Run | null>; end: Promise<void> }>();
   /** Jobs that wait for a time before they may queue. */
@@ -46,8 +47,8 @@ export class Worker {
   #open = false;
 
   constructor(options: WorkerOptions) {
-    this.#options = options;
-    this.queue = new Queue({ running: options.running, runningPerUser: options.runningPerUser });
+    this.options = options;
+    this.queue = new Queue(options.limits);
   }
 
   /** From now on jobs are started. */
@@ -87,6 +88,11 @@ export class Worker {
     this.#begin(waiting, Promise.resolve(run));
   }
 
+  /** True for a job that has had its turn: it waits for its place, or runs. */
+  isActive(uuid: string): boolean {
+    return this.#active.has(uuid);
+  }
+
   get active(): number {
     return this.#active.size;
   }
@@ -113,7 +119,7 @@ export class Worker {
     const end = loading
       .then((run) => (run === null ? null : this.#see(run)))
       .catch((error: unknown) => {
-        this.#options.log.error(
+        this.options.log.error(
           { job: waiting.uuid, error: messageOf(error) },
           'a job cannot be gone on with',
         );
@@ -131,14 +137,14 @@ export class Worker {
   /** A waiting job's next attempt; null if there will be none now: the job is gone, or has to wait once more. */
   async #load(waiting: Waiting): Promise<Run | null> {
     try {
-      const job = this.#fresh.get(waiting.uuid) ?? (await this.#options.jobOf(waiting.uuid));
+      const job = this.#fresh.get(waiting.uuid) ?? (await this.options.jobOf(waiting.uuid));
       this.#fresh.delete(waiting.uuid);
       if (job === null || job.definitionRevisionId === null) return null;
-      const definition = await this.#options.definitionOf(job.definitionRevisionId);
+      const definition = await this.options.definitionOf(job.definitionRevisionId);
       return newRun({ ...job, attempt: job.attempt + 1 }, definition);
     } catch (error) {
       // Nothing was begun: when the database can be read again, the job has its turn.
-      this.#options.log.error(
+      this.options.log.error(
         { job: waiting.uuid, error: messageOf(error) },
         'a job cannot be read; tried again',
       );
@@ -152,32 +158,37 @@ export class Worker {
     if (!isUnfinished(run.job.state)) return null;
     let outcome: Outcome;
     let attempted = run.handle !== null;
+    const { attempt } = run.job;
     try {
       if (run.handle === null) {
-        const { recorded } = await startProgram(this.#options, run);
+        if (this.options.places !== undefined) await takePlace(this.options, this.options.places, run);
+        const { recorded } = await startProgram(this.options, run);
         attempted = true;
         run.begun();
         // The program is under way; its end is awaited while its beginning is being stored.
-        const [job, result] = await Promise.all([recorded, waitForProgram(this.#options, run)]);
+        const [job, result] = await Promise.all([recorded, waitForProgram(this.options, run)]);
         run.job = job;
         outcome = result;
       } else {
         run.begun();
-        outcome = await waitForProgram(this.#options, run);
+        outcome = await waitForProgram(this.options, run);
       }
     } catch (error) {
       // An executor that fails is the platform's failure, not the program's.
       const reason = messageOf(error);
-      this.#options.log.warn({ job: run.job.uuid, error: reason }, 'the program cannot be run');
+      if (run.stop === null)
+        this.options.log.warn({ job: run.job.uuid, error: reason }, 'the program cannot be run');
       outcome = run.stop?.outcome ?? ended('platform', reason);
       run.permanent = error instanceof PenstockError;
       run.begun();
     }
-    return this.#conclude(run, outcome, attempted);
+    const again = await this.#conclude(run, outcome, attempted);
+    if (run.place !== null) await this.options.places?.give(run.job, attempt, outcome);
+    return again;
   }
 
   async #conclude(run: Run, given: Outcome, attempted: boolean): Promise<Again> {
-    const context = this.#options;
+    const context = this.options;
     const { definition } = run;
     const collected = attempted
       ? await collect(context, run, given)
@@ -205,7 +216,7 @@ export class Worker {
 
   /** The values of a run's variables are kept no longer than an attempt may need them. */
   #forgetSecrets({ job }: Run): void {
-    if (job.request.environment !== undefined) this.#options.files.forgetEnvironment(job.uuid, job.attempt);
+    if (job.request.environment !== undefined) this.options.files.forgetEnvironment(job.uuid, job.attempt);
   }
 
   /**
@@ -221,7 +232,7 @@ export class Worker {
       this.#delayed.delete(job.uuid);
       this.#fresh.delete(job.uuid);
       await persist(
-        this.#options,
+        this.options,
         job,
         'fail',
         { outcome, ended: new Date(), waiting: null, notBefore: null },
@@ -232,7 +243,7 @@ export class Worker {
     const active = this.#active.get(job.uuid);
     if (active === undefined) return undefined;
     const run = await active.run;
-    const receipt = run === null ? undefined : await stopRun(this.#options, run, outcome);
+    const receipt = run === null ? undefined : await stopRun(this.options, run, outcome);
     await active.end;
     // It may have failed by itself a moment before, and wait for another attempt by now.
     const after = await this.cancel(job, by);
@@ -267,5 +278,17 @@ export function newRun(job: Job, definition: ProcessDefinition): Run {
   const started = new Promise<void>((resolve) => {
     begun = resolve;
   });
-  return { job, definition, handle: null, stop: null, permanent: false, started, begun };
+  const unwanted = new AbortController();
+  return {
+    job,
+    definition,
+    handle: null,
+    place: null,
+    placing: null,
+    unwanted,
+    stop: null,
+    permanent: false,
+    started,
+    begun,
+  };
 }

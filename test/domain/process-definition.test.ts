@@ -89,6 +89,7 @@ describe('normalise', () => {
       service: null,
       application: null,
       executor: 'local',
+      host: null,
       input: null,
       output: null,
       metadata: {},

@@ -45,7 +45,7 @@ test('a queue does what the rule says, whatever comes and goes', () => {
       fc.record({ running: fc.integer({ min: 1, max: 6 }), runningPerUser: fc.integer({ min: 1, max: 4 }) }),
       fc.array(step, { maxLength: 80 }),
       (limits, steps) => {
-        const queue = new Queue(limits);
+        const queue = new Queue(() => limits);
         let waiting: Waiting[] = [];
         let running: Waiting[] = [];
         for (const one of steps) {

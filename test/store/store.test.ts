@@ -49,7 +49,7 @@ test('a migration that fails changes nothing, and is tried again', async () => {
     'plan',
   );
   database.exec('DROP TABLE "stream"');
-  expect(await migrate(file)).toEqual(['0003_pipelines_and_streams']);
+  expect(await migrate(file)).toEqual(['0003_pipelines_and_streams', '0004_servers']);
   database.close();
 });
 

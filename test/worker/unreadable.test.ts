@@ -7,8 +7,7 @@ import { waitFor } from '../support/wait-for.js';
 test('a job that cannot be read at its turn keeps its place, and is looked at again', async () => {
   const looks: string[] = [];
   const worker = new Worker({
-    running: 1,
-    runningPerUser: 1,
+    limits: () => ({ running: 1, runningPerUser: 1 }),
     log: openLog('silent'),
     jobOf: async (uuid: string): Promise<Job | null> => {
       looks.push(uuid);

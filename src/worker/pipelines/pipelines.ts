@@ -152,5 +152,5 @@ export const openPipelines = (
     ...options,
     runner,
     uuidOf: (parent, step, item) => options.uuids.computed('job', `${parent}:${step}:${item ?? ''}`),
-    itemsAtOnce: 2 * options.running,
+    itemsAtOnce: 2 * options.limits().running,
   });

@@ -46,7 +46,7 @@ export const pipeOf = (files: JobFiles, uuid: string, writer: string): string =>
 
 /** What the job of a step asks for beyond its definition; `environment` with its values. */
 function requestOf({ files }: StepContext, { job, plan }: Whole, step: PlannedStep): RunRequest {
-  const { executor, priority, output } = job.request;
+  const { executor, host, application, priority, output } = job.request;
   const own = job.request.environment === undefined ? {} : files.environment(job.uuid);
   const environment = { ...step.environment, ...own };
   const before = plan.steps.find(({ joinedTo }) => joinedTo === step.name);
@@ -58,6 +58,8 @@ function requestOf({ files }: StepContext, { job, plan }: Whole, step: PlannedSt
   const isEnd = plan.output.step === step.name && plan.output.output === null;
   return {
     ...(executor === undefined ? {} : { executor }),
+    ...(host === undefined ? {} : { host }),
+    ...(application === undefined ? {} : { application }),
     ...(priority === undefined ? {} : { priority }),
     ...(step.timeout === null ? {} : { timeout: step.timeout }),
     ...(isEnd && output !== undefined ? { output } : {}),

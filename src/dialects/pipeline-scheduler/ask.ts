@@ -1,0 +1,35 @@
+import type { Request } from 'express';
+import { PenstockError } from '../../errors.js';
+import { queryPairs } from '../../http/answer.js';
+import { readBody, textOf } from '../../http/body.js';
+
+/** A request's JSON; null if there is no body. What it is called does not matter: old clients call it what they like. */
+export async function readValue(request: Request, limit: number): Promise<unknown> {
+  const text = textOf(await readBody(request, limit)).trim();
+  if (text === '') return null;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new PenstockError('bad-json', `The body is not JSON: ${(error as Error).message}`);
+  }
+}
+
+export const isIds = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'string');
+
+/** The ids in the query, `?id=…&id=…`. */
+export const queryIds = (request: Request): string[] =>
+  queryPairs(request)
+    .filter(([key]) => key === 'id')
+    .map(([, value]) => value);
+
+/** What is asked for: all, or these ids. Throws for a body that is neither. */
+export async function idsOf(request: Request, limit: number, refusal: string): Promise<string[] | null> {
+  const asked = queryIds(request);
+  if (asked.length > 0) return asked;
+  const value = await readValue(request, limit);
+  if (value === null) return null;
+  if (Array.isArray(value) && value.length === 0) return [];
+  if (isIds(value)) return value;
+  throw new PenstockError('invalid-body', refusal);
+}

@@ -1,0 +1,32 @@
+import type { Response } from 'express';
+import type { ErrorCode, PenstockError, Problem } from '../../errors.js';
+import { sendJsonText } from '../../http/answer.js';
+import { problemBody } from '../../http/error-handler.js';
+
+/**
+ * Sends an answer in the shape that every one has, indented by four as always.
+ *
+ * @param more keys that older clients do not know
+ */
+export function send(
+  response: Response,
+  status: number,
+  request: 'success' | 'error',
+  content: unknown,
+  more: object = {},
+): void {
+  sendJsonText(response, status, `${JSON.stringify({ request, content, ...more }, null, 4)}\n`);
+}
+
+/** An error as the content of an answer: a sentence, as it always was, with our code and places beside it. */
+export function failure(code: ErrorCode, detail: string, problems: readonly Problem[]) {
+  const { type } = problemBody(code, detail, problems);
+  return { request: 'error', content: detail, type, ...(problems.length > 0 ? { errors: problems } : {}) };
+}
+
+/** Why one task of several was not registered. */
+export const refusal = (error: PenstockError) => ({
+  status: 'error',
+  content: error.message,
+  ...(error.problems.length > 0 ? { errors: error.problems } : {}),
+});

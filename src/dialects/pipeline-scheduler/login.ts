@@ -1,0 +1,53 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { PenstockError } from '../../errors.js';
+import { type Known, queryValue } from '../../http/answer.js';
+import type { Actor } from '../../services/actor.js';
+
+export interface SchedulerLogin {
+  /** Lines of the file `tokens`, as it is now; null or none: there are no tokens. */
+  tokens: () => readonly string[] | null;
+  /** Whom a token stands for. */
+  account: () => Promise<Actor>;
+  /** Users, by Basic or by a token of their own. */
+  authenticate: RequestHandler;
+}
+
+const digest = (text: string) => createHash('sha256').update(text).digest();
+
+const loopback = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/;
+/** A web page of elsewhere can make a browser on this machine ask under a name of its own, but not under these. */
+const ownNames = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i;
+
+/** True for who asks from this machine, by no proxy and under no foreign name. */
+const isHere = (request: Request): boolean =>
+  loopback.test(request.socket.remoteAddress ?? '') &&
+  loopback.test(request.socket.localAddress ?? '') &&
+  request.headers['x-forwarded-for'] === undefined &&
+  request.headers.forwarded === undefined &&
+  ownNames.test(request.headers.host ?? '');
+
+/**
+ * Lets in who has a token, in `?token=` as of old or as a Bearer, and users with their login. Where there are no tokens,
+ * whoever is on this machine needs none, as it always was; nobody else is let in without a login.
+ */
+export function schedulerLogin({ tokens, account, authenticate }: SchedulerLogin): RequestHandler {
+  const isToken = (given: string, known: readonly string[]): boolean =>
+    known.map((token) => timingSafeEqual(digest(token), digest(given))).includes(true);
+
+  return async (request: Request, response: Response, next: NextFunction) => {
+    const known = tokens() ?? [];
+    const header = request.headers.authorization ?? '';
+    const bearer = /^Bearer +(\S+)\s*$/i.exec(header)?.[1];
+    const given = queryValue(request, 'token') ?? bearer;
+    const enter = async () => {
+      (response.locals as Known).actor = await account();
+      next();
+    };
+    if (given !== undefined && known.length > 0 && isToken(given, known)) return enter();
+    if (header !== '') return authenticate(request, response, next);
+    if (known.length === 0 && isHere(request)) return enter();
+    const how = known.length === 0 ? 'Log in' : 'Give a token in ?token=, or log in';
+    throw new PenstockError('unauthenticated', `Do I know you? ${how}.`);
+  };
+}

@@ -1,0 +1,136 @@
+import { type Response, Router } from 'express';
+import { PenstockError } from '../../errors.js';
+import { actorOf } from '../../http/answer.js';
+import { checkMethod } from '../../http/resource.js';
+import type { ServerView, TaskView } from '../../services/scheduler-views.js';
+import { readValue } from './ask.js';
+import { refusal, send } from './envelope.js';
+import type { SchedulerRouteOptions } from './routes.js';
+import { isIdle, showInstance, showPipeline, statusOf } from './show.js';
+
+const wrong = (text: string) => new PenstockError('invalid-body', text);
+
+/** What the first version's clients ask for: nothing, an object with an id, or a list of such. */
+type Asked = { all: true } | { one: string } | { many: string[] };
+
+function askedOf(value: unknown, refusalText: string): Asked {
+  if (value === null) return { all: true };
+  if (typeof value !== 'object') throw wrong(refusalText);
+  if (Array.isArray(value)) {
+    return { many: value.flatMap((one) => (typeof one?.id === 'string' ? [one.id as string] : [])) };
+  }
+  const { id } = value as { id?: unknown };
+  if (typeof id !== 'string') throw wrong('requires parameter id');
+  return { one: id };
+}
+
+/** The first version's protocol: a task is a pipeline, a server is an instance. */
+export function firstSchedulerRouter(options: SchedulerRouteOptions): Router {
+  const { tasks, views, maxBodySize } = options;
+  const router = Router();
+  /** Answers as both nouns do: all by their state, one, or those that there are. */
+  function answer<T>(
+    response: Response,
+    asked: Asked,
+    all: readonly T[],
+    kind: {
+      find: (id: string) => T | undefined;
+      isQueued: (one: T) => boolean;
+      show: (one: T) => unknown;
+      entry: (one: T) => unknown;
+    },
+  ): void {
+    if ('all' in asked) {
+      send(response, 200, 'success', {
+        active: all.filter((one) => !kind.isQueued(one)).map(kind.show),
+        queued: all.filter(kind.isQueued).map(kind.show),
+      });
+      return;
+    }
+    const ids = 'one' in asked ? [asked.one] : asked.many;
+    const found = ids.map(kind.find).filter((one) => one !== undefined);
+    if (found.length === 0)
+      throw new PenstockError('not-found', 'one' in asked ? 'id not found' : 'no id found');
+    send(response, 200, 'success', 'one' in asked ? kind.entry(found[0] as T) : found.map(kind.entry));
+  }
+
+  async function register(response: Response, item: unknown) {
+    // Its tasks had no type: there was only one.
+    const given =
+      typeof item === 'object' && item !== null && !Array.isArray(item) ? { ...item, type: 'xnat' } : item;
+    const job = await tasks.register(actorOf(response), given);
+    return { status: 'queued', pipeline: showPipeline(await views.task(job)) };
+  }
+  const incomplete = (error: unknown) => {
+    if (!(error instanceof PenstockError)) throw error;
+    return { ...refusal(error), status: 'incomplete' };
+  };
+
+  router.all(
+    '/pipeline',
+    checkMethod(['GET', 'POST', 'DELETE']),
+    options.login,
+    async (request, response) => {
+      if (request.method === 'DELETE') throw new PenstockError('method-not-allowed', 'unsupported operation');
+      const value = await readValue(request, maxBodySize);
+      const actor = actorOf(response);
+      if (request.method !== 'POST') {
+        const asked = askedOf(value, 'accepts empty input or dict or list of dicts');
+        const named = 'all' in asked ? [] : 'one' in asked ? [asked.one] : asked.many;
+        const ones = await views.tasks(actor, named);
+        const all = 'all' in asked ? await views.unfinished(actor) : [];
+        const entry = (view: TaskView) => ({ status: statusOf(view), pipeline: showPipeline(view) });
+        return answer(response, asked, all, {
+          find: (id) => ones.find(({ job }) => job.uuid === id),
+          isQueued: ({ active }) => !active,
+          show: showPipeline,
+          entry,
+        });
+      }
+      if (value === null) throw wrong('input is missing');
+      if (typeof value !== 'object') throw wrong('accepts dict or list of dicts');
+      if (!Array.isArray(value)) {
+        try {
+          return send(response, 201, 'success', await register(response, value));
+        } catch (error) {
+          return send(response, 400, 'error', incomplete(error));
+        }
+      }
+      const results: { status: string }[] = [];
+      for (const item of value) results.push(await register(response, item).catch(incomplete));
+      const bad = results.filter(({ status }) => status === 'incomplete').length;
+      const status = bad === 0 ? 201 : bad === results.length ? 400 : 207;
+      send(response, status, bad === 0 ? 'success' : 'error', results);
+    },
+  );
+
+  router.all('/instance', checkMethod(['GET', 'DELETE']), options.login, async (request, response) => {
+    if (request.method === 'DELETE') {
+      options.mayKeep(actorOf(response));
+      const { failed } = await options.clear(false, false);
+      if (failed.length > 0) {
+        const ids = failed.map(({ id }) => id).join(', ');
+        throw new PenstockError('connector-failed', `unexpected problem with api connection: ${ids}`);
+      }
+      return send(response, 200, 'success', 'deleted all untracked vm instances');
+    }
+    const value = await readValue(request, maxBodySize);
+    const asked = askedOf(value, 'accepts empty input, dict or list of dicts');
+    const all = await views.servers(actorOf(response));
+    const entry = (view: ServerView) => ({
+      status: isIdle(view) ? 'queued' : 'active',
+      instance: showInstance(view),
+    });
+    answer(response, asked, all, {
+      find: (id) => all.find(({ row }) => row.cloudId === id || row.name === id),
+      isQueued: isIdle,
+      show: showInstance,
+      entry,
+    });
+  });
+
+  router.all('/error', checkMethod(['POST']), options.login, () => {
+    throw new PenstockError('method-not-allowed', 'unsupported operation');
+  });
+  return router;
+}

@@ -1,0 +1,77 @@
+import { type RequestHandler, Router } from 'express';
+import type { Known } from '../../http/answer.js';
+import { type Actor, requireAdmin } from '../../services/actor.js';
+import type { ApplicationService } from '../../services/applications.js';
+import type { JobService } from '../../services/jobs.js';
+import { ownAccount } from '../../services/own-account.js';
+import type { DefinitionService } from '../../services/process-definitions.js';
+import type { Receiver } from '../../services/receive.js';
+import type { RunService } from '../../services/runs.js';
+import { schedulerViews } from '../../services/scheduler-views.js';
+import { keepTaskTimes } from '../../services/task-times.js';
+import { taskService } from '../../services/tasks.js';
+import type { JobFiles } from '../../store/files.js';
+import type { Store } from '../../store/store.js';
+import { failure } from './envelope.js';
+import { schedulerLogin } from './login.js';
+import { firstSchedulerRouter } from './old-routes.js';
+import { type SchedulerRouteOptions, schedulerRouter } from './routes.js';
+
+/** Builds what the scheduler's protocols are made of. */
+export function openPipelineScheduler(given: {
+  store: Store;
+  files: JobFiles;
+  definitions: DefinitionService;
+  jobs: JobService;
+  runs: RunService;
+  receiver: Receiver;
+  applications: ApplicationService;
+  isActive: Parameters<typeof schedulerViews>[0]['isActive'];
+  scripts: () => Promise<readonly string[] | null>;
+  accepting: () => boolean;
+  log: Parameters<typeof keepTaskTimes>[0]['log'];
+  /** TIMETEST_CSV_FILE; null: none. */
+  timesFile: () => string | null;
+  tokens: () => readonly string[] | null;
+  authenticate: RequestHandler;
+  cancel: SchedulerRouteOptions['cancel'];
+  clear: SchedulerRouteOptions['clear'];
+  config: SchedulerRouteOptions['config'];
+  reload: SchedulerRouteOptions['reload'];
+  maxBodySize: number;
+  clock: () => Date;
+}) {
+  const account = ownAccount(given.store, 'scheduler', given.clock);
+  const tasks = taskService({ ...given, account });
+  /** Tokens stand for one account: whoever has one may do what the older system let its clients do. */
+  let own: number | null = null;
+  const login = schedulerLogin({
+    ...given,
+    async account() {
+      const actor = await account.get();
+      own = actor.id;
+      return actor;
+    },
+  });
+  const options: SchedulerRouteOptions = {
+    ...given,
+    login,
+    tasks,
+    views: schedulerViews({ ...given, tasks }),
+    mayKeep: (actor: Actor) => {
+      if (actor.id !== own) requireAdmin(actor, 'do this without one of the scheduler’s tokens');
+    },
+  };
+  const router = Router();
+  // Only what is theirs: whatever is not found anywhere is told in our own shape.
+  router.use(
+    ['/tasks', '/servers', '/config', '/pipeline', '/instance', '/error'],
+    (_request, response, next) => {
+      (response.locals as Known).problemShape = failure;
+      next();
+    },
+  );
+  router.use(schedulerRouter(options), firstSchedulerRouter(options));
+  const timesWritten = keepTaskTimes({ ...given, file: given.timesFile });
+  return { dialect: { path: '/', router, paths: {} }, close: timesWritten };
+}

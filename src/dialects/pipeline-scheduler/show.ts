@@ -1,0 +1,65 @@
+import { isUnfinished } from '../../domain/job-state.js';
+import type { ServerView, TaskView } from '../../services/scheduler-views.js';
+import type { ServerRow } from '../../store/servers.js';
+
+/** Seconds since 1970. */
+const seconds = (date: Date): number => date.getTime() / 1000;
+
+/** Where a task is, in the words of old; one that has ended says how. */
+export const statusOf = ({ job, active }: TaskView): string =>
+  isUnfinished(job.state) ? (active ? 'active' : 'queued') : job.state.toLowerCase();
+
+/** A task with the keys that it always had, in their order, and what there is to tell of it by now. */
+export function showTask(view: TaskView) {
+  const { job, server } = view;
+  const { script, ...shown } = job.task?.shown ?? {};
+  return {
+    ...shown,
+    id: job.uuid,
+    timestamp: seconds(job.created),
+    type: job.task?.type ?? 'process',
+    ...(script === undefined ? {} : { script }),
+    state: job.state,
+    exit_code: job.outcome?.exit_code ?? null,
+    reason: job.outcome?.reason ?? job.waiting,
+    server,
+    job: `/api/job/${job.uuid}/`,
+  };
+}
+
+/** A task as the first version called it: a pipeline. */
+export function showPipeline({ job }: TaskView) {
+  const { script = null, ...shown } = job.task?.shown ?? {};
+  return { ...shown, script, id: job.uuid, timestamp: seconds(job.created), state: job.state };
+}
+
+const addressOf = ({ reach }: ServerRow): string | null =>
+  reach === null ? null : ((JSON.parse(reach) as { address?: string }).address ?? '127.0.0.1');
+
+export const isIdle = ({ row }: ServerView): boolean => row.state === 'idle';
+
+export function showServer({ row, left, task }: ServerView) {
+  return {
+    id: row.cloudId ?? row.name,
+    name: row.name,
+    ip: addressOf(row),
+    ttl: left,
+    timestamp: seconds(row.created),
+    state: row.state,
+    application: row.application,
+    task,
+    reason: row.reason,
+  };
+}
+
+/** A server as the first version called it: an instance. */
+export function showInstance({ row, left, task }: ServerView) {
+  return {
+    id: row.cloudId ?? row.name,
+    name: row.name,
+    ip: addressOf(row),
+    timeToLive: left,
+    associatedPipeline: task,
+    timestamp: seconds(row.created),
+  };
+}

@@ -1,0 +1,164 @@
+import { createHash } from 'node:crypto';
+import {
+  type Application,
+  type ApplicationDocument,
+  completed,
+  type ServerWishes,
+} from '../domain/application.js';
+import { fileNameProblem } from '../domain/file-name.js';
+import { PenstockError, type Problem } from '../errors.js';
+import { validator } from '../schemas.js';
+import type { ApplicationRow } from '../store/applications.js';
+import type { Store } from '../store/store.js';
+import { type Actor, requireAdmin } from './actor.js';
+import { applicationFields, applicationToldKeys, showApplication } from './application-fields.js';
+import { invalid } from './body.js';
+import { type Change, numericId, type ResourceService, type Shown } from './resource.js';
+
+/** Applications: made by admins, since servers cost money and are let in with the installation's own keys; used by all. */
+export function applicationService(options: {
+  store: Store;
+  /** What the YAML files say: the application of whoever names none. */
+  defaults: () => Application;
+  /** Told when an application has changed. */
+  changed: () => void;
+  clock: () => Date;
+}) {
+  const { store, defaults, changed, clock } = options;
+  const rows = new Map<number, ApplicationRow>();
+  /** Applications with what single jobs want of their servers, by name. */
+  const variants = new Map<string, { of: string; wishes: ServerWishes }>();
+
+  const find = (id: string): ApplicationRow | undefined => rows.get(numericId(id) ?? -1);
+  const named = (name: string) => [...rows.values()].find((row) => row.name === name);
+
+  function checked(given: unknown): ApplicationDocument {
+    const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
+    if (!isObject)
+      throw new PenstockError('invalid-body', 'The body of an application must be a JSON object.');
+    const told = (key: string) => applicationToldKeys.includes(key);
+    const body = Object.fromEntries(Object.entries(given).filter(([key]) => !told(key)));
+    const problems = validator('application')(body);
+    if (problems.length > 0) throw invalid('invalid-body', problems);
+    const document = body as unknown as ApplicationDocument;
+    const wrong = (document.files ?? []).flatMap(({ path, script }, index): Problem[] => {
+      const pointer = `/files/${index}`;
+      const leaves = path.split('/').includes('..') || path.includes('\0') || path.endsWith('/');
+      const detail = `the path ${JSON.stringify(path)} is not that of a file below the remote base folder`;
+      const problem = script === undefined ? undefined : fileNameProblem(script);
+      return [
+        ...(leaves ? [{ pointer: `${pointer}/path`, detail }] : []),
+        ...(problem === undefined ? [] : [{ pointer: `${pointer}/script`, detail: problem }]),
+      ];
+    });
+    if (wrong.length > 0) throw invalid('invalid-body', wrong);
+    return document;
+  }
+
+  async function write(actor: Actor, row: ApplicationRow | undefined, given: unknown): Promise<Shown> {
+    const kept = row === undefined ? {} : (JSON.parse(row.document) as ApplicationDocument);
+    const document = checked({ ...kept, ...(given as object) });
+    const other = named(document.name);
+    if (other !== undefined && other.id !== row?.id)
+      throw new PenstockError(
+        'conflict',
+        `There is an application ${document.name} already; take another name.`,
+      );
+    const now = clock();
+    const text = JSON.stringify(document);
+    const written =
+      row === undefined
+        ? await store.applications.add({
+            ownerId: actor.id,
+            name: document.name,
+            revision: 1,
+            document: text,
+            created: now,
+            updated: now,
+          })
+        : await store.applications.change(row.id, {
+            name: document.name,
+            revision: row.revision + 1,
+            document: text,
+            updated: now,
+          });
+    rows.set(written.id, written);
+    changed();
+    return showApplication(written, actor);
+  }
+
+  async function apply(actor: Actor, change: Change): Promise<Shown[]> {
+    requireAdmin(actor, 'change applications');
+    if (change.op === 'create') return [await write(actor, undefined, change.body)];
+    const row = find(change.id);
+    if (row === undefined) throw new PenstockError('not-found', `There is no application ${change.id}.`);
+    change.check?.(showApplication(row, actor));
+    if (change.op !== 'delete') return [await write(actor, row, change.body)];
+    await store.applications.remove(row.id);
+    rows.delete(row.id);
+    changed();
+    return [];
+  }
+
+  const resource: ResourceService = {
+    name: 'application',
+    methods: { list: ['GET', 'POST'], detail: ['GET', 'PUT', 'PATCH', 'DELETE'] },
+    key: 'id',
+    fields: applicationFields,
+    async list(actor, query) {
+      const { total, objects } = await store.applications.list(query);
+      return { total, objects: objects.map((row) => showApplication(row, actor)) };
+    },
+    async get(actor, id) {
+      const row = find(id);
+      return row === undefined ? null : showApplication(row, actor);
+    },
+    async apply(actor, changes) {
+      const shown: Shown[] = [];
+      for (const change of changes) shown.push(...(await apply(actor, change)));
+      return shown;
+    },
+  };
+
+  return {
+    resource,
+
+    /** Reads those that there are; before anything is asked here. */
+    async start(): Promise<void> {
+      for (const row of await store.applications.all()) rows.set(row.id, row);
+    },
+
+    /** All that servers can be made for, the default one first. */
+    current(): Application[] {
+      const base = defaults();
+      const own = [...rows.values()].map((row) =>
+        completed(JSON.parse(row.document) as ApplicationDocument, base),
+      );
+      const all = [base, ...own];
+      const varied = [...variants].flatMap(([name, { of, wishes }]) => {
+        const application = all.find((one) => one.name === of);
+        return application === undefined ? [] : [{ ...completed({ name, ...wishes }, application), name }];
+      });
+      return [...all, ...varied];
+    },
+
+    /** The one of that name. */
+    named(name: string): Application | undefined {
+      return this.current().find((one) => one.name === name);
+    },
+
+    /**
+     * The name of an application with what a job wants of its server. Servers of such a one are for jobs that want the
+     * same.
+     */
+    variant(name: string, wishes: ServerWishes): string {
+      if (Object.keys(wishes).length === 0) return name;
+      const text = JSON.stringify(Object.entries(wishes).sort());
+      const varied = `${name}~${createHash('sha256').update(text).digest('hex').slice(0, 12)}`;
+      variants.set(varied, { of: name, wishes });
+      return varied;
+    },
+  };
+}
+
+export type ApplicationService = ReturnType<typeof applicationService>;

@@ -1,0 +1,137 @@
+import { Readable } from 'node:stream';
+import { defaultApplication } from '../domain/application.js';
+import type { Job, RunRequest } from '../domain/job.js';
+import { nearest } from '../domain/nearest.js';
+import { type Checked, processTask, type Task, taskTypes, xnatDefinition, xnatTask } from '../domain/task.js';
+import { PenstockError, type Problem } from '../errors.js';
+import type { DefinitionRow } from '../store/process-definitions.js';
+import type { Store } from '../store/store.js';
+import type { Actor } from './actor.js';
+import type { ApplicationService } from './applications.js';
+import { invalid } from './body.js';
+import type { JobService } from './jobs.js';
+import type { ownAccount } from './own-account.js';
+import { ownDefinitions } from './own-definitions.js';
+import type { DefinitionService } from './process-definitions.js';
+import type { Receiver } from './receive.js';
+import type { RunService } from './runs.js';
+
+/** Who asks the scheduler: a user, or somebody with one of its tokens, whom its own account stands for. */
+export type TaskActor = Actor;
+
+/** Tasks of the scheduler's protocol: each is a job on the executor cloud. */
+export function taskService(given: {
+  store: Store;
+  account: ReturnType<typeof ownAccount>;
+  definitions: DefinitionService;
+  jobs: JobService;
+  runs: RunService;
+  receiver: Receiver;
+  applications: ApplicationService;
+  /** The names of files in LOCAL_SCRIPTS_FOLDER; null if that is not set. */
+  scripts: () => Promise<readonly string[] | null>;
+  accepting: () => boolean;
+}) {
+  const { store, account, definitions, jobs, runs, receiver, applications } = given;
+  const { register } = ownDefinitions({ store, definitions, owner: () => account.get() });
+
+  /** What is wrong with a task besides its own form: what it names must be there. */
+  async function whatIsMissing(task: Task): Promise<Problem[]> {
+    const problems: Problem[] = [];
+    if (task.application !== null && applications.named(task.application) === undefined) {
+      const names = applications.current().map(({ name }) => name);
+      const near = nearest(task.application, names);
+      const hint = near === undefined ? `there are: ${names.join(', ')}` : `did you mean ${near}?`;
+      problems.push({
+        pointer: '/application',
+        detail: `there is no application ${task.application}; ${hint}`,
+      });
+    }
+    if (task.files.length === 0) return problems;
+    const scripts = await given.scripts();
+    if (scripts === null) {
+      const detail = 'scripts cannot be run: LOCAL_SCRIPTS_FOLDER of application.yaml is not set';
+      return [...problems, { pointer: '/script', detail }];
+    }
+    task.files.forEach((name, index) => {
+      if (scripts.includes(name)) return;
+      const near = nearest(name, scripts);
+      const hint = near === undefined ? '' : `; did you mean ${near}?`;
+      const pointer = index === 0 ? '/script' : '/files';
+      problems.push({ pointer, detail: `there is no file ${name} in LOCAL_SCRIPTS_FOLDER${hint}` });
+    });
+    return problems;
+  }
+
+  function checked(item: unknown): Checked<Task> {
+    if (typeof item !== 'object' || item === null || Array.isArray(item)) {
+      return { ok: false, problems: [{ pointer: '', detail: 'a task must be a JSON object' }] };
+    }
+    const values = item as Readonly<Record<string, unknown>>;
+    const { type } = values;
+    if (type === 'xnat') return xnatTask(values);
+    if (type === 'process') return processTask(values);
+    const near = typeof type === 'string' ? nearest(type, taskTypes) : undefined;
+    const hint = near === undefined ? `known are ${taskTypes.join(', ')}` : `did you mean "${near}"?`;
+    const is = type === undefined ? 'type is missing' : `there is no type ${JSON.stringify(type)}`;
+    return { ok: false, problems: [{ pointer: '/type', detail: `${is}; ${hint}` }] };
+  }
+
+  async function definitionOf(actor: Actor, task: Task): Promise<DefinitionRow> {
+    if (task.definition === null) return register(xnatDefinition);
+    return definitions.find(actor, task.definition);
+  }
+
+  return {
+    /** Makes a job of a task. What is wrong with it is an error that says where. */
+    async register(actor: TaskActor, item: unknown): Promise<Job> {
+      const task = checked(item);
+      if (!task.ok) throw invalid('invalid-body', task.problems);
+      const missing = await whatIsMissing(task.value);
+      if (missing.length > 0) throw invalid('invalid-body', missing);
+      if (!given.accepting()) {
+        throw new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
+          headers: { 'Retry-After': '5' },
+        });
+      }
+      const { environment, application, server, files, input, output, type, shown } = task.value;
+      const row = await definitionOf(actor, task.value);
+      const wanted = applications.variant(application ?? defaultApplication, server);
+      const request: RunRequest = {
+        executor: 'cloud',
+        environment,
+        application: wanted,
+        ...(output === null ? {} : { output: { name: output } }),
+      };
+      const document = await runs.checkedDocument(row, request);
+      const received = receiver.begin(jobs.newUuid());
+      try {
+        if (input !== null) {
+          await receiver.store(received, input.name, Readable.from([Buffer.from(input.text)]), {
+            digest: false,
+          });
+        }
+        const inside = {
+          request: { ...(files.length > 0 ? { scripts: files } : {}), server },
+          fields: { task: { type, shown } },
+        };
+        return (await runs.submit(actor, row, received, document, null, inside)).job;
+      } catch (error) {
+        await receiver.drop(received);
+        throw error;
+      }
+    },
+
+    /** The tasks that have not ended, oldest first. */
+    unfinished: (actor: TaskActor): Promise<Job[]> =>
+      store.jobs.unfinishedTasks(actor.admin ? null : actor.id),
+
+    /** A task by its id, ended or not; null if there is none that the actor may see. */
+    async find(actor: TaskActor, id: string): Promise<Job | null> {
+      const job = await store.jobs.byUuid(id);
+      return job !== null && job.task !== null && (actor.admin || job.ownerId === actor.id) ? job : null;
+    },
+  };
+}
+
+export type TaskService = ReturnType<typeof taskService>;

@@ -1,0 +1,52 @@
+import type { Logger } from '../../log.js';
+import { streamOutlet } from '../../outlets/stream.js';
+import { webhookOutlet } from '../../outlets/webhook.js';
+import { deliveryService } from '../../services/deliveries.js';
+import type { JobService } from '../../services/jobs.js';
+import { ensureStreamSubscription } from '../../services/stream-subscription.js';
+import { secretOf, subscriptionService } from '../../services/subscriptions.js';
+import type { Store } from '../../store/store.js';
+import { Dispatcher } from './deliver.js';
+
+/** Who is told of events: subscriptions, what is on its way to them, and who brings it there. */
+export async function openDeliveries(given: {
+  store: Store;
+  jobs: JobService;
+  /** The broker; null if there is none. */
+  broker: Parameters<typeof streamOutlet>[0] | null;
+  /** What secrets of webhooks are made from, and whether it was made just now. */
+  key: { key: Parameters<typeof secretOf>[0]; made: boolean };
+  settings: Parameters<typeof webhookOutlet>[0] & {
+    maxPause: number;
+    keepTrying: number;
+    maxSubscriptions: number;
+  };
+  streams: Parameters<typeof ensureStreamSubscription>[0];
+  log: Logger;
+  clock: () => Date;
+}) {
+  const { store, jobs, broker, settings, log, clock } = given;
+  const { key, made } = given.key;
+  await store.subscriptions.lookForAny();
+  if (made && store.subscriptions.mayBeAny()) {
+    log.warn(
+      'webhook-key was missing and is made anew: receivers need the new secrets of their subscriptions',
+    );
+  }
+  await ensureStreamSubscription(given.streams, store, clock);
+  const webhooks = webhookOutlet(settings);
+  const dispatcher = new Dispatcher({
+    ...settings,
+    store,
+    news: jobs.news,
+    log,
+    outlets: {
+      http: webhooks,
+      https: webhooks,
+      ...(broker === null ? {} : { stream: streamOutlet(broker) }),
+    },
+    secretOf: (ownerId, url) => secretOf(key, ownerId, url),
+  });
+  const subscriptions = subscriptionService({ ...settings, store, teller: dispatcher, key, clock });
+  return { dispatcher, subscriptions, deliveries: deliveryService(store, subscriptions, dispatcher, clock) };
+}

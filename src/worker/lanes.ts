@@ -1,0 +1,96 @@
+import type { Job } from '../domain/job.js';
+import type { ProcessDefinition } from '../domain/process-definition.js';
+import type { Receipt } from '../executors/executor.js';
+import { Worker, type WorkerOptions } from './worker.js';
+
+/** Which jobs share a lane: those of one executor, and over SSH those of one machine. */
+export interface LaneKey {
+  executor: string;
+  host: string | null;
+}
+
+/** What sets a lane apart: how its programs are run, and how many at a time. */
+export type LaneOptions = Pick<
+  WorkerOptions,
+  'executor' | 'adapters' | 'scripts' | 'places' | 'limits' | 'platformRetries'
+>;
+
+const here: LaneKey = { executor: 'local', host: null };
+const nameOf = ({ executor, host }: LaneKey) => `${executor} ${host ?? ''}`;
+
+/** The lane that a job belongs to. */
+export const laneOf = (
+  { executor, request }: Pick<Job, 'executor' | 'request'>,
+  definition: ProcessDefinition,
+): LaneKey => ({ executor, host: executor === 'ssh' ? (request.host ?? definition.host) : null });
+
+/** A worker for each lane, so that what waits for a far machine keeps nobody waiting who does not need it. */
+export class Lanes {
+  readonly #options: WorkerOptions;
+  readonly #remote: (key: LaneKey) => LaneOptions;
+  readonly #workers = new Map<string, Worker>();
+  readonly #local: Worker;
+  #open = false;
+
+  /** @param remote what a lane beside the local one is like */
+  constructor(options: WorkerOptions, remote: (key: LaneKey) => LaneOptions) {
+    this.#options = options;
+    this.#remote = remote;
+    this.#local = new Worker(options);
+    this.#workers.set(nameOf(here), this.#local);
+  }
+
+  of(key: LaneKey): Worker {
+    // Nearly all jobs run here.
+    if (key.executor === 'local') return this.#local;
+    const name = nameOf(key);
+    const known = this.#workers.get(name);
+    if (known !== undefined) return known;
+    const worker = new Worker({ ...this.#options, ...this.#remote(key) });
+    this.#workers.set(name, worker);
+    if (this.#open) worker.open();
+    return worker;
+  }
+
+  open(): void {
+    this.#open = true;
+    for (const worker of this.#workers.values()) worker.open();
+  }
+
+  close(): void {
+    this.#open = false;
+    for (const worker of this.#workers.values()) worker.close();
+  }
+
+  isActive(uuid: string): boolean {
+    return [...this.#workers.values()].some((worker) => worker.isActive(uuid));
+  }
+
+  get active(): number {
+    return this.#sum((worker) => worker.active);
+  }
+
+  get waiting(): number {
+    return this.#sum((worker) => worker.waiting);
+  }
+
+  waitingOf(ownerId: number): number {
+    return this.#sum((worker) => worker.waitingOf(ownerId));
+  }
+
+  /** Ends a job, whichever lane it is in; undefined if it has ended already. */
+  async cancel(job: Job, by: string): Promise<Receipt | undefined> {
+    for (const [name, worker] of this.#workers) {
+      if (!name.startsWith(`${job.executor} `)) continue;
+      const receipt = await worker.cancel(job, by);
+      if (receipt !== undefined) return receipt;
+    }
+    return undefined;
+  }
+
+  #sum(of: (worker: Worker) => number): number {
+    let sum = 0;
+    for (const worker of this.#workers.values()) sum += of(worker);
+    return sum;
+  }
+}

@@ -1,0 +1,80 @@
+import type { ServerState } from '../../domain/server.js';
+import type { Logger } from '../../log.js';
+import type { NewServer, ServerChange, ServerRow } from '../../store/servers.js';
+import type { Store } from '../../store/store.js';
+import { insist } from '../insist.js';
+
+/**
+ * The servers that there are, as the database has them: whatever is changed here is stored first. What the cloud holds
+ * nothing of any more is forgotten here.
+ */
+export class Ledger {
+  readonly #store: Store['servers'];
+  readonly #log: Logger;
+  readonly #clock: () => Date;
+  readonly #rows = new Map<number, ServerRow>();
+  readonly #changed: () => void;
+
+  /** @param changed called after every change */
+  constructor(store: Store['servers'], log: Logger, clock: () => Date, changed: () => void) {
+    this.#store = store;
+    this.#log = log;
+    this.#clock = clock;
+    this.#changed = changed;
+  }
+
+  /** Reads what there was when we ended. */
+  async load(): Promise<void> {
+    for (const row of await this.#store.held()) this.#rows.set(row.id, row);
+  }
+
+  /** All that the cloud may hold something of, oldest first. */
+  held(): ServerRow[] {
+    return [...this.#rows.values()];
+  }
+
+  get(id: number): ServerRow | undefined {
+    return this.#rows.get(id);
+  }
+
+  named(name: string): ServerRow | undefined {
+    return this.held().find((row) => row.name === name);
+  }
+
+  async add(server: Omit<NewServer, 'created'>): Promise<ServerRow> {
+    const row = await this.#insist(server.name, () => this.#store.add({ ...server, created: this.#clock() }));
+    this.#rows.set(row.id, row);
+    this.#changed();
+    return row;
+  }
+
+  /** Changes a server's state; null if it is in one that the new state does not follow upon. */
+  async change(id: number, state: ServerState, change: ServerChange = {}): Promise<ServerRow | null> {
+    const known = this.#rows.get(id);
+    if (known === undefined) return null;
+    const row = await this.#insist(known.name, () => this.#store.change(id, state, change, this.#clock()));
+    if (row === null) return null;
+    if (state === 'deleted') this.#rows.delete(id);
+    else this.#rows.set(id, row);
+    this.#log.info(
+      { server: row.name, state, ...(row.reason === null ? {} : { reason: row.reason }) },
+      'a server has changed',
+    );
+    this.#changed();
+    return row;
+  }
+
+  /** Keeps what was found out about a server that stays in its state. */
+  async note(id: number, change: ServerChange): Promise<void> {
+    const row = this.#rows.get(id);
+    if (row === undefined) return;
+    await this.#insist(row.name, () => this.#store.note(id, change, this.#clock()));
+    const now = this.#rows.get(id);
+    if (now !== undefined) this.#rows.set(id, { ...now, ...change });
+    this.#changed();
+  }
+
+  #insist<T>(server: string, action: () => Promise<T>): Promise<T> {
+    return insist(this.#log, { server }, action);
+  }
+}

@@ -1,0 +1,202 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Connector, Reach, ServerOrder, ServerReference } from '../../connectors/connector.js';
+import { ConnectorError } from '../../connectors/connector.js';
+import type { Application } from '../../domain/application.js';
+import { backoffDelay } from '../../domain/backoff.js';
+import type { ServerState } from '../../domain/server.js';
+import { messageOf } from '../../errors.js';
+import { type Host, HostError } from '../../hosts/host.js';
+import type { Logger } from '../../log.js';
+import type { ServerRow } from '../../store/servers.js';
+import type { Ledger } from './ledger.js';
+
+/** What a server's life needs of the house. */
+export interface LifeContext {
+  ledger: Ledger;
+  /** Aborted when we end. What was under way goes on at the next start. */
+  closing: AbortSignal;
+  log: Logger;
+  clock: () => Date;
+  connector(name: string): Connector | undefined;
+  application(name: string): Application | undefined;
+  /** A machine that can be reached; the connection is opened when it is first used. */
+  host(server: ServerRow, reach: Reach): Host;
+  /** Closes the connection to a server. */
+  leave(server: ServerRow): Promise<void>;
+  /** Puts an application's files where they belong. */
+  prepare(host: Host, application: Application): Promise<void>;
+  /** Milliseconds that a server has from its order until it is reached. */
+  bootTimeout(): number;
+  /** Told when no server of an application can be had, and why: `problem` null is one that did not come up. */
+  failed(application: string, problem: ConnectorError['problem'] | null, reason: string): void;
+  /** Told when a server of an application has come up. */
+  came(application: string): void;
+}
+
+/** Between two looks at a server that is coming: soon at first. */
+const looking = { initial: 0.4, factor: 1.3, maximum: 5 };
+/** Between two tries at what has failed. */
+const trying = { initial: 1, factor: 2, maximum: 60 };
+
+/** One step; it leaves the ledger as it should be, or is done again. */
+type Step = (context: LifeContext, server: ServerRow) => Promise<void>;
+
+/** What is next for a server in each state; one that has nothing waits for others to decide. */
+const steps: Partial<Record<ServerState, Step>> = {
+  requested: order,
+  booting: boot,
+  ready: makeReady,
+  error: giveUp,
+  deleting: remove,
+};
+
+/** True if a server in this state has something to go through by itself. */
+export const hasNext = (state: ServerState): boolean => steps[state] !== undefined;
+
+/**
+ * Sees a server through all that it has to go through by itself: from its order until it is idle, and from its end
+ * until the cloud has nothing of it left. Each step may have been begun before, by a server of ours that was killed.
+ */
+export async function live(context: LifeContext, id: number): Promise<void> {
+  while (!context.closing.aborted) {
+    const server = context.ledger.get(id);
+    const step = server === undefined ? undefined : steps[server.state];
+    if (server === undefined || step === undefined) return;
+    try {
+      await step(context, server);
+    } catch (error) {
+      if (context.closing.aborted) return;
+      context.log.error({ server: server.name, error: messageOf(error) }, 'a server cannot be gone on with');
+      await fail(context, server, null, messageOf(error));
+      await pause(context, trying, 3);
+    }
+  }
+}
+
+const orderOf = (server: ServerRow): ServerOrder => JSON.parse(server.order) as ServerOrder;
+const referenceOf = ({ name, cloudId }: ServerRow): ServerReference => ({ name, id: cloudId });
+
+function connectorOf(context: LifeContext, server: ServerRow): Connector {
+  const connector = context.connector(server.connector);
+  if (connector === undefined)
+    throw new ConnectorError('refused', `the connector ${server.connector} is not configured any more`);
+  return connector;
+}
+
+/** It will not run jobs: it is told why, and goes. */
+async function fail(
+  context: LifeContext,
+  server: ServerRow,
+  problem: ConnectorError['problem'] | null,
+  reason: string,
+): Promise<void> {
+  if (server.state === 'deleting' || server.state === 'error') return;
+  context.failed(server.application, problem, reason);
+  await context.ledger.change(server.id, 'error', { reason });
+}
+
+async function order(context: LifeContext, server: ServerRow): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const cloudId = await connectorOf(context, server).create(orderOf(server));
+      await context.ledger.change(server.id, 'booting', { cloudId, reason: null });
+      return;
+    } catch (error) {
+      if (!(error instanceof ConnectorError)) throw error;
+      if (error.problem !== 'unavailable') return fail(context, server, error.problem, error.message);
+      // Perhaps the cloud has heard us: its name finds it again.
+      await context.ledger.note(server.id, { reason: error.message });
+      await pause(context, trying, tries);
+    }
+    if (gone(context, server)) return;
+  }
+}
+
+/** True once somebody else has decided about the server. */
+const gone = (context: LifeContext, { id, state }: ServerRow): boolean =>
+  context.ledger.get(id)?.state !== state;
+
+async function boot(context: LifeContext, server: ServerRow): Promise<void> {
+  const deadline = server.created.getTime() + context.bootTimeout();
+  let reason = 'it has not come up yet';
+  for (let tries = 1; !gone(context, server); tries += 1) {
+    try {
+      const reach = await connectorOf(context, server).reach(referenceOf(server), orderOf(server));
+      if (reach !== null) {
+        const said = await context
+          .host(server, reach)
+          .run('exit 0', { timeout: 20_000, signal: context.closing });
+        if (said.code === 0) {
+          // The key that it showed was noted on the way.
+          const { reach: noted } = context.ledger.get(server.id) ?? server;
+          const stored = noted ?? JSON.stringify(reach);
+          const change = { reach: stored, booted: context.clock(), reason: null };
+          await context.ledger.change(server.id, 'ready', change);
+          return context.came(server.application);
+        }
+        reason = `its shell ended with ${said.code ?? said.signal}`;
+      }
+    } catch (error) {
+      if (context.closing.aborted) return;
+      if (error instanceof ConnectorError && error.problem !== 'unavailable')
+        return fail(context, server, error.problem, error.message);
+      // Who refuses us may not have been given our key yet; another host's key will not change.
+      if (error instanceof HostError && error.problem === 'host-key')
+        return fail(context, server, null, error.message);
+      if (!(error instanceof ConnectorError || error instanceof HostError)) throw error;
+      reason = error.message;
+    }
+    if (context.clock().getTime() > deadline) {
+      const seconds = Math.round(context.bootTimeout() / 1000);
+      return fail(context, server, null, `it could not be used within ${seconds} s: ${reason}`);
+    }
+    await pause(context, looking, tries);
+  }
+}
+
+async function makeReady(context: LifeContext, server: ServerRow): Promise<void> {
+  const application = context.application(server.application);
+  if (application === undefined) {
+    return fail(context, server, null, `the application ${server.application} is no more`);
+  }
+  if (application.files.length > 0) {
+    const reach = JSON.parse(server.reach ?? 'null') as Reach;
+    try {
+      await context.prepare(context.host(server, reach), application);
+    } catch (error) {
+      if (context.closing.aborted) return;
+      return fail(context, server, null, `its files cannot be put there: ${messageOf(error)}`);
+    }
+  }
+  await context.ledger.change(server.id, 'idle', { idleSince: context.clock() });
+}
+
+async function giveUp(context: LifeContext, server: ServerRow): Promise<void> {
+  await context.ledger.change(server.id, 'deleting');
+}
+
+/** Deletes it, until it is true. */
+async function remove(context: LifeContext, server: ServerRow): Promise<void> {
+  await context.leave(server);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      if (await connectorOf(context, server).delete(referenceOf(server))) {
+        await context.ledger.change(server.id, 'deleted', { deleted: context.clock() });
+        return;
+      }
+      await pause(context, looking, tries);
+    } catch (error) {
+      if (context.closing.aborted) return;
+      if (!(error instanceof ConnectorError)) throw error;
+      context.log.warn({ server: server.name, error: error.message }, 'a server cannot be deleted yet');
+      await pause(context, trying, tries);
+    }
+    if (context.closing.aborted) return;
+  }
+}
+
+async function pause(context: LifeContext, backoff: typeof trying, tries: number): Promise<void> {
+  await delay(backoffDelay(backoff, tries, Math.random()), undefined, { signal: context.closing }).catch(
+    () => {},
+  );
+}

@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Connector, Reach } from '../../connectors/connector.js';
+import type { Application } from '../../domain/application.js';
+import { type Host, HostError } from '../../hosts/host.js';
+import type { Logger } from '../../log.js';
+import type { ServerRow } from '../../store/servers.js';
+import type { Store } from '../../store/store.js';
+import { insist } from '../insist.js';
+import { type OpenHost, ServerHosts } from './hosts.js';
+import { Keeper } from './keeper.js';
+import { Ledger } from './ledger.js';
+import { Reconciler } from './reconcile.js';
+import { serverPlaces } from './servers.js';
+
+export interface ServersOptions {
+  store: Store;
+  /** Marks what this installation has made. */
+  instance: string;
+  log: Logger;
+  clock: () => Date;
+  applications: { current(): readonly Application[]; named(name: string): Application | undefined };
+  /** Those that can be asked now, by name. */
+  connectors: () => ReadonlyMap<string, Connector>;
+  openHost: OpenHost;
+  /** As the configuration says now; times in milliseconds. */
+  settings: () => { maxServers: number; bootTimeout: number; scripts: string | null };
+  /** Milliseconds between two comparisons with the clouds. */
+  reconcileEvery?: number;
+}
+
+/** The servers of this installation: the ledger, who keeps it true, and the places that jobs get. */
+export function openServers(options: ServersOptions) {
+  const { store, instance, log, clock, applications, connectors, openHost, settings } = options;
+  const closing = new AbortController();
+  const ledger: Ledger = new Ledger(store.servers, log, clock, () => keeper.look());
+  const hosts = new ServerHosts(openHost);
+  const host = (server: ServerRow, reach: Reach): Host =>
+    hosts.of(server.name, reach, (learned) => ledger.note(server.id, { reach: JSON.stringify(learned) }));
+
+  const context = {
+    ledger,
+    closing: closing.signal,
+    log,
+    clock,
+    connector: (name: string) => connectors().get(name),
+    application: (name: string) => applications.named(name),
+    host,
+    leave: (server: ServerRow) =>
+      hosts.leave(server.name, `The server ${server.name} is no more: ${server.reason}.`),
+    prepare: (to: Host, application: Application) => prepare(to, application, settings().scripts),
+    bootTimeout: () => settings().bootTimeout,
+    failed: (application: string, problem: Parameters<Keeper['failed']>[1], reason: string) =>
+      keeper.failed(application, problem, reason),
+    came: (application: string) => keeper.came(application),
+  };
+  const keeper: Keeper = new Keeper({
+    ...context,
+    applications: applications.current,
+    maxServers: () => settings().maxServers,
+    beginUse: (server, { job, attempt }) =>
+      insist(log, { job: job.uuid }, () =>
+        store.servers.beginUse({ serverId: server.id, jobId: job.id, attempt, started: clock() }),
+      ),
+    endUse: ({ job, attempt }) =>
+      insist(log, { job: job.uuid }, () => store.servers.endUse(job.id, attempt, clock())),
+  });
+  const reconciler = new Reconciler({
+    ledger,
+    store: store.servers,
+    instance,
+    connectors,
+    log,
+    async lost(server, reason) {
+      await hosts.leave(server.name, `The server ${server.name} is lost: ${reason}.`);
+      await ledger.change(server.id, 'error', { reason });
+    },
+  });
+  const baseFolder = (name: string) => applications.named(name)?.baseFolder ?? '/tmp';
+  const places = serverPlaces({ ...context, instance, keeper, store: store.servers, baseFolder });
+  let reconciling: Promise<void> = Promise.resolve();
+
+  async function reconcile(): Promise<void> {
+    const every = options.reconcileEvery ?? 30_000;
+    while (!closing.signal.aborted) {
+      await reconciler.look();
+      await delay(every, undefined, { signal: closing.signal, ref: false }).catch(() => {});
+    }
+  }
+
+  return {
+    places,
+
+    /** The way to a server by its name, for what was started there. */
+    hostOf(name: string): Host {
+      const server = ledger.named(name);
+      if (server === undefined || server.reach === null)
+        throw new HostError('gone', `The server ${name} is no more.`);
+      return host(server, JSON.parse(server.reach) as Reach);
+    },
+
+    /** Reads the ledger; before jobs are taken up. */
+    load: () => ledger.load(),
+
+    /** From now on servers come and go. What jobs have not taken up again has no job any more. */
+    async open(): Promise<void> {
+      for (const use of await store.servers.openUses()) {
+        if (places.has(use.job.uuid)) continue;
+        await store.servers.endUse(use.jobId, use.attempt, clock());
+      }
+      for (const row of ledger.held()) {
+        if (row.state === 'busy' && !places.uses(row.id))
+          await ledger.change(row.id, 'idle', { idleSince: clock() });
+      }
+      keeper.open();
+      reconciling = reconcile();
+    },
+
+    /** Something that servers depend on has changed: the configuration, or an application. */
+    changed: () => keeper.look(),
+
+    /** Lets a server go that runs nothing; false if it cannot go. */
+    async letGo(id: number, reason: string): Promise<boolean> {
+      const row = ledger.get(id);
+      if (row === undefined || row.state === 'busy') return false;
+      return (await ledger.change(id, 'deleting', { reason })) !== null;
+    },
+
+    /** Deletes what nobody here needs; see the reconciler. */
+    clear: (all: boolean, dry: boolean) => reconciler.clear(all, dry),
+
+    counts: () => store.servers.counts(),
+
+    async close(): Promise<void> {
+      closing.abort();
+      await keeper.close();
+      await reconciling;
+      await hosts.close();
+    },
+  };
+}
+
+export type Servers = ReturnType<typeof openServers>;
+
+/** Puts an application's files where they belong. */
+async function prepare(host: Host, application: Application, scripts: string | null): Promise<void> {
+  for (const { path: place, text, script, mode = '0644' } of application.files) {
+    const to = path.posix.resolve(application.baseFolder, place);
+    const how = { mode: Number.parseInt(mode, 8) };
+    if (script !== undefined) {
+      if (scripts === null) throw new Error(`${script} cannot be found: LOCAL_SCRIPTS_FOLDER is not set`);
+      await host.put(path.join(scripts, script), to, how);
+      continue;
+    }
+    const from = path.join(os.tmpdir(), `penstock-${randomUUID()}`);
+    try {
+      await writeFile(from, text ?? '', { mode: 0o600 });
+      await host.put(from, to, how);
+    } finally {
+      await rm(from, { force: true });
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import type { Reach } from '../../connectors/connector.js';
+import { defaultApplication } from '../../domain/application.js';
+import type { Job } from '../../domain/job.js';
+import type { Outcome } from '../../domain/outcome.js';
+import type { ProcessDefinition } from '../../domain/process-definition.js';
+import { type Host, HostError } from '../../hosts/host.js';
+import { remoteFolder } from '../../hosts/remote-launch.js';
+import type { ServerRow } from '../../store/servers.js';
+import type { Store } from '../../store/store.js';
+import { insist } from '../insist.js';
+import type { Ask, Place, Places } from '../places.js';
+import type { Keeper } from './keeper.js';
+import type { LifeContext } from './life.js';
+
+/** After these nobody knows how the machine is: it is asked, or given up. */
+const doubtful = new Set<Outcome['cause']>(['platform', 'lost']);
+
+/** Places on servers that are made and let go. */
+export function serverPlaces(
+  context: Pick<LifeContext, 'ledger' | 'host' | 'log' | 'clock' | 'closing'> & {
+    keeper: Keeper;
+    store: Store['servers'];
+    instance: string;
+    baseFolder(application: string): string;
+  },
+): Places & { has(job: string): boolean; uses(server: number): boolean } {
+  const { ledger, keeper, store, log, clock } = context;
+  /** Which server an attempt of a job has. */
+  const taken = new Map<string, number>();
+  const placeOn = (server: ServerRow, uuid: string, attempt: number): Place => {
+    const base = context.baseFolder(server.application);
+    return { host: server.name, base, folder: remoteFolder(base, context.instance, uuid, String(attempt)) };
+  };
+
+  /** Whether a machine still does what it is asked. */
+  async function answers(server: ServerRow): Promise<string | null> {
+    try {
+      const host: Host = context.host(server, JSON.parse(server.reach ?? 'null') as Reach);
+      const { code } = await host.run('exit 0', { timeout: 20_000, signal: context.closing });
+      return code === 0 ? null : `its shell ended with ${code}`;
+    } catch (error) {
+      if (error instanceof HostError) return error.message;
+      throw error;
+    }
+  }
+
+  return {
+    /** Whether a job has a server. */
+    has: (job) => taken.has(job),
+    /** Whether a server has a job. */
+    uses: (server) => [...taken.values()].includes(server),
+
+    take(job: Job, definition: ProcessDefinition, { signal, tell }: Ask): Promise<Place> {
+      return new Promise((resolve, reject) => {
+        const leave = () => {
+          if (keeper.unwant(job.uuid)) reject(signal.reason);
+        };
+        const settled = () => signal.removeEventListener('abort', leave);
+        let told = '';
+        keeper.want({
+          job,
+          attempt: job.attempt,
+          application: job.request.application ?? definition.application ?? defaultApplication,
+          serve(server) {
+            settled();
+            taken.set(job.uuid, server.id);
+            resolve(placeOn(server, job.uuid, job.attempt));
+          },
+          refuse(reason) {
+            settled();
+            reject(new Error(reason));
+          },
+          tell(reason) {
+            if (reason !== told) tell(reason);
+            told = reason;
+          },
+        });
+        signal.addEventListener('abort', leave);
+        if (signal.aborted) leave();
+      });
+    },
+
+    async found(job, attempt) {
+      const use = (await store.usesFor(job.id)).find((one) => one.attempt === attempt && one.ended === null);
+      const server = use === undefined ? undefined : ledger.get(use.serverId);
+      if (server === undefined) return null;
+      taken.set(job.uuid, server.id);
+      return placeOn(server, job.uuid, attempt);
+    },
+
+    async give(job, attempt, outcome) {
+      const id = taken.get(job.uuid);
+      const server = id === undefined ? undefined : ledger.get(id);
+      taken.delete(job.uuid);
+      await insist(log, { job: job.uuid }, () => store.endUse(job.id, attempt, clock()));
+      if (server === undefined || server.state !== 'busy') return;
+      let broken: string | null = null;
+      if (outcome?.cause === 'lost') broken = outcome.reason ?? 'what ran there was lost';
+      else if (outcome !== null && doubtful.has(outcome.cause)) broken = await answers(server);
+      if (broken === null) await ledger.change(server.id, 'idle', { idleSince: clock() });
+      else await ledger.change(server.id, 'error', { reason: broken });
+    },
+  };
+}
