@@ -166,10 +166,14 @@ describe('the node is free again after', () => {
 
   test('a cancel, by the UUID that the answer has, too', async () => {
     const held = await hold();
-    const [job] = (await filter(node.server, 'state=RUNNING')).objects;
-    expect((await node.server.fetch(`/api/job/${job?.uuid}/cancel/`, { method: 'POST' })).status).toBe(200);
+    // The script may be at work before its start is stored.
+    const job = await waitFor(
+      async () => (await filter(node.server, 'state=RUNNING')).objects[0],
+      'the job to be told as running',
+    );
+    expect((await node.server.fetch(`/api/job/${job.uuid}/cancel/`, { method: 'POST' })).status).toBe(200);
     const { json, headers } = await held.answer;
-    expect(headers['x-job-uuid']).toBe(job?.uuid);
+    expect(headers['x-job-uuid']).toBe(job.uuid);
     expect(json).toMatchObject({ result: -9, message: { stdout: '', returncode: -9 } });
     expect(json.message.message).toContain('Cancelled by root');
     expect(await node.busy()).toBe(false);
