@@ -1,6 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { type ApplicationFile, ConfigError, explainProblems, readConcern } from './config-files.js';
+import {
+  type ApplicationFile,
+  ConfigError,
+  explainProblems,
+  pathBeside,
+  readConcern,
+} from './config-files.js';
 import type { HeatFile, NovaFile } from './connectors/settings.js';
 import { nearest } from './domain/nearest.js';
 import { messageOf, type Problem } from './errors.js';
@@ -64,14 +70,17 @@ export const liveKeys: readonly (keyof ApplicationFile)[] = [
 export function readCloud(folder: string | null): CloudFiles {
   const there = (concern: string) => folder !== null && existsSync(path.join(folder, `${concern}.yaml`));
   const optional = <T>(concern: string) => (there(concern) ? readConcern<T>(folder, concern) : null);
+  const beside = (name: string | null) => (name === null ? null : pathBeside(folder, name));
+  const application = readConcern<ApplicationFile>(folder, 'application');
+  const heat = withPaths(folder, optional<HeatFile>('heat'));
   const cloud = {
-    application: readConcern<ApplicationFile>(folder, 'application'),
+    application: { ...application, LOCAL_SCRIPTS_FOLDER: beside(application.LOCAL_SCRIPTS_FOLDER) },
     ssh: readSsh(folder),
-    nova: optional<NovaFile>('nova'),
-    heat: optional<HeatFile>('heat'),
+    nova: withPaths(folder, optional<NovaFile>('nova')),
+    heat: heat === null ? null : { ...heat, TEMPLATE_FILE: beside(heat.TEMPLATE_FILE) },
     tokens: readTokens(folder),
   };
-  const { CONNECTOR: connector, REMOTE_BASE_FOLDER: base } = cloud.application;
+  const { CONNECTOR: connector, REMOTE_BASE_FOLDER: base } = application;
   const problems: Problem[] = [];
   if ((connector === 'nova' || connector === 'heat') && cloud[connector] === null) {
     problems.push({
@@ -87,6 +96,30 @@ export function readCloud(folder: string | null): CloudFiles {
   }
   if (problems.length > 0) throw explainProblems(path.join(folder ?? '', 'application.yaml'), problems);
   return cloud;
+}
+
+/** The YAML files of the folder that its own files name: a list of clouds under another name, a template of Heat. */
+export function namedBeside(folder: string): string[] {
+  const named = ['nova', 'heat']
+    .filter((concern) => existsSync(path.join(folder, `${concern}.yaml`)))
+    .map((concern) => readConcern<Partial<HeatFile>>(folder, concern))
+    .flatMap(({ CLOUDS_FILE, TEMPLATE_FILE }) => [CLOUDS_FILE ?? '', TEMPLATE_FILE ?? '']);
+  return named
+    .map((name) => pathBeside(folder, name))
+    .filter((file) => path.dirname(file) === folder)
+    .map((file) => path.basename(file));
+}
+
+/** A file of OpenStack with absolute paths. A clouds.yaml that lies beside it is its own. */
+function withPaths<T extends NovaFile>(folder: string | null, file: T | null): T | null {
+  if (file === null) return null;
+  const own = pathBeside(folder, 'clouds.yaml');
+  const clouds = file.CLOUDS_FILE ?? (file.CLOUD !== null && existsSync(own) ? own : null);
+  return {
+    ...file,
+    CREDENTIALS_FILE: file.CREDENTIALS_FILE === null ? null : pathBeside(folder, file.CREDENTIALS_FILE),
+    CLOUDS_FILE: clouds === null ? null : pathBeside(folder, clouds),
+  };
 }
 
 function readSsh(folder: string | null): SshFile {
@@ -107,7 +140,7 @@ function readSsh(folder: string | null): SshFile {
   }
   const source = path.join(folder ?? '', 'ssh.yaml');
   if (problems.length > 0) throw explainProblems(source, problems);
-  const beside = (name: string | null) => (name === null ? null : path.resolve(folder ?? '.', name));
+  const beside = (name: string | null) => (name === null ? null : pathBeside(folder, name));
   const read = {
     ...file,
     AUTH_KEYFILE: beside(file.AUTH_KEYFILE),

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
 import type { ConnectorName } from './domain/application.js';
@@ -21,6 +22,15 @@ export const files = [
   'ssh.yaml',
   'streams.yaml',
 ];
+
+/** Files of OpenStack that may lie beside ours, and are not ours to check. */
+export const theirFiles = ['clouds.yaml', 'clouds.yml', 'secure.yaml', 'secure.yml'];
+
+/** A path of a file of the config folder: `~/` is the home of who runs the server, a relative one starts from the folder. */
+export function pathBeside(folder: string | null, name: string): string {
+  if (name === '~' || name.startsWith('~/')) return path.join(os.homedir(), name.slice(1));
+  return path.resolve(folder ?? '.', name);
+}
 
 /** `application.yaml` with its defaults filled in. */
 export interface ApplicationFile {

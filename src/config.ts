@@ -2,17 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { type CloudFiles, readCloud } from './config-cloud.js';
+import { type CloudFiles, namedBeside, readCloud } from './config-cloud.js';
 import {
   type ApplicationFile,
   ConfigError,
   explainProblems,
   files,
   type PipelineJobsFile,
+  pathBeside,
   readConcern,
   readNode,
   readPipelineJobs,
   type StreamsFile,
+  theirFiles,
 } from './config-files.js';
 import { nearest } from './domain/nearest.js';
 import type { NodeFile } from './domain/node-settings.js';
@@ -177,8 +179,9 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
   const folder = asked === undefined ? null : path.resolve(asked);
   if (folder !== null) {
     if (!existsSync(folder)) throw new ConfigError(`there is no config folder ${folder}`);
+    const others = [...theirFiles, ...namedBeside(folder)];
     for (const name of readdirSync(folder)) {
-      if (!/\.ya?ml$/.test(name) || files.includes(name)) continue;
+      if (!/\.ya?ml$/.test(name) || files.includes(name) || others.includes(name)) continue;
       const near = nearest(name, files);
       throw new ConfigError(
         `${path.join(folder, name)} is not a file that Penstock reads. ${near ? `Did you mean ${near}?` : `It reads: ${files.join(', ')}.`}`,
@@ -191,7 +194,7 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
   if ((TLS_CERTIFICATE === null) !== (TLS_KEY === null)) {
     throw new ConfigError(`${file}: TLS needs both TLS_CERTIFICATE and TLS_KEY; only one is given`);
   }
-  const beside = (name: string) => path.resolve(folder ?? '.', name);
+  const beside = (name: string) => pathBeside(folder, name);
   const port = flags.port ?? env.PENSTOCK_PORT;
   const password = env.PENSTOCK_ADMIN_PASSWORD;
   if (password === '') throw new ConfigError('PENSTOCK_ADMIN_PASSWORD is empty');

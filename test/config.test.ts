@@ -30,6 +30,30 @@ describe('what wins', () => {
   });
 });
 
+test('files that are named start from the config folder, or from the home', () => {
+  const config = folder({
+    'application.yaml': 'LOCAL_SCRIPTS_FOLDER: scripts',
+    'nova.yaml': 'CLOUD: lab',
+    'clouds.yaml': 'clouds: {lab: {}}',
+    'secure.yaml': '',
+    'heat.yaml': 'CREDENTIALS_FILE: ~/openrc\nTEMPLATE_FILE: server.yaml',
+    'server.yaml': '',
+    'ssh.yaml': 'AUTH_KEYFILE: key\nMACHINES: [{NAME: a, ADDRESS: b, AUTH_KEYFILE: key}]',
+    key: '',
+  });
+  const key = path.join(config, 'key');
+  expect(loadConfig({ config }, {}).cloud).toMatchObject({
+    application: { LOCAL_SCRIPTS_FOLDER: path.join(config, 'scripts') },
+    nova: { CREDENTIALS_FILE: null, CLOUDS_FILE: path.join(config, 'clouds.yaml') },
+    heat: {
+      CREDENTIALS_FILE: path.join(os.homedir(), 'openrc'),
+      CLOUDS_FILE: null,
+      TEMPLATE_FILE: path.join(config, 'server.yaml'),
+    },
+    ssh: { AUTH_KEYFILE: key, MACHINES: [{ AUTH_KEYFILE: key }] },
+  });
+});
+
 describe('mistakes stop the start', () => {
   test.each([
     "'amqp://a:s3cret@ho st'",
@@ -48,6 +72,13 @@ describe('mistakes stop the start', () => {
     ['a wrong type', { 'application.yaml': 'PORT: x' }, {}, /PORT.*must be/],
     ['a wrong size', { 'application.yaml': 'MAX_INPUT_SIZE: 5 lots' }, {}, /MAX_INPUT_SIZE.*not a size/],
     ['an unknown file', { 'aplication.yaml': '' }, {}, /Did you mean application.yaml/],
+    [
+      'a template that nobody names',
+      { 'heat.yaml': 'CLOUD: lab', 'server.yaml': '' },
+      {},
+      /server.yaml is not/,
+    ],
+    ['a key that is not there', { 'ssh.yaml': 'AUTH_KEYFILE: ~/no/key' }, {}, /no key file \/.*\/no\/key/],
     ['broken YAML', { 'application.yaml': 'a: [' }, {}, /application.yaml/],
     ['half of TLS', { 'application.yaml': 'TLS_KEY: x' }, {}, /TLS_CERTIFICATE/],
     ['an unknown variable', {}, { PENSTOCK_PROT: '1' }, /PENSTOCK_PORT/],
