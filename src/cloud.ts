@@ -103,6 +103,8 @@ export function openCloud(options: {
       return {
         maxServers: maxServersOf(files),
         bootTimeout: bootTimeoutOf(files),
+        reconcileInterval: files.application.RECONCILE_INTERVAL * 1000,
+        capacityRetry: files.application.CAPACITY_RETRY_INTERVAL * 1000,
         scripts: files.application.LOCAL_SCRIPTS_FOLDER,
       };
     },

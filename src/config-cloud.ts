@@ -60,6 +60,8 @@ export const liveKeys: readonly (keyof ApplicationFile)[] = [
   'VIRTUAL_SERVER_TTL',
   'IDLE_TIMEOUT',
   'MIN_IDLE',
+  'RECONCILE_INTERVAL',
+  'CAPACITY_RETRY_INTERVAL',
   'MAX_TASK_ATTEMPTS',
   'LOCAL_SCRIPTS_FOLDER',
   'REMOTE_BASE_FOLDER',

@@ -50,6 +50,8 @@ export interface ApplicationFile {
   VIRTUAL_SERVER_TTL: number;
   IDLE_TIMEOUT: number;
   MIN_IDLE: number;
+  RECONCILE_INTERVAL: number;
+  CAPACITY_RETRY_INTERVAL: number;
   MAX_TASK_ATTEMPTS: number;
   LOCAL_SCRIPTS_FOLDER: string | null;
   REMOTE_BASE_FOLDER: string;

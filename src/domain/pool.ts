@@ -58,6 +58,14 @@ export interface PoolPlan {
   next: number | null;
 }
 
+/** How far a server is that is on its way up, in words. */
+const stepOf = ({ state }: PoolServer): string =>
+  state === 'booting'
+    ? 'a server is booting'
+    : state === 'ready'
+      ? 'a server is being made ready'
+      : 'a server is being started';
+
 const seconds = (milliseconds: number) => `${Math.round(milliseconds / 1000)} s`;
 
 /**
@@ -168,7 +176,7 @@ function make(
     }
     const server = coming.get(application)?.shift();
     if (server !== undefined) {
-      plan.waiting.push({ job, reason: server.held ?? 'a server is being started' });
+      plan.waiting.push({ job, reason: server.held ?? stepOf(server) });
       continue;
     }
     const reason = obstacle(application, policy);

@@ -58,7 +58,11 @@ describe('jobs', () => {
     const servers = [server(1, { state: 'booting' }), server(2, { state: 'busy', uses: 1 })];
     const { create, waiting } = plan({ servers, demands: jobs('a', 'a', 'a') });
     expect(create).toEqual(['a', 'a']);
-    expect(waiting.map(({ reason }) => reason)).toEqual(Array(3).fill('a server is being started'));
+    expect(waiting.map(({ reason }) => reason)).toEqual([
+      'a server is booting',
+      'a server is being started',
+      'a server is being started',
+    ]);
   });
 
   test.each([

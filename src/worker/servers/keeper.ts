@@ -24,14 +24,16 @@ export interface KeeperOptions extends LifeContext {
   /** All that are there now. */
   applications(): readonly Application[];
   maxServers(): number;
+  /** Milliseconds until a cloud without room is asked again, for the first time. */
+  capacityRetry(): number;
   /** Stores that an attempt of a job has a server from now on. */
   beginUse(server: ServerRow, waiter: Waiter): Promise<void>;
   /** That it has it no more. */
   endUse(waiter: Pick<Waiter, 'job' | 'attempt'>): Promise<void>;
 }
 
-/** How long a cloud that has no room is left alone. */
-const patience = { initial: 10, factor: 2, maximum: 300 };
+/** A cloud that has no room is left alone for so long, in terms of the first time. */
+const patience = { factor: 2, maximum: 30 };
 
 interface Pause {
   reason: string;
@@ -108,7 +110,9 @@ export class Keeper {
   failed(application: string, problem: ConnectorProblem | null, reason: string): void {
     if (problem === 'quota' || problem === 'no-capacity') {
       const times = (this.#pauses.get(application)?.times ?? 0) + 1;
-      const until = this.#options.clock().getTime() + backoffDelay(patience, times, Math.random());
+      const initial = this.#options.capacityRetry() / 1000;
+      const backoff = { initial, factor: patience.factor, maximum: initial * patience.maximum };
+      const until = this.#options.clock().getTime() + backoffDelay(backoff, times, Math.random());
       this.#pauses.set(application, { reason, until, times });
     } else {
       const waiter = [...this.#waiters.values()].find((one) => one.application === application);

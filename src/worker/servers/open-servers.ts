@@ -16,6 +16,16 @@ import { Ledger } from './ledger.js';
 import { Reconciler } from './reconcile.js';
 import { serverPlaces } from './servers.js';
 
+export interface ServerSettings {
+  maxServers: number;
+  bootTimeout: number;
+  /** Between two comparisons with the clouds. */
+  reconcileInterval: number;
+  /** Until a cloud without room is asked again, for the first time. */
+  capacityRetry: number;
+  scripts: string | null;
+}
+
 export interface ServersOptions {
   store: Store;
   /** Marks what this installation has made. */
@@ -27,9 +37,7 @@ export interface ServersOptions {
   connectors: () => ReadonlyMap<string, Connector>;
   openHost: OpenHost;
   /** As the configuration says now; times in milliseconds. */
-  settings: () => { maxServers: number; bootTimeout: number; scripts: string | null };
-  /** Milliseconds between two comparisons with the clouds. */
-  reconcileEvery?: number;
+  settings: () => ServerSettings;
 }
 
 /** The servers of this installation: the ledger, who keeps it true, and the places that jobs get. */
@@ -61,6 +69,7 @@ export function openServers(options: ServersOptions) {
     ...context,
     applications: applications.current,
     maxServers: () => settings().maxServers,
+    capacityRetry: () => settings().capacityRetry,
     beginUse: (server, { job, attempt }) =>
       insist(log, { job: job.uuid }, () =>
         store.servers.beginUse({ serverId: server.id, jobId: job.id, attempt, started: clock() }),
@@ -84,10 +93,11 @@ export function openServers(options: ServersOptions) {
   let reconciling: Promise<void> = Promise.resolve();
 
   async function reconcile(): Promise<void> {
-    const every = options.reconcileEvery ?? 30_000;
     while (!closing.signal.aborted) {
       await reconciler.look();
-      await delay(every, undefined, { signal: closing.signal, ref: false }).catch(() => {});
+      await delay(settings().reconcileInterval, undefined, { signal: closing.signal, ref: false }).catch(
+        () => {},
+      );
     }
   }
 
