@@ -11,6 +11,8 @@ export type Fault =
   | 'reset'
   /** The service has done what it was asked, and its answer is lost: the connection is reset. */
   | 'lose-answer'
+  /** The service has done what it was asked, and nothing comes, until the proxy is closed or passes again. */
+  | 'keep-answer'
   /** Nothing comes, until the proxy is closed or passes again. */
   | 'hang';
 
@@ -27,6 +29,8 @@ export interface Proxy {
   requests: { method: string; path: string; status: number | null }[];
   /** The next so many requests end like this; Infinity is for good, or until `pass`. */
   fail(fault: Fault, times?: number, only?: Only): void;
+  /** How many requests nothing comes for now; what a kept answer is of has been done. */
+  held(): number;
   /** From now on all is well; what hangs is reset. */
   pass(): void;
   close(): Promise<void>;
@@ -104,6 +108,10 @@ async function startProxy(target: string, rewrite: Rewrite): Promise<Proxy> {
       response.end(JSON.stringify(fault.body ?? { error: { code: fault.status, message: 'made to fail' } }));
     } else {
       const answer = await forward(request, body);
+      if (fault === 'keep-answer') {
+        hanging.add(request);
+        return;
+      }
       if (fault === 'lose-answer') {
         request.socket.resetAndDestroy();
         return;
@@ -134,6 +142,7 @@ async function startProxy(target: string, rewrite: Rewrite): Promise<Proxy> {
     fail: (fault, times = 1, only = {}) => {
       faults.push({ fault, left: times, only });
     },
+    held: () => hanging.size,
     pass,
     async close() {
       pass();

@@ -193,8 +193,20 @@ export async function untilSsh(
   return (await poll(tried, `${address} to answer SSH`, deadline)).stdout;
 }
 
-/** Deletes every server, floating IP and key pair of the project and user: each file of tests begins and ends with nothing. */
+/** Deletes every stack, server, floating IP and key pair of the project and user: each file of tests begins and ends with nothing. */
 export async function clear(session: Session): Promise<void> {
+  const stacks = async () =>
+    (await session.ask('orchestration', 'GET', '/stacks')).stacks as { id: string; stack_name: string }[];
+  await poll(
+    async () => {
+      const left = await stacks();
+      for (const { id, stack_name: name } of left)
+        await session.call('orchestration', 'DELETE', `/stacks/${name}/${id}`);
+      return left.length === 0;
+    },
+    'the stacks to be gone',
+    60_000,
+  );
   const { servers } = await session.ask('compute', 'GET', '/servers');
   const { floatingips } = await session.ask('network', 'GET', '/floatingips');
   const { keypairs } = await session.ask('compute', 'GET', '/os-keypairs');
