@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { farFileAdapter } from './adapters/far-file.js';
 import { bootTimeoutOf, cloudSettings, defaultsOf, maxServersOf } from './cloud-settings.js';
 import type { CloudFiles, MachineEntry, SshFile } from './config-cloud.js';
-import type { Connector, Reach, ServerReference } from './connectors/connector.js';
+import { type Connector, ConnectorError, type Reach, type ServerReference } from './connectors/connector.js';
 import { heatConnector } from './connectors/heat.js';
 import { localConnector } from './connectors/local.js';
 import { novaConnector } from './connectors/nova.js';
@@ -184,11 +184,20 @@ export function openCloud(options: {
           throw new PenstockError('config-refused', messageOf(error), { cause: error });
         }
       },
-      clear: servers.clear,
+      async clear(all: boolean, dry: boolean) {
+        try {
+          return await servers.clear(all, dry);
+        } catch (error) {
+          if (!(error instanceof ConnectorError)) throw error;
+          throw new PenstockError('connector-failed', error.message, { cause: error });
+        }
+      },
       timesFile: () => settings.current().application.TIMETEST_CSV_FILE,
       async scripts(): Promise<readonly string[] | null> {
         const scripts = settings.current().application.LOCAL_SCRIPTS_FOLDER;
-        return scripts === null ? null : readdir(scripts);
+        if (scripts === null) return null;
+        const entries = await readdir(scripts, { withFileTypes: true });
+        return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
       },
     },
 

@@ -114,6 +114,12 @@ function textOf(key: string, value: unknown, problems: Problem[]): string {
   return '';
 }
 
+/** Bytes that clouds take of each. */
+const longest = { image: 255, flavor: 255, user_data: 49_151 } as const satisfies Record<
+  keyof ServerWishes,
+  number
+>;
+
 /** What a task of any type says of its server. */
 function wishesOf(
   given: Readonly<Record<string, unknown>>,
@@ -122,9 +128,14 @@ function wishesOf(
   const text = (key: string) =>
     given[key] === undefined || given[key] === null ? null : textOf(key, given[key], problems);
   const server: ServerWishes = {};
-  for (const key of ['image', 'flavor', 'user_data'] as const) {
+  for (const [key, most] of Object.entries(longest) as [keyof ServerWishes, number][]) {
     const value = text(key);
-    if (value !== null) server[key] = value;
+    if (value === null) continue;
+    if (value.length >= 1 && Buffer.byteLength(value) <= most) server[key] = value;
+    else if (!problems.some(({ pointer }) => pointer === `/${key}`)) {
+      const is = value === '' ? 'empty' : `longer than ${most} bytes`;
+      problems.push({ pointer: `/${key}`, detail: `${key} is ${is}` });
+    }
   }
   return { application: text('application'), server };
 }
@@ -154,7 +165,8 @@ export function processTask(given: Readonly<Record<string, unknown>>): Checked<T
     problems.push({ pointer: `/${key}`, detail: `unknown key; ${hint}` });
   }
   const { process_definition: wanted, input: fed = null, output = null, environment = {} } = given;
-  const id = /^(?:.*\/)?(\d{1,15})\/?$/.exec(String(wanted))?.[1];
+  const isNamed = typeof wanted === 'string' || typeof wanted === 'number';
+  const id = /^(?:\/api\/process_definition\/)?(\d{1,15})\/?$/.exec(isNamed ? String(wanted) : '')?.[1];
   if (id === undefined) {
     const is = wanted === undefined ? 'is missing' : 'must be an id or a resource_uri';
     problems.push({ pointer: '/process_definition', detail: `process_definition ${is}` });

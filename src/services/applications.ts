@@ -3,9 +3,11 @@ import {
   type Application,
   type ApplicationDocument,
   completed,
+  defaultApplication,
   type ServerWishes,
 } from '../domain/application.js';
 import { fileNameProblem } from '../domain/file-name.js';
+import { nearest } from '../domain/nearest.js';
 import { PenstockError, type Problem } from '../errors.js';
 import { validator } from '../schemas.js';
 import type { ApplicationRow } from '../store/applications.js';
@@ -137,7 +139,10 @@ export function applicationService(options: {
       const all = [base, ...own];
       const varied = [...variants].flatMap(([name, { of, wishes }]) => {
         const application = all.find((one) => one.name === of);
-        return application === undefined ? [] : [{ ...completed({ name, ...wishes }, application), name }];
+        if (application === undefined) return [];
+        const own = completed({ name, ...wishes }, application);
+        // What is kept waiting is kept for those who want nothing of their own.
+        return [{ ...own, policy: { ...own.policy, minIdle: 0 } }];
       });
       return [...all, ...varied];
     },
@@ -147,9 +152,20 @@ export function applicationService(options: {
       return this.current().find((one) => one.name === name);
     },
 
+    /** What is wrong with the name of an application: nothing, or that there is none. */
+    unknown(name: string): Problem[] {
+      const names = [defaultApplication, ...[...rows.values()].map((row) => row.name)];
+      if (names.includes(name)) return [];
+      const near = nearest(name, names);
+      const hint =
+        near === undefined ? `there are: ${names.slice(0, 20).join(', ')}` : `did you mean ${near}?`;
+      const shown = JSON.stringify(name.slice(0, 100));
+      return [{ pointer: '/application', detail: `there is no application ${shown}; ${hint}` }];
+    },
+
     /**
-     * The name of an application with what a job wants of its server. Servers of such a one are for jobs that want the
-     * same.
+     * The name of an application with what a job wants of its server, which is known from then on. Servers of such a one
+     * are for jobs that want the same.
      */
     variant(name: string, wishes: ServerWishes): string {
       if (Object.keys(wishes).length === 0) return name;
@@ -157,6 +173,18 @@ export function applicationService(options: {
       const varied = `${name}~${createHash('sha256').update(text).digest('hex').slice(0, 12)}`;
       variants.set(varied, { of: name, wishes });
       return varied;
+    },
+
+    /** Learns from the order of a server that is there what a variant is, whose job may be of an earlier run of ours. */
+    recallVariant(name: string, { image, flavor, userData }: Application['order']): void {
+      const [of = '', variation] = name.split('~');
+      if (variation === undefined || variants.has(name)) return;
+      variants.set(name, { of, wishes: { image, flavor, user_data: userData } });
+    },
+
+    /** Forgets what single jobs wanted, but for the variants of these names. */
+    keepVariants(names: ReadonlySet<string>): void {
+      for (const name of variants.keys()) if (!names.has(name)) variants.delete(name);
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Job } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
+import { isUuid } from '../domain/typed-uuid.js';
 import type { ServerRow } from '../store/servers.js';
 import type { Store } from '../store/store.js';
 import type { Actor } from './actor.js';
@@ -46,12 +47,15 @@ export function schedulerViews(given: {
     task: viewOf,
 
     /** The tasks that have not ended, oldest first. */
-    unfinished: async (actor: Actor): Promise<TaskView[]> =>
-      Promise.all((await tasks.unfinished(actor)).map(viewOf)),
+    async unfinished(actor: Actor): Promise<TaskView[]> {
+      const jobs = await tasks.unfinished(actor);
+      const uses = new Map((await store.servers.openUses()).map((use) => [use.jobId, use.server.name]));
+      return jobs.map((job) => ({ job, active: isActive(job), server: uses.get(job.id) ?? null }));
+    },
 
     /** Those of these tasks that there are, in the order in which they are asked for. */
     async tasks(actor: Actor, ids: readonly string[]): Promise<TaskView[]> {
-      const found = await Promise.all(ids.map((id) => tasks.find(actor, id)));
+      const found = await Promise.all(ids.filter(isUuid).map((id) => tasks.find(actor, id)));
       return Promise.all(found.filter((job) => job !== null).map(viewOf));
     },
 

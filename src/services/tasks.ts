@@ -1,9 +1,8 @@
 import { Readable } from 'node:stream';
-import { defaultApplication } from '../domain/application.js';
 import type { Job, RunRequest } from '../domain/job.js';
 import { nearest } from '../domain/nearest.js';
 import { type Checked, processTask, type Task, taskTypes, xnatDefinition, xnatTask } from '../domain/task.js';
-import { PenstockError, type Problem } from '../errors.js';
+import { messageOf, PenstockError, type Problem } from '../errors.js';
 import type { DefinitionRow } from '../store/process-definitions.js';
 import type { Store } from '../store/store.js';
 import type { Actor } from './actor.js';
@@ -28,7 +27,7 @@ export function taskService(given: {
   runs: RunService;
   receiver: Receiver;
   applications: ApplicationService;
-  /** The names of files in LOCAL_SCRIPTS_FOLDER; null if that is not set. */
+  /** The names of files in LOCAL_SCRIPTS_FOLDER; null if that is not set. Throws if it cannot be read. */
   scripts: () => Promise<readonly string[] | null>;
   accepting: () => boolean;
 }) {
@@ -37,29 +36,28 @@ export function taskService(given: {
 
   /** What is wrong with a task besides its own form: what it names must be there. */
   async function whatIsMissing(task: Task): Promise<Problem[]> {
-    const problems: Problem[] = [];
-    if (task.application !== null && applications.named(task.application) === undefined) {
-      const names = applications.current().map(({ name }) => name);
-      const near = nearest(task.application, names);
-      const hint = near === undefined ? `there are: ${names.join(', ')}` : `did you mean ${near}?`;
-      problems.push({
-        pointer: '/application',
-        detail: `there is no application ${task.application}; ${hint}`,
-      });
-    }
+    const problems = task.application === null ? [] : applications.unknown(task.application);
     if (task.files.length === 0) return problems;
-    const scripts = await given.scripts();
-    if (scripts === null) {
-      const detail = 'scripts cannot be run: LOCAL_SCRIPTS_FOLDER of application.yaml is not set';
+    const folder = 'LOCAL_SCRIPTS_FOLDER of application.yaml';
+    let scripts: readonly string[] | null;
+    try {
+      scripts = await given.scripts();
+    } catch (error) {
+      const detail = `scripts cannot be run: ${folder} cannot be read: ${messageOf(error)}`;
       return [...problems, { pointer: '/script', detail }];
     }
-    task.files.forEach((name, index) => {
-      if (scripts.includes(name)) return;
+    if (scripts === null) {
+      const detail = `scripts cannot be run: ${folder} is not set`;
+      return [...problems, { pointer: '/script', detail }];
+    }
+    for (const [index, name] of task.files.entries()) {
+      if (scripts.includes(name)) continue;
       const near = nearest(name, scripts);
       const hint = near === undefined ? '' : `; did you mean ${near}?`;
       const pointer = index === 0 ? '/script' : '/files';
-      problems.push({ pointer, detail: `there is no file ${name} in LOCAL_SCRIPTS_FOLDER${hint}` });
-    });
+      const shown = JSON.stringify(name.slice(0, 100));
+      problems.push({ pointer, detail: `there is no file ${shown} in LOCAL_SCRIPTS_FOLDER${hint}` });
+    }
     return problems;
   }
 
@@ -73,13 +71,19 @@ export function taskService(given: {
     if (type === 'process') return processTask(values);
     const near = typeof type === 'string' ? nearest(type, taskTypes) : undefined;
     const hint = near === undefined ? `known are ${taskTypes.join(', ')}` : `did you mean "${near}"?`;
-    const is = type === undefined ? 'type is missing' : `there is no type ${JSON.stringify(type)}`;
+    const shown = JSON.stringify(type)?.slice(0, 100);
+    const is = type === undefined ? 'type is missing' : `there is no type ${shown}`;
     return { ok: false, problems: [{ pointer: '/type', detail: `${is}; ${hint}` }] };
   }
 
   async function definitionOf(actor: Actor, task: Task): Promise<DefinitionRow> {
     if (task.definition === null) return register(xnatDefinition);
-    return definitions.find(actor, task.definition);
+    try {
+      return await definitions.find(actor, task.definition);
+    } catch (error) {
+      if (!(error instanceof PenstockError) || error.code !== 'not-found') throw error;
+      throw invalid('invalid-body', [{ pointer: '/process_definition', detail: error.message }]);
+    }
   }
 
   return {
@@ -96,11 +100,10 @@ export function taskService(given: {
       }
       const { environment, application, server, files, input, output, type, shown } = task.value;
       const row = await definitionOf(actor, task.value);
-      const wanted = applications.variant(application ?? defaultApplication, server);
       const request: RunRequest = {
         executor: 'cloud',
         environment,
-        application: wanted,
+        ...(application === null ? {} : { application }),
         ...(output === null ? {} : { output: { name: output } }),
       };
       const document = await runs.checkedDocument(row, request);
@@ -112,7 +115,10 @@ export function taskService(given: {
           });
         }
         const inside = {
-          request: { ...(files.length > 0 ? { scripts: files } : {}), server },
+          request: {
+            ...(files.length > 0 ? { scripts: files } : {}),
+            ...(Object.keys(server).length > 0 ? { server } : {}),
+          },
           fields: { task: { type, shown } },
         };
         return (await runs.submit(actor, row, received, document, null, inside)).job;

@@ -88,11 +88,11 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
     usesFor: (jobId: number) =>
       reader.serverUse.findMany({ where: { jobId }, include: { server: true }, orderBy: { id: 'asc' } }),
 
-    /** The uses that have not ended. */
-    openUses: (): Promise<ServerUseRow[]> =>
+    /** The uses that have not ended, each with the name of its server. */
+    openUses: (): Promise<(ServerUseRow & { server: { name: string } })[]> =>
       reader.serverUse.findMany({
         where: { ended: null },
-        include: { job: { select: { uuid: true, ownerId: true } } },
+        include: { job: { select: { uuid: true, ownerId: true } }, server: { select: { name: true } } },
         orderBy: { id: 'asc' },
       }),
 

@@ -23,6 +23,8 @@ export interface Waiter {
 export interface KeeperOptions extends LifeContext {
   /** All that are there now. */
   applications(): readonly Application[];
+  /** Told which of them there are servers of, or jobs that wait for one. */
+  used(names: ReadonlySet<string>): void;
   maxServers(): number;
   /** Milliseconds until a cloud without room is asked again, for the first time. */
   capacityRetry(): number;
@@ -135,7 +137,9 @@ export class Keeper {
     const view = this.#view();
     const plan = planPool(view);
     await this.#carryOut(plan);
-    for (const { id, state } of this.#options.ledger.held()) if (hasNext(state)) this.#see(id);
+    const held = this.#options.ledger.held();
+    this.#options.used(new Set([...held, ...this.#waiters.values()].map(({ application }) => application)));
+    for (const { id, state } of held) if (hasNext(state)) this.#see(id);
     clearTimeout(this.#timer);
     if (plan.next === null || !this.#open) return;
     const wait = Math.min(Math.max(plan.next - this.#options.clock().getTime(), 10), 2 ** 31 - 1);

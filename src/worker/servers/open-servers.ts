@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connector, Reach } from '../../connectors/connector.js';
-import type { Application } from '../../domain/application.js';
+import type { Application, ServerWishes } from '../../domain/application.js';
 import { type Host, HostError } from '../../hosts/host.js';
 import type { Logger } from '../../log.js';
 import type { ServerRow } from '../../store/servers.js';
@@ -32,7 +32,13 @@ export interface ServersOptions {
   instance: string;
   log: Logger;
   clock: () => Date;
-  applications: { current(): readonly Application[]; named(name: string): Application | undefined };
+  applications: {
+    current(): readonly Application[];
+    named(name: string): Application | undefined;
+    variant(name: string, wishes: ServerWishes): string;
+    recallVariant(name: string, order: Application['order']): void;
+    keepVariants(names: ReadonlySet<string>): void;
+  };
   /** Those that can be asked now, by name. */
   connectors: () => ReadonlyMap<string, Connector>;
   openHost: OpenHost;
@@ -68,6 +74,7 @@ export function openServers(options: ServersOptions) {
   const keeper: Keeper = new Keeper({
     ...context,
     applications: applications.current,
+    used: applications.keepVariants,
     maxServers: () => settings().maxServers,
     capacityRetry: () => settings().capacityRetry,
     beginUse: (server, { job, attempt }) =>
@@ -89,7 +96,14 @@ export function openServers(options: ServersOptions) {
     },
   });
   const baseFolder = (name: string) => applications.named(name)?.baseFolder ?? '/tmp';
-  const places = serverPlaces({ ...context, instance, keeper, store: store.servers, baseFolder });
+  const places = serverPlaces({
+    ...context,
+    instance,
+    keeper,
+    store: store.servers,
+    baseFolder,
+    wanted: applications.variant,
+  });
   let reconciling: Promise<void> = Promise.resolve();
 
   async function reconcile(): Promise<void> {
@@ -113,7 +127,11 @@ export function openServers(options: ServersOptions) {
     },
 
     /** Reads the ledger; before jobs are taken up. */
-    load: () => ledger.load(),
+    async load(): Promise<void> {
+      await ledger.load();
+      for (const { application, order } of ledger.held())
+        applications.recallVariant(application, JSON.parse(order) as Application['order']);
+    },
 
     /** From now on servers come and go. What jobs have not taken up again has no job any more. */
     async open(): Promise<void> {

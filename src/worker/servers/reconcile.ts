@@ -74,7 +74,8 @@ export class Reconciler {
    *
    * @param all also those that carry no mark of ours: every server of the project that the ledger does not know
    * @param dry they are only listed
-   * @returns their ids, and what could not be deleted, with why
+   * @returns their ids, and what could not be deleted, with why; throws for a cloud that does not tell what it has, before
+   *   anything is deleted anywhere
    */
   async clear(
     all: boolean,
@@ -82,8 +83,12 @@ export class Reconciler {
   ): Promise<{ deleted: string[]; failed: { id: string; reason: string }[] }> {
     const deleted: string[] = [];
     const failed: { id: string; reason: string }[] = [];
-    for (const connector of this.#options.connectors().values()) {
-      for (const { id, name } of await this.#untracked(await connector.list(), all)) {
+    const connectors = [...this.#options.connectors().values()];
+    const listed = await Promise.all(
+      connectors.map(async (connector) => ({ connector, servers: await connector.list() })),
+    );
+    for (const { connector, servers } of listed) {
+      for (const { id, name } of await this.#untracked(servers, all)) {
         try {
           if (!dry) await connector.delete({ name, id, foreign: all });
           deleted.push(id);

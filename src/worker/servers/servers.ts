@@ -1,5 +1,5 @@
 import type { Reach } from '../../connectors/connector.js';
-import { defaultApplication } from '../../domain/application.js';
+import { defaultApplication, type ServerWishes } from '../../domain/application.js';
 import type { Job } from '../../domain/job.js';
 import type { Outcome } from '../../domain/outcome.js';
 import type { ProcessDefinition } from '../../domain/process-definition.js';
@@ -22,6 +22,8 @@ export function serverPlaces(
     store: Store['servers'];
     instance: string;
     baseFolder(application: string): string;
+    /** The application whose servers are for a job, by name: that which is asked for, with what the job wants beside. */
+    wanted(name: string, wishes: ServerWishes): string;
   },
 ): Places & { has(job: string): boolean; uses(server: number): boolean } {
   const { ledger, keeper, store, log, clock } = context;
@@ -60,7 +62,10 @@ export function serverPlaces(
         keeper.want({
           job,
           attempt: job.attempt,
-          application: job.request.application ?? definition.application ?? defaultApplication,
+          application: context.wanted(
+            job.request.application ?? definition.application ?? defaultApplication,
+            job.request.server ?? {},
+          ),
           serve(server) {
             settled();
             taken.set(job.uuid, server.id);
