@@ -202,6 +202,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     ...house,
     ...cloud.door,
     authenticate: authenticateAll,
+    logins,
     runs,
     receiver,
     cancel,

@@ -205,14 +205,6 @@ export function otherPaths(): Json {
         responses: { 200: answer('Where their lists and schemas are', { type: 'object' }) },
       },
     },
-    '/': {
-      get: {
-        operationId: 'start',
-        security: [],
-        summary: 'To the docs',
-        responses: { 302: { description: 'To /api/docs/' } },
-      },
-    },
     '/api/openapi.json': {
       get: {
         operationId: 'openapi',

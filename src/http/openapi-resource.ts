@@ -38,6 +38,7 @@ export const bodies: Record<string, Json> = {
   subscription: subscriptionBody,
   stream: schema('stream') as Json,
   operation: schema('operation') as Json,
+  application: schema('application') as Json,
 };
 
 function listParameters(service: ResourceService, paged: boolean): Json[] {

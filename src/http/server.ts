@@ -108,7 +108,11 @@ export function buildApplication(options: DoorOptions): Express {
       sendJson(response, 200, document);
     });
     application.use('/api/docs', docsRouter());
-    application.get('/', (_request, response) => response.redirect('/api/docs/'));
+    // A program that asks here is a client of the scheduler's protocol.
+    application.get('/', (request, response, next) => {
+      if (request.accepts(['json', 'html']) === 'html') response.redirect('/api/docs/');
+      else next();
+    });
   }
   for (const { service, routers } of options.nouns) application.use(`/api/${service.name}`, ...routers);
 

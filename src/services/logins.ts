@@ -162,6 +162,9 @@ export function loginService(
       forgetters.push(tell);
     },
 
+    /** Throws `too-many-failed-logins` while an address has to wait with its next guess at a secret. */
+    mayGuess: (kind: string, address: string): void => refuseIfSlowed([`${kind}:${address}`]),
+
     /** Counts a wrong secret from an address. Throws `too-many-failed-logins` once there were too many. */
     wrongSecret(kind: string, address: string): void {
       const keys = [`${kind}:${address}`];

@@ -95,6 +95,9 @@ test('every route of the application is in it, with every method', async () => {
     '/api/stream/{name}/messages/',
     ...['start', 'stop', 'dead_letters', 'dead_letters/replay'].map((part) => `/api/operation/{id}/${part}/`),
     ...['messages', 'nonces', 'nonces/{id}'].map((part) => `/actors/v2/{actor}/${part}`),
+    ...['/', '/tasks', '/tasks/{task}', '/tasks/{task}/stdout', '/tasks/{task}/stderr'],
+    ...['/servers', '/servers/untracked', '/servers/{server}', '/config'],
+    ...['/pipeline', '/instance', '/error'],
   ];
   for (const template of templates) {
     const path = template.replace('{actor}', 'pipelinejobs-manager').replace(/\{\w+\}/, '1');
@@ -102,7 +105,7 @@ test('every route of the application is in it, with every method', async () => {
     const described = Object.keys(document.paths[template] ?? {}).filter((method) => method !== 'parameters');
     expect([template, headers.allow?.toLowerCase().split(',').sort()]).toEqual([template, described.sort()]);
   }
-  const pages = ['/', '/api/docs/', '/api/docs/errors/'];
+  const pages = ['/api/docs/', '/api/docs/errors/'];
   const others = Object.keys(document.paths).filter((path) => !path.startsWith('/a/node/'));
   expect(others.sort()).toEqual([...templates, ...pages].sort());
 });
@@ -156,7 +159,8 @@ test('the page to try it on loads, with nothing from elsewhere', async () => {
     expect(asset.body.length).toBeGreaterThan(100);
   }
   expect(page.headers['content-security-policy']).toContain("script-src 'self'");
-  expect((await ask(server, '/', { as: null })).headers.location).toBe('/api/docs/');
+  const browser = { headers: { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }, as: null };
+  expect((await ask(server, '/', browser)).headers.location).toBe('/api/docs/');
   expect((await ask(server, '/api/docs/errors/', { as: null })).text).toContain('id="queue-full"');
 });
 

@@ -1,17 +1,12 @@
 import type { Request } from 'express';
 import { PenstockError } from '../../errors.js';
 import { queryPairs } from '../../http/answer.js';
-import { readBody, textOf } from '../../http/body.js';
+import { parseJson, readBody, textOf } from '../../http/body.js';
 
 /** A request's JSON; null if there is no body. What it is called does not matter: old clients call it what they like. */
 export async function readValue(request: Request, limit: number): Promise<unknown> {
-  const text = textOf(await readBody(request, limit)).trim();
-  if (text === '') return null;
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw new PenstockError('bad-json', `The body is not JSON: ${(error as Error).message}`);
-  }
+  const text = textOf(await readBody(request, limit));
+  return text.trim() === '' ? null : parseJson(text);
 }
 
 export const isIds = (value: unknown): value is string[] =>

@@ -1,5 +1,5 @@
-/** Keys whose values are nobody's business. */
-const secret = /PASSWORD|PASSPHRASE|SECRET|TOKEN/;
+/** Keys whose values are nobody's business, in our files and among the parameters of a template. */
+const secret = /pass|secret|token|user_?data/i;
 
 const masked = (value: unknown, key = ''): unknown => {
   if (secret.test(key) && value !== null) return '***';

@@ -2,7 +2,9 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { PenstockError } from '../../errors.js';
 import { type Known, queryValue } from '../../http/answer.js';
+import { addressOf } from '../../http/auth.js';
 import type { Actor } from '../../services/actor.js';
+import type { LoginService } from '../../services/logins.js';
 
 export interface SchedulerLogin {
   /** Lines of the file `tokens`, as it is now; null or none: there are no tokens. */
@@ -11,7 +13,12 @@ export interface SchedulerLogin {
   account: () => Promise<Actor>;
   /** Users, by Basic or by a token of their own. */
   authenticate: RequestHandler;
+  /** Slows down who guesses. */
+  logins: Pick<LoginService, 'mayGuess' | 'wrongSecret'>;
 }
+
+/** What failures are counted by. */
+const guessed = 'scheduler';
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
@@ -19,19 +26,25 @@ const loopback = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/;
 /** A web page of elsewhere can make a browser on this machine ask under a name of its own, but not under these. */
 const ownNames = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i;
 
-/** True for who asks from this machine, by no proxy and under no foreign name. */
-const isHere = (request: Request): boolean =>
-  loopback.test(request.socket.remoteAddress ?? '') &&
-  loopback.test(request.socket.localAddress ?? '') &&
-  request.headers['x-forwarded-for'] === undefined &&
-  request.headers.forwarded === undefined &&
-  ownNames.test(request.headers.host ?? '');
+/** True for who asks from this machine, by no proxy, under no foreign name, and not for a web page of elsewhere. */
+function isHere({ socket, headers }: Request): boolean {
+  const { host = '', origin, 'sec-fetch-site': site = 'none' } = headers;
+  return (
+    loopback.test(socket.remoteAddress ?? '') &&
+    loopback.test(socket.localAddress ?? '') &&
+    headers['x-forwarded-for'] === undefined &&
+    headers.forwarded === undefined &&
+    ownNames.test(host) &&
+    (origin === undefined || origin === `http://${host}` || origin === `https://${host}`) &&
+    (site === 'none' || site === 'same-origin')
+  );
+}
 
 /**
  * Lets in who has a token, in `?token=` as of old or as a Bearer, and users with their login. Where there are no tokens,
  * whoever is on this machine needs none, as it always was; nobody else is let in without a login.
  */
-export function schedulerLogin({ tokens, account, authenticate }: SchedulerLogin): RequestHandler {
+export function schedulerLogin({ tokens, account, authenticate, logins }: SchedulerLogin): RequestHandler {
   const isToken = (given: string, known: readonly string[]): boolean =>
     known.map((token) => timingSafeEqual(digest(token), digest(given))).includes(true);
 
@@ -44,8 +57,20 @@ export function schedulerLogin({ tokens, account, authenticate }: SchedulerLogin
       (response.locals as Known).actor = await account();
       next();
     };
-    if (given !== undefined && known.length > 0 && isToken(given, known)) return enter();
-    if (header !== '') return authenticate(request, response, next);
+    const isGuess = given !== undefined && known.length > 0;
+    if (isGuess) {
+      logins.mayGuess(guessed, addressOf(request));
+      if (isToken(given, known)) return enter();
+    }
+    if (header !== '') {
+      // A Bearer that is none of ours may well be a user's own.
+      return authenticate(request, response, (error?: unknown) => {
+        if (isGuess && error instanceof PenstockError && error.code === 'unauthenticated')
+          logins.wrongSecret(guessed, addressOf(request));
+        next(error);
+      });
+    }
+    if (isGuess) logins.wrongSecret(guessed, addressOf(request));
     if (known.length === 0 && isHere(request)) return enter();
     const how = known.length === 0 ? 'Log in' : 'Give a token in ?token=, or log in';
     throw new PenstockError('unauthenticated', `Do I know you? ${how}.`);

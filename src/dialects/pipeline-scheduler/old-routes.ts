@@ -4,10 +4,14 @@ import { actorOf } from '../../http/answer.js';
 import { checkMethod } from '../../http/resource.js';
 import type { ServerView, TaskView } from '../../services/scheduler-views.js';
 import { readValue } from './ask.js';
+import { each, isOfItem } from './each.js';
 import { refusal, send } from './envelope.js';
 import type { SchedulerRouteOptions } from './routes.js';
 import { isIdle, showInstance, showPipeline, statusOf } from './show.js';
 
+/** What the first version said of what it was never to do. */
+const unsupported = (allowed: string) =>
+  new PenstockError('method-not-allowed', 'unsupported operation', { headers: { Allow: allowed } });
 const wrong = (text: string) => new PenstockError('invalid-body', text);
 
 /** What the first version's clients ask for: nothing, an object with an id, or a list of such. */
@@ -61,17 +65,14 @@ export function firstSchedulerRouter(options: SchedulerRouteOptions): Router {
     const job = await tasks.register(actorOf(response), given);
     return { status: 'queued', pipeline: showPipeline(await views.task(job)) };
   }
-  const incomplete = (error: unknown) => {
-    if (!(error instanceof PenstockError)) throw error;
-    return { ...refusal(error), status: 'incomplete' };
-  };
+  const incomplete = (error: PenstockError) => ({ ...refusal(error), status: 'incomplete' });
 
   router.all(
     '/pipeline',
     checkMethod(['GET', 'POST', 'DELETE']),
     options.login,
     async (request, response) => {
-      if (request.method === 'DELETE') throw new PenstockError('method-not-allowed', 'unsupported operation');
+      if (request.method === 'DELETE') throw unsupported('GET,POST');
       const value = await readValue(request, maxBodySize);
       const actor = actorOf(response);
       if (request.method !== 'POST') {
@@ -93,14 +94,13 @@ export function firstSchedulerRouter(options: SchedulerRouteOptions): Router {
         try {
           return send(response, 201, 'success', await register(response, value));
         } catch (error) {
+          if (!isOfItem(error)) throw error;
           return send(response, 400, 'error', incomplete(error));
         }
       }
-      const results: { status: string }[] = [];
-      for (const item of value) results.push(await register(response, item).catch(incomplete));
-      const bad = results.filter(({ status }) => status === 'incomplete').length;
+      const { results, bad } = await each(value, (item) => register(response, item), incomplete);
       const status = bad === 0 ? 201 : bad === results.length ? 400 : 207;
-      send(response, status, bad === 0 ? 'success' : 'error', results);
+      send(response, results.length === 0 ? 200 : status, bad === 0 ? 'success' : 'error', results);
     },
   );
 
@@ -130,7 +130,7 @@ export function firstSchedulerRouter(options: SchedulerRouteOptions): Router {
   });
 
   router.all('/error', checkMethod(['POST']), options.login, () => {
-    throw new PenstockError('method-not-allowed', 'unsupported operation');
+    throw unsupported('');
   });
   return router;
 }

@@ -1,8 +1,10 @@
 import { type RequestHandler, Router } from 'express';
 import type { Known } from '../../http/answer.js';
+import { checkMethod } from '../../http/resource.js';
 import { type Actor, requireAdmin } from '../../services/actor.js';
 import type { ApplicationService } from '../../services/applications.js';
 import type { JobService } from '../../services/jobs.js';
+import type { LoginService } from '../../services/logins.js';
 import { ownAccount } from '../../services/own-account.js';
 import type { DefinitionService } from '../../services/process-definitions.js';
 import type { Receiver } from '../../services/receive.js';
@@ -12,9 +14,10 @@ import { keepTaskTimes } from '../../services/task-times.js';
 import { taskService } from '../../services/tasks.js';
 import type { JobFiles } from '../../store/files.js';
 import type { Store } from '../../store/store.js';
-import { failure } from './envelope.js';
+import { failure, send } from './envelope.js';
 import { schedulerLogin } from './login.js';
 import { firstSchedulerRouter } from './old-routes.js';
+import { pipelineSchedulerPaths } from './openapi.js';
 import { type SchedulerRouteOptions, schedulerRouter } from './routes.js';
 
 /** Builds what the scheduler's protocols are made of. */
@@ -34,6 +37,7 @@ export function openPipelineScheduler(given: {
   timesFile: () => string | null;
   tokens: () => readonly string[] | null;
   authenticate: RequestHandler;
+  logins: LoginService;
   cancel: SchedulerRouteOptions['cancel'];
   clear: SchedulerRouteOptions['clear'];
   config: SchedulerRouteOptions['config'];
@@ -63,15 +67,16 @@ export function openPipelineScheduler(given: {
     },
   };
   const router = Router();
-  // Only what is theirs: whatever is not found anywhere is told in our own shape.
-  router.use(
-    ['/tasks', '/servers', '/config', '/pipeline', '/instance', '/error'],
-    (_request, response, next) => {
-      (response.locals as Known).problemShape = failure;
-      next();
-    },
+  const inOurShape: RequestHandler = (_request, response, next) => {
+    (response.locals as Known).problemShape = failure;
+    next();
+  };
+  router.all('/', inOurShape, checkMethod(['GET']), login, (_request, response) =>
+    send(response, 200, 'success', 'A cloudy day!'),
   );
+  // Only what is theirs: whatever is not found anywhere is told in our own shape.
+  router.use(['/tasks', '/servers', '/config', '/pipeline', '/instance', '/error'], inOurShape);
   router.use(schedulerRouter(options), firstSchedulerRouter(options));
   const timesWritten = keepTaskTimes({ ...given, file: given.timesFile });
-  return { dialect: { path: '/', router, paths: {} }, close: timesWritten };
+  return { dialect: { path: '/', router, paths: pipelineSchedulerPaths }, close: timesWritten };
 }

@@ -10,6 +10,7 @@ import type { SchedulerViews, ServerView, TaskView } from '../../services/schedu
 import type { TaskService } from '../../services/tasks.js';
 import type { JobFiles } from '../../store/files.js';
 import { idsOf, isIds, readValue } from './ask.js';
+import { each, isOfItem } from './each.js';
 import { refusal, send } from './envelope.js';
 import { isIdle, showServer, showTask, statusOf } from './show.js';
 
@@ -61,17 +62,7 @@ export function schedulerRouter(options: SchedulerRouteOptions): Router {
   }
 
   async function registerAll(response: Response, items: readonly unknown[]): Promise<void> {
-    const results: unknown[] = [];
-    let bad = 0;
-    for (const item of items) {
-      try {
-        results.push(await register(actorOf(response), item));
-      } catch (error) {
-        if (!(error instanceof PenstockError)) throw error;
-        bad += 1;
-        results.push(refusal(error));
-      }
-    }
+    const { results, bad } = await each(items, (item) => register(actorOf(response), item), refusal);
     const status = bad === 0 ? 201 : bad === items.length ? 400 : 207;
     send(response, items.length === 0 ? 200 : status, bad === 0 ? 'success' : 'error', results);
   }
@@ -92,7 +83,7 @@ export function schedulerRouter(options: SchedulerRouteOptions): Router {
       response.setHeader('Location', `/tasks/${registered.task.id}`);
       send(response, 201, 'success', registered);
     } catch (error) {
-      if (!(error instanceof PenstockError) || error.code !== 'invalid-body') throw error;
+      if (!isOfItem(error)) throw error;
       send(response, 400, 'error', refusal(error));
     }
   });

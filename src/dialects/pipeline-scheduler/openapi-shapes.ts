@@ -1,0 +1,116 @@
+import type { Json } from '../../http/openapi-parts.js';
+
+export const text = { type: 'string' };
+const described = (description: string): Json => ({ type: 'string', description });
+const maybe = (description: string): Json => ({ type: ['string', 'null'], description });
+
+const fields = {
+  project: text,
+  subject: text,
+  session: text,
+  host: described('The XNAT installation.'),
+  user: text,
+  pwd: described('Never shown again. The script has it as the variable TASK_PWD.'),
+  script: described('The name of a file in LOCAL_SCRIPTS_FOLDER.'),
+  files: { type: 'array', items: text, description: 'More files of that folder that are uploaded.' },
+  options: {
+    type: ['string', 'array'],
+    items: text,
+    description: 'More arguments of the script: a list, or a text that is split as a shell splits words.',
+  },
+  pwd_in_argv: { type: 'boolean', description: 'Also give the password as the argument -pwd, as of old.' },
+};
+const wishes = {
+  application: described('The application whose servers it runs on.'),
+  image: described('Another image than the application says.'),
+  flavor: described('Another flavor.'),
+  user_data: described('Other user data.'),
+};
+const sample = {
+  project: 'SampleProject',
+  subject: 'SampleSubject',
+  session: 'SampleSession',
+  host: 'http://xnat.example.org/xnat/',
+  user: 'admin',
+  pwd: 'admin',
+  script: 'qmroct.sh',
+};
+const required = Object.keys(sample);
+
+/** A task as it is sent. */
+export const taskBody: Json = {
+  oneOf: [
+    {
+      title: 'xnat',
+      type: 'object',
+      required: ['type', ...required],
+      properties: { type: { const: 'xnat' }, ...fields, ...wishes },
+      examples: [{ type: 'xnat', ...sample }],
+    },
+    {
+      title: 'process',
+      type: 'object',
+      required: ['type', 'process_definition'],
+      properties: {
+        type: { const: 'process' },
+        process_definition: { type: ['integer', 'string'], description: 'Its id or its resource_uri.' },
+        input: {
+          type: ['string', 'object'],
+          properties: { text, name: text },
+          description: 'Its input: a text, or one with a file name.',
+        },
+        output: described('The file name that its output is to have.'),
+        environment: { type: 'object', additionalProperties: text },
+        ...wishes,
+      },
+      examples: [{ type: 'process', process_definition: 1, input: 'some text' }],
+    },
+  ],
+};
+
+/** A pipeline as the first version's clients send it: a task of the only type that there was. */
+export const pipelineBody: Json = {
+  type: 'object',
+  required,
+  properties: { ...fields, ...wishes },
+  examples: [sample],
+};
+
+const wanted = { type: 'object', required: ['id'], properties: { id: text } };
+const timestamp = { type: 'number', description: 'Seconds since 1970.' };
+const state = described("The job's state.");
+const of = (properties: Json): Json => ({ type: 'object', properties });
+const { project, subject, session, host, user } = fields;
+const task = of({
+  ...{ project, subject, session, host, user },
+  pwd: { const: '***' },
+  id: text,
+  timestamp,
+  type: { enum: ['xnat', 'process'] },
+  script: text,
+  state,
+  exit_code: { type: ['integer', 'null'] },
+  reason: maybe('Why it waits, or how it ended.'),
+  server: maybe('The server that it has, or had last.'),
+  job: described('The job in /api/.'),
+});
+const pipeline = of({
+  ...{ project, subject, session, host, user },
+  pwd: { const: '***' },
+  script: text,
+  id: text,
+  timestamp,
+  state,
+});
+const server = of({ id: text, name: text, ip: maybe('Its address.'), timestamp });
+
+/** What answers hold. */
+export const shown = {
+  task,
+  taskEntry: of({ status: described('active, queued, finished, failed, …'), task }),
+  pipeline,
+  server,
+  instance: server,
+  /** What the first version's clients ask for: one, or several. */
+  wanted: { anyOf: [wanted, { type: 'array', items: wanted }] },
+} satisfies Record<string, Json>;
