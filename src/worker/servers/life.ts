@@ -38,6 +38,9 @@ const looking = { initial: 0.4, factor: 1.3, maximum: 5 };
 /** Between two tries at what has failed. */
 const trying = { initial: 1, factor: 2, maximum: 60 };
 
+/** Milliseconds for which it is no news that a server which the cloud has made lets nobody in. */
+const settling = 10_000;
+
 /** One step; it leaves the ledger as it should be, or is done again. */
 type Step = (context: LifeContext, server: ServerRow) => Promise<void>;
 
@@ -119,10 +122,12 @@ const gone = (context: LifeContext, { id, state }: ServerRow): boolean =>
 async function boot(context: LifeContext, server: ServerRow): Promise<void> {
   const deadline = server.created.getTime() + context.bootTimeout();
   let reason = 'it has not come up yet';
+  let tried: number | null = null;
   for (let tries = 1; !gone(context, server); tries += 1) {
     try {
       const reach = await connectorOf(context, server).reach(referenceOf(server), orderOf(server));
       if (reach !== null) {
+        tried ??= context.clock().getTime();
         const said = await context
           .host(server, reach)
           .run('exit 0', { timeout: 20_000, signal: context.closing });
@@ -146,7 +151,12 @@ async function boot(context: LifeContext, server: ServerRow): Promise<void> {
       if (!(error instanceof ConnectorError || error instanceof HostError)) throw error;
       reason = error.message;
     }
-    if (context.clock().getTime() > deadline) {
+    const now = context.clock().getTime();
+    // A wrong user or a closed port will never be right, and should not be a secret until the deadline.
+    const told = `the server cannot be used yet: ${reason}`;
+    if (tried !== null && now - tried > settling && context.ledger.get(server.id)?.reason !== told)
+      await context.ledger.note(server.id, { reason: told });
+    if (now > deadline) {
       const seconds = Math.round(context.bootTimeout() / 1000);
       return fail(context, server, null, `it could not be used within ${seconds} s: ${reason}`);
     }

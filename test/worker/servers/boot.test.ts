@@ -1,0 +1,41 @@
+import { afterEach, expect, test } from 'vitest';
+import { startServer, type TestServer } from '../../support/server.js';
+import { type Machine, noSshd, startMachine } from '../../support/sshd.js';
+import { waitFor } from '../../support/wait-for.js';
+
+let machine: Machine | undefined;
+let server: TestServer | undefined;
+afterEach(async () => {
+  await server?.remove();
+  await machine?.remove();
+});
+
+test('a job that waits for a server which lets nobody in is told why, long before the server is given up', async ({
+  skip,
+}) => {
+  if (noSshd !== null) skip(noSshd);
+  machine = await startMachine();
+  const { address, login } = machine;
+  server = await startServer({
+    application: { CONNECTOR: 'static' },
+    config: {
+      'ssh.yaml': {
+        AUTH_USER: 'nobody-here',
+        AUTH_KEYFILE: login.keyFile,
+        MACHINES: [{ NAME: 'bench', ADDRESS: address }],
+      },
+    },
+  });
+  const id = await server.register({ exec: 'true', executor: 'cloud' });
+  const made = await server.fetch(`/api/process_definition/${id}/run/`, { method: 'POST' });
+  const job = made.headers.get('location') ?? '';
+  const read = async () =>
+    (await (await (server as TestServer).fetch(job)).json()) as Record<string, unknown>;
+  await waitFor(
+    async () => /nobody-here@.* does not let us in/.test(String((await read()).waiting)),
+    'the reason',
+  );
+  expect(await read()).toMatchObject({ state: 'CREATED', attempt: 0 });
+  const [one] = (await (await server.fetch('/api/server/')).json()).objects;
+  expect(one).toMatchObject({ state: 'booting', reason: expect.stringContaining('does not let us in') });
+});
