@@ -36,6 +36,9 @@ test('a job that waits for a server which lets nobody in is told why, long befor
     'the reason',
   );
   expect(await read()).toMatchObject({ state: 'CREATED', attempt: 0 });
-  const [one] = (await (await server.fetch('/api/server/')).json()).objects;
-  expect(one).toMatchObject({ state: 'booting', reason: expect.stringContaining('does not let us in') });
+  const { objects } = (await (await server.fetch('/api/server/')).json()) as { objects: object[] };
+  expect(objects[0]).toMatchObject({
+    state: 'booting',
+    reason: expect.stringContaining('does not let us in'),
+  });
 });
