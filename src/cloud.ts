@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { farFileAdapter } from './adapters/far-file.js';
+import { farAdapters } from './adapters/adapters.js';
 import { bootTimeoutOf, cloudSettings, defaultsOf, maxServersOf } from './cloud-settings.js';
 import type { CloudFiles, MachineEntry, SshFile } from './config-cloud.js';
 import { type Connector, ConnectorError, type Reach, type ServerReference } from './connectors/connector.js';
@@ -140,7 +140,7 @@ export function openCloud(options: {
     cloud: remoteExecutor({ instance, hostOf: (name) => servers.hostOf(name), patience: patience() }),
   };
   const common = () => ({
-    adapters: { file: farFileAdapter },
+    adapters: farAdapters,
     scripts: () => settings.current().application.LOCAL_SCRIPTS_FOLDER,
     platformRetries: settings.current().application.MAX_TASK_ATTEMPTS - 1,
   });

@@ -2,6 +2,7 @@ import type { BasePlaces, Places } from '../domain/command.js';
 import type { Inlet, Outlet } from '../domain/feeder-plan.js';
 import type { Framing } from '../domain/framing.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
+import type { PipedFiles } from '../hosts/remote-pipes.js';
 
 /** What an adapter is told about the run that it serves. Paths are absolute. */
 export interface AdapterContext {
@@ -35,6 +36,8 @@ export interface PreparedInput {
   inlet?: Inlet;
   /** What is brought to another machine before the program starts there. */
   send?: readonly FilePath[];
+  /** The named pipe there that one of these is written into. */
+  pipe?: PipedFiles['input'];
 }
 
 /** What came of preparing an output: values for placeholders, and streams that go elsewhere than to the logs. */
@@ -46,6 +49,8 @@ export interface PreparedOutput {
   outlet?: Outlet;
   /** What is fetched from another machine when the program has ended there. */
   fetch?: readonly FilePath[];
+  /** The named pipe there that is read into one of these. */
+  pipe?: PipedFiles['output'];
 }
 
 /** Where the output is: a file in the attempt's folder; null if the program made none. */

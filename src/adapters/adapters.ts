@@ -1,11 +1,13 @@
 import type { Adapter } from './adapter.js';
 import { appendAdapter } from './append.js';
+import { farFileAdapter } from './far-file.js';
+import { farPipeAdapter } from './far-pipe.js';
 import { fileAdapter } from './file.js';
 import { folderAdapter } from './folder.js';
 import { pipeAdapter } from './pipe.js';
 import { portAdapter } from './port.js';
 
-/** Every adapter, by its word in a definition. */
+/** Every adapter, by its word in a definition, for programs that run on this machine. */
 export const adapters: Readonly<Record<string, Adapter>> = {
   file: fileAdapter,
   folder: folderAdapter,
@@ -13,3 +15,6 @@ export const adapters: Readonly<Record<string, Adapter>> = {
   pipe: pipeAdapter,
   port: portAdapter,
 };
+
+/** Those for programs that run on another machine, where nothing of ours is but a shell. */
+export const farAdapters: Readonly<Record<string, Adapter>> = { file: farFileAdapter, pipe: farPipeAdapter };

@@ -42,4 +42,5 @@ function writtenThere({ there, outputName }: AdapterContext, wanted: FilePlace |
   return wanted.kind === 'fixed' ? wanted.path : path.posix.join(there, 'output', outputName);
 }
 
-const keptHere = ({ folder, outputName }: AdapterContext) => path.join(folder, 'output', outputName);
+/** Where what was fetched is kept. */
+export const keptHere = ({ folder, outputName }: AdapterContext) => path.join(folder, 'output', outputName);

@@ -10,6 +10,13 @@ export interface Whereabouts {
   host?: string;
 }
 
+/** Why an adapter is for this machine alone. */
+const nearby: Readonly<Record<string, string>> = {
+  append: 'what goes on growing is followed on this machine',
+  port: 'its bytes would depend on the connection while the program runs',
+  folder: 'its files are laid out on this machine',
+};
+
 /**
  * What can only be done on this machine, where a program of ours may stand beside the one that is run.
  *
@@ -31,10 +38,11 @@ export function remoteProblems(definition: DefinitionDocument, asked: Whereabout
     ['output', outputParameters(definition)],
   ] as const;
   for (const [end, adapter] of sides) {
-    if (adapter === undefined || adapter.type === 'file') continue;
+    const why = adapter === undefined ? undefined : nearby[adapter.type];
+    if (adapter === undefined || why === undefined) continue;
     problems.push({
       pointer: blamed(`/${end}_adapter/${end}_type`),
-      detail: `the executor ${executor} takes files to and from a machine; "${adapter.type}" joins programs on this one: take "file"`,
+      detail: `"${adapter.type}" cannot be used with the executor ${executor}: ${why}; take "file" or "pipe"`,
     });
   }
   if (executor === 'ssh' && (asked.host ?? definition.host) === undefined) {

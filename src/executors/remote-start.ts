@@ -16,11 +16,6 @@ const launchPatience = 30;
 /** The handle of a run that is to be on another machine; throws for what cannot be done there. */
 export function planned(command: ExecutorCommand, files: ExecutorFiles): RemoteHandle {
   if (files.place === undefined) throw new Error('A run on another machine needs to be told the machine.');
-  if (files.companions.length > 0) {
-    const why =
-      'on another machine only the adapter file can be used: pipe, append, port and services need this one.';
-    throw new PenstockError('invalid-definition', why);
-  }
   if (command.user !== null) {
     const why = `run as '${command.user}': on another machine a program runs as whom Penstock logs in as there.`;
     throw new PenstockError('account-unusable', why);
@@ -77,6 +72,8 @@ export async function launch(
       addressSpace: limits.memory ?? undefined,
     },
     groups: [],
+    companions: files.companions,
+    marks,
   });
   // They are there from the beginning, for whoever follows them.
   for (const file of [files.stdout, files.stderr]) closeSync(openSync(file, 'a'));

@@ -21,6 +21,7 @@ import { companionPipes } from '../hosts/companions.js';
 import { basicEnvironment } from '../hosts/environment.js';
 import { findProgram } from '../hosts/find-program.js';
 import { makePipes } from '../hosts/pipes.js';
+import { pipesCompanion } from '../hosts/remote-pipes.js';
 import type { Logger } from '../log.js';
 import type { JobFiles } from '../store/files.js';
 import { hasFeeder, planFeeder } from './feeder.js';
@@ -90,15 +91,20 @@ export async function prepare(
 function farFiles(
   context: AdaptContext,
   { job, place = null }: Attempt,
-  { send = [] }: PreparedInput,
-  { fetch = [] }: PreparedOutput,
-): Pick<ExecutorFiles, 'place' | 'send' | 'fetch'> {
+  { send = [], pipe: input }: PreparedInput,
+  { fetch = [], pipe: output }: PreparedOutput,
+): Partial<Pick<ExecutorFiles, 'place' | 'send' | 'fetch' | 'companions'>> {
   if (place === null) return {};
   const scripts = (job.request.scripts ?? []).map((name) => ({
     from: path.join(context.scripts?.() ?? '', name),
     to: path.posix.join(place.base, name),
   }));
-  return { place: { host: place.host, folder: place.folder }, send: [...scripts, ...send], fetch };
+  return {
+    place: { host: place.host, folder: place.folder },
+    send: [...scripts, ...send],
+    fetch,
+    companions: input === undefined && output === undefined ? [] : [pipesCompanion({ input, output })],
+  };
 }
 
 /** What stands before a program that is fed, lest it hold back its records; nothing where the machine has no stdbuf. */

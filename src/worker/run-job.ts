@@ -275,7 +275,8 @@ export async function collect(
       final = { ...final, cause: 'platform', reason: missing };
     }
     const over = oversize(definition, setting);
-    if (over !== null && final.reason === null)
+    // Of an exit that may have been SIGPIPE's, it is the reason.
+    if (over !== null && (final.reason === null || final.cause === 'exit'))
       final = { ...final, cause: final.cause === 'exit' ? 'signal' : final.cause, reason: over };
   } catch (error) {
     context.log.warn({ job: job.uuid, error: messageOf(error) }, 'the output cannot be taken');

@@ -5,7 +5,6 @@ import { createServer, type Server } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { gunzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { jobOf, leftOf, type ShownJob, submit } from '../support/jobs.js';
 import { fromPort, noSocat, toPort } from '../support/over-port.js';
@@ -72,68 +71,6 @@ async function outputOf({ uuid }: { uuid: string }, at = server): Promise<Buffer
 }
 const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const finished = { state: 'FINISHED', outcome: { cause: 'exit', exit_code: 0 } };
-
-describe('pipe', () => {
-  const script: [string, string, Ends, string][] = [
-    ['never opens its input', 'echo done', { in: 'pipe' }, 'done\n'],
-    ['never opens its output', 'cat >/dev/null', { out: 'pipe' }, ''],
-    ['ends early', 'head -c 1 "$1"', { in: 'pipe' }, String.fromCharCode(large[0] ?? 0)],
-    [
-      'writes in several goes',
-      'for i in 1 2 3; do echo $i >"$2"; sleep 0.05; done',
-      { out: 'pipe' },
-      '1\n2\n3\n',
-    ],
-    [
-      'opens its input again after the end',
-      'cat "$1" | wc -c; cat "$1" | wc -c',
-      { in: 'pipe' },
-      '10485760\n0\n',
-    ],
-    ['opens both late', 'sleep 0.3; head -c 1 "$1" | wc -c >"$2"', { in: 'pipe', out: 'pipe' }, '1\n'],
-  ];
-  test.each(script)('a program that %s', async (_, line, ends, wanted) => {
-    const definition = { ...shell(line, ends), argv: ['-c', `: "$1" "$2"; ${line}`, ...words(ends)] };
-    const job = await run(definition, large);
-    expect(job).toMatchObject(finished);
-    expect((await outputOf(job)).toString('latin1')).toBe(wanted);
-  });
-  const words = (ends: Ends) => (shell('', ends) as { argv: string[] }).argv.slice(2);
-
-  test('a program that reads it in several goes gets every byte', async () => {
-    const script =
-      'for i in 1 2 3; do dd bs=100000 count=10 iflag=fullblock status=none <"$1"; done; cat "$1"';
-    const job = await run(shell(script, { in: 'pipe', out: 'pipe' }).valueOf() as object, large);
-    expect(job).toMatchObject({ state: 'FINISHED' });
-    // Into standard output, which is not the output here: the pipe was never opened.
-    expect((await outputOf(job)).length).toBe(0);
-    const stdout = await server.fetch(`/api/job/${job.uuid}/stdout/`);
-    expect(hash(new Uint8Array(await stdout.arrayBuffer()))).toBe(hash(large));
-  });
-
-  test('what a program leaves in it, when all is written, is there for when it opens it again', async () => {
-    const script = 'exec 3<"$1"; read -r _ <&3; sleep 0.5; exec 3<&-; sleep 0.1; cat "$1"';
-    const job = await run(shell(script, { in: 'pipe', more: { timeout: 10 } }), 'a\nb\nc\n');
-    expect(job).toMatchObject(finished);
-    expect(String(await outputOf(job))).toBe('b\nc\n');
-  });
-
-  test('a program that dies while it is fed', async () => {
-    const job = await run(shell('head -c 100000 "$1" >/dev/null; kill -9 $$', { in: 'pipe' }), large);
-    expect(job).toMatchObject({ state: 'FAILED', outcome: { cause: 'signal', signal: 'SIGKILL' } });
-  });
-
-  test('a program that leaves one behind that goes on to write', async () => {
-    const line = '{ while :; do echo x; sleep 0.1; done >"$2"; } & sleep 0.3';
-    const job = await run(shell(line, { out: 'pipe', more: { timeout: 25 } }));
-    expect(job).toMatchObject(finished);
-    expect(String(await outputOf(job))).toMatch(/^(x\n)+$/);
-  });
-
-  test('without an input there is an end to read', async () => {
-    expect(await run(shell('cat "$1"; echo over', { in: 'pipe' }))).toMatchObject(finished);
-  });
-});
 
 describe('port', () => {
   let stranger: Server | null = null;
@@ -392,13 +329,6 @@ test('a dry run tells the places', async () => {
 
 describe('programs as people use them', () => {
   const has = (name: string) => spawnSync(name, ['--version']).error === undefined;
-
-  test('gzip, over pipes', async () => {
-    const definition = shell('exec gzip -nc "$1" >"$2"', { in: 'pipe', out: 'pipe' });
-    const job = await run(definition, large);
-    expect(job).toMatchObject(finished);
-    expect(hash(gunzipSync(await outputOf(job)))).toBe(hash(large));
-  });
 
   test('dd, from an appended file by blocks', async () => {
     const definition = shell('tail -c +1 -f "$1" | dd bs=1000 conv=swab 2>/dev/null', {

@@ -78,12 +78,20 @@ export interface ShellEnd {
   document?: string;
 }
 
-/** Every input adapter with every output adapter, against real programs. */
-export function adapterPairs(inputs: ShellEnd[], outputs: ShellEnd[]): void {
+/**
+ * Every input adapter with every output adapter, against real programs.
+ *
+ * @param where what else the configuration and the definitions say, for programs that run elsewhere
+ */
+export function adapterPairs(
+  inputs: ShellEnd[],
+  outputs: ShellEnd[],
+  where: { application?: Record<string, unknown>; definition?: object } = {},
+): void {
   describe('every input with every output', () => {
     let server: TestServer;
     beforeAll(async () => {
-      server = await startServer({ application: { LOG_LEVEL: 'warn' } });
+      server = await startServer({ application: { LOG_LEVEL: 'warn', ...where.application } });
     });
     afterAll(() => server.remove());
     const table = inputs.flatMap((input) =>
@@ -95,6 +103,7 @@ export function adapterPairs(inputs: ShellEnd[], outputs: ShellEnd[]): void {
         argv: ['-c', `${input.script} ${output.script}`, 'sh', input.place, output.place],
         input_adapter: { input_type: input.type, input_parameters: input.parameters ?? {} },
         output_adapter: { output_type: output.type, output_parameters: output.parameters ?? {} },
+        ...where.definition,
       };
       await goesThrough(server, definition, input, output);
     });

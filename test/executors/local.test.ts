@@ -19,7 +19,7 @@ function stageAt(root?: string) {
   return {
     make: () => localExecutor({ instance: name, pool: new RunnerPool(8), groups }),
     keeps: { memory: !unkept.includes('memory'), processes: !unkept.includes('processes') },
-    companions: true,
+    joins: true,
     tracks: home !== null && writable(path.dirname(home)),
     // The runners have left by now, or do so at once.
     close: () => void groups.remove([...groups.listHomes(), ...(home === null ? [] : [path.dirname(home)])]),

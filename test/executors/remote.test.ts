@@ -18,7 +18,7 @@ function stageOn(host: () => Host) {
     make: () => remoteExecutor({ instance, hostOf: host }),
     keeps: { memory: false, processes: false },
     tracks: false,
-    companions: false,
+    joins: false,
     place: (uuid: string) => ({ host: 'test', folder: remoteFolder(base, instance, uuid, '1') }),
     close: () => rmSync(base, { recursive: true, force: true }),
   };
