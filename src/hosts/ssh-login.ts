@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
-import { Client, type ConnectConfig } from 'ssh2';
+import type { Client, ConnectConfig } from 'ssh2';
 import { HostError } from './host.js';
 import { fingerprintOf, hostKeyLine, keyOrder } from './host-keys.js';
 
@@ -96,7 +96,7 @@ function through(jump: Client, { address, port }: SshLogin, jumpName: string): P
   });
 }
 
-function connect(
+async function connect(
   login: SshLogin,
   times: SshTimes,
   known: Map<string, string>,
@@ -105,7 +105,9 @@ function connect(
   const name = nameOf(login);
   const hostKey = login.hostKey ?? known.get(name) ?? null;
   let shown: Buffer | null = null;
-  const client = new Client();
+  // Only who has machines elsewhere pays for it: 15 MB of memory.
+  const ssh2 = await import('ssh2');
+  const client = new ssh2.Client();
   // Everything that is under way listens for the end of the connection.
   client.setMaxListeners(0);
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Agent, fetch, type Response } from 'undici';
+import type { Agent, Response } from 'undici';
 import { backoffDelay } from '../../domain/backoff.js';
 import { messageOf } from '../../errors.js';
 import { ConnectorError } from '../connector.js';
@@ -57,12 +57,18 @@ const unsent = new Set([
 
 export function openWire(options: WireOptions): Wire {
   const { connectTimeout, requestTimeout, retries, ca, insecure } = options;
-  const agent = new Agent({
-    connect: { timeout: connectTimeout, rejectUnauthorized: !insecure, ...(ca === null ? {} : { ca }) },
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: 4000,
-  });
+  let opened: Promise<{ fetch: typeof import('undici').fetch; agent: Agent }> | null = null;
+  /** Only who has a cloud pays for it: 20 MB of memory. */
+  async function open() {
+    const undici = await import('undici');
+    const agent = new undici.Agent({
+      connect: { timeout: connectTimeout, rejectUnauthorized: !insecure, ...(ca === null ? {} : { ca }) },
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: 4000,
+    });
+    return { fetch: undici.fetch, agent };
+  }
   const closing = new AbortController();
   // One for each request under way.
   setMaxListeners(0, closing.signal);
@@ -75,6 +81,8 @@ export function openWire(options: WireOptions): Wire {
     closing.signal.addEventListener('abort', close, { once: true });
     try {
       closing.signal.throwIfAborted();
+      opened ??= open();
+      const { fetch, agent } = await opened;
       const response = await fetch(url, {
         method,
         // A token is not carried to wherever an answer points.
@@ -120,7 +128,7 @@ export function openWire(options: WireOptions): Wire {
     },
     async close() {
       closing.abort();
-      await agent.destroy();
+      await (await opened)?.agent.destroy();
     },
   };
 }
