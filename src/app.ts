@@ -114,7 +114,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     streams: config.streams,
   });
 
-  const cloud = openCloud({ store, instance, folder: config.configFolder, files: config.cloud, log, clock });
+  const cloud = openCloud({ store, instance, config, log, clock });
   await cloud.applications.start();
   await cloud.servers.load();
   const executor = localExecutor({

@@ -1,4 +1,4 @@
-import { type CloudFiles, liveKeys, readCloud } from './config-cloud.js';
+import { type CloudFiles, liveKeys } from './config-cloud.js';
 import { orderOf } from './connectors/settings.js';
 import { type Application, type ConnectorName, defaultApplication, noOrder } from './domain/application.js';
 
@@ -43,9 +43,14 @@ export function bootTimeoutOf({ ssh, nova, heat }: CloudFiles): number {
 /**
  * The settings of machines elsewhere, as they are now: read at the start, and again when that is asked for.
  *
+ * @param again reads the files
  * @param changed told after they were read again; what it refuses leaves everything as it was
  */
-export function cloudSettings(folder: string | null, read: CloudFiles, changed: (files: CloudFiles) => void) {
+export function cloudSettings(
+  read: CloudFiles,
+  again: () => CloudFiles,
+  changed: (files: CloudFiles) => void,
+) {
   let files = read;
   return {
     current: (): CloudFiles => files,
@@ -56,7 +61,7 @@ export function cloudSettings(folder: string | null, read: CloudFiles, changed: 
      * @returns the keys of application.yaml that have changed but need a restart
      */
     reload(): string[] {
-      const next = readCloud(folder);
+      const next = again();
       changed(next);
       const before = read.application;
       files = next;

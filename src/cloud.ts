@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { farAdapters } from './adapters/adapters.js';
 import { bootTimeoutOf, cloudSettings, defaultsOf, maxServersOf } from './cloud-settings.js';
+import type { Config } from './config.js';
 import type { CloudFiles, MachineEntry, SshFile } from './config-cloud.js';
 import { type Connector, ConnectorError, type Reach, type ServerReference } from './connectors/connector.js';
 import { heatConnector } from './connectors/heat.js';
@@ -26,14 +27,14 @@ import { openServers } from './worker/servers/open-servers.js';
 export function openCloud(options: {
   store: Store;
   instance: string;
-  folder: string | null;
-  files: CloudFiles;
+  config: Pick<Config, 'configFolder' | 'cloud' | 'readCloud'>;
   log: Logger;
   clock: () => Date;
 }) {
-  const { store, instance, folder, log, clock } = options;
-  let connectors = connectorsOf(options.files);
-  const settings = cloudSettings(folder, options.files, (files) => {
+  const { store, instance, log, clock } = options;
+  const { configFolder: folder, cloud: read, readCloud } = options.config;
+  let connectors = connectorsOf(read);
+  const settings = cloudSettings(read, readCloud, (files) => {
     const before = connectors;
     connectors = connectorsOf(files);
     for (const one of before.values()) void one.close();

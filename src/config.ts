@@ -82,6 +82,8 @@ export interface Config {
   streams: StreamsFile & { maxQueueBytes: number };
   /** Machines elsewhere, and the scheduler's protocol: as they were read at the start. */
   cloud: CloudFiles;
+  /** Reads the same again. Throws a ConfigError for whatever would stop a start. */
+  readCloud: () => CloudFiles;
   /** The first admin; the password is made up if the environment gives none. */
   admin: { username: string; password: string; madeUp: boolean };
 }
@@ -258,6 +260,7 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     adminTokens:
       secret === null || key === null ? null : { secret, key, lifetime: pipelineJobs.admin_token_lifetime },
     cloud: readCloud(folder),
+    readCloud: () => loadConfig(flags, env).cloud,
     streams: {
       ...streams,
       maxQueueBytes: sizeOf('streams.yaml', 'max_queue_bytes', streams.max_queue_bytes),

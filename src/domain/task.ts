@@ -106,7 +106,14 @@ export function xnatTask(given: Readonly<Record<string, unknown>>): Checked<Task
 function textOf(key: string, value: unknown, problems: Problem[]): string {
   if (typeof value === 'number') return String(value);
   if (typeof value === 'string' && !value.includes('\0')) return value;
-  const is = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+  const is =
+    value === null
+      ? 'null'
+      : Array.isArray(value)
+        ? 'an array'
+        : typeof value === 'object'
+          ? 'an object'
+          : `a ${typeof value}`;
   problems.push({
     pointer: `/${key}`,
     detail: typeof value === 'string' ? `${key} holds a NUL` : `${key} must be a string, not ${is}`,
