@@ -1,4 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { deep, headerText, json, junk, type Random, random, wellFormed, words } from '../support/junk.js';
 import { startNode, type TestNode } from '../support/node.js';
@@ -30,10 +33,19 @@ let node: TestNode;
 let server: TestServer;
 let paths: Paths;
 const uuids: string[] = [];
+const tasks: string[] = [];
+/** Where tasks work. */
+const base = mkdtempSync(path.join(os.tmpdir(), 'penstock-fuzz-'));
 
 beforeAll(async () => {
   node = await startNode({
-    application: { MAX_QUEUED_JOBS: 1_000_000, MAX_QUEUED_JOBS_PER_USER: 1_000_000, MAX_WAIT: 1 },
+    application: {
+      MAX_QUEUED_JOBS: 1_000_000,
+      MAX_QUEUED_JOBS_PER_USER: 1_000_000,
+      MAX_WAIT: 1,
+      CONNECTOR: 'local',
+      REMOTE_BASE_FOLDER: base,
+    },
     // Whatever is slept for, the node is soon free again.
     node: { timeout: 0.2 },
   });
@@ -48,9 +60,17 @@ beforeAll(async () => {
   for (let number = 0; number < 3; number += 1) {
     uuids.push((await ask(server, '/api/process_definition/1/run/?wait=1', { method: 'POST' })).json.uuid);
   }
+  for (let number = 0; number < 2; number += 1)
+    tasks.push((await ask(server, '/tasks', { json: task })).json.content.task.id);
+  await ask(server, '/api/application/', { json: { name: 'one', connector: 'local' } });
   paths = (await ask(server, '/api/openapi.json')).json.paths;
 });
-afterAll(() => server.remove());
+afterAll(async () => {
+  await server.remove();
+  rmSync(base, { recursive: true, force: true });
+});
+
+const task = { type: 'process', process_definition: 1 };
 
 /** Something that may well be accepted; what runs is `/bin/true`. */
 function sensible(dice: Random): unknown {
@@ -112,6 +132,33 @@ function sensible(dice: Random): unknown {
       durable: dice.chance(0.5),
       max_messages: dice.pick<unknown>([1, 100, null, ...words]),
     }),
+    () => ({
+      ...task,
+      process_definition: dice.pick<unknown>([1, 2, '/api/process_definition/1/', ...words]),
+    }),
+    () => [{ ...task, application: dice.pick(['one', ...words]), image: dice.pick(words) }, junk(dice), task],
+    () => ({
+      type: dice.pick(['xnat', ...words]),
+      ...Object.fromEntries(
+        ['project', 'subject', 'session', 'host', 'user', 'pwd', 'script'].map((key) => [
+          key,
+          dice.pick(words),
+        ]),
+      ),
+      files: dice.pick<unknown>([['a'], 'a', junk(dice)]),
+      options: dice.pick<unknown>(['-a "b"', ['-a'], junk(dice)]),
+    }),
+    () => dice.pick<unknown>([[dice.pick(tasks)], { id: dice.pick(tasks) }, [{ id: dice.pick(tasks) }]]),
+    () => ({
+      name: dice.pick(['two', ...words]),
+      connector: dice.pick<unknown>(['local', 'nova', null, ...words]),
+      uses: dice.pick<unknown>([1, null, ...words]),
+      files: dice.pick<unknown>([
+        [{ path: dice.pick(words), text: 'x' }],
+        [{ path: 'a', script: 'b' }],
+        junk(dice),
+      ]),
+    }),
     () => ({ username: `u${dice.below(4)}`, password: dice.pick(words), role: 'user' }),
     () => ({ name: dice.pick(words) }),
   ])();
@@ -160,6 +207,8 @@ function shot(dice: Random): Shot {
         script: 'init',
         seconds: '0',
         name: 'readings',
+        task: dice.pick(tasks),
+        server: 'local-1',
       }[name] ?? String(1 + dice.below(12));
     const value = dice.chance(0.6) ? good : dice.pick(words).slice(0, 500) || 'x';
     return encodeURIComponent(wellFormed(value));
@@ -229,7 +278,11 @@ function fault({ method, template, headers, path, odd }: Shot, answer: Answer): 
   if (answer.status >= 500 && answer.status !== 501) return `status ${answer.status}`;
   const type = answer.headers['content-type'] ?? '';
   if (type.startsWith('application/json') && type !== 'application/json') return `type ${type}`;
-  if (answer.status >= 400 && method !== 'HEAD' && (answer.json?.error ?? answer.json?.message) === undefined)
+  if (
+    answer.status >= 400 &&
+    method !== 'HEAD' &&
+    (answer.json?.error ?? answer.json?.message ?? answer.json?.content) === undefined
+  )
     return 'an error without a text';
   if (/node_modules|\bat .*\.js:\d+/.test(answer.status >= 400 ? answer.text : '')) return 'a stack trace';
   const override = headers['X-HTTP-Method-Override'];
