@@ -1,18 +1,11 @@
-import { adapterPairs } from '../conformance/adapter.js';
+import { adapterPairs, waysIn, waysOut } from '../conformance/adapter.js';
 import { fromPort, toPort } from '../support/over-port.js';
 
 const one = { document: 'a file' };
 
 adapterPairs(
   [
-    { name: 'STDIN', type: 'file', script: 'cat', place: '' },
-    {
-      name: 'a path',
-      type: 'file',
-      parameters: { file_path: '${input_file}' },
-      script: 'dd bs=64K <"$1"',
-      place: '${input_file}',
-    },
+    ...waysIn,
     {
       name: 'append',
       type: 'append',
@@ -20,7 +13,6 @@ adapterPairs(
       script: 'tail -c +1 -f "$1" | cat',
       place: '${input_file}',
     },
-    { name: 'pipe', type: 'pipe', script: 'cat "$1"', place: '${input_pipe}' },
     {
       name: 'port',
       type: 'port',
@@ -38,16 +30,8 @@ adapterPairs(
     },
   ],
   [
-    { name: 'STDOUT', type: 'file', script: '', place: '' },
-    {
-      name: 'a path',
-      type: 'file',
-      parameters: { file_path: '${output_file}' },
-      script: '>"$2"',
-      place: '${output_file}',
-    },
+    ...waysOut,
     { name: 'append', type: 'append', script: '>>"$2"', place: '${output_file}' },
-    { name: 'pipe', type: 'pipe', script: '>"$2"', place: '${output_pipe}' },
     {
       name: 'port',
       type: 'port',

@@ -78,14 +78,39 @@ export interface ShellEnd {
   document?: string;
 }
 
+/** The ways in that every machine has. */
+export const waysIn: readonly ShellEnd[] = [
+  { name: 'STDIN', type: 'file', script: 'cat', place: '' },
+  {
+    name: 'a path',
+    type: 'file',
+    parameters: { file_path: '${input_file}' },
+    script: 'dd bs=64K <"$1"',
+    place: '${input_file}',
+  },
+  { name: 'pipe', type: 'pipe', script: 'cat "$1"', place: '${input_pipe}' },
+];
+/** The ways out that every machine has. */
+export const waysOut: readonly ShellEnd[] = [
+  { name: 'STDOUT', type: 'file', script: '', place: '' },
+  {
+    name: 'a path',
+    type: 'file',
+    parameters: { file_path: '${output_file}' },
+    script: '>"$2"',
+    place: '${output_file}',
+  },
+  { name: 'pipe', type: 'pipe', script: '>"$2"', place: '${output_pipe}' },
+];
+
 /**
  * Every input adapter with every output adapter, against real programs.
  *
  * @param where what else the configuration and the definitions say, for programs that run elsewhere
  */
 export function adapterPairs(
-  inputs: ShellEnd[],
-  outputs: ShellEnd[],
+  inputs: readonly ShellEnd[],
+  outputs: readonly ShellEnd[],
   where: { application?: Record<string, unknown>; definition?: object } = {},
 ): void {
   describe('every input with every output', () => {
