@@ -3,6 +3,7 @@ import type { ConnectorProblem } from '../../connectors/connector.js';
 import type { Application } from '../../domain/application.js';
 import { backoffDelay } from '../../domain/backoff.js';
 import { type PoolPlan, type PoolPolicy, type PoolView, planPool } from '../../domain/pool.js';
+import { serverName } from '../../domain/server.js';
 import { messageOf } from '../../errors.js';
 import type { ServerRow } from '../../store/servers.js';
 import type { LifeContext } from './life.js';
@@ -195,7 +196,7 @@ export class Keeper {
   async #order(name: string): Promise<void> {
     const application = this.#options.application(name);
     if (application === undefined || application.connector === null) return;
-    const server = randomUUID();
+    const server = serverName(randomUUID());
     await this.#options.ledger.add({
       name: server,
       application: name,
