@@ -33,6 +33,12 @@ describe('what an answer means', () => {
     ],
     ['too many ports, by Nova', 403, nova('forbidden', 403, 'Maximum number of ports exceeded'), 'quota'],
     [
+      'more ports than there may be, by Nova',
+      403,
+      nova('forbidden', 403, 'The number of defined ports: 1 is over the limit: 0'),
+      'quota',
+    ],
+    [
       'a policy of Nova',
       403,
       nova(
@@ -167,6 +173,7 @@ test.each([
     'no-capacity',
   ],
   ['Maximum number of ports exceeded', 'quota'],
+  ['The number of defined ports: 1 is over the limit: 0', 'quota'],
   ["OverQuotaClient: resources.address: Quota exceeded for resources: ['floatingip'].", 'quota'],
   ['Build of instance 1 aborted: Image 2 is unacceptable', null],
 ])('the fault %j', (fault, problem) => {

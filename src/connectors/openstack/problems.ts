@@ -26,7 +26,7 @@ const meanings: readonly { status: RegExp; words: RegExp; problem: ConnectorProb
   // Nova's quota has the status of a refused policy, Neutron's that of a conflict: the words tell.
   {
     status: /^(403|409|413)$/,
-    words: /OverQuota|quota|maximum (number of|stacks)|exceed/i,
+    words: /OverQuota|quota|maximum (number of|stacks)|exceed|over the limit/i,
     problem: 'quota',
   },
   { status: /^413$/, words: /./, problem: 'quota' },
@@ -56,7 +56,7 @@ export function problemOf(asked: string, answer: Answer): OpenStackError {
 export function problemOfFault(fault: string): ConnectorProblem | null {
   if (/no valid host|not enough hosts|no more .*addresses available|insufficient/i.test(fault))
     return 'no-capacity';
-  if (/quota|maximum number of/i.test(fault)) return 'quota';
+  if (/quota|maximum number of|over the limit/i.test(fault)) return 'quota';
   return null;
 }
 
