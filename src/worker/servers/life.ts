@@ -124,6 +124,7 @@ async function boot(context: LifeContext, server: ServerRow): Promise<void> {
   let reason = 'it has not come up yet';
   let tried: number | null = null;
   for (let tries = 1; !gone(context, server); tries += 1) {
+    let unanswered = false;
     try {
       const reach = await connectorOf(context, server).reach(referenceOf(server), orderOf(server));
       if (reach !== null) {
@@ -150,11 +151,13 @@ async function boot(context: LifeContext, server: ServerRow): Promise<void> {
         return fail(context, server, null, error.message);
       if (!(error instanceof ConnectorError || error instanceof HostError)) throw error;
       reason = error.message;
+      unanswered = error instanceof ConnectorError;
     }
     const now = context.clock().getTime();
     // A wrong user or a closed port will never be right, and should not be a secret until the deadline.
-    const told = `the server cannot be used yet: ${reason}`;
-    if (tried !== null && now - tried > settling && context.ledger.get(server.id)?.reason !== told)
+    const isNews = unanswered || (tried !== null && now - tried > settling);
+    const told = isNews ? `the server cannot be used yet: ${reason}` : null;
+    if (context.ledger.get(server.id)?.reason !== told)
       await context.ledger.note(server.id, { reason: told });
     if (now > deadline) {
       const seconds = Math.round(context.bootTimeout() / 1000);
