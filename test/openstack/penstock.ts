@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
+import { historyOf } from '../support/jobs.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait-for.js';
 import { cloudsFile } from './connectors.js';
@@ -167,7 +168,13 @@ export async function startPenstock(given: {
         },
         `the task ${id} to wait because of ${reason}`,
         deadline,
-      ),
+      ).catch(async (error: Error) => {
+        const told = (await historyOf(server, id)).map(({ date, name, data }) =>
+          JSON.stringify([date, name, data]),
+        );
+        const ledger = (await penstock.ledger()).map((one) => JSON.stringify(one));
+        throw new Error([error.message, ...told, ...ledger].join('\n'), { cause: error });
+      }),
     async ledger() {
       return ((await json('/api/server/?limit=0&order_by=id')) as { objects: LedgerServer[] }).objects;
     },
