@@ -115,8 +115,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   });
 
   const cloud = openCloud({ store, instance, config, log, clock });
-  await cloud.applications.start();
-  await cloud.servers.load();
+  await cloud.load();
   const executor = localExecutor({
     instance,
     pool: new RunnerPool(Math.max(8, Math.min(config.maxRunningJobs, 64))),
@@ -128,7 +127,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     executor,
     defaultTimeout: config.defaultTimeout,
     limits: () => ({ running: config.maxRunningJobs, runningPerUser: config.maxRunningJobsPerUser }),
-    platformRetries: config.maxPlatformRetries,
+    platformRetries: () => config.maxPlatformRetries,
     lane: cloud.lane,
     definitionOf: (revisionId) => definitions.definitionOf(revisionId),
     jobOf: (uuid) => store.jobs.byUuid(uuid),
@@ -138,7 +137,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     servicesPerUser: config.maxServicesPerUser,
   });
   const receiver = openReceiver(files, config.maxInputSize);
-  const running = { ...house, receiver, once: idempotency(store) };
+  const running = { ...house, receiver, once: idempotency(store), checkWhere: cloud.checkWhere };
   const runs = runService({
     ...running,
     scheduler,
@@ -265,7 +264,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   if (await users.bootstrap(config.admin)) announceAdmin(config);
   if (!config.nodeOnly) await operations.start();
   const door = await listen(application, config);
-  await cloud.servers.open();
+  await cloud.open(scheduler.look);
   scheduler.open();
   dispatcher.start();
   const stopRetention = startRetention({
@@ -282,6 +281,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     async stop() {
       accepting = false;
       scheduler.close();
+      cloud.servers.rest();
       stopRetention();
       stopping.abort();
       await door.stop(stopPatience);

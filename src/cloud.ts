@@ -18,10 +18,11 @@ import type { SshLogin } from './hosts/ssh-login.js';
 import { thisMachine } from './hosts/this-machine.js';
 import type { Logger } from './log.js';
 import { applicationService } from './services/applications.js';
+import { checkWhere } from './services/whereabouts.js';
 import type { Store } from './store/store.js';
 import type { LaneKey, LaneOptions } from './worker/lanes.js';
 import { machinePlaces } from './worker/machines.js';
-import { openServers } from './worker/servers/open-servers.js';
+import { missingFor, openServers } from './worker/servers/open-servers.js';
 
 /** Everything that runs programs elsewhere: connectors, servers, machines, and the lanes that lead there. */
 export function openCloud(options: {
@@ -34,6 +35,7 @@ export function openCloud(options: {
   const { store, instance, log, clock } = options;
   const { configFolder: folder, cloud: read, readCloud } = options.config;
   let connectors = connectorsOf(read);
+  let reloaded = () => {};
   const settings = cloudSettings(read, readCloud, (files) => {
     const before = connectors;
     connectors = connectorsOf(files);
@@ -91,6 +93,14 @@ export function openCloud(options: {
     });
   }
 
+  /** A server that is one of the machines of ssh.yaml is logged in to as it says there. */
+  const entryAt = (reach: Reach): Partial<MachineEntry> =>
+    settings
+      .current()
+      .ssh.MACHINES.find(
+        ({ ADDRESS, PORT }) => reach.by === 'ssh' && ADDRESS === reach.address && PORT === reach.port,
+      ) ?? {};
+
   const servers = openServers({
     store,
     instance,
@@ -98,11 +108,12 @@ export function openCloud(options: {
     clock,
     applications,
     connectors: () => connectors,
-    openHost: (_name, reach, learned) => openHost(reach, {}, learned),
+    openHost: (_name, reach, learned) => openHost(reach, entryAt(reach), learned),
     settings: () => {
       const files = settings.current();
       return {
         maxServers: maxServersOf(files),
+        maxBusy: files.application.MAX_ACTIVE_TASKS,
         bootTimeout: bootTimeoutOf(files),
         reconcileInterval: files.application.RECONCILE_INTERVAL * 1000,
         capacityRetry: files.application.CAPACITY_RETRY_INTERVAL * 1000,
@@ -143,7 +154,7 @@ export function openCloud(options: {
   const common = () => ({
     adapters: farAdapters,
     scripts: () => settings.current().application.LOCAL_SCRIPTS_FOLDER,
-    platformRetries: settings.current().application.MAX_TASK_ATTEMPTS - 1,
+    platformRetries: () => settings.current().application.MAX_TASK_ATTEMPTS - 1,
   });
 
   /** The lane of what does not run here. */
@@ -180,6 +191,7 @@ export function openCloud(options: {
         try {
           const restart = settings.reload();
           servers.changed();
+          reloaded();
           return restart;
         } catch (error) {
           throw new PenstockError('config-refused', messageOf(error), { cause: error });
@@ -200,6 +212,25 @@ export function openCloud(options: {
         const entries = await readdir(scripts, { withFileTypes: true });
         return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
       },
+    },
+
+    /** Asked before a run is accepted. */
+    checkWhere: checkWhere({
+      applications,
+      missing: (application) => missingFor(application, connectors),
+      machines: () => settings.current().ssh.MACHINES.map(({ NAME }) => NAME),
+    }),
+
+    /** Reads what there is; before jobs are taken up. */
+    async load(): Promise<void> {
+      await applications.start();
+      await servers.load();
+    },
+
+    /** From now on servers come and go; `changed` is told whenever the files have been read again. */
+    async open(changed: () => void): Promise<void> {
+      reloaded = changed;
+      await servers.open();
     },
 
     settings,

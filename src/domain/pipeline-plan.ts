@@ -44,14 +44,15 @@ type Runs = Pinned & { definition: ProcessDefinition; inputs: readonly string[];
  * The plan of a pipeline whose document has passed the rules.
  *
  * @param runs what each step of the document runs, in their order
+ * @param executor how the run asks for all of them to be run; undefined is as each definition says
  */
-export function planOf(document: PipelineDocument, runs: readonly Runs[]): Plan {
+export function planOf(document: PipelineDocument, runs: readonly Runs[], executor?: string): Plan {
   const { steps } = stepsOf(document);
   const output = document.output === undefined ? wholeOf(endsOf(steps)[0]?.name) : sourceOf(document.output);
   const byName = new Map(steps.map((step, index) => [step.name, { step, run: runs[index] as Runs }]));
   const planned = inOrder(steps).map((step): PlannedStep => {
     const { revisionId, revision } = byName.get(step.name)?.run as Runs;
-    return { ...step, revisionId, revision, joinedTo: joinedTo(step, steps, output, byName) };
+    return { ...step, revisionId, revision, joinedTo: joinedTo(step, steps, output, byName, executor) };
   });
   return { steps: planned, output, timeout: document.timeout ?? null, totals: {}, stop: null, again: null };
 }
@@ -67,6 +68,7 @@ function joinedTo(
   steps: readonly Step[],
   output: Source,
   byName: ReadonlyMap<string, { run: Runs }>,
+  executor: string | undefined,
 ): string | null {
   if (output.step === step.name && output.output === null) return null;
   const takers = steps.filter((other) => sourcesOf(other).some((source) => source.step === step.name));
@@ -83,7 +85,7 @@ function joinedTo(
   // Whoever begins with another asks nobody whether it may: it must have no bound of its own.
   const free = reader.definition.concurrency === null;
   // A pipe joins programs of one machine, this one.
-  const here = [writer, reader].every(({ definition }) => definition.executor === 'local');
+  const here = [writer, reader].every(({ definition }) => (executor ?? definition.executor) === 'local');
   // What goes through a pipe is in no file whose size could be bounded.
   const unbounded = writer.definition.limits.outputSize === null;
   return fits && free && here && unbounded ? next.name : null;

@@ -1,6 +1,6 @@
 /**
  * The life of a server. `requested`: the ledger says that it is wanted, the cloud may not know yet; `booting`: the cloud
- * has it, nobody has reached it; `ready`: reached, and being prepared; `busy`: runs a job; `idle`: waits for one;
+ * has it, nobody has reached it; `ready`: reached, and being prepared, or looked at again; `busy`: runs a job; `idle`: waits for one;
  * `error`: of no use any more, and still to be deleted; `deleting`: its end was asked for; `deleted`: the cloud has
  * nothing of it left.
  */
@@ -22,7 +22,7 @@ export const serverChanges: Readonly<Record<ServerState, readonly ServerState[]>
   requested: ['booting', 'error', 'deleting'],
   booting: ['ready', 'error', 'deleting'],
   ready: ['idle', 'busy', 'error', 'deleting'],
-  busy: ['idle', 'error', 'deleting'],
+  busy: ['idle', 'ready', 'error', 'deleting'],
   idle: ['busy', 'error', 'deleting'],
   error: ['deleting'],
   deleting: ['deleted'],

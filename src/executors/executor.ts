@@ -45,6 +45,8 @@ export interface ExecutorFiles {
   place?: { host: string; folder: string };
   /** Files that are brought to that machine before the program starts. Absolute paths, from here and there. */
   send?: readonly FilePath[];
+  /** Aborted when the run is not wanted any more: what is being sent is given up, and nothing is started. */
+  unwanted?: AbortSignal;
   /** Files and folders that are brought back when it has ended, if they are there then: from there and here. */
   fetch?: readonly FilePath[];
 }

@@ -30,12 +30,16 @@ export async function fetchFiles(host: Host, paths: readonly FilePath[]): Promis
   }
 }
 
-/** Brings files there. What is not here is left out: whoever reads it there says so. */
-export async function sendFiles(host: Host, paths: readonly FilePath[]): Promise<void> {
+/**
+ * Brings files there. What is not here is left out: whoever reads it there says so.
+ *
+ * @param signal aborted when they are not wanted any more; then it fails with its reason
+ */
+export async function sendFiles(host: Host, paths: readonly FilePath[], signal?: AbortSignal): Promise<void> {
   for (const { from, to } of paths) {
     if (!existsSync(from)) continue;
     const stats = statSync(from);
     if (!stats.isFile()) throw new HostError('missing', `${from} is no file, and so cannot be sent.`);
-    await host.put(from, to, { mode: stats.mode & 0o777 });
+    await host.put(from, to, { mode: stats.mode & 0o777, ...(signal === undefined ? {} : { signal }) });
   }
 }

@@ -12,10 +12,8 @@ import type { Ending } from './remote-watch.js';
 export function outcomeOf({ host }: RemoteHandle, ending: Ending): Outcome {
   if (ending.by === 'patience') {
     const { problem, seconds } = ending;
-    return ended(
-      'lost',
-      `How the program ended is not known: for ${Math.round(seconds)} s, ${problem.message}`,
-    );
+    const since = problem.problem === 'gone' ? '' : `for ${Math.round(seconds)} s, `;
+    return ended('lost', `How the program ended is not known: ${since}${problem.message}`);
   }
   const { seen, rebooted } = ending;
   const { status } = seen;

@@ -54,7 +54,8 @@ export async function launch(
   const { limits } = command;
   const empty = files.stdin !== null && existsSync(files.stdin) && statSync(files.stdin).size === 0;
   const stdin = files.stdin === null || files.stdin === '/dev/null' || empty ? null : `${there}/stdin`;
-  await sendFiles(host, sent(files, stdin));
+  await sendFiles(host, sent(files, stdin), files.unwanted);
+  files.unwanted?.throwIfAborted();
   const marks = { [jobVariable]: command.uuid, [instanceVariable]: instance };
   const script = commandScript({
     prefix: [...(command.before ?? [])],

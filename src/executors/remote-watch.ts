@@ -125,7 +125,9 @@ export function watchHost(name: string, options: WatchOptions) {
     const news = troubled?.error.message !== error.message;
     troubled = { since, error };
     const stranger = error.problem === 'host-key' || error.problem === 'refused';
-    const patience = Math.min(options.patience ?? Infinity, stranger ? strangerPatience : Infinity);
+    // What is gone for good does not come back.
+    const most = error.problem === 'gone' ? -1 : stranger ? strangerPatience : Infinity;
+    const patience = Math.min(options.patience ?? Infinity, most);
     const seconds = (Date.now() - since) / 1000;
     for (const run of looked) {
       // The host itself takes its time before it tries to reach the machine again.

@@ -5,10 +5,11 @@ import { stepsAgain } from '../domain/pipeline.js';
 import { sourceText } from '../domain/pipeline-document.js';
 import { type Plan, type PlannedStep, sourcesOf } from '../domain/pipeline-plan.js';
 import { checkEnvironment, type DefinitionDocument } from '../domain/process-definition.js';
-import { PenstockError } from '../errors.js';
+import { PenstockError, type Problem } from '../errors.js';
 import type { IdempotencyKey } from '../store/companions.js';
 import { fileSize, type JobFiles } from '../store/files.js';
 import type { PipelineRow } from '../store/pipelines.js';
+import type { DefinitionRow } from '../store/process-definitions.js';
 import type { Store } from '../store/store.js';
 import type { Actor } from './actor.js';
 import { invalid, objectBody } from './body.js';
@@ -29,6 +30,7 @@ import {
   type RunService,
   type Submitted,
 } from './runs.js';
+import type { CheckWhere } from './whereabouts.js';
 
 /** Who sees to it that accepted pipelines are run. */
 export interface PipelineScheduler {
@@ -46,8 +48,24 @@ export function pipelineRunService(given: {
   receiver: Receiver;
   scheduler: PipelineScheduler;
   once: Once;
+  checkWhere: CheckWhere;
 }) {
-  const { store, files, jobs, pipelines, runs, receiver, scheduler, once } = given;
+  const { store, files, jobs, pipelines, runs, receiver, scheduler, once, checkWhere } = given;
+
+  /** What a run asks for that a step cannot be given; where it is run is said by it, or by its own definition. */
+  function wrongSteps(plan: Plan, rows: readonly DefinitionRow[], document: RunDocument): Problem[] {
+    const byId = new Map(rows.map(({ id, definition }) => [id, definition]));
+    return plan.steps.flatMap((step): Problem[] => {
+      const { name } = step;
+      const definition = JSON.parse(byId.get(step.definition) ?? '{}') as DefinitionDocument;
+      const { environment = {} } = document;
+      const where = checkWhere(definition, document);
+      return [
+        ...checkEnvironment(definition, environment),
+        ...where.map(({ pointer, detail }) => ({ pointer, detail: `the step '${name}': ${detail}` })),
+      ];
+    });
+  }
 
   async function accept(
     actor: Actor,
@@ -58,10 +76,8 @@ export function pipelineRunService(given: {
   ): Promise<Submitted> {
     const { input: _, ...request } = document;
     const { environment } = request;
-    const { plan, rows } = await pipelines.planFor(actor, row);
-    const wrong = rows.flatMap(({ definition }) =>
-      checkEnvironment(JSON.parse(definition) as DefinitionDocument, environment ?? {}),
-    );
+    const { plan, rows } = await pipelines.planFor(actor, row, request);
+    const wrong = wrongSteps(plan, rows, document);
     if (wrong.length > 0) throw invalid('invalid-body', wrong);
     checkNamed(ownInputs(plan), received);
     runs.checkQueue(actor);
@@ -145,7 +161,9 @@ export function pipelineRunService(given: {
 
     /** What would run: nothing is started, nothing is kept. */
     async dryRun(actor: Actor, row: PipelineRow, document: RunDocument): Promise<Shown> {
-      const { plan, rows } = await pipelines.planFor(actor, row);
+      const { plan, rows } = await pipelines.planFor(actor, row, document);
+      const wrong = wrongSteps(plan, rows, document);
+      if (wrong.length > 0) throw invalid('invalid-body', wrong);
       const byId = new Map(rows.map((one) => [one.id, one]));
       const steps: Shown[] = [];
       for (const step of plan.steps) {
@@ -153,7 +171,9 @@ export function pipelineRunService(given: {
         if (definition === undefined) continue;
         const { environment } = { environment: { ...step.environment, ...document.environment } };
         const timeout = step.timeout === null ? {} : { timeout: step.timeout };
-        const command = await runs.dryRun(definition, { environment, ...timeout }, null);
+        const { executor } = document;
+        const where = executor === undefined ? {} : { executor };
+        const command = await runs.dryRun(definition, { environment, ...timeout, ...where }, null);
         steps.push({ ...shownStep(step), command });
       }
       return { steps, output: sourceText(plan.output), timeout: document.timeout ?? plan.timeout };

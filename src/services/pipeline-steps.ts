@@ -4,6 +4,7 @@ import { definitionIdOf, type PipelineDocument } from '../domain/pipeline-docume
 import { type Plan, planOf } from '../domain/pipeline-plan.js';
 import { checkPipeline } from '../domain/pipeline-rules.js';
 import { checkEnvironment, type DefinitionDocument } from '../domain/process-definition.js';
+import type { Whereabouts } from '../domain/remote-rules.js';
 import type { TypedUuids } from '../domain/typed-uuid.js';
 import { PenstockError, type Problem } from '../errors.js';
 import { validator } from '../schemas.js';
@@ -19,7 +20,11 @@ export function stepPipelines(
   definitions: DefinitionService,
 ): PipelineKind<PipelineDocument> & {
   /** What a run of it does, with the definitions as they are now. */
-  planFor(actor: Actor, document: PipelineDocument): Promise<{ plan: Plan; rows: DefinitionRow[] }>;
+  planFor(
+    actor: Actor,
+    document: PipelineDocument,
+    asked: Whereabouts,
+  ): Promise<{ plan: Plan; rows: DefinitionRow[] }>;
 } {
   /** What each step runs, in their order: null where there is none that the user may run. */
   async function definitionsOf(actor: Actor, document: PipelineDocument) {
@@ -70,7 +75,7 @@ export function stepPipelines(
     // Two pipelines of the same steps are two all the same.
     newUuid: () => uuids.of('pipeline', randomBytes(16)),
 
-    async planFor(actor, document) {
+    async planFor(actor, document, asked) {
       const { found, problems } = await problemsOf(actor, document);
       const [first] = problems;
       if (first !== undefined) {
@@ -79,7 +84,7 @@ export function stepPipelines(
         throw new PenstockError('conflict', detail, { problems });
       }
       const runs = found.filter((one) => one !== null);
-      return { plan: planOf(document, runs), rows: runs.map(({ row }) => row) };
+      return { plan: planOf(document, runs, asked.executor), rows: runs.map(({ row }) => row) };
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { PipelineDocument } from '../domain/pipeline-document.js';
 import type { Plan } from '../domain/pipeline-plan.js';
+import type { Whereabouts } from '../domain/remote-rules.js';
 import { isUuid, type TypedUuids } from '../domain/typed-uuid.js';
 import { PenstockError } from '../errors.js';
 import type { PipelineRow } from '../store/pipelines.js';
@@ -191,9 +192,13 @@ export function pipelineService(
       );
     },
 
-    /** What a run of it does, with its definitions as they are now. */
-    planFor: (actor: Actor, row: PipelineRow): Promise<{ plan: Plan; rows: DefinitionRow[] }> =>
-      steps.planFor(actor, JSON.parse(row.document) as PipelineDocument),
+    /** What a run of it does, with its definitions as they are now, where the run asks for it. */
+    planFor: (
+      actor: Actor,
+      row: PipelineRow,
+      asked: Whereabouts,
+    ): Promise<{ plan: Plan; rows: DefinitionRow[] }> =>
+      steps.planFor(actor, JSON.parse(row.document) as PipelineDocument, asked),
   };
 }
 

@@ -8,7 +8,6 @@ import {
   type DefinitionDocument,
   type ProcessDefinition,
 } from '../domain/process-definition.js';
-import { remoteProblems } from '../domain/remote-rules.js';
 import { newServiceState } from '../domain/service.js';
 import { PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
@@ -23,6 +22,7 @@ import { hashToken } from './logins.js';
 import type { DefinitionService } from './process-definitions.js';
 import { checkedFileName, type Received, type Receiver } from './receive.js';
 import type { Shown } from './resource.js';
+import type { CheckWhere } from './whereabouts.js';
 
 /** What a run's JSON says; `input` is for the door to fetch. */
 export interface RunDocument extends RunRequest {
@@ -65,9 +65,10 @@ export function runService(given: {
   scheduler: Scheduler;
   once: Once;
   limits: RunLimits;
+  checkWhere: CheckWhere;
   clock: () => Date;
 }) {
-  const { files, jobs, definitions, receiver, scheduler, once, limits, clock } = given;
+  const { files, jobs, definitions, receiver, scheduler, once, limits, checkWhere, clock } = given;
 
   function checkQueue(actor: Actor): void {
     const mine = scheduler.waitingOf(actor.id);
@@ -100,6 +101,11 @@ export function runService(given: {
   ): Promise<Submitted> {
     const { id: revisionId, definition } = await definitions.currentRevision(row);
     checkNamed(namedFiles(definition).inputs, received);
+    const executor = request.executor ?? definition.executor;
+    if (executor !== 'local') {
+      const wrong = checkWhere(JSON.parse(row.definition) as DefinitionDocument, request);
+      if (wrong.length > 0) throw invalid('invalid-body', wrong);
+    }
     if (definition.service !== null) checkServices(actor, row, definition.concurrency);
     else if (request.attended !== true) checkQueue(actor);
     const { environment } = request;
@@ -107,7 +113,7 @@ export function runService(given: {
     const token = newJobToken();
     const job = await jobs.create(
       {
-        ...newJob(received.uuid, actor.id, request.executor ?? definition.executor),
+        ...newJob(received.uuid, actor.id, executor),
         processDefinitionId: row.id,
         definitionRevisionId: revisionId,
         priority: request.priority ?? definition.priority,
@@ -138,7 +144,7 @@ export function runService(given: {
       const definition = JSON.parse(row.definition) as DefinitionDocument;
       const wrong = [
         ...checkEnvironment(definition, document.environment ?? {}),
-        ...remoteProblems(definition, document),
+        ...checkWhere(definition, document),
       ];
       if (wrong.length > 0) throw invalid('invalid-body', wrong);
       return document;

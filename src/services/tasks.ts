@@ -129,8 +129,7 @@ export function taskService(given: {
     },
 
     /** The tasks that have not ended, oldest first. */
-    unfinished: (actor: TaskActor): Promise<Job[]> =>
-      store.jobs.unfinishedTasks(actor.admin ? null : actor.id),
+    unfinished: (actor: TaskActor): Promise<Job[]> => store.tasks.unfinished(actor.admin ? null : actor.id),
 
     /** A task by its id, ended or not; null if there is none that the actor may see. */
     async find(actor: TaskActor, id: string): Promise<Job | null> {

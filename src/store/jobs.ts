@@ -145,15 +145,6 @@ export function jobRepository(
       return rows.map(eventOf);
     },
 
-    /** The tasks that have not reached their end, oldest first. `ownerId` null: everybody's. */
-    async unfinishedTasks(ownerId: number | null): Promise<Job[]> {
-      const rows = await reader.job.findMany({
-        where: { ...ownedBy(ownerId), state: { in: ['CREATED', 'RUNNING', 'RESET'] }, task: { not: null } },
-        orderBy: { id: 'asc' },
-      });
-      return rows.map(jobOf);
-    },
-
     /** Everything that has not reached its end, oldest first; `after` an id, for reading in pieces. */
     async unfinished(after: number, take: number): Promise<QueuedRow[]> {
       const rows = await reader.job.findMany({

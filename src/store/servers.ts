@@ -88,23 +88,54 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
     usesFor: (jobId: number) =>
       reader.serverUse.findMany({ where: { jobId }, include: { server: true }, orderBy: { id: 'asc' } }),
 
-    /** The uses that have not ended, each with the name of its server. */
-    openUses: (): Promise<(ServerUseRow & { server: { name: string } })[]> =>
+    /** The uses that have not ended, each with the name of its server, and how far its job is. */
+    openUses: () =>
       reader.serverUse.findMany({
         where: { ended: null },
-        include: { job: { select: { uuid: true, ownerId: true } }, server: { select: { name: true } } },
+        include: {
+          job: { select: { uuid: true, ownerId: true, attempt: true } },
+          server: { select: { name: true } },
+        },
         orderBy: { id: 'asc' },
       }),
 
-    async beginUse(use: Omit<ServerUse, 'id' | 'ended'>): Promise<void> {
-      const { jobId, attempt } = use;
-      await writer.batch((client) => [
-        client.serverUse.upsert({
-          where: { jobId_attempt: { jobId, attempt } },
-          create: use,
-          update: { serverId: use.serverId, started: use.started, ended: null },
-        }),
-      ]);
+    /**
+     * Gives an idle server to an attempt of a job: the server's change and its use are stored together, or neither is.
+     *
+     * @returns the server as it is now; null if it is not idle any more
+     */
+    async assign(id: number, jobId: number, attempt: number, now: Date): Promise<ServerRow | null> {
+      const change = { state: 'busy', uses: { increment: 1 }, idleSince: null, updated: now };
+      const use = { serverId: id, started: now };
+      try {
+        const [row] = await writer.batch((client) => [
+          client.server.update({ where: { id, state: 'idle' }, data: change }),
+          client.serverUse.upsert({
+            where: { jobId_attempt: { jobId, attempt } },
+            create: { jobId, attempt, ...use },
+            update: { ...use, ended: null },
+          }),
+        ]);
+        return row as ServerRow;
+      } catch (error) {
+        if ((error as { code?: string }).code === 'P2025') return null;
+        throw error;
+      }
+    },
+
+    /**
+     * Takes a server back from an attempt that was never begun there: it does not count as a use.
+     *
+     * @returns the server as it is now; null if it was not busy, and only the use is forgotten
+     */
+    async unassign(id: number, jobId: number, attempt: number, now: Date): Promise<ServerRow | null> {
+      const change = { state: 'idle', uses: { decrement: 1 }, idleSince: now, updated: now };
+      const [, { count }, row] = (await writer.batch((client) => [
+        client.serverUse.deleteMany({ where: { serverId: id, jobId, attempt } }),
+        client.server.updateMany({ where: { id, state: 'busy' }, data: change }),
+        client.server.findUnique({ where: { id } }),
+      ])) as [unknown, { count: number }, ServerRow | null];
+      return count === 0 ? null : row;
     },
 
     async endUse(jobId: number, attempt: number, ended: Date): Promise<void> {

@@ -13,6 +13,7 @@ import { serverRepository } from './servers.js';
 import { stepJobRepository } from './step-jobs.js';
 import { streamRepository } from './streams.js';
 import { subscriptionRepository } from './subscriptions.js';
+import { taskRepository } from './tasks.js';
 import { tokenRepository } from './tokens.js';
 import { userRepository } from './users.js';
 import { Writer } from './writer.js';
@@ -44,6 +45,7 @@ export async function openStore(file: string) {
     streams: streamRepository(reader, writer),
     stepJobs: stepJobRepository(reader, writer),
     operations: operationRepository(reader, writer),
+    tasks: taskRepository(reader),
     applications: applicationRepository(reader, writer),
     servers: serverRepository(reader, writer),
 

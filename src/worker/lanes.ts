@@ -1,11 +1,16 @@
+import { defaultApplication } from '../domain/application.js';
 import type { Job } from '../domain/job.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import type { Receipt } from '../executors/executor.js';
 import { Worker, type WorkerOptions } from './worker.js';
 
-/** Which jobs share a lane: those of one executor, and over SSH those of one machine. */
+/**
+ * Which jobs share a lane: those of one executor, over SSH those of one machine, and in the cloud those of one
+ * application, so that one whose servers cannot be had keeps nobody else waiting.
+ */
 export interface LaneKey {
   executor: string;
+  /** The machine or the application; null here. */
   host: string | null;
 }
 
@@ -22,7 +27,11 @@ const nameOf = ({ executor, host }: LaneKey) => `${executor} ${host ?? ''}`;
 export const laneOf = (
   { executor, request }: Pick<Job, 'executor' | 'request'>,
   definition: ProcessDefinition,
-): LaneKey => ({ executor, host: executor === 'ssh' ? (request.host ?? definition.host) : null });
+): LaneKey => {
+  if (executor === 'ssh') return { executor, host: request.host ?? definition.host };
+  if (executor !== 'cloud') return { executor, host: null };
+  return { executor, host: request.application ?? definition.application ?? defaultApplication };
+};
 
 /** A worker for each lane, so that what waits for a far machine keeps nobody waiting who does not need it. */
 export class Lanes {
@@ -55,6 +64,11 @@ export class Lanes {
   open(): void {
     this.#open = true;
     for (const worker of this.#workers.values()) worker.open();
+  }
+
+  /** The limits of lanes may have changed. */
+  look(): void {
+    for (const worker of this.#workers.values()) worker.look();
   }
 
   close(): void {

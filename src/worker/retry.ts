@@ -12,7 +12,7 @@ export type Again = { job: Job; definition: ProcessDefinition } | null;
 
 /** Sends the job of a failed attempt back to wait for another one, if a budget allows it. */
 export async function retry(
-  context: RunContext & { platformRetries: number },
+  context: RunContext & { platformRetries: () => number },
   run: Run,
   outcome: Outcome,
 ): Promise<Again> {
@@ -25,7 +25,7 @@ export async function retry(
   const kind = unwanted ? undefined : failureKind(outcome, definition.temporaryFailCodes);
   if (kind === undefined) return null;
   const failures = (kind === 'program' ? job.programFailures : job.platformFailures) + 1;
-  const limit = kind === 'program' ? definition.retries.limit : context.platformRetries;
+  const limit = kind === 'program' ? definition.retries.limit : context.platformRetries();
   if (failures > limit) return null;
   const backoff = kind === 'program' ? definition.retries.backoff : platformBackoff;
   const wait = backoffDelay(backoff, failures, Math.random());

@@ -71,6 +71,7 @@ export async function startProgram(
   run: Run,
   more: { change?: () => JobChange; data?: object } = {},
 ): Promise<{ recorded: Promise<Job> }> {
+  if (run.place !== null) run.unwanted.signal.throwIfAborted();
   const setting = adapterContext(context.files, run);
   mkdirSync(setting.folder, { mode: 0o700 });
   if (setting.there === null) mkdirSync(setting.places.work_dir, { mode: 0o700 });
@@ -80,6 +81,7 @@ export async function startProgram(
   try {
     const { files } = prepared;
     if (files.place !== undefined) {
+      files.unwanted = run.unwanted.signal;
       files.send = [...(files.send ?? []), ...named.send];
       files.fetch = [...(files.fetch ?? []), ...named.fetch];
     }

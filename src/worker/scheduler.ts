@@ -68,6 +68,9 @@ export function openScheduler(
       lanes.open();
     },
 
+    /** How many may run at the same time may have changed. */
+    look: (): void => lanes.look(),
+
     /** No program is started any more; those that run go on, and are taken up by the next start of ours. */
     close(): void {
       supervisor.close();

@@ -21,8 +21,8 @@ import {
 export interface WorkerOptions extends RunContext {
   /** How many run at the same time, as of now. */
   limits: () => QueueLimits;
-  /** How often a job is tried again after a failure of the platform. */
-  platformRetries: number;
+  /** How often a job is tried again after a failure of the platform, as of now. */
+  platformRetries: () => number;
   /** The definition that a job runs. */
   definitionOf: (revisionId: number) => Promise<ProcessDefinition>;
   /** A job as it stands in the database. */
@@ -54,6 +54,11 @@ export class Worker {
   /** From now on jobs are started. */
   open(): void {
     this.#open = true;
+    this.#pump();
+  }
+
+  /** More may run at the same time now. */
+  look(): void {
     this.#pump();
   }
 

@@ -36,6 +36,7 @@ const plan = (view: Partial<PoolView>) =>
     demands: [],
     policies: new Map([['a', policy()]]),
     maxServers: 10,
+    maxBusy: 10,
     ...view,
   });
 
@@ -77,11 +78,54 @@ describe('jobs', () => {
       { policies: new Map([['a', policy({ pause: { reason: 'quota exceeded for ram', until: 5000 } })]]) },
       'quota exceeded for ram',
     ],
-    ['an application that is not there', { policies: new Map() }, 'there is no application a'],
+    [
+      'nobody who makes servers',
+      { policies: new Map([['a', policy({ pause: { reason: 'nobody makes them', until: null } })]]) },
+      'nobody makes them',
+    ],
+    ['as many at a time as there may be', { maxBusy: 1 }, 'the limit of 1 job at the same time is reached'],
   ])('wait with the reason: %s', (_, view, reason) => {
     const busy = [server(1, { state: 'busy' })];
     const { create, waiting } = plan({ servers: busy, demands: jobs('a'), ...view });
     expect([create, waiting]).toEqual([[], [{ job: 'job 0', reason }]]);
+  });
+
+  test('of an application that is no more are refused', () => {
+    const { refuse, waiting, create } = plan({ policies: new Map(), demands: jobs('a') });
+    expect(refuse).toEqual([{ job: 'job 0', reason: 'there is no application a any more' }]);
+    expect([waiting, create]).toEqual([[], []]);
+  });
+
+  test('have no more servers made than may have a job at the same time', () => {
+    const servers = [server(1, { state: 'busy' }), server(2, { state: 'booting' })];
+    expect(plan({ servers, maxBusy: 3, demands: jobs('a', 'a', 'a') }).create).toEqual(['a']);
+  });
+
+  test('after a pause one is tried, and the others when it has come up', () => {
+    const policies = new Map([['a', policy({ pause: { reason: 'quota', until: 500 } })]]);
+    const demands = jobs('a', 'a', 'a');
+    const first = plan({ policies, demands });
+    expect(first.create).toEqual(['a']);
+    expect(first.waiting.map(({ reason }) => reason)).toEqual([
+      'a server is being started',
+      'quota',
+      'quota',
+    ]);
+    expect(plan({ policies, demands, servers: [server(1, { state: 'requested' })] }).create).toEqual([]);
+    expect(plan({ demands, servers: [server(1)] }).create).toEqual(['a', 'a']);
+  });
+
+  test('of an application without any server are not passed over for ever by those of another', () => {
+    const policies = new Map([
+      ['a', policy()],
+      ['b', policy()],
+    ]);
+    const view = { policies, maxServers: 1, servers: [server(1, { application: 'a' })] };
+    expect(plan({ ...view, demands: jobs('b', 'a') })).toMatchObject({
+      assign: [],
+      remove: [{ server: 1, reason: 'it makes room for the application b' }],
+    });
+    expect(plan({ ...view, demands: jobs('a', 'b') }).assign).toEqual([{ job: 'job 0', server: 1 }]);
   });
 
   test('a quota is asked again when the pause is over', () => {
@@ -111,6 +155,18 @@ describe('servers', () => {
     ['idle for too long', server(1, { idleSince: -299_000 }), 'it was idle for 300 s'],
   ])('%s are let go', (_, one, reason) => {
     expect(plan({ servers: [one] }).remove).toEqual([{ server: 1, reason }]);
+  });
+
+  test.each([
+    'requested',
+    'booting',
+    'ready',
+  ] as const)('on their way up go, too, if nobody wants them: %s', (state) => {
+    const servers = [
+      server(1, { state, outdated: 'its application has changed' }),
+      server(2, { state, application: 'z' }),
+    ];
+    expect(plan({ servers }).remove.map((one) => one.server)).toEqual([1, 2]);
   });
 
   test('are looked at again when the first will have been idle for too long', () => {
@@ -156,25 +212,31 @@ const view: fc.Arbitrary<PoolView> = fc.record({
             null,
             { reason: 'quota', until: 2_000_000 },
             { reason: 'past', until: 1 },
+            { reason: 'never', until: null },
           ),
         }),
       ),
     )
     .map((policies) => new Map(policies.map((one, index) => [names[index] ?? '', one]))),
   maxServers: fc.integer({ min: 1, max: 12 }),
+  maxBusy: fc.integer({ min: 1, max: 12 }),
 });
 
-test('whatever there is: bounds are kept, each job is served or told why not, and only idle servers are touched', () => {
+test('whatever there is: bounds are kept, each job is served or told why not, and no busy server is touched', () => {
   fc.assert(
     fc.property(view, (given) => {
-      const { assign, create, remove, waiting, next } = planPool(given);
+      const { assign, create, remove, waiting, refuse, next } = planPool(given);
       const byId = new Map(given.servers.map((one) => [one.id, one]));
-      expect([...assign, ...waiting].map(({ job }) => job).sort()).toEqual(
+      expect([...assign, ...waiting, ...refuse].map(({ job }) => job).sort()).toEqual(
         given.demands.map(({ job }) => job).sort(),
       );
       const touched = [...assign, ...remove].map((one) => one.server);
       expect(new Set(touched).size).toBe(touched.length);
-      for (const id of touched) expect(byId.get(id)?.state).toBe('idle');
+      for (const { server: id } of assign) expect(byId.get(id)?.state).toBe('idle');
+      for (const { server: id } of remove)
+        expect(['requested', 'booting', 'ready', 'idle']).toContain(byId.get(id)?.state);
+      const busy = given.servers.filter(({ state }) => state === 'busy').length;
+      if (assign.length > 0) expect(busy + assign.length).toBeLessThanOrEqual(given.maxBusy);
       for (const { job, server: id } of assign) {
         const one = byId.get(id);
         expect(one?.application).toBe(given.demands.find((demand) => demand.job === job)?.application);
@@ -189,7 +251,7 @@ test('whatever there is: bounds are kept, each job is served or told why not, an
         expect(
           given.servers.filter((one) => one.application === application).length + made,
         ).toBeLessThanOrEqual(maxServers);
-        expect(pause === null || pause.until <= given.now).toBe(true);
+        expect(pause === null || (pause.until ?? given.now + 1) <= given.now).toBe(true);
       }
       if (next !== null) expect(next).toBeGreaterThan(given.now);
       expect(create.every((application) => given.policies.has(application))).toBe(true);

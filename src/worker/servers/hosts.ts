@@ -1,6 +1,5 @@
 import type { Reach } from '../../connectors/connector.js';
 import type { Host } from '../../hosts/host.js';
-import { HostError } from '../../hosts/host.js';
 
 /** Opens the way to a server; `learned` is told its key when it is reached for the first time. */
 export type OpenHost = (server: string, reach: Reach, learned: (hostKey: string) => Promise<void>) => Host;
@@ -25,20 +24,14 @@ export class ServerHosts {
     return host;
   }
 
-  /** The way to a server is closed; whoever still asks there hears why. */
-  async leave(server: string, reason: string): Promise<void> {
+  /** The way to a server is closed. */
+  async leave(server: string): Promise<void> {
     const host = this.#hosts.get(server);
-    this.#hosts.set(server, gone(reason));
+    this.#hosts.delete(server);
     await host?.close();
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#hosts.values()].map((host) => host.close()));
   }
-}
-
-/** Stands for a machine that is not there any more. */
-function gone(reason: string): Host {
-  const refuse = () => Promise.reject(new HostError('gone', reason));
-  return { run: refuse, put: refuse, get: refuse, close: async () => {} };
 }

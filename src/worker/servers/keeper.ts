@@ -16,8 +16,8 @@ export interface Waiter {
   application: string;
   /** It has a server: which is stored already. */
   serve(server: ServerRow): void;
-  /** It will have none. */
-  refuse(reason: string): void;
+  /** It will have none this time, or, for good, none ever. */
+  refuse(reason: string, forGood?: boolean): void;
   tell(reason: string): void;
 }
 
@@ -26,17 +26,19 @@ export interface KeeperOptions extends LifeContext {
   applications(): readonly Application[];
   /** Told which of them there are servers of, or jobs that wait for one. */
   used(names: ReadonlySet<string>): void;
+  /** What an application's servers cannot be made without, in words; null if all is there. */
+  missing(application: Application): string | null;
   maxServers(): number;
+  /** How many servers may have a job at the same time. */
+  maxBusy(): number;
   /** Milliseconds until a cloud without room is asked again, for the first time. */
   capacityRetry(): number;
-  /** Stores that an attempt of a job has a server from now on. */
-  beginUse(server: ServerRow, waiter: Waiter): Promise<void>;
-  /** That it has it no more. */
-  endUse(waiter: Pick<Waiter, 'job' | 'attempt'>): Promise<void>;
 }
 
 /** A cloud that has no room is left alone for so long, in terms of the first time. */
 const patience = { factor: 2, maximum: 30 };
+/** Seconds for which none is made after one that was refused, or has not come up: whoever waits is told at once. */
+const setback = { initial: 1, factor: 2, maximum: 300 };
 
 interface Pause {
   reason: string;
@@ -68,10 +70,15 @@ export class Keeper {
     this.look();
   }
 
-  /** Resolves when nothing is under way any more; what was goes on at the next start. */
-  async close(): Promise<void> {
+  /** No job gets a server any more, and none is made. What is under way goes on. */
+  rest(): void {
     this.#open = false;
     clearTimeout(this.#timer);
+  }
+
+  /** Resolves when nothing is under way any more; what was goes on at the next start. */
+  async close(): Promise<void> {
+    this.rest();
     await this.#looking;
     await Promise.all(this.#living.values());
   }
@@ -109,17 +116,28 @@ export class Keeper {
       });
   }
 
-  /** No server of an application could be had. A cloud without room makes jobs wait; who broke on the way up fails one. */
+  /**
+   * No server of an application could be had. A cloud without room makes jobs wait. One that refuses would refuse every
+   * job's, and all are told; who broke on the way up fails one job.
+   */
   failed(application: string, problem: ConnectorProblem | null, reason: string): void {
-    if (problem === 'quota' || problem === 'no-capacity') {
-      const times = (this.#pauses.get(application)?.times ?? 0) + 1;
+    const full = problem === 'quota' || problem === 'no-capacity';
+    const now = this.#options.clock().getTime();
+    const known = this.#pauses.get(application);
+    // Several that were asked for together fail together: that is one failure.
+    if (known === undefined || known.until <= now) {
+      const times = (known?.times ?? 0) + 1;
       const initial = this.#options.capacityRetry() / 1000;
-      const backoff = { initial, factor: patience.factor, maximum: initial * patience.maximum };
-      const until = this.#options.clock().getTime() + backoffDelay(backoff, times, Math.random());
-      this.#pauses.set(application, { reason, until, times });
-    } else {
-      const waiter = [...this.#waiters.values()].find((one) => one.application === application);
-      if (waiter !== undefined && this.#waiters.delete(waiter.job.uuid)) waiter.refuse(reason);
+      const asked = { initial, factor: patience.factor, maximum: initial * patience.maximum };
+      const wait = backoffDelay(full ? asked : setback, times, Math.random());
+      this.#pauses.set(application, { reason, until: now + wait, times });
+    }
+    if (!full) {
+      const waiters = [...this.#waiters.values()].filter((one) => one.application === application);
+      for (const waiter of problem === 'refused' ? waiters : waiters.slice(0, 1)) {
+        this.#waiters.delete(waiter.job.uuid);
+        waiter.refuse(reason);
+      }
     }
     this.look();
   }
@@ -129,9 +147,10 @@ export class Keeper {
     this.#pauses.delete(application);
   }
 
-  /** Why no server of an application is made now; null if nothing keeps one. */
-  pauseOf(application: string): string | null {
-    return this.#pauses.get(application)?.reason ?? null;
+  /** What was wrong may have been put right: nothing is waited for any more. */
+  forgive(): void {
+    this.#pauses.clear();
+    this.look();
   }
 
   async #keep(): Promise<void> {
@@ -152,8 +171,12 @@ export class Keeper {
     const { ledger, clock } = this.#options;
     const applications = new Map(this.#options.applications().map((one) => [one.name, one]));
     const policies = new Map<string, PoolPolicy>();
-    for (const { name, policy } of applications.values())
-      policies.set(name, { ...policy, pause: this.#pauses.get(name) ?? null });
+    for (const application of applications.values()) {
+      const { name, policy } = application;
+      const missing = this.#options.missing(application);
+      const pause = missing === null ? this.#pauses.get(name) : { reason: missing, until: null };
+      policies.set(name, { ...policy, pause: pause ?? null });
+    }
     const servers = ledger.held().map((row) => ({
       id: row.id,
       application: row.application,
@@ -168,33 +191,37 @@ export class Keeper {
       job: job.uuid,
       application,
     }));
-    return { now: clock().getTime(), servers, demands, policies, maxServers: this.#options.maxServers() };
+    const [maxServers, maxBusy] = [this.#options.maxServers(), this.#options.maxBusy()];
+    return { now: clock().getTime(), servers, demands, policies, maxServers, maxBusy };
   }
 
-  async #carryOut({ assign, create, remove, waiting }: PoolPlan): Promise<void> {
+  async #carryOut({ assign, create, remove, waiting, refuse }: PoolPlan): Promise<void> {
     const { ledger } = this.#options;
     for (const { server, reason } of remove) await ledger.change(server, 'deleting', { reason });
     for (const { job, server } of assign) await this.#serve(job, server);
     for (const name of create) await this.#order(name);
     for (const { job, reason } of waiting) this.#waiters.get(job)?.tell(reason);
+    for (const { job, reason } of refuse) {
+      const waiter = this.#waiters.get(job);
+      if (this.#waiters.delete(job)) waiter?.refuse(reason, true);
+    }
   }
 
   /** Stored first: whoever finds the job after a crash finds its server, too. */
-  async #serve(job: string, id: number): Promise<void> {
-    const waiter = this.#waiters.get(job);
-    const server = this.#options.ledger.get(id);
-    if (waiter === undefined || server === undefined) return;
-    const row = await this.#options.ledger.change(id, 'busy', { uses: server.uses + 1, idleSince: null });
+  async #serve(uuid: string, id: number): Promise<void> {
+    const waiter = this.#waiters.get(uuid);
+    if (waiter === undefined) return;
+    const { job, attempt } = waiter;
+    const row = await this.#options.ledger.assign(id, job, attempt);
     if (row === null) return;
-    await this.#options.beginUse(row, waiter);
     // It may not be wanted any more by now.
-    if (this.#waiters.delete(job)) waiter.serve(row);
-    else
-      await this.#options.ledger.change(id, 'idle', { uses: server.uses, idleSince: this.#options.clock() });
+    if (this.#waiters.delete(uuid)) waiter.serve(row);
+    else await this.#options.ledger.unassign(id, job, attempt);
   }
 
   async #order(name: string): Promise<void> {
     const application = this.#options.application(name);
+    // It was there a moment ago; who waits for it is told at the next look.
     if (application === undefined || application.connector === null) return;
     const server = serverName(randomUUID());
     await this.#options.ledger.add({

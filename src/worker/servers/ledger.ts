@@ -53,13 +53,28 @@ export class Ledger {
     const known = this.#rows.get(id);
     if (known === undefined) return null;
     const row = await this.#insist(known.name, () => this.#store.change(id, state, change, this.#clock()));
+    return this.#keep(row);
+  }
+
+  /** Gives an idle server to an attempt of a job; null if it is not idle any more. */
+  async assign(id: number, job: { id: number }, attempt: number): Promise<ServerRow | null> {
+    const name = this.#rows.get(id)?.name ?? '';
+    const row = await this.#insist(name, () => this.#store.assign(id, job.id, attempt, this.#clock()));
+    return this.#keep(row);
+  }
+
+  /** Takes a server back from an attempt that was never begun there. */
+  async unassign(id: number, job: { id: number }, attempt: number): Promise<void> {
+    const name = this.#rows.get(id)?.name ?? '';
+    this.#keep(await this.#insist(name, () => this.#store.unassign(id, job.id, attempt, this.#clock())));
+  }
+
+  #keep(row: ServerRow | null): ServerRow | null {
     if (row === null) return null;
+    const { id, name: server, state, reason } = row;
     if (state === 'deleted') this.#rows.delete(id);
     else this.#rows.set(id, row);
-    this.#log.info(
-      { server: row.name, state, ...(row.reason === null ? {} : { reason: row.reason }) },
-      'a server has changed',
-    );
+    this.#log.info({ server, state, ...(reason === null ? {} : { reason }) }, 'a server has changed');
     this.#changed();
     return row;
   }

@@ -21,7 +21,7 @@ export interface LifeContext {
   application(name: string): Application | undefined;
   /** A machine that can be reached; the connection is opened when it is first used. */
   host(server: ServerRow, reach: Reach): Host;
-  /** Closes the connection to a server. */
+  /** Closes the connection to a server: nobody has business there any more. */
   leave(server: ServerRow): Promise<void>;
   /** Puts an application's files where they belong. */
   prepare(host: Host, application: Application): Promise<void>;
@@ -102,7 +102,9 @@ async function order(context: LifeContext, server: ServerRow): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
       const cloudId = await connectorOf(context, server).create(orderOf(server));
-      await context.ledger.change(server.id, 'booting', { cloudId, reason: null });
+      const booting = await context.ledger.change(server.id, 'booting', { cloudId, reason: null });
+      // It is not wanted any more by now: what is deleted with it is found by its id.
+      if (booting === null) await context.ledger.note(server.id, { cloudId });
       return;
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error;
@@ -120,14 +122,16 @@ const gone = (context: LifeContext, { id, state }: ServerRow): boolean =>
   context.ledger.get(id)?.state !== state;
 
 async function boot(context: LifeContext, server: ServerRow): Promise<void> {
-  const deadline = server.created.getTime() + context.bootTimeout();
+  // Not from its order: the cloud may have kept it waiting for long before it was made.
+  const deadline = context.clock().getTime() + context.bootTimeout();
   let reason = 'it has not come up yet';
   let tried: number | null = null;
   for (let tries = 1; !gone(context, server); tries += 1) {
     let unanswered = false;
     try {
-      const reach = await connectorOf(context, server).reach(referenceOf(server), orderOf(server));
-      if (reach !== null) {
+      const found = await connectorOf(context, server).reach(referenceOf(server), orderOf(server));
+      if (found !== null) {
+        const reach = asSaid(found, context.application(server.application));
         tried ??= context.clock().getTime();
         const said = await context
           .host(server, reach)
@@ -167,13 +171,32 @@ async function boot(context: LifeContext, server: ServerRow): Promise<void> {
   }
 }
 
+/** Who logs in where: what the connector leaves open is as the application says. */
+function asSaid(reach: Reach, application: Application | undefined): Reach {
+  if (reach.by !== 'ssh' || application === undefined) return reach;
+  const { sshUser, sshPort } = application;
+  return { ...reach, user: reach.user ?? sshUser, port: reach.port === 22 ? sshPort : reach.port };
+}
+
 async function makeReady(context: LifeContext, server: ServerRow): Promise<void> {
   const application = context.application(server.application);
   if (application === undefined) {
-    return fail(context, server, null, `the application ${server.application} is no more`);
+    await context.ledger.change(server.id, 'deleting', {
+      reason: `the application ${server.application} is no more`,
+    });
+    return;
+  }
+  const reach = JSON.parse(server.reach ?? 'null') as Reach;
+  if (server.uses > 0) {
+    // We ended before it was known how a job had left it.
+    const broken = await silence(context.host(server, reach), context.closing);
+    if (context.closing.aborted) return;
+    if (broken !== null) {
+      await context.ledger.change(server.id, 'error', { reason: broken });
+      return;
+    }
   }
   if (application.files.length > 0) {
-    const reach = JSON.parse(server.reach ?? 'null') as Reach;
     try {
       await context.prepare(context.host(server, reach), application);
     } catch (error) {
@@ -184,9 +207,23 @@ async function makeReady(context: LifeContext, server: ServerRow): Promise<void>
   await context.ledger.change(server.id, 'idle', { idleSince: context.clock() });
 }
 
+/** Why a machine does not do what it is asked; null if it does. */
+export async function silence(host: Host, signal: AbortSignal): Promise<string | null> {
+  try {
+    const { code } = await host.run('exit 0', { timeout: 20_000, signal });
+    return code === 0 ? null : `its shell ended with ${code}`;
+  } catch (error) {
+    if (error instanceof HostError || signal.aborted) return messageOf(error);
+    throw error;
+  }
+}
+
 async function giveUp(context: LifeContext, server: ServerRow): Promise<void> {
   await context.ledger.change(server.id, 'deleting');
 }
+
+/** Goes before why a server is still there, and behind why it is not wanted. */
+const undeleted = '; it cannot be deleted yet: ';
 
 /** Deletes it, until it is true. */
 async function remove(context: LifeContext, server: ServerRow): Promise<void> {
@@ -202,6 +239,8 @@ async function remove(context: LifeContext, server: ServerRow): Promise<void> {
       if (context.closing.aborted) return;
       if (!(error instanceof ConnectorError)) throw error;
       context.log.warn({ server: server.name, error: error.message }, 'a server cannot be deleted yet');
+      const [why] = (server.reason ?? 'it is not needed').split(undeleted);
+      await context.ledger.note(server.id, { reason: `${why}${undeleted}${error.message}` });
       await pause(context, trying, tries);
     }
     if (context.closing.aborted) return;

@@ -9,7 +9,6 @@ import { type Host, HostError } from '../../hosts/host.js';
 import type { Logger } from '../../log.js';
 import type { ServerRow } from '../../store/servers.js';
 import type { Store } from '../../store/store.js';
-import { insist } from '../insist.js';
 import { type OpenHost, ServerHosts } from './hosts.js';
 import { Keeper } from './keeper.js';
 import { Ledger } from './ledger.js';
@@ -18,6 +17,8 @@ import { serverPlaces } from './servers.js';
 
 export interface ServerSettings {
   maxServers: number;
+  /** How many servers may have a job at the same time. */
+  maxBusy: number;
   bootTimeout: number;
   /** Between two comparisons with the clouds. */
   reconcileInterval: number;
@@ -63,8 +64,7 @@ export function openServers(options: ServersOptions) {
     connector: (name: string) => connectors().get(name),
     application: (name: string) => applications.named(name),
     host,
-    leave: (server: ServerRow) =>
-      hosts.leave(server.name, `The server ${server.name} is no more: ${server.reason}.`),
+    leave: (server: ServerRow) => hosts.leave(server.name),
     prepare: (to: Host, application: Application) => prepare(to, application, settings().scripts),
     bootTimeout: () => settings().bootTimeout,
     failed: (application: string, problem: Parameters<Keeper['failed']>[1], reason: string) =>
@@ -75,14 +75,10 @@ export function openServers(options: ServersOptions) {
     ...context,
     applications: applications.current,
     used: applications.keepVariants,
+    missing: (application) => missingFor(application, connectors()),
     maxServers: () => settings().maxServers,
+    maxBusy: () => settings().maxBusy,
     capacityRetry: () => settings().capacityRetry,
-    beginUse: (server, { job, attempt }) =>
-      insist(log, { job: job.uuid }, () =>
-        store.servers.beginUse({ serverId: server.id, jobId: job.id, attempt, started: clock() }),
-      ),
-    endUse: ({ job, attempt }) =>
-      insist(log, { job: job.uuid }, () => store.servers.endUse(job.id, attempt, clock())),
   });
   const reconciler = new Reconciler({
     ledger,
@@ -91,7 +87,6 @@ export function openServers(options: ServersOptions) {
     connectors,
     log,
     async lost(server, reason) {
-      await hosts.leave(server.name, `The server ${server.name} is lost: ${reason}.`);
       await ledger.change(server.id, 'error', { reason });
     },
   });
@@ -118,11 +113,12 @@ export function openServers(options: ServersOptions) {
   return {
     places,
 
-    /** The way to a server by its name, for what was started there. */
-    hostOf(name: string): Host {
-      const server = ledger.named(name);
-      if (server === undefined || server.reach === null)
-        throw new HostError('gone', `The server ${name} is no more.`);
+    /** The way to a server by its name, for what was started there; fails, with the reason, if it is no more. */
+    async hostOf(name: string): Promise<Host> {
+      const server = ledger.named(name) ?? (await store.servers.named([name]))[0];
+      const ended = server === undefined || ['error', 'deleting', 'deleted'].includes(server.state);
+      if (ended || server.reach === null)
+        throw new HostError('gone', `the server ${name} is no more: ${server?.reason ?? 'it was let go'}`);
       return host(server, JSON.parse(server.reach) as Reach);
     },
 
@@ -135,20 +131,24 @@ export function openServers(options: ServersOptions) {
 
     /** From now on servers come and go. What jobs have not taken up again has no job any more. */
     async open(): Promise<void> {
-      for (const use of await store.servers.openUses()) {
-        if (places.has(use.job.uuid)) continue;
-        await store.servers.endUse(use.jobId, use.attempt, clock());
+      for (const { serverId, jobId, job, attempt } of await store.servers.openUses()) {
+        if (places.has(job.uuid)) continue;
+        // What was never begun was no use.
+        if (job.attempt < attempt) await ledger.unassign(serverId, { id: jobId }, attempt);
+        else await store.servers.endUse(jobId, attempt, clock());
       }
       for (const row of ledger.held()) {
-        if (row.state === 'busy' && !places.uses(row.id))
-          await ledger.change(row.id, 'idle', { idleSince: clock() });
+        if (row.state === 'busy' && !places.uses(row.id)) await ledger.change(row.id, 'ready');
       }
       keeper.open();
       reconciling = reconcile();
     },
 
+    /** No job gets a server any more: we are about to end. */
+    rest: () => keeper.rest(),
+
     /** Something that servers depend on has changed: the configuration, or an application. */
-    changed: () => keeper.look(),
+    changed: () => keeper.forgive(),
 
     /** Lets a server go that runs nothing; false if it cannot go. */
     async letGo(id: number, reason: string): Promise<boolean> {
@@ -172,6 +172,18 @@ export function openServers(options: ServersOptions) {
 }
 
 export type Servers = ReturnType<typeof openServers>;
+
+/** What servers of an application cannot be made without, in words; null if all is there. */
+export function missingFor(
+  { name, connector }: Application,
+  connectors: ReadonlyMap<string, unknown>,
+): string | null {
+  if (connector === null)
+    return `nobody makes servers for the application ${name}: CONNECTOR of application.yaml is not set, and it names none itself`;
+  if (connectors.has(connector)) return null;
+  const file = connector === 'static' ? 'MACHINES in ssh.yaml' : `${connector}.yaml in the config folder`;
+  return `nobody makes servers for the application ${name}: its connector ${connector} needs ${file}`;
+}
 
 /** Puts an application's files where they belong. */
 async function prepare(host: Host, application: Application, scripts: string | null): Promise<void> {

@@ -3,14 +3,14 @@ import { defaultApplication, type ServerWishes } from '../../domain/application.
 import type { Job } from '../../domain/job.js';
 import type { Outcome } from '../../domain/outcome.js';
 import type { ProcessDefinition } from '../../domain/process-definition.js';
-import { type Host, HostError } from '../../hosts/host.js';
+import { PenstockError } from '../../errors.js';
 import { remoteFolder } from '../../hosts/remote-launch.js';
 import type { ServerRow } from '../../store/servers.js';
 import type { Store } from '../../store/store.js';
 import { insist } from '../insist.js';
 import type { Ask, Place, Places } from '../places.js';
 import type { Keeper } from './keeper.js';
-import type { LifeContext } from './life.js';
+import { type LifeContext, silence } from './life.js';
 
 /** After these nobody knows how the machine is: it is asked, or given up. */
 const doubtful = new Set<Outcome['cause']>(['platform', 'lost']);
@@ -33,18 +33,6 @@ export function serverPlaces(
     const base = context.baseFolder(server.application);
     return { host: server.name, base, folder: remoteFolder(base, context.instance, uuid, String(attempt)) };
   };
-
-  /** Whether a machine still does what it is asked. */
-  async function answers(server: ServerRow): Promise<string | null> {
-    try {
-      const host: Host = context.host(server, JSON.parse(server.reach ?? 'null') as Reach);
-      const { code } = await host.run('exit 0', { timeout: 20_000, signal: context.closing });
-      return code === 0 ? null : `its shell ended with ${code}`;
-    } catch (error) {
-      if (error instanceof HostError) return error.message;
-      throw error;
-    }
-  }
 
   return {
     /** Whether a job has a server. */
@@ -71,9 +59,10 @@ export function serverPlaces(
             taken.set(job.uuid, server.id);
             resolve(placeOn(server, job.uuid, job.attempt));
           },
-          refuse(reason) {
+          refuse(reason, forGood = false) {
             settled();
-            reject(new Error(reason));
+            // What somebody has taken away comes back by nobody's waiting.
+            reject(forGood ? new PenstockError('not-found', reason) : new Error(reason));
           },
           tell(reason) {
             if (reason !== told) tell(reason);
@@ -97,11 +86,21 @@ export function serverPlaces(
       const id = taken.get(job.uuid);
       const server = id === undefined ? undefined : ledger.get(id);
       taken.delete(job.uuid);
+      if (outcome === null) {
+        // It was never begun: that was no use of the server.
+        if (id !== undefined) await ledger.unassign(id, job, attempt);
+        return;
+      }
       await insist(log, { job: job.uuid }, () => store.endUse(job.id, attempt, clock()));
       if (server === undefined || server.state !== 'busy') return;
       let broken: string | null = null;
-      if (outcome?.cause === 'lost') broken = outcome.reason ?? 'what ran there was lost';
-      else if (outcome !== null && doubtful.has(outcome.cause)) broken = await answers(server);
+      if (outcome.cause === 'lost') broken = outcome.reason ?? 'what ran there was lost';
+      else if (doubtful.has(outcome.cause)) {
+        const reach = JSON.parse(server.reach ?? 'null') as Reach;
+        broken = await silence(context.host(server, reach), context.closing);
+        // The next start of ours asks again.
+        if (context.closing.aborted) return;
+      }
       if (broken === null) await ledger.change(server.id, 'idle', { idleSince: clock() });
       else await ledger.change(server.id, 'error', { reason: broken });
     },

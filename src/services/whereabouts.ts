@@ -1,0 +1,50 @@
+import { type Application, defaultApplication } from '../domain/application.js';
+import type { DefinitionDocument } from '../domain/definition-document.js';
+import { nearest } from '../domain/nearest.js';
+import { remoteProblems, type Whereabouts } from '../domain/remote-rules.js';
+import type { Problem } from '../errors.js';
+
+/** What a run may say of where it is run. */
+export interface Asked extends Whereabouts {
+  application?: string;
+}
+
+/** Why a definition cannot be run where that is asked for, as things are now; empty if it can. */
+export type CheckWhere = (definition: DefinitionDocument, asked: Asked) => Problem[];
+
+const wrongName = (kind: string, name: string, names: readonly string[]): string => {
+  const near = nearest(name, names);
+  const there = names.length === 0 ? 'there is none' : `there are: ${names.join(', ')}`;
+  return `there is no ${kind} ${name}; ${near === undefined ? there : `did you mean ${near}?`}`;
+};
+
+/**
+ * Says of each run whether it can be where it is to be: what would wait for ever is refused at once.
+ *
+ * @param given.missing what servers of an application cannot be made without, in words; null if all is there
+ * @param given.machines the names of the machines of ssh.yaml
+ */
+export function checkWhere(given: {
+  applications: { named(name: string): Application | undefined; unknown(name: string): Problem[] };
+  missing(application: Application): string | null;
+  machines(): readonly string[];
+}): CheckWhere {
+  function cloudProblems(name: string): Problem[] {
+    const application = given.applications.named(name);
+    if (application === undefined) return given.applications.unknown(name);
+    const missing = given.missing(application);
+    return missing === null ? [] : [{ pointer: '/executor', detail: missing }];
+  }
+
+  return (definition, asked) => {
+    const executor = asked.executor ?? definition.executor ?? 'local';
+    const problems = remoteProblems(definition, asked);
+    if (problems.length > 0 || executor === 'local') return problems;
+    if (executor === 'cloud')
+      return cloudProblems(asked.application ?? definition.application ?? defaultApplication);
+    const host = asked.host ?? definition.host ?? '';
+    const machines = given.machines();
+    if (machines.includes(host)) return [];
+    return [{ pointer: '/host', detail: `${wrongName('machine', host, machines)} (MACHINES of ssh.yaml)` }];
+  };
+}
