@@ -21,6 +21,15 @@ export async function readDocument(file: string, io: CliIo, words: string): Prom
   return value as Json;
 }
 
+/** Reads an object, or a list of objects, each of which is one of `words`. */
+export async function readDocuments(file: string, io: CliIo, words: string): Promise<Json[]> {
+  const value = parse(await readFileOrInput(file, io), file);
+  const list = Array.isArray(value) ? value : [value];
+  if (list.every((one) => typeof one === 'object' && one !== null && !Array.isArray(one)))
+    return list as Json[];
+  throw new CliError(`${nameOf(file)} does not hold ${words}, or a list of them: each has to be an object.`);
+}
+
 /** The text of a file, or of standard input for `-`. */
 export async function readFileOrInput(file: string, io: CliIo): Promise<string> {
   if (file === '-') return readAll(io);

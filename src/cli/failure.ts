@@ -89,13 +89,19 @@ function errorBody(status: number, text: string): ErrorBody {
     return { ...empty, detail: `The server answered with status ${status}: ${text.trim().slice(0, 200)}` };
   }
   if (typeof value !== 'object' || value === null) return empty;
-  const body = value as Record<string, unknown>;
+  const body = unwrapped(value as Record<string, unknown>);
   for (const key of ['error', 'message', 'title', 'detail', 'type'] as const) {
     const member = body[key];
     if (typeof member === 'string') empty[key] = member;
   }
   if (Array.isArray(body.errors)) empty.problems = body.errors.filter(isProblem);
   return empty;
+}
+
+/** The scheduler's envelope has its message, or the object that has it, in `content`. */
+function unwrapped({ content, ...body }: Record<string, unknown>): Record<string, unknown> {
+  if (typeof content === 'string') return { ...body, message: content };
+  return typeof content === 'object' && content !== null ? unwrapped({ ...body, ...content }) : body;
 }
 
 function isProblem(value: unknown): value is Problem {

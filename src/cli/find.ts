@@ -34,6 +34,8 @@ export const kinds = {
   },
   operation: { path: '/api/operation/', field: 'name', words: 'operation', called: 'name or id' },
   stream: { path: '/api/stream/', field: 'name', addressed: true, words: 'stream', called: 'name' },
+  application: { path: '/api/application/', field: 'name', words: 'application', called: 'name or id' },
+  server: { path: '/api/server/', field: 'name', words: 'server', called: 'name or id' },
   subscription: { path: '/api/subscription/', field: 'url', words: 'subscription', called: 'id or URL' },
   user: { path: '/api/user/', field: 'username', words: 'user', called: 'name or id' },
   token: { path: '/api/token/', field: 'name', words: 'token', called: 'name or id' },

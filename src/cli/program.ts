@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { registerApplication } from './application.js';
 import { registerCompletion } from './completion.js';
 import { registerDefinition } from './definition.js';
 import { registerDelivery } from './delivery.js';
@@ -9,9 +10,11 @@ import { registerNonce } from './nonce.js';
 import { registerOperation } from './operation.js';
 import { registerPipeline } from './pipeline.js';
 import { registerRun } from './run.js';
+import { registerServer } from './server.js';
 import { serverOptions } from './settings.js';
 import { registerStream } from './stream.js';
 import { registerSubscription } from './subscription.js';
+import { registerTask } from './task.js';
 import { registerToken } from './token.js';
 import { registerUser } from './user.js';
 
@@ -39,6 +42,9 @@ export function registerClientCommands(program: Command, io: CliIo): void {
   registerPipeline(program, io);
   registerOperation(program, io);
   registerStream(program, io);
+  registerApplication(program, io);
+  registerServer(program, io);
+  registerTask(program, io);
   registerSubscription(program, io);
   registerDelivery(program, io);
   registerUser(program, io);

@@ -16,7 +16,7 @@ const mostErrors = 500;
  *
  * The errors must come from an ajv with `verbose`, so that they carry the values and the schemas. A schema
  * may say in `x-expects` what it wants, in words ("a size: …"), where its pattern or its branches would not
- * tell a reader. `prefix` is where the value stands in the whole body.
+ * tell a reader. A value that is `writeOnly` is a secret, and not shown. `prefix` is where the value stands in the whole body.
  */
 export function explain(errors: readonly ErrorObject[], prefix = ''): Problem[] {
   const first = errors.slice(0, mostErrors);
@@ -68,8 +68,10 @@ function withoutNoise(errors: readonly ErrorObject[]): ErrorObject[] {
     const deeper = fromBranches.filter((earlier) => earlier.instancePath !== error.instancePath);
     const right = deeper.length > 0 ? deeper : fromBranches.filter((earlier) => !saysOtherKind(earlier));
     kept = kept.filter((earlier) => !fromBranches.includes(earlier));
-    // A branch that has the right type and fails further inside is the one that was meant.
-    if (right.length > 0) kept.push(...right);
+    // A branch that has the right type and fails further inside is the one that was meant. Where none does, the schema's
+    // own words say more than what each branch lacks.
+    const inWords = deeper.length === 0 && error.parentSchema?.['x-expects'] !== undefined;
+    if (right.length > 0 && !inWords) kept.push(...right);
     else kept.push({ ...error, params: { ...error.params, branches: fromBranches } });
   }
   return kept;
@@ -114,7 +116,7 @@ function sentence(error: ErrorObject, name: string): string {
     case 'unevaluatedProperties':
       return unknownKey(error);
     case 'type':
-      return `${name} must be ${wantedType(params.type, expects)}, not ${showTyped(data)}`;
+      return `${name} must be ${wantedType(params.type, expects)}, not ${parentSchema?.writeOnly ? 'that' : showTyped(data)}`;
     case 'enum':
       return oneOfThese(name, params.allowedValues, data);
     case 'const':
@@ -145,6 +147,8 @@ function sentence(error: ErrorObject, name: string): string {
       return limit === 1 ? `${name} must not be empty` : `${name} must have at least ${count(limit, 'key')}`;
     case 'maxProperties':
       return `${name} may have at most ${count(limit, 'key')}`;
+    case 'not':
+      return `${name} must be ${expects ?? 'another value'}, not ${show(data)}`;
     case 'pattern':
       return `${name} must be ${expects ?? `text that matches ${params.pattern}`}, not ${show(data)}`;
     case 'format':
@@ -183,8 +187,8 @@ function oneOfThese(name: string, allowed: readonly unknown[], data: unknown): s
 }
 
 function noBranch({ params, data }: ErrorObject, name: string, expects: string | undefined): string {
-  if (params.passingSchemas) return `${name} could mean more than one thing; give only one of the forms`;
   if (expects !== undefined) return `${name} must be ${expects}, not ${show(data)}`;
+  if (params.passingSchemas) return `${name} could mean more than one thing; give only one of the forms`;
   const branches: ErrorObject[] = params.branches ?? [];
   const values = branches.flatMap(
     (branch) => branch.params.allowedValues ?? branch.params.allowedValue ?? [],

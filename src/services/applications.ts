@@ -34,10 +34,7 @@ export function applicationService(options: {
   const find = (id: string): ApplicationRow | undefined => rows.get(numericId(id) ?? -1);
   const named = (name: string) => [...rows.values()].find((row) => row.name === name);
 
-  function checked(given: unknown): ApplicationDocument {
-    const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
-    if (!isObject)
-      throw new PenstockError('invalid-body', 'The body of an application must be a JSON object.');
+  function checked(given: object): ApplicationDocument {
     const told = (key: string) => applicationToldKeys.includes(key);
     const body = Object.fromEntries(Object.entries(given).filter(([key]) => !told(key)));
     const problems = validator('application')(body);
@@ -58,8 +55,11 @@ export function applicationService(options: {
   }
 
   async function write(actor: Actor, row: ApplicationRow | undefined, given: unknown): Promise<Shown> {
+    if (typeof given !== 'object' || given === null || Array.isArray(given))
+      throw new PenstockError('invalid-body', 'The body of an application must be a JSON object.');
     const kept = row === undefined ? {} : (JSON.parse(row.document) as ApplicationDocument);
-    const document = checked({ ...kept, ...(given as object) });
+    const document = checked({ ...kept, ...given });
+    if (row !== undefined && document.name !== row.name) await refuseIfUsed(row, 'be renamed');
     const other = named(document.name);
     if (other !== undefined && other.id !== row?.id)
       throw new PenstockError(
@@ -89,6 +89,15 @@ export function applicationService(options: {
     return showApplication(written, actor);
   }
 
+  /** Its jobs would wait for what is no more. Definitions may name one that there is not yet. */
+  async function refuseIfUsed({ name }: ApplicationRow, what: string): Promise<void> {
+    const count = await store.applications.unfinishedJobs(name);
+    if (count === 0) return;
+    const jobs = count === 1 ? '1 job that has' : `${count} jobs that have`;
+    const detail = `The application ${name} cannot ${what}: it has ${jobs} not ended. Cancel them, or let them end.`;
+    throw new PenstockError('conflict', detail);
+  }
+
   async function apply(actor: Actor, change: Change): Promise<Shown[]> {
     requireAdmin(actor, 'change applications');
     if (change.op === 'create') return [await write(actor, undefined, change.body)];
@@ -96,6 +105,7 @@ export function applicationService(options: {
     if (row === undefined) throw new PenstockError('not-found', `There is no application ${change.id}.`);
     change.check?.(showApplication(row, actor));
     if (change.op !== 'delete') return [await write(actor, row, change.body)];
+    await refuseIfUsed(row, 'be deleted');
     await store.applications.remove(row.id);
     rows.delete(row.id);
     changed();

@@ -52,6 +52,10 @@ export const serverFields: Fields = {
   deleted: moment('When the cloud had nothing of it left.'),
 };
 
+/** Where a server is reached: this machine by its own name for itself; null while it has no address. */
+export const addressOf = ({ reach }: ServerRow): string | null =>
+  reach === null ? null : ((JSON.parse(reach) as { address?: string }).address ?? '127.0.0.1');
+
 /** Minutes between two moments, to the second. */
 const minutes = (from: Date, to: Date): number => Math.round((to.getTime() - from.getTime()) / 1000) / 60;
 
@@ -61,7 +65,6 @@ const minutes = (from: Date, to: Date): number => Math.round((to.getTime() - fro
  * @param uses the jobs that had it; other people's are counted, but not named
  */
 export function showServer(row: ServerRow, now: Date, actor: Actor, uses?: readonly ServerUseRow[]): Shown {
-  const reach = row.reach === null ? null : (JSON.parse(row.reach) as { address?: string });
   return {
     id: row.id,
     name: row.name,
@@ -69,7 +72,7 @@ export function showServer(row: ServerRow, now: Date, actor: Actor, uses?: reado
     connector: row.connector,
     cloud_id: row.cloudId,
     state: row.state,
-    address: reach?.address ?? null,
+    address: addressOf(row),
     uses: row.uses,
     reason: row.reason,
     minutes: minutes(row.created, row.deleted ?? now),

@@ -143,11 +143,11 @@ export function userService(store: Store, logins: LoginService, clock: () => Dat
   async function remove(user: User): Promise<void> {
     await keepAnAdmin(user);
     const owned = await store.users.owned(user.id);
-    const { definitions, jobs, pipelines, streams, operations } = owned;
+    const { definitions, jobs, pipelines, streams, operations, applications } = owned;
     if (Object.values(owned).some((count) => count > 0)) {
       throw new PenstockError(
         'conflict',
-        `'${user.username}' owns ${definitions} process definitions, ${pipelines} pipelines, ${streams} streams, ${operations} operations and ${jobs} jobs. Set "active" to false instead, or delete those first.`,
+        `'${user.username}' owns ${definitions} process definitions, ${pipelines} pipelines, ${streams} streams, ${operations} operations, ${applications} applications and ${jobs} jobs. Set "active" to false instead, or delete those first.`,
       );
     }
     await store.users.remove(user.id);

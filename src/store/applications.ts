@@ -20,6 +20,21 @@ export function applicationRepository(reader: PrismaClient, writer: Writer) {
 
     all: (): Promise<ApplicationRow[]> => reader.application.findMany({ include, orderBy: { id: 'asc' } }),
 
+    /** How many jobs that have not ended are for servers of an application: as they ask for it, or their definition. */
+    unfinishedJobs(name: string): Promise<number> {
+      const [any, own] = ['"application":', `"application":${JSON.stringify(name)}`];
+      return reader.job.count({
+        where: {
+          state: { in: ['CREATED', 'RUNNING', 'RESET'] },
+          executor: 'cloud',
+          OR: [
+            { request: { contains: own } },
+            { NOT: { request: { contains: any } }, revised: { definition: { contains: own } } },
+          ],
+        },
+      });
+    },
+
     async add(row: NewApplication): Promise<ApplicationRow> {
       const [added] = await writer.batch((client) => [client.application.create({ data: row, include })]);
       return added as ApplicationRow;

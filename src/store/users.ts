@@ -40,15 +40,17 @@ export function userRepository(reader: PrismaClient, writer: Writer) {
       pipelines: number;
       streams: number;
       operations: number;
+      applications: number;
     }> {
-      const [definitions, jobs, pipelines, streams, operations] = await Promise.all([
+      const [definitions, jobs, pipelines, streams, operations, applications] = await Promise.all([
         reader.processDefinition.count({ where: { ownerId: id } }),
         reader.job.count({ where: { ownerId: id } }),
         reader.pipeline.count({ where: { ownerId: id } }),
         reader.stream.count({ where: { ownerId: id } }),
         reader.operation.count({ where: { ownerId: id } }),
+        reader.application.count({ where: { ownerId: id } }),
       ]);
-      return { definitions, jobs, pipelines, streams, operations };
+      return { definitions, jobs, pipelines, streams, operations, applications };
     },
   };
 }

@@ -73,7 +73,9 @@ describe('every keyword has its sentence', () => {
     [{ const: 7 }, 8, 'x must be 7, not 8'],
     [{ type: ['string', 'null'] }, 8, 'x must be a string or null, not the number 8'],
     [false, 8, 'x is not allowed here'].slice() as [never, unknown, string],
-    [{ not: { type: 'string' } }, 'a', 'x must NOT be valid'],
+    [{ not: { type: 'string' } }, 'a', 'x must be another value, not "a"'],
+    [{ not: { const: 'a' }, 'x-expects': 'a name, and not a' }, 'a', 'x must be a name, and not a, not "a"'],
+    [{ type: 'string', writeOnly: true }, 12345, 'x must be a string, not that'],
   ])('%j with %j', (schema, value, detail) => {
     expect(details(object({ x: schema }), { x: value })).toEqual([`/body/x: ${detail}`]);
   });

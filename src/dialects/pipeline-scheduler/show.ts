@@ -1,6 +1,6 @@
 import { isUnfinished } from '../../domain/job-state.js';
 import type { ServerView, TaskView } from '../../services/scheduler-views.js';
-import type { ServerRow } from '../../store/servers.js';
+import { addressOf } from '../../services/server-fields.js';
 
 /** Seconds since 1970. */
 const seconds = (date: Date): number => date.getTime() / 1000;
@@ -32,9 +32,6 @@ export function showPipeline({ job }: TaskView) {
   const { script = null, ...shown } = job.task?.shown ?? {};
   return { ...shown, script, id: job.uuid, timestamp: seconds(job.created), state: job.state };
 }
-
-const addressOf = ({ reach }: ServerRow): string | null =>
-  reach === null ? null : ((JSON.parse(reach) as { address?: string }).address ?? '127.0.0.1');
 
 export const isIdle = ({ row }: ServerView): boolean => row.state === 'idle';
 

@@ -170,7 +170,7 @@ describe('no secret is told', () => {
       size: 5,
     });
     // A wrong value is named by its key.
-    for (const wrong of [[secrets[0]], { is: secrets[0] }]) {
+    for (const wrong of [[secrets[0]], { is: secrets[0] }, 20_261_122]) {
       scheduler.write('ssh.yaml', { AUTH_PASSWORD: wrong });
       const refused = await call('PUT', '/config', undefined, { as });
       expect([refused.status, refused.json.content]).toEqual([409, expect.stringContaining('AUTH_PASSWORD')]);
@@ -180,7 +180,7 @@ describe('no secret is told', () => {
     said.push((await call('PUT', '/config', undefined, { as })).text);
     for (const name of ['ssh.yaml', 'heat.yaml', 'tokens', 'openrc']) scheduler.write(name, null);
     expect((await call('PUT', '/config', undefined, { as })).status).toBe(200);
-    for (const secret of secrets) {
+    for (const secret of [...secrets, '20261122']) {
       expect(said.join('\n')).not.toContain(secret);
       expect(scheduler.server.log()).not.toContain(secret);
     }
