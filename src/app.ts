@@ -212,7 +212,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     jobs,
     waiting: () => scheduler.waiting,
     running: () => scheduler.active,
-    services: () => scheduler.supervisor.counts(),
+    counts: { services: () => scheduler.supervisor.counts(), servers: cloud.servers.counts },
     deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
     streams: streams.channels.totals,
     operations: operations.statuses,

@@ -251,7 +251,8 @@ export type Cloud = ReturnType<typeof openCloud>;
 /** How a machine lets us in: as it says itself, or as all do. */
 const loginOf = (ssh: SshFile, own: Partial<MachineEntry>) => ({
   keyFile: own.AUTH_KEYFILE ?? ssh.AUTH_KEYFILE,
-  passphrase: ssh.AUTH_PASSPHRASE,
+  // The older scheduler unlocked the key with the password.
+  passphrase: ssh.AUTH_PASSPHRASE ?? own.AUTH_PASSWORD ?? ssh.AUTH_PASSWORD,
   agent: ssh.AUTH_AGENT,
   password: own.AUTH_PASSWORD ?? ssh.AUTH_PASSWORD,
 });

@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { serverStates } from '../domain/server.js';
 import type { JobService } from '../services/jobs.js';
 import type { OperationStatus } from '../services/operation-view.js';
 
@@ -45,8 +46,8 @@ export function openMetrics(given: {
   jobs: JobService;
   waiting: () => number;
   running: () => number;
-  /** How many services there are, by their health. */
-  services: () => Record<string, number>;
+  /** How many there are: services by their health, servers by their state, none that is deleted. */
+  counts: { services: () => Record<string, number>; servers: () => Promise<Record<string, number>> };
   deliveries: { pending: () => Promise<number>; counts: Readonly<Record<string, number>> };
   /** By the type of the streams. */
   streams: Readonly<Record<string, { published: number; delivered: number; refused: number }>>;
@@ -77,7 +78,17 @@ export function openMetrics(given: {
     labelNames: ['health'],
     registers,
     collect() {
-      for (const [health, count] of Object.entries(given.services())) this.set({ health }, count);
+      for (const [health, count] of Object.entries(given.counts.services())) this.set({ health }, count);
+    },
+  });
+  new Gauge({
+    name: 'penstock_servers',
+    help: 'Servers that a cloud may hold something of, by state.',
+    labelNames: ['state'],
+    registers,
+    async collect() {
+      const counts = await given.counts.servers();
+      for (const state of serverStates) if (state !== 'deleted') this.set({ state }, counts[state] ?? 0);
     },
   });
   new Gauge({

@@ -97,6 +97,10 @@ export async function clearAway(
     done.deleted += removed.length;
     await delay(20);
   }
+  while (keepJobs !== null && !signal.aborted) {
+    if ((await store.servers.forget(before(keepJobs), batch)) === 0) break;
+    await delay(20);
+  }
   for (const state of ['delivered', 'dead'] as const) {
     let after: number | null = 0;
     while (keepDeliveries !== null && after !== null && !signal.aborted) {

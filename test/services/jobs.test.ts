@@ -111,6 +111,28 @@ test('of a service that goes on, old starts and ends are forgotten, and nothing 
   for (const job of [service, plain]) await jobs.remove(job);
 });
 
+test('servers that are deleted are forgotten as jobs are, others never', async () => {
+  const created = new Date(0);
+  const order = { application: 'default', revision: 1, connector: 'local', order: '{}', created };
+  const gone = await store.servers.add({ ...order, name: 'gone' });
+  const held = await store.servers.add({ ...order, name: 'held' });
+  for (const { id } of [gone, held]) await store.servers.change(id, 'deleting', {}, created);
+  await store.servers.change(gone.id, 'deleted', { deleted: created }, created);
+  const options = {
+    store,
+    files: new JobFiles(folder),
+    log: openLog('silent'),
+    keepFiles: null,
+    keepJobs: null,
+    keepDeliveries: null,
+  };
+  await clearAway(options, new Date(), new AbortController().signal);
+  expect(await store.servers.byId(gone.id)).toMatchObject({ state: 'deleted' });
+  await clearAway({ ...options, keepJobs: 1000 }, new Date(), new AbortController().signal);
+  expect(await store.servers.byId(gone.id)).toBeNull();
+  expect(await store.servers.byId(held.id)).toMatchObject({ state: 'deleting' });
+});
+
 test('nothing is remembered of a job that retention deleted, and everything of its successor', async () => {
   const job = await create();
   await jobs.record(job, 'fail', { ended: new Date(0) });
