@@ -13,6 +13,7 @@ import path from 'node:path';
 import { Ended } from './cli/failure.js';
 import type { CliIo } from './cli/io.js';
 import { type Config, type Flags, loadConfig } from './config.js';
+import { examineCloud } from './doctor-cloud.js';
 import { examineNode } from './doctor-node.js';
 import { messageOf } from './errors.js';
 import { openControlGroups } from './hosts/cgroup.js';
@@ -155,6 +156,7 @@ async function examine(flags: Flags): Promise<Finding[]> {
     });
   }
   findings.push(...(await examineNode(config)));
+  findings.push(...(await examineCloud(config)));
   const { amqp_url } = config.streams;
   if (amqp_url !== null) findings.push(await examineBroker(amqp_url));
   return findings;
