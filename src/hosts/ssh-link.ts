@@ -11,6 +11,8 @@ export interface SshLink {
   close(): void;
 }
 
+/** Milliseconds that the other side has to end a connection properly. */
+const goodbye = 500;
 /** Seconds before the next attempt, after one that failed. */
 const pauses = { initial: 0.25, factor: 2, maximum: 10 };
 
@@ -56,7 +58,11 @@ export function openLink(login: SshLogin, times: SshTimes): SshLink {
     },
     close() {
       closing.abort(closed());
-      current?.end();
+      const ending = current;
+      if (ending === null) return;
+      ending.end();
+      // A machine that is gone does not say goodbye: who is still waiting for it hears so.
+      setTimeout(() => ending.client.destroy(), goodbye).unref();
     },
   };
 }
