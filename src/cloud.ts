@@ -164,6 +164,7 @@ export function openCloud(options: {
         ...common(),
         executor: executors.cloud,
         places: servers.places,
+        retriesLost: true,
         limits: () => ({
           running: settings.current().application.MAX_ACTIVE_TASKS,
           runningPerUser: Number.POSITIVE_INFINITY,

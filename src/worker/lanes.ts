@@ -17,7 +17,7 @@ export interface LaneKey {
 /** What sets a lane apart: how its programs are run, and how many at a time. */
 export type LaneOptions = Pick<
   WorkerOptions,
-  'executor' | 'adapters' | 'scripts' | 'places' | 'limits' | 'platformRetries'
+  'executor' | 'adapters' | 'scripts' | 'places' | 'limits' | 'platformRetries' | 'retriesLost'
 >;
 
 const here: LaneKey = { executor: 'local', host: null };

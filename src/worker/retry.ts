@@ -12,7 +12,7 @@ export type Again = { job: Job; definition: ProcessDefinition } | null;
 
 /** Sends the job of a failed attempt back to wait for another one, if a budget allows it. */
 export async function retry(
-  context: RunContext & { platformRetries: () => number },
+  context: RunContext & { platformRetries: () => number; retriesLost?: boolean },
   run: Run,
   outcome: Outcome,
 ): Promise<Again> {
@@ -22,7 +22,11 @@ export async function retry(
   const { attended, joined } = job.request;
   const bound = attended === true || joined !== undefined;
   const unwanted = run.permanent || bound || run.stop?.outcome.cause === 'cancelled';
-  const kind = unwanted ? undefined : failureKind(outcome, definition.temporaryFailCodes);
+  const again =
+    outcome.cause === 'lost' && context.retriesLost
+      ? 'platform'
+      : failureKind(outcome, definition.temporaryFailCodes);
+  const kind = unwanted ? undefined : again;
   if (kind === undefined) return null;
   const failures = (kind === 'program' ? job.programFailures : job.platformFailures) + 1;
   const limit = kind === 'program' ? definition.retries.limit : context.platformRetries();

@@ -23,6 +23,8 @@ export interface WorkerOptions extends RunContext {
   limits: () => QueueLimits;
   /** How often a job is tried again after a failure of the platform, as of now. */
   platformRetries: () => number;
+  /** Whether what was lost is tried again, as a failure of the platform: where its machine is given up with it. */
+  retriesLost?: boolean;
   /** The definition that a job runs. */
   definitionOf: (revisionId: number) => Promise<ProcessDefinition>;
   /** A job as it stands in the database. */
