@@ -179,7 +179,11 @@ export async function startPenstock(given: {
       return ((await json('/api/server/?limit=0&order_by=id')) as { objects: LedgerServer[] }).objects;
     },
     untilServer: (is: (one: LedgerServer) => boolean, what: string, deadline?: number) =>
-      poll(async () => (await penstock.ledger()).find(is), what, deadline),
+      poll(async () => (await penstock.ledger()).find(is), what, deadline).catch(async (error: Error) => {
+        const ledger = (await penstock.ledger()).map((one) => JSON.stringify(one));
+        const log = server.log().split('\n').slice(-30);
+        throw new Error([error.message, ...ledger, ...log].join('\n'), { cause: error });
+      }),
     untilDeleted: (deadline?: number) =>
       poll(
         async () => {
