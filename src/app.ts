@@ -227,6 +227,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
         jobs_waiting: scheduler.waiting,
         jobs_running: scheduler.active,
         services: scheduler.supervisor.counts(),
+        servers: await cloud.servers.counts(),
       };
     },
     dialects: config.nodeOnly ? [node] : [manager.dialect, node, tasks.dialect],
@@ -267,13 +268,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   await cloud.open(scheduler.look);
   scheduler.open();
   dispatcher.start();
-  const stopRetention = startRetention({
-    ...house,
-    forget: jobs.forget,
-    keepFiles: config.keepFiles,
-    keepJobs: config.keepJobs,
-    keepDeliveries: config.keepDeliveries,
-  });
+  const stopRetention = startRetention({ ...config, ...house, forget: jobs.forget });
 
   return {
     url: door.url,

@@ -25,6 +25,8 @@ export interface ServerReference {
    * refused. What it has besides, such as its floating IP, stays with whoever made that.
    */
   foreign?: boolean;
+  /** Another of ours that is needed has its name: just what the id means is deleted. */
+  only?: boolean;
 }
 
 /**

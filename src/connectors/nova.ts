@@ -87,8 +87,10 @@ export function novaConnector(options: NovaOptions, { instance }: { instance: st
     id,
     name,
     foreign = false,
+    only = false,
   }: Parameters<Connector['delete']>[0]): Promise<NovaServer[]> {
     const known = id === null || id.startsWith(addressPrefix) ? null : await serverOf(session, id);
+    if (only) return known !== null && isOurs(known) ? [known] : [];
     // Of another's just the one: its name may be that of one of ours.
     if (foreign && (known === null || !isOurs(known))) return known === null ? [] : [known];
     const found = (await serversNamed(session, name)).filter(isOurs);
@@ -148,9 +150,9 @@ export function novaConnector(options: NovaOptions, { instance }: { instance: st
         await session.request('compute', 'DELETE', `/servers/${id}`).catch((error: unknown) => {
           if (!isMissing(error)) throw error;
         });
-      const { id, name, foreign = false } = reference;
+      const { id, name, foreign = false, only = false } = reference;
       if (id?.startsWith(addressPrefix)) await floatingIps.releaseOne(id.slice(addressPrefix.length));
-      if (foreign && !servers.some(isOurs)) return servers.length === 0;
+      if (only || (foreign && !servers.some(isOurs))) return servers.length === 0;
       const released = await floatingIps.release(name);
       if (servers.length > 0 || !released) return false;
       return id === null || id.startsWith(addressPrefix) || (await removePorts(session, id));

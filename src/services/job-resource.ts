@@ -36,6 +36,7 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
     const isPipeline = job.plan !== null && !listed;
     return showJob(job, await ownerOf(job), {
       parent: await parentOf(job),
+      uses: job.executor === 'cloud' ? await store.servers.usesFor(job.id) : [],
       steps: isPipeline ? shownSteps(job, await store.stepJobs.counts(job.id)) : null,
     });
   }

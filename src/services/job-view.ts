@@ -1,7 +1,9 @@
 import { elsewhere, type Job, type JobEvent } from '../domain/job.js';
 import { states } from '../domain/job-state.js';
 import type { Fields } from '../domain/query.js';
+import type { ServerUse } from '../store/servers.js';
 import { type Shown, shownDate } from './resource.js';
+import { minutes } from './server-fields.js';
 
 const ranged = ['exact', 'gt', 'gte', 'lt', 'lte', 'range'] as const;
 
@@ -92,6 +94,18 @@ export const jobFields: Fields = {
   },
   waiting: { type: 'string', help_text: 'Why it does not run yet.', readonly: true, nullable: true },
   executor: { type: 'string', help_text: 'How its command is run.', readonly: true },
+  server: {
+    type: 'related',
+    help_text: 'The server of the cloud that it has, or had last.',
+    readonly: true,
+    nullable: true,
+  },
+  server_minutes: {
+    type: 'float',
+    help_text: 'Minutes of servers that its attempts have taken; null if it had none.',
+    readonly: true,
+    nullable: true,
+  },
   priority: { type: 'integer', help_text: 'Higher goes first.', readonly: true },
   attempt: { type: 'integer', help_text: 'How often it was started.', readonly: true },
   request: { type: 'dict', help_text: 'What this run asked for beyond its definition.', readonly: true },
@@ -196,16 +210,17 @@ export const jobUri = (uuid: string): string => `/api/job/${uuid}/`;
 export const definitionUri = uriOf('process_definition');
 export const pipelineUri = uriOf('pipeline');
 export const operationUri = uriOf('operation');
+export const serverUri = uriOf('server');
 
 /**
  * A job as the API shows it. Values of its variables are not shown: they may be secrets.
  *
- * @param more the UUID of the pipeline's job that it is a step of, and its own steps
+ * @param more the UUID of the pipeline's job that it is a step of, its own steps, and which servers it had
  */
 export function showJob(
   job: Job,
   owner: string,
-  more: { parent: string | null; steps: Shown[] | null },
+  more: { parent: string | null; steps: Shown[] | null; uses: readonly ServerUse[] },
 ): Shown {
   const { environment, attended: _, feed: _feed, joined: _joined, message, ...request } = job.request;
   return {
@@ -225,6 +240,8 @@ export function showJob(
     // What runs elsewhere waits for nothing of ours.
     waiting: job.waiting ?? (job.state === 'CREATED' && job.executor !== elsewhere ? 'its turn' : null),
     executor: job.executor,
+    server: serverUri(more.uses.at(-1)?.serverId ?? null),
+    server_minutes: more.uses.length === 0 ? null : minutesOf(more.uses),
     priority: job.priority,
     attempt: job.attempt,
     request: {
@@ -251,6 +268,10 @@ export function showJob(
     cleared: shownDate(job.cleared),
   };
 }
+
+/** What a job has taken of servers, up to now. */
+const minutesOf = (uses: readonly ServerUse[]): number =>
+  uses.reduce((sum, { started, ended }) => sum + minutes(started, ended ?? new Date()), 0);
 
 /** An event as the API shows it, with the keys of a history entry as of old, and the state that it led to. */
 export function showEvent(event: JobEvent): Shown {

@@ -25,7 +25,7 @@ export const serverFields: Fields = {
   connector: { type: 'string', help_text: 'Who made it.', readonly: true, lookups: ['exact', 'in'] },
   cloud_id: {
     type: 'string',
-    ...told("The cloud's own id; null while it has none."),
+    ...told("The cloud's own id; null while it has none, and for all but admins."),
     lookups: ['exact', 'in'],
   },
   state: {
@@ -35,7 +35,7 @@ export const serverFields: Fields = {
     lookups: ['exact', 'in'],
     orderable: true,
   },
-  address: { type: 'string', ...told('Where it is reached.') },
+  address: { type: 'string', ...told('Where it is reached; told to admins only.') },
   uses: { type: 'integer', help_text: 'How many jobs it has run, or runs.', readonly: true, orderable: true },
   reason: {
     type: 'string',
@@ -57,7 +57,8 @@ export const addressOf = ({ reach }: ServerRow): string | null =>
   reach === null ? null : ((JSON.parse(reach) as { address?: string }).address ?? '127.0.0.1');
 
 /** Minutes between two moments, to the second. */
-const minutes = (from: Date, to: Date): number => Math.round((to.getTime() - from.getTime()) / 1000) / 60;
+export const minutes = (from: Date, to: Date): number =>
+  Math.round((to.getTime() - from.getTime()) / 1000) / 60;
 
 /**
  * A server as it is shown.
@@ -70,9 +71,9 @@ export function showServer(row: ServerRow, now: Date, actor: Actor, uses?: reado
     name: row.name,
     application: row.application,
     connector: row.connector,
-    cloud_id: row.cloudId,
+    cloud_id: actor.admin ? row.cloudId : null,
     state: row.state,
-    address: addressOf(row),
+    address: actor.admin ? addressOf(row) : null,
     uses: row.uses,
     reason: row.reason,
     minutes: minutes(row.created, row.deleted ?? now),

@@ -2,6 +2,9 @@ import type { ListQuery } from '../domain/query.js';
 import { type ServerState, serverChanges } from '../domain/server.js';
 import type { PrismaClient } from './client.js';
 import type { Server, ServerUse } from './generated/client.js';
+
+export type { ServerUse };
+
 import { pageOf } from './page.js';
 import type { Writer } from './writer.js';
 

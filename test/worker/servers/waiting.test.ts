@@ -74,7 +74,7 @@ test('a job whose servers nobody makes any more says so while it waits, and runs
   await expectOrder(cloud, [busy, job]);
 });
 
-test('jobs of an application that is deleted while they wait are told so, and end once', async () => {
+test('an application is kept while its jobs wait; if it is gone all the same, they are told so, and end once', async () => {
   const id = await application({ name: 'short', max_servers: 1 });
   const definition = await cloud.register(gated(cloud, { application: 'short', argv: ['-c', 'sleep 300'] }));
   await cloud.configure({ MAX_SERVERS: 1, MAX_ACTIVE_TASKS: 3 });
@@ -82,7 +82,10 @@ test('jobs of an application that is deleted while they wait are told so, and en
   await waitFor(async () => (await jobOf(cloud, first)).state === 'RUNNING', 'the first to run');
   const second = await submit(cloud, definition);
   await waiting(second, /the limit of 1 server of the application short is reached/);
-  expect((await cloud.fetch(`/api/application/${id}/`, { method: 'DELETE' })).status).toBe(204);
+  expect((await cloud.fetch(`/api/application/${id}/`, { method: 'DELETE' })).status).toBe(409);
+  await cloud.kill();
+  cloud.ledger('DELETE FROM application WHERE id = ?', id);
+  await cloud.restart();
   expect(await jobOf(cloud, second, 30)).toMatchObject({
     state: 'FAILED',
     attempt: 1,
