@@ -7,15 +7,18 @@ import { persist, type Run, type RunContext } from './run-job.js';
 /** Back-off for the platform's failures; a definition's own is for its program's. Seconds. */
 const platformBackoff = { initial: 1, factor: 2, maximum: 60 };
 
+export interface RetryOptions {
+  /** How often a job is tried again after a failure of the platform, as of now. */
+  platformRetries: () => number;
+  /** Whether what was lost is tried again, as a failure of the platform: where its machine is given up with it. */
+  retriesLost?: boolean;
+}
+
 /** A job that is to wait for another attempt; null if there will be none. */
 export type Again = { job: Job; definition: ProcessDefinition } | null;
 
 /** Sends the job of a failed attempt back to wait for another one, if a budget allows it. */
-export async function retry(
-  context: RunContext & { platformRetries: () => number; retriesLost?: boolean },
-  run: Run,
-  outcome: Outcome,
-): Promise<Again> {
+export async function retry(context: RunContext & RetryOptions, run: Run, outcome: Outcome): Promise<Again> {
   const { definition, job } = run;
   // Who cancels a job that has just failed does not want to see it tried again.
   // What is joined to others by a pipe can only be run again with them.

@@ -7,7 +7,7 @@ import { Queue, type QueueLimits, type Waiting } from '../domain/queue.js';
 import { messageOf, PenstockError } from '../errors.js';
 import type { Receipt } from '../executors/executor.js';
 import { takePlace } from './places.js';
-import { type Again, retry } from './retry.js';
+import { type Again, type RetryOptions, retry } from './retry.js';
 import {
   collect,
   persist,
@@ -18,13 +18,9 @@ import {
   waitForProgram,
 } from './run-job.js';
 
-export interface WorkerOptions extends RunContext {
+export interface WorkerOptions extends RunContext, RetryOptions {
   /** How many run at the same time, as of now. */
   limits: () => QueueLimits;
-  /** How often a job is tried again after a failure of the platform, as of now. */
-  platformRetries: () => number;
-  /** Whether what was lost is tried again, as a failure of the platform: where its machine is given up with it. */
-  retriesLost?: boolean;
   /** The definition that a job runs. */
   definitionOf: (revisionId: number) => Promise<ProcessDefinition>;
   /** A job as it stands in the database. */
