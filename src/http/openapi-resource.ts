@@ -149,7 +149,10 @@ export function resourcePaths(service: ResourceService): Json {
     DELETE: {
       summary: `Delete all ${name} that the filters select`,
       parameters: listParameters(service, false),
-      responses: { 204: { description: 'Deleted' }, ...errors('bad-query', ...always, 'conflict') },
+      responses: {
+        204: { description: 'Deleted' },
+        ...errors('bad-query', ...always, 'forbidden', 'conflict'),
+      },
     },
   };
   const match = parameter('If-Match', 'header', { type: 'string' }, 'Only if the ETag is still this one.');
@@ -187,7 +190,7 @@ export function resourcePaths(service: ResourceService): Json {
       parameters: [match],
       responses: {
         204: { description: 'Deleted' },
-        ...errors(...always, 'not-found', 'conflict', 'precondition-failed'),
+        ...errors(...always, 'forbidden', 'not-found', 'conflict', 'precondition-failed'),
       },
     },
   };

@@ -246,3 +246,15 @@ describe('its jobs', () => {
     expect((await scheduler.call('GET', `/tasks/${id}/stdout`)).text).toBe('copied\n');
   });
 });
+
+test('its example in the description of the API is a good one', async () => {
+  const { components, paths } = (await call('GET', '/api/openapi.json')).json;
+  for (const example of components.schemas.ApplicationBody.examples)
+    expect((await call('POST', base, example)).status).toBe(201);
+  const [xnat] =
+    paths['/tasks'].post.requestBody.content['application/json'].schema.anyOf[0].oneOf[0].examples;
+  const said = await scheduler.call('POST', '/tasks', xnat);
+  expect(saidOf({ ...said, json: said.json.content })).toEqual([
+    expect.stringMatching(/^\/script: there is no file "qmroct\.sh"/),
+  ]);
+});
