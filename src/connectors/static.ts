@@ -12,7 +12,8 @@ export interface Machine {
 }
 
 /**
- * Machines of a list, one server each. Making a server is taking a free one; its id is the machine's name.
+ * Machines of a list, one server each. Making a server is taking the free one that was taken the longest ago, so that one
+ * which does not answer is not taken again and again; its id is the machine's name.
  *
  * @param ledger who has which, by what is stored
  */
@@ -21,13 +22,22 @@ export function staticConnector(
   { instance, ledger }: { instance: string; ledger: Ledger },
 ): Connector {
   const taken = openTaken(ledger);
+  /** When each was taken last, in terms of each other. */
+  const turns = new Map<string, number>();
+  let turn = 0;
   const machineOf = (id: string | undefined) => machines.find(({ name }) => name === id);
 
   return {
     create({ name }) {
       return taken.take(name, (used) => {
-        const free = machines.find((machine) => !used.has(machine.name));
-        if (free !== undefined) return free.name;
+        const turnOf = ({ name }: Machine) => turns.get(name) ?? 0;
+        const free = machines.filter((machine) => !used.has(machine.name));
+        const [next] = free.sort((a, b) => turnOf(a) - turnOf(b));
+        if (next !== undefined) {
+          turn += 1;
+          turns.set(next.name, turn);
+          return next.name;
+        }
         const reason =
           machines.length === 0
             ? 'there are no machines: MACHINES of ssh.yaml is empty'

@@ -116,7 +116,7 @@ export async function startMachine(
   }
   async function killSshd(): Promise<void> {
     const first = sshd?.pid;
-    if (first === undefined || sshd?.exitCode !== null) return;
+    if (first === undefined || sshd?.exitCode !== null || sshd.signalCode !== null) return;
     const all = listProcesses();
     const mine = new Set([first]);
     for (let grown = true; grown; ) {
