@@ -36,7 +36,7 @@ program
   .command('demo')
   .description('show what Penstock does: on a temporary folder, register programs and run them over HTTP')
   .action(async () => {
-    const { demo } = await import('./demo.js');
+    const { demo } = await import('./demo/demo.js');
     await demo(io.stdout);
   });
 

@@ -64,6 +64,8 @@ describe('penstock demo', () => {
     expect(text()).toContain('Left out: there is no ffmpeg on the PATH');
     expect(text()).toContain('sort  FINISHED, joined to count by a pipe');
     expect(text()).toContain('      3 the\n');
+    expect(text()).toContain('     JOB 4\n');
+    expect(text()).toMatch(/ 2 jobs, \w+: it has run 2 jobs, which is its limit\n/);
     expect(readdirSync(path.join(folder, 'tmp'))).toEqual([]);
     await waitFor(() => processesOf(folder).length === 0, 'every process to be gone');
   });

@@ -1,23 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { type App, start } from './app.js';
-import { CliError, Ended, exitCodes } from './cli/failure.js';
-import { environment, loadConfig } from './config.js';
-import { messageOf } from './errors.js';
-import { openLog } from './log.js';
-
-type Json = Record<string, unknown>;
-
-/** A server that is there for the demo only, and one login to it. */
-interface Stage {
-  url: string;
-  login: string;
-  folder: string;
-  signal: AbortSignal;
-  say(text?: string): void;
-}
+import { type App, start } from '../app.js';
+import { CliError, Ended, exitCodes } from '../cli/failure.js';
+import { loadConfig } from '../config.js';
+import { openLog } from '../log.js';
+import { configure, showServers } from './servers.js';
+import { sineWav } from './sound.js';
+import { ask, cancelAll, count, findProgram, type Json, register, type Stage } from './stage.js';
 
 /** Both definitions are those that the older registry's document shows; only the paths of the programs may differ. */
 const removeX = (exec: string) => ({
@@ -58,7 +49,13 @@ export async function demo(out: NodeJS.WritableStream): Promise<void> {
   let stage: Stage | undefined;
   try {
     const config = loadConfig(
-      { data: path.join(folder, 'data'), host: '127.0.0.1', port: '0', logLevel: 'error' },
+      {
+        data: path.join(folder, 'data'),
+        config: configure(folder),
+        host: '127.0.0.1',
+        port: '0',
+        logLevel: 'error',
+      },
       { PENSTOCK_ADMIN_USER: login.user, PENSTOCK_ADMIN_PASSWORD: login.password },
     );
     app = await start(config, openLog(config.logLevel));
@@ -74,6 +71,7 @@ export async function demo(out: NodeJS.WritableStream): Promise<void> {
     await showText(stage);
     await showSound(stage);
     await showPipeline(stage);
+    await showServers(stage);
     stage.say('\nEverything came out as it should.');
   } catch (error) {
     if (stop.signal.aborted) throw new Ended(exitCodes.interrupted);
@@ -196,88 +194,3 @@ async function registerAndRun(
   }
   return output;
 }
-
-/** Registers an object of that noun, and shows it. */
-async function register(stage: Stage, noun: string, object: object): Promise<{ location: string }> {
-  const { say } = stage;
-  const text = JSON.stringify(object, null, 1);
-  say('\n   Register it:');
-  say(`   $ curl -i -u '${stage.login}' -H 'Content-Type: application/json' \\`);
-  say(`       ${stage.url}/api/${noun}/ \\\n       --data '${text.replaceAll('\n', '\n       ')}'`);
-  const answer = await ask(stage, `/api/${noun}/`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: text,
-  });
-  const location = answer.headers.get('location') ?? '';
-  say(`   ${answer.status} ${answer.statusText}, Location: ${location}`);
-  return { location };
-}
-
-async function ask(stage: Stage, url: string, init: RequestInit = {}): Promise<Response> {
-  const { headers, ...rest } = init;
-  const answer = await fetch(new URL(url, stage.url), {
-    signal: stage.signal,
-    ...rest,
-    headers: {
-      Authorization: `Basic ${Buffer.from(stage.login).toString('base64')}`,
-      ...(headers as Record<string, string> | undefined),
-    },
-  });
-  if (answer.ok) return answer;
-  throw new CliError(`${rest.method ?? 'GET'} ${url} was answered ${answer.status}: ${await answer.text()}`);
-}
-
-/** Stopping a server leaves running programs to its next start; there will be none here. */
-async function cancelAll(stage: Stage): Promise<void> {
-  const calm = { ...stage, signal: AbortSignal.timeout(20_000) };
-  try {
-    const list = await ask(calm, '/api/job/?state__in=CREATED,RUNNING,RESET');
-    const { objects } = (await list.json()) as { objects: Json[] };
-    for (const { resource_uri } of objects) {
-      await ask(calm, `${resource_uri}cancel/`, { method: 'POST' }).catch(() => {}); // it ended meanwhile
-    }
-  } catch (error) {
-    throw new CliError(`The jobs of the demo cannot be ended: ${messageOf(error)}`);
-  }
-}
-
-/** Where a program is on PATH. */
-function findProgram(name: string): string | undefined {
-  const folders = (environment.PATH ?? '').split(':').filter((folder) => folder.startsWith('/'));
-  return folders
-    .map((folder) => path.join(folder, name))
-    .find((candidate) => {
-      try {
-        accessSync(candidate, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
-
-/** A pure tone as a WAV file: PCM, 16 bits, one channel. */
-function sineWav(frequency: number, seconds: number): Buffer {
-  const rate = 44_100;
-  const samples = rate * seconds;
-  const wav = Buffer.alloc(44 + 2 * samples);
-  wav.write('RIFF', 0);
-  wav.writeUInt32LE(wav.length - 8, 4);
-  wav.write('WAVEfmt ', 8);
-  wav.writeUInt32LE(16, 16); // bytes of the format that follows
-  wav.writeUInt16LE(1, 20); // PCM
-  wav.writeUInt16LE(1, 22); // channels
-  wav.writeUInt32LE(rate, 24);
-  wav.writeUInt32LE(2 * rate, 28); // bytes a second
-  wav.writeUInt16LE(2, 32); // bytes a sample
-  wav.writeUInt16LE(16, 34); // bits a sample
-  wav.write('data', 36);
-  wav.writeUInt32LE(2 * samples, 40);
-  for (let index = 0; index < samples; index += 1) {
-    wav.writeInt16LE(Math.round(12_000 * Math.sin((2 * Math.PI * frequency * index) / rate)), 44 + 2 * index);
-  }
-  return wav;
-}
-
-const count = (number: number) => number.toLocaleString('en');
