@@ -50,6 +50,7 @@ import { openDeliveries } from './worker/deliveries/open-deliveries.js';
 import { openOperations } from './worker/operations/open-operations.js';
 import { startRetention } from './worker/retention.js';
 import { openScheduler } from './worker/scheduler.js';
+import { troubleTeller } from './worker/trouble.js';
 
 export interface App {
   url: string;
@@ -114,7 +115,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     streams: config.streams,
   });
 
-  const cloud = openCloud({ store, instance, config, log, clock });
+  const cloud = openCloud({ ...house, instance, config, trouble: troubleTeller(house) });
   await cloud.load();
   const executor = localExecutor({
     instance,
@@ -131,13 +132,12 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     lane: cloud.lane,
     definitionOf: (revisionId) => definitions.definitionOf(revisionId),
     jobOf: (uuid) => store.jobs.byUuid(uuid),
-    store,
     uuids,
     services: config.maxServices,
     servicesPerUser: config.maxServicesPerUser,
   });
   const receiver = openReceiver(files, config.maxInputSize);
-  const running = { ...house, receiver, once: idempotency(store), checkWhere: cloud.checkWhere };
+  const running = { ...house, receiver, once: idempotency(store), ...cloud.where };
   const runs = runService({
     ...running,
     scheduler,
@@ -243,7 +243,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       pipelineRuns: pipelineRunService({ ...running, pipelines, runs, scheduler: scheduler.pipelines }),
       users,
       tokens,
-      applications: cloud.applications,
+      ...cloud.nouns,
       servers: serverService({ store, letGo: cloud.servers.letGo, clock }),
       subscriptions,
       deliveries,

@@ -1,9 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { farAdapters } from './adapters/adapters.js';
+import { cloudHosts } from './cloud-hosts.js';
 import { bootTimeoutOf, cloudSettings, defaultsOf, maxServersOf } from './cloud-settings.js';
 import type { Config } from './config.js';
-import type { CloudFiles, MachineEntry, SshFile } from './config-cloud.js';
-import { type Connector, ConnectorError, type Reach, type ServerReference } from './connectors/connector.js';
+import type { CloudFiles, MachineEntry } from './config-cloud.js';
+import { type Connector, ConnectorError, type ServerReference } from './connectors/connector.js';
 import { heatConnector } from './connectors/heat.js';
 import { localConnector } from './connectors/local.js';
 import { novaConnector } from './connectors/nova.js';
@@ -11,14 +12,14 @@ import { heatOptions, novaOptions } from './connectors/settings.js';
 import { staticConnector } from './connectors/static.js';
 import { shownConfig } from './dialects/pipeline-scheduler/config-view.js';
 import { messageOf, PenstockError } from './errors.js';
+import type { Handle } from './executors/executor.js';
 import { remoteExecutor } from './executors/remote.js';
-import type { Host } from './hosts/host.js';
-import { sshHost } from './hosts/ssh.js';
-import type { SshLogin } from './hosts/ssh-login.js';
-import { thisMachine } from './hosts/this-machine.js';
+import { fingerprintOf } from './hosts/host-keys.js';
+import { remoteFolder } from './hosts/remote-launch.js';
 import type { Logger } from './log.js';
 import { applicationService } from './services/applications.js';
-import { checkWhere } from './services/whereabouts.js';
+import { hostKeyService } from './services/host-keys.js';
+import { checkWhere, showWhere } from './services/whereabouts.js';
 import type { Store } from './store/store.js';
 import type { LaneKey, LaneOptions } from './worker/lanes.js';
 import { machinePlaces } from './worker/machines.js';
@@ -29,10 +30,12 @@ export function openCloud(options: {
   store: Store;
   instance: string;
   config: Pick<Config, 'configFolder' | 'cloud' | 'readCloud'>;
+  /** Told when the machine of a job is out of reach and why, and with null when it is back. */
+  trouble: (job: string, problem: string | null) => void;
   log: Logger;
   clock: () => Date;
 }) {
-  const { store, instance, log, clock } = options;
+  const { store, instance, trouble, log, clock } = options;
   const { configFolder: folder, cloud: read, readCloud } = options.config;
   let connectors = connectorsOf(read);
   let reloaded = () => {};
@@ -74,32 +77,17 @@ export function openCloud(options: {
     clock,
   });
 
-  function openHost(
-    reach: Reach,
-    login: Partial<MachineEntry>,
-    learned: (hostKey: string) => Promise<void>,
-  ): Host {
-    if (reach.by === 'here') return thisMachine();
-    const { ssh } = settings.current();
-    return sshHost({
-      ...loginOf(ssh, login),
-      address: reach.address,
-      port: reach.port,
-      user: reach.user ?? login.AUTH_USER ?? ssh.AUTH_USER ?? 'root',
-      hostKey: reach.hostKey,
-      learned,
-      jump: jumpOf(ssh, login.NAME ?? null),
-      times: timesOf(ssh),
-    });
-  }
-
-  /** A server that is one of the machines of ssh.yaml is logged in to as it says there. */
-  const entryAt = (reach: Reach): Partial<MachineEntry> =>
-    settings
-      .current()
-      .ssh.MACHINES.find(
-        ({ ADDRESS, PORT }) => reach.by === 'ssh' && ADDRESS === reach.address && PORT === reach.port,
-      ) ?? {};
+  const hostKeys = hostKeyService({
+    store,
+    machines: (host) =>
+      settings
+        .current()
+        .ssh.MACHINES.filter(({ ADDRESS, PORT }) => `${ADDRESS}:${PORT}` === host)
+        .map(({ NAME }) => NAME),
+    fingerprintOf,
+    clock,
+  });
+  const hosts = cloudHosts(settings.current, hostKeys);
 
   const servers = openServers({
     store,
@@ -108,7 +96,7 @@ export function openCloud(options: {
     clock,
     applications,
     connectors: () => connectors,
-    openHost: (_name, reach, learned) => openHost(reach, entryAt(reach), learned),
+    openHost: (_name, reach, learned) => hosts.server(reach, learned),
     settings: () => {
       const files = settings.current();
       return {
@@ -122,40 +110,25 @@ export function openCloud(options: {
     },
   });
 
-  /** Connections to machines of ssh.yaml, with what they were opened by: another login needs another one. */
-  const machines = new Map<string, { by: string; host: Host }>();
-  async function machine(name: string): Promise<Host> {
-    const { ssh } = settings.current();
-    const entry = ssh.MACHINES.find(({ NAME }) => NAME === name);
-    if (entry === undefined) throw new PenstockError('not-found', `there is no machine ${name} in ssh.yaml`);
-    const by = JSON.stringify([entry, ssh]);
-    const known = machines.get(name);
-    if (known?.by === by) return known.host;
-    const address = `${entry.ADDRESS}:${entry.PORT}`;
-    const hostKey = entry.HOST_KEY ?? (await store.servers.hostKey(address));
-    const reach = {
-      by: 'ssh',
-      address: entry.ADDRESS,
-      port: entry.PORT,
-      user: entry.AUTH_USER,
-      hostKey,
-    } as const;
-    const host = openHost(reach, entry, (learned) => store.servers.pinHostKey(address, learned, clock()));
-    machines.set(name, { by, host });
-    void known?.host.close();
-    return host;
-  }
-
-  const patience = () => settings.current().ssh.LOST_AFTER;
+  const remote = {
+    instance,
+    patience: () => settings.current().ssh.LOST_AFTER,
+    trouble: (handle: Handle, problem: string | null) => trouble(String(handle.uuid), problem),
+  };
   const executors = {
-    ssh: remoteExecutor({ instance, hostOf: machine, patience: patience() }),
-    cloud: remoteExecutor({ instance, hostOf: (name) => servers.hostOf(name), patience: patience() }),
+    ssh: remoteExecutor({ ...remote, hostOf: hosts.machine }),
+    cloud: remoteExecutor({ ...remote, hostOf: (name) => servers.hostOf(name) }),
   };
   const common = () => ({
     adapters: farAdapters,
     scripts: () => settings.current().application.LOCAL_SCRIPTS_FOLDER,
     platformRetries: () => settings.current().application.MAX_TASK_ATTEMPTS - 1,
   });
+
+  const entryOf = (machine: string | null) =>
+    settings.current().ssh.MACHINES.find(({ NAME }) => NAME === machine);
+  const baseOf = (entry: MachineEntry | undefined) =>
+    entry?.REMOTE_BASE_FOLDER ?? settings.current().application.REMOTE_BASE_FOLDER;
 
   /** The lane of what does not run here. */
   function lane({ executor, host }: LaneKey): LaneOptions {
@@ -171,8 +144,8 @@ export function openCloud(options: {
         }),
       };
     }
-    const entry = () => settings.current().ssh.MACHINES.find(({ NAME }) => NAME === host);
-    const base = () => entry()?.REMOTE_BASE_FOLDER ?? settings.current().application.REMOTE_BASE_FOLDER;
+    const entry = () => entryOf(host);
+    const base = () => baseOf(entry());
     return {
       ...common(),
       executor: executors.ssh,
@@ -215,16 +188,24 @@ export function openCloud(options: {
       },
     },
 
-    /** Asked before a run is accepted. */
-    checkWhere: checkWhere({
-      applications,
-      missing: (application) => missingFor(application, connectors),
-      machines: () => settings.current().ssh.MACHINES.map(({ NAME }) => NAME),
-    }),
+    /** Asked before a run is accepted, and shown of one that is not begun. */
+    where: {
+      checkWhere: checkWhere({
+        applications,
+        missing: (application) => missingFor(application, connectors),
+        machines: () => settings.current().ssh.MACHINES.map(({ NAME }) => NAME),
+      }),
+      showWhere: showWhere({
+        applications,
+        base: (machine) => baseOf(entryOf(machine)),
+        folder: (base, uuid) => remoteFolder(base, instance, uuid, '1'),
+      }),
+    },
 
     /** Reads what there is; before jobs are taken up. */
     async load(): Promise<void> {
       await applications.start();
+      await hostKeys.start();
       await servers.load();
     },
 
@@ -235,43 +216,16 @@ export function openCloud(options: {
     },
 
     settings,
-    applications,
+    nouns: { applications, hostKeys },
     servers,
     lane,
     async close(): Promise<void> {
       await servers.close();
       await Promise.all(Object.values(executors).map((one) => one.close()));
-      await Promise.all([...machines.values()].map(({ host }) => host.close()));
+      await hosts.close();
       await Promise.all([...connectors.values()].map((one) => one.close()));
     },
   };
 }
 
 export type Cloud = ReturnType<typeof openCloud>;
-
-/** How a machine lets us in: as it says itself, or as all do. */
-const loginOf = (ssh: SshFile, own: Partial<MachineEntry>) => ({
-  keyFile: own.AUTH_KEYFILE ?? ssh.AUTH_KEYFILE,
-  // The older scheduler unlocked the key with the password.
-  passphrase: ssh.AUTH_PASSPHRASE ?? own.AUTH_PASSWORD ?? ssh.AUTH_PASSWORD,
-  agent: ssh.AUTH_AGENT,
-  password: own.AUTH_PASSWORD ?? ssh.AUTH_PASSWORD,
-});
-
-/** The machine that another is reached through; it is not reached through itself. */
-function jumpOf(ssh: SshFile, name: string | null): SshLogin | null {
-  const jump = ssh.MACHINES.find(({ NAME }) => NAME === ssh.JUMP_HOST);
-  if (jump === undefined || jump.NAME === name) return null;
-  return {
-    ...loginOf(ssh, jump),
-    address: jump.ADDRESS,
-    port: jump.PORT,
-    user: jump.AUTH_USER ?? ssh.AUTH_USER ?? 'root',
-    hostKey: jump.HOST_KEY,
-  };
-}
-
-const timesOf = (ssh: SshFile) => ({
-  connect: ssh.CONNECT_TIMEOUT * 1000,
-  keepAlive: ssh.KEEPALIVE_INTERVAL * 1000,
-});

@@ -14,6 +14,7 @@ import { Ended } from './cli/failure.js';
 import type { CliIo } from './cli/io.js';
 import { type Config, type Flags, loadConfig } from './config.js';
 import { examineCloud } from './doctor-cloud.js';
+import { examineMachines } from './doctor-machines.js';
 import { examineNode } from './doctor-node.js';
 import { messageOf } from './errors.js';
 import { openControlGroups } from './hosts/cgroup.js';
@@ -156,6 +157,7 @@ async function examine(flags: Flags): Promise<Finding[]> {
     });
   }
   findings.push(...(await examineNode(config)));
+  findings.push(...(await examineMachines(config)));
   findings.push(...(await examineCloud(config)));
   const { amqp_url } = config.streams;
   if (amqp_url !== null) findings.push(await examineBroker(amqp_url));

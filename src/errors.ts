@@ -49,6 +49,7 @@ export const catalogue = {
   internal: { status: 500, title: 'Something went wrong in this server' },
   'detail-post': { status: 501, title: 'Nothing can be posted to a single object' },
   'input-source-failed': { status: 502, title: 'The other server did not give the input' },
+  'machine-failed': { status: 502, title: 'The machine did not do what it was asked' },
   'connector-failed': { status: 502, title: 'The cloud did not do what it was asked' },
   'shutting-down': { status: 503, title: 'The server is stopping' },
   'stream-unavailable': { status: 503, title: 'The stream cannot be used right now' },

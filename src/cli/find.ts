@@ -37,6 +37,13 @@ export const kinds = {
   application: { path: '/api/application/', field: 'name', words: 'application', called: 'name or id' },
   server: { path: '/api/server/', field: 'name', words: 'server', called: 'name or id' },
   subscription: { path: '/api/subscription/', field: 'url', words: 'subscription', called: 'id or URL' },
+  hostKey: {
+    path: '/api/host_key/',
+    field: 'host',
+    addressed: true,
+    words: 'host key',
+    called: 'address and port, such as 10.0.0.7:22',
+  },
   user: { path: '/api/user/', field: 'username', words: 'user', called: 'name or id' },
   token: { path: '/api/token/', field: 'name', words: 'token', called: 'name or id' },
 } as const satisfies Record<string, Kind>;

@@ -4,6 +4,7 @@ import { registerCompletion } from './completion.js';
 import { registerDefinition } from './definition.js';
 import { registerDelivery } from './delivery.js';
 import { CliError, Ended, exitCodes, renderError, wantsColour } from './failure.js';
+import { registerHostKey } from './host-key.js';
 import type { CliIo } from './io.js';
 import { registerJob } from './job.js';
 import { registerNonce } from './nonce.js';
@@ -47,6 +48,7 @@ export function registerClientCommands(program: Command, io: CliIo): void {
   registerTask(program, io);
   registerSubscription(program, io);
   registerDelivery(program, io);
+  registerHostKey(program, io);
   registerUser(program, io);
   registerToken(program, io);
   registerNonce(program, io);

@@ -39,6 +39,14 @@ export function outcomeOf({ host }: RemoteHandle, ending: Ending): Outcome {
   );
 }
 
+/** How a run ended of which not everything could be fetched; what was wrong before stays the reason. */
+export function unfetched(outcome: Outcome, error: HostError): Outcome {
+  if (outcome.cause === 'platform' || outcome.cause === 'lost') return outcome;
+  const how = outcome.signal ?? `exit code ${outcome.exit_code}`;
+  const reason = `The program ended with ${how}, but not all that it wrote could be fetched: ${error.message}`;
+  return { ...outcome, cause: 'lost', reason };
+}
+
 /** True where processes of the run may live on, unwatched. */
 export const leavesProcesses = (ending: Ending): boolean =>
   ending.by === 'seen' && !ending.seen.status.ended && !ending.seen.never && !ending.rebooted;
@@ -85,27 +93,37 @@ export async function fetchAll(host: Host, handle: RemoteHandle, seen: RunSeen):
   await Promise.all([whole('stdout'), whole('stderr'), fetchFiles(host, handle.fetch)]);
 }
 
-/** Tries again for as long as the machine is out of reach; with patience in seconds, null is for ever. */
+/**
+ * Tries again while the machine cannot be used.
+ *
+ * @param patience told of each failure; gives for how many seconds it may go on
+ */
 export async function untilReached<T>(
   act: () => Promise<T>,
-  patience: number | null,
-  signal?: AbortSignal,
+  patience: (error: HostError) => number,
 ): Promise<T> {
   const from = Date.now();
   for (;;) {
     try {
       return await act();
     } catch (error) {
-      if (!(error instanceof HostError) || error.problem !== 'unreachable') throw error;
-      if (patience !== null && Date.now() - from > patience * 1000) throw error;
-      await delay(100, undefined, { signal });
+      if (!(error instanceof HostError) || Date.now() - from >= patience(error) * 1000) throw error;
+      await delay(100);
     }
   }
 }
 
 /** Asks whether a run was ever begun, and sees to it that it never will be if it was not. */
-export async function settle(host: Host, handle: RemoteHandle): Promise<RemoteHandle | 'never-started'> {
-  const said = await host.run(claimScript, { args: [handle.there], timeout: 30_000 });
+export async function settle(
+  host: Host,
+  handle: RemoteHandle,
+  signal?: AbortSignal,
+): Promise<RemoteHandle | 'never-started'> {
+  const said = await host.run(claimScript, {
+    args: [handle.there],
+    timeout: 30_000,
+    ...(signal && { signal }),
+  });
   if (said.stdout.startsWith('never')) return 'never-started';
   return { ...handle, runner: readIdentity(said.stdout) };
 }

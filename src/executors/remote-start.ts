@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { PenstockError } from '../errors.js';
 import { problemIn } from '../hosts/complaints.js';
 import { type Host, HostError, type Said } from '../hosts/host.js';
-import { instanceVariable, jobVariable } from '../hosts/members.js';
+import { folderVariable, instanceVariable, jobVariable } from '../hosts/members.js';
 import { launchScript, readIdentity, scriptFailed } from '../hosts/remote-launch.js';
 import { commandScript } from '../hosts/runner.js';
 import type { ExecutorCommand, ExecutorFiles, FilePath } from './executor.js';
@@ -56,7 +56,11 @@ export async function launch(
   const stdin = files.stdin === null || files.stdin === '/dev/null' || empty ? null : `${there}/stdin`;
   await sendFiles(host, sent(files, stdin), files.unwanted);
   files.unwanted?.throwIfAborted();
-  const marks = { [jobVariable]: command.uuid, [instanceVariable]: instance };
+  const marks = {
+    [jobVariable]: command.uuid,
+    [instanceVariable]: instance,
+    [folderVariable]: `${there}/`,
+  };
   const script = commandScript({
     prefix: [...(command.before ?? [])],
     exec: command.exec,
@@ -82,17 +86,20 @@ export async function launch(
   const search = (command.environment.PATH ?? '').replaceAll('\n', ':');
   const args = [there, String(Buffer.byteLength(script)), command.exec, command.cwd];
   let begun = false;
-  const said = await untilReached<Said | null>(async () => {
-    try {
-      return await host.run(launchScript, { args, input: `${search}\n${script}`, timeout: 30_000 });
-    } catch (error) {
-      if (!(error instanceof HostError)) throw error;
-      begun ||= error.begun;
-      // Nothing was sent: somebody else may be asked to run it.
-      if (!begun) throw new Error(error.message, { cause: error });
-      throw error;
-    }
-  }, launchPatience).catch((error: unknown) => {
+  const said = await untilReached<Said | null>(
+    async () => {
+      try {
+        return await host.run(launchScript, { args, input: `${search}\n${script}`, timeout: 30_000 });
+      } catch (error) {
+        if (!(error instanceof HostError)) throw error;
+        begun ||= error.begun;
+        // Nothing was sent: somebody else may be asked to run it.
+        if (!begun) throw new Error(error.message, { cause: error });
+        throw error;
+      }
+    },
+    ({ problem }) => (problem === 'unreachable' ? launchPatience : 0),
+  ).catch((error: unknown) => {
     if (begun) return null;
     throw (error as Error).cause instanceof HostError ? (error as Error).cause : error;
   });

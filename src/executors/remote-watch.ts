@@ -22,8 +22,8 @@ interface Watched {
 
 export interface WatchOptions {
   hostOf: (name: string) => Host | Promise<Host>;
-  /** Seconds that a machine may stay out of reach; null is for ever. */
-  patience: number | null;
+  /** Seconds that a machine may stay out of reach, as of now; null is for ever. */
+  patience: () => number | null;
   trouble: (handle: RemoteHandle, problem: string | null) => void;
 }
 
@@ -38,6 +38,18 @@ const lookTimeout = 30_000;
 const orphanPatience = 10_000;
 /** Seconds for a machine that shows another key or does not let us in any more: waiting rarely mends that. */
 const strangerPatience = 60;
+
+/**
+ * Seconds after which nothing more is hoped for from a machine that has this problem.
+ *
+ * @param patience seconds that it may stay out of reach; null is for ever
+ */
+export function patienceWith({ problem }: HostError, patience: number | null): number {
+  if (problem === 'unreachable') return patience ?? Number.POSITIVE_INFINITY;
+  const stranger = problem === 'host-key' || problem === 'refused';
+  // What is gone for good does not come back, and what is full is not emptied by being asked.
+  return stranger ? Math.min(patience ?? strangerPatience, strangerPatience) : 0;
+}
 
 /** Watches all runs of one machine with one script at a time. */
 export function watchHost(name: string, options: WatchOptions) {
@@ -124,16 +136,13 @@ export function watchHost(name: string, options: WatchOptions) {
     const since = troubled?.since ?? Date.now();
     const news = troubled?.error.message !== error.message;
     troubled = { since, error };
-    const stranger = error.problem === 'host-key' || error.problem === 'refused';
-    // What is gone for good does not come back.
-    const most = error.problem === 'gone' ? -1 : stranger ? strangerPatience : Infinity;
-    const patience = Math.min(options.patience ?? Infinity, most);
+    const patience = patienceWith(error, options.patience());
     const seconds = (Date.now() - since) / 1000;
     for (const run of looked) {
       // The host itself takes its time before it tries to reach the machine again.
       run.next = Date.now() + 100;
       if (news) options.trouble(run.handle, error.message);
-      if (seconds > patience) end(run, { by: 'patience', problem: error, seconds });
+      if (seconds >= patience) end(run, { by: 'patience', problem: error, seconds });
     }
   }
 

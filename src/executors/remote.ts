@@ -1,28 +1,37 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome } from '../domain/outcome.js';
 import { type Host, HostError } from '../hosts/host.js';
 import { clearScript } from '../hosts/remote-clear.js';
 import { readReceipt, terminateScript } from '../hosts/remote-terminate.js';
 import type { Executor, ExecutorCommand, ExecutorFiles, Handle, Receipt } from './executor.js';
 import { keepOutcome, notePlace, type RemoteHandle, readOutcome } from './remote-handle.js';
-import { fetchAll, followStreams, leavesProcesses, outcomeOf, settle, untilReached } from './remote-run.js';
+import {
+  fetchAll,
+  followStreams,
+  leavesProcesses,
+  outcomeOf,
+  settle,
+  unfetched,
+  untilReached,
+} from './remote-run.js';
 import { launch, planned } from './remote-start.js';
-import { type Ending, watchHost } from './remote-watch.js';
+import { type Ending, patienceWith, watchHost } from './remote-watch.js';
 
 export interface RemoteOptions {
   /** Marks the processes of this installation among others on a machine. */
   instance: string;
   /** The machine of that name, as `place.host` says it. It is not closed here: who made it does that. */
   hostOf: (name: string) => Host | Promise<Host>;
-  /** Seconds that a machine may stay out of reach before its runs count as lost; null is for ever. */
-  patience?: number | null;
+  /** Seconds that a machine may stay out of reach before its runs count as lost, as of now; null is for ever. */
+  patience?: () => number | null;
   /** Told when a run's machine is out of reach and why, and with null when it is back. */
   trouble?: (handle: Handle, problem: string | null) => void;
 }
 
-/** Seconds in which a run that nobody stored is looked for at a start of ours; later its first look settles it. */
-const recoverPatience = 5;
+/** Milliseconds that a machine may take to clear away, once we are to end. */
+const closePatience = 2000;
 /** Milliseconds that a cancel may take beyond its grace. */
 const cancelTimeout = 30_000;
 
@@ -32,8 +41,10 @@ const cancelTimeout = 30_000;
  * and fills in the command's placeholders with paths below it.
  */
 export function remoteExecutor(options: RemoteOptions): Executor {
-  const { instance, hostOf, patience = null, trouble = () => {} } = options;
+  const { instance, hostOf, patience = () => null, trouble = () => {} } = options;
   const hostFor = async (handle: RemoteHandle) => hostOf(handle.host);
+  /** Milliseconds that are left for asking machines at a start of ours. What they did not tell, later looks settle. */
+  let recoverTime = 1000;
   let watches = new Map<string, ReturnType<typeof watchHost>>();
   const waits = new Map<string, Promise<Outcome>>();
   /** Runs that are being cancelled: their folders stay until that is done. */
@@ -47,22 +58,36 @@ export function remoteExecutor(options: RemoteOptions): Executor {
     return known;
   }
 
+  /** Asks a run's machine, again while it is out of reach, which is told of. */
+  async function reached<T>(handle: RemoteHandle, ask: (host: Host) => Promise<T>): Promise<T> {
+    let told: string | null = null;
+    const hope = (error: HostError) => {
+      const seconds = patienceWith(error, patience());
+      if (seconds > 0 && error.message !== told) {
+        told = error.message;
+        trouble(handle, told);
+      }
+      return seconds;
+    };
+    try {
+      return await untilReached(async () => ask(await hostFor(handle)), hope);
+    } finally {
+      if (told !== null) trouble(handle, null);
+    }
+  }
+
   async function terminate(handle: RemoteHandle, grace: number, urgent: boolean): Promise<Receipt> {
     const id = randomBytes(6).toString('hex');
-    const args = [handle.uuid, handle.there, String(Math.round(grace * 1000)), id, '/proc'];
+    const args = [handle.there, String(Math.round(grace * 1000)), id, '/proc'];
     const timeout = grace * 1000 + cancelTimeout;
-    return untilReached(async () => {
-      const { stdout, stderr } = await (await hostFor(handle)).run(terminateScript, {
-        args,
-        timeout,
-        urgent,
-      });
+    return reached(handle, async (host) => {
+      const { stdout, stderr } = await host.run(terminateScript, { args, timeout, urgent });
       const receipt = readReceipt(stdout);
       if (receipt === null) {
         throw new HostError('missing', `Processes on ${handle.host} could not be ended: ${stderr.trim()}`);
       }
       return receipt;
-    }, patience);
+    });
   }
 
   /** Removes what ended runs left on their machine: many at once, when there is time. */
@@ -88,7 +113,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
     if (ready.length === 0) return;
     const host = await hostOf(name);
     const ask = (handles: readonly RemoteHandle[]) =>
-      host.run(clearScript, { input: handles.map(({ uuid, there }) => `${uuid} ${there}\n`).join('') });
+      host.run(clearScript, { input: handles.map(({ there }) => `${there}\n`).join('') });
     const { stdout } = await ask(ready);
     const left = ready.filter(({ there }) => stdout.includes(`left ${there}\n`));
     for (const handle of left) await terminate(handle, 1, false);
@@ -100,14 +125,18 @@ export function remoteExecutor(options: RemoteOptions): Executor {
     const known = readOutcome(handle.folder);
     if (known !== null) return known;
     if (ending.by === 'seen' && ending.seen.state === 'absent' && handle.runner === null) {
-      const settled = await untilReached(async () => settle(await hostFor(handle), handle), patience);
+      const settled = await reached(handle, (host) => settle(host, handle));
       if (settled === 'never-started') ending.seen.never = true;
     }
     if (leavesProcesses(ending)) await terminate(handle, 1, false);
+    let outcome = outcomeOf(handle, ending);
     if (ending.by === 'seen' && ending.seen.state !== 'absent') {
-      await untilReached(async () => fetchAll(await hostFor(handle), handle, ending.seen), patience);
+      const { seen } = ending;
+      await reached(handle, (host) => fetchAll(host, handle, seen)).catch((error: unknown) => {
+        if (!(error instanceof HostError)) throw error;
+        outcome = unfetched(outcome, error);
+      });
     }
-    const outcome = outcomeOf(handle, ending);
     keepOutcome(handle.folder, outcome);
     clear(handle);
     return outcome;
@@ -133,7 +162,13 @@ export function remoteExecutor(options: RemoteOptions): Executor {
       const handle = notePlace(files.folder, planned(command, files));
       if (handle === null) throw new Error(`The run in ${files.folder} was given up before it began.`);
       if (readOutcome(files.folder) !== null) return handle;
-      const launched = await launch(await hostFor(handle), instance, command, files, handle);
+      const launched = await launch(await hostFor(handle), instance, command, files, handle).catch(
+        (error: unknown) => {
+          // It was not started, and never will be.
+          clear(handle);
+          throw error;
+        },
+      );
       // Its streams are followed from the beginning; who waits later hears of what went wrong.
       waitFor(launched).catch(() => {});
       return launched;
@@ -175,16 +210,17 @@ export function remoteExecutor(options: RemoteOptions): Executor {
       const handle = (stored as RemoteHandle | null) ?? notePlace(folder, null);
       if (handle === null) return 'never-started';
       if (stored !== null || readOutcome(folder) !== null) return handle;
+      const from = Date.now();
+      const late = AbortSignal.timeout(Math.max(1, recoverTime));
       try {
-        const settled = await untilReached(
-          async () => settle(await hostFor(handle), handle),
-          recoverPatience,
-        );
+        const settled = await settle(await hostFor(handle), handle, late);
         if (settled === 'never-started') clear(handle);
         return settled;
       } catch (error) {
-        if (error instanceof HostError) return handle;
+        if (error instanceof HostError || late.aborted) return handle;
         throw error;
+      } finally {
+        recoverTime -= Date.now() - from;
       }
     },
 
@@ -193,7 +229,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
       for (const each of watches.values()) each.stop();
       watches = new Map();
       waits.clear();
-      await Promise.all(clearing);
+      await Promise.race([Promise.all(clearing), delay(closePatience, undefined, { ref: false })]);
     },
   };
 }

@@ -6,6 +6,8 @@ import type { ProcessIdentity } from './runner-pool.js';
 /** Every process of a job carries these in its environment, however it detaches itself. */
 export const jobVariable = 'PENSTOCK_JOB_UUID';
 export const instanceVariable = 'PENSTOCK_INSTANCE';
+/** On another machine: the attempt's folder, with a slash. Two attempts of a job may be there at once. */
+export const folderVariable = 'PENSTOCK_JOB_FOLDER';
 
 /** What is known of a run by which its processes can be told from all others. */
 export interface RunMarks {

@@ -1,21 +1,21 @@
-import { jobVariable } from './members.js';
+import { folderVariable } from './members.js';
 import { identityShell } from './remote-launch.js';
 import type { Receipt } from './terminate.js';
 
 /**
- * Ends every process of a run: SIGTERM, a grace, SIGKILL, until a look finds none. They are found by the job's UUID in
- * their environment, by the runner's session, by their folder and by descent; where there is no /proc, by the runner's
+ * Ends every process of a run: SIGTERM, a grace, SIGKILL, until a look finds none. They are found by its folder, in
+ * their environment and as where they work, by the runner's session and by descent; where there is no /proc, by the runner's
  * process group and by descent. What was not begun yet never will be. May be run again, also while another of it runs.
  * It goes on if the connection breaks, and then tells the same when it is asked again with the same name.
  *
- * $1 the UUID, $2 the folder, $3 the grace in ms, $4 a name for this cancel, $5 where processes are told of (/proc).
+ * $1 the folder, $2 the grace in ms, $3 a name for this cancel, $4 where processes are told of (/proc).
  * Says `p PID NAME` for each that it found, `k PID SIGNAL` for each signal, and at the end `left PID STATE NAME` for
  * each survivor and `done`.
  */
 export const terminateScript = `
 export LC_ALL=C
 trap '' PIPE HUP TERM INT
-uuid=$1 folder=$2 grace=$3 receipt=$2/receipt-$4 proc=$5
+folder=$1 grace=$2 receipt=$1/receipt-$3 proc=$4
 ${identityShell}
 nl='
 '
@@ -45,7 +45,7 @@ over() {
 # Lines of PID PARENT SESSION STATE TERMINAL NAME, of all processes, after the pids that are marked.
 table() {
   if [ -e "$proc/self/stat" ]; then
-    grep -l "${jobVariable}=$uuid" "$proc"/[0-9]*/environ 2>/dev/null | sed 's|.*/\\([0-9]*\\)/environ|env \\1|'
+    grep -l -F -e "${folderVariable}=$folder/" "$proc"/[0-9]*/environ 2>/dev/null | sed 's|.*/\\([0-9]*\\)/environ|env \\1|'
     ls -ld "$proc"/[0-9]*/cwd 2>/dev/null | grep -F -e " -> $real/" | sed 's|.*/\\([0-9]*\\)/cwd ->.*|cwd \\1|'
     cat "$proc"/[0-9]*/stat 2>/dev/null |
       sed -n 's|^\\([0-9]*\\) (\\(.*\\)) \\(.\\) \\([0-9]*\\) [0-9]* \\([0-9]*\\) \\([-0-9]*\\) .*|\\1 \\4 \\5 \\3 \\6 \\2|p'

@@ -14,10 +14,15 @@ export interface SshLogin {
   /** The path of an SSH agent's socket. */
   agent?: string | null;
   password?: string | null;
-  /** The machine's key (`ssh-ed25519 AAAA…`) or its fingerprint (`SHA256:…`); null takes the first that is shown. */
-  hostKey: string | null;
+  /**
+   * The machine's key (`ssh-ed25519 AAAA…`) or its fingerprint (`SHA256:…`); null takes the first that is shown, and
+   * holds to it. A function is asked at each connection.
+   */
+  hostKey: string | null | (() => string | null);
   /** Told the key of a machine that was not known, once it has let us in. What it does is done before anything is run. */
   learned?: (hostKey: string) => void | Promise<void>;
+  /** What is to be done if it was made anew, and so shows another key; for messages. */
+  ifChanged?: string;
   /** Another machine that this one is reached through. */
   jump?: SshLogin | null;
 }
@@ -103,7 +108,8 @@ async function connect(
   sock: Duplex | undefined,
 ): Promise<Client> {
   const name = nameOf(login);
-  const hostKey = login.hostKey ?? known.get(name) ?? null;
+  const hostKey =
+    typeof login.hostKey === 'function' ? login.hostKey() : (login.hostKey ?? known.get(name) ?? null);
   let shown: Buffer | null = null;
   // Only who has machines elsewhere pays for it: 15 MB of memory.
   const ssh2 = await import('ssh2');
@@ -125,7 +131,7 @@ async function connect(
     client.on('error', (error) => {
       // One way in was no good; another may be.
       if (error.level === 'agent') problem = `the agent ${login.agent}: ${error.message}`;
-      else fail(connectError(name, error, hostKey, shown, problem));
+      else fail(connectError(login, error, hostKey, shown, problem));
     });
     client.once('close', () => fail(new HostError('unreachable', `${name} closed the connection.`)));
     client.once('keyboard-interactive', (_name, _instructions, _language, prompts, finish) =>
@@ -166,17 +172,19 @@ async function connect(
 }
 
 function connectError(
-  name: string,
+  login: SshLogin,
   error: Error & { level?: string },
   hostKey: string | null,
   shown: Buffer | null,
   problem: string | null,
 ): HostError {
+  const name = nameOf(login);
   if (hostKey !== null && shown !== null && fingerprintOf(shown) !== fingerprintOf(hostKey)) {
     return new HostError(
       'host-key',
       `${name} shows the host key ${fingerprintOf(shown)}, but ${fingerprintOf(hostKey)} is the one that is known. ` +
-        'If the machine was really made anew, have its old key forgotten; if not, somebody else answers in its place.',
+        `If the machine was really made anew, ${login.ifChanged ?? 'have its old key forgotten'}; ` +
+        'if not, somebody else answers in its place.',
     );
   }
   if (error.level === 'client-authentication') {

@@ -36,6 +36,7 @@ export interface NounOptions
   tokens: Plain;
   applications: Plain;
   servers: Plain;
+  hostKeys: Plain;
 }
 
 /** Everything under /api/: each noun with its generic resource, and what it has beyond that. */
@@ -56,6 +57,7 @@ export function allNouns(options: NounOptions): Noun[] {
     },
     { service: options.applications.resource, routers: [plain(options.applications.resource)] },
     { service: options.servers.resource, routers: [plain(options.servers.resource)] },
+    { service: options.hostKeys.resource, routers: [plain(options.hostKeys.resource)] },
     { service: users.resource, routers: [plain(users.resource)] },
     { service: tokens.resource, routers: [plain(tokens.resource)] },
     {

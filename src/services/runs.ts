@@ -22,7 +22,7 @@ import { hashToken } from './logins.js';
 import type { DefinitionService } from './process-definitions.js';
 import { checkedFileName, type Received, type Receiver } from './receive.js';
 import type { Shown } from './resource.js';
-import type { CheckWhere } from './whereabouts.js';
+import type { CheckWhere, ShowWhere } from './whereabouts.js';
 
 /** What a run's JSON says; `input` is for the door to fetch. */
 export interface RunDocument extends RunRequest {
@@ -66,9 +66,11 @@ export function runService(given: {
   once: Once;
   limits: RunLimits;
   checkWhere: CheckWhere;
+  showWhere: ShowWhere;
   clock: () => Date;
 }) {
-  const { files, jobs, definitions, receiver, scheduler, once, limits, checkWhere, clock } = given;
+  const { files, jobs, definitions, receiver, scheduler, once, limits, clock } = given;
+  const { checkWhere, showWhere } = given;
 
   function checkQueue(actor: Actor): void {
     const mine = scheduler.waitingOf(actor.id);
@@ -91,6 +93,14 @@ export function runService(given: {
     });
   }
 
+  /** As things are now: there may be no such machine or application any more. */
+  function checkPlace(row: DefinitionRow, request: RunRequest): void {
+    const document = JSON.parse(row.definition) as DefinitionDocument;
+    if ((request.executor ?? document.executor ?? 'local') === 'local') return;
+    const wrong = checkWhere(document, request);
+    if (wrong.length > 0) throw invalid('invalid-body', wrong);
+  }
+
   async function accept(
     actor: Actor,
     row: DefinitionRow,
@@ -102,10 +112,7 @@ export function runService(given: {
     const { id: revisionId, definition } = await definitions.currentRevision(row);
     checkNamed(namedFiles(definition).inputs, received);
     const executor = request.executor ?? definition.executor;
-    if (executor !== 'local') {
-      const wrong = checkWhere(JSON.parse(row.definition) as DefinitionDocument, request);
-      if (wrong.length > 0) throw invalid('invalid-body', wrong);
-    }
+    checkPlace(row, request);
     if (definition.service !== null) checkServices(actor, row, definition.concurrency);
     else if (request.attended !== true) checkQueue(actor);
     const { environment } = request;
@@ -181,8 +188,10 @@ export function runService(given: {
     /** What would run: nothing is started, nothing is kept. */
     async dryRun(row: DefinitionRow, document: RunDocument, inputName: string | null): Promise<Shown> {
       const { definition } = await definitions.currentRevision(row);
+      checkPlace(row, document);
       const uuid = '00000000-0000-0000-0000-000000000000';
-      const folder = files.attempt(uuid, 1);
+      const place = showWhere(definition, document, uuid);
+      const folder = place?.folder ?? files.attempt(uuid, 1);
       const places = { work_dir: path.join(folder, 'work'), job_uuid: uuid };
       const outputName = outputNameOf(definition, document.output?.name);
       const names = { input: inputName ?? 'input', output: outputName };
@@ -190,6 +199,7 @@ export function runService(given: {
       return {
         ...buildCommand(definition, document, shown.places),
         executor: document.executor ?? definition.executor,
+        ...place?.shown,
         files: {
           input: shown.input,
           output: shown.output,

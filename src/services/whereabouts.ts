@@ -1,8 +1,10 @@
 import { type Application, defaultApplication } from '../domain/application.js';
 import type { DefinitionDocument } from '../domain/definition-document.js';
 import { nearest } from '../domain/nearest.js';
+import type { ProcessDefinition } from '../domain/process-definition.js';
 import { remoteProblems, type Whereabouts } from '../domain/remote-rules.js';
 import type { Problem } from '../errors.js';
+import type { Shown } from './resource.js';
 
 /** What a run may say of where it is run. */
 export interface Asked extends Whereabouts {
@@ -46,5 +48,37 @@ export function checkWhere(given: {
     const machines = given.machines();
     if (machines.includes(host)) return [];
     return [{ pointer: '/host', detail: `${wrongName('machine', host, machines)} (MACHINES of ssh.yaml)` }];
+  };
+}
+
+/** The place of a run that is not begun: what is shown of it, and its folder there; null for what runs here. */
+export type ShowWhere = (
+  definition: ProcessDefinition,
+  asked: Asked,
+  uuid: string,
+) => { shown: Shown; folder: string } | null;
+
+/**
+ * Shows where a run would be.
+ *
+ * @param given.base the folder of a machine below which jobs work
+ * @param given.folder that of a job's first attempt, below such a base
+ */
+export function showWhere(given: {
+  applications: { named(name: string): Application | undefined };
+  base(machine: string): string;
+  folder(base: string, uuid: string): string;
+}): ShowWhere {
+  return (definition, asked, uuid) => {
+    const executor = asked.executor ?? definition.executor;
+    if (executor === 'local') return null;
+    if (executor === 'ssh') {
+      const host = asked.host ?? definition.host ?? '';
+      const folder = given.folder(given.base(host), uuid);
+      return { shown: { host, remote_folder: folder }, folder };
+    }
+    const application = asked.application ?? definition.application ?? defaultApplication;
+    const folder = given.folder(given.applications.named(application)?.baseFolder ?? '', uuid);
+    return { shown: { application, remote_folder: folder }, folder };
   };
 }

@@ -169,22 +169,5 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
       });
       return Object.fromEntries(groups.map(({ state, _count }) => [state, _count]));
     },
-
-    /** The pinned key of a machine, or null if it was never reached. */
-    async hostKey(host: string): Promise<string | null> {
-      return (await reader.hostKey.findUnique({ where: { host } }))?.fingerprint ?? null;
-    },
-
-    /** Pins a machine's key; the first one stays. */
-    async pinHostKey(host: string, fingerprint: string, created: Date): Promise<void> {
-      await writer.batch((client) => [
-        client.hostKey.upsert({ where: { host }, create: { host, fingerprint, created }, update: {} }),
-      ]);
-    },
-
-    /** Forgets a machine's key, so that the next one is accepted. */
-    async unpinHostKey(host: string): Promise<void> {
-      await writer.batch((client) => [client.hostKey.deleteMany({ where: { host } })]);
-    },
   };
 }

@@ -2,6 +2,7 @@ import Database from 'better-sqlite3';
 import { applicationRepository } from './applications.js';
 import { openClient } from './client.js';
 import { deliveryRepository } from './deliveries.js';
+import { hostKeyRepository } from './host-keys.js';
 import { jobEventRepository } from './job-events.js';
 import { jobRepository } from './jobs.js';
 import { migrate } from './migrate.js';
@@ -48,6 +49,7 @@ export async function openStore(file: string) {
     tasks: taskRepository(reader),
     applications: applicationRepository(reader, writer),
     servers: serverRepository(reader, writer),
+    hostKeys: hostKeyRepository(reader, writer),
 
     /** Proves that the database can be written to. */
     async check(): Promise<void> {

@@ -37,12 +37,14 @@ export async function retry(context: RunContext & RetryOptions, run: Run, outcom
   const backoff = kind === 'program' ? definition.retries.backoff : platformBackoff;
   const wait = backoffDelay(backoff, failures, Math.random());
   const notBefore = new Date(Date.now() + wait);
+  // Why a program failed is in its log; why a platform did is told nowhere else while the job waits.
+  const why = kind === 'platform' && outcome.reason !== null ? `: ${outcome.reason}` : '';
   const change = {
     attempt: job.attempt,
     handle: null,
     started: null,
     notBefore,
-    waiting: `attempt ${job.attempt + 1} after ${describe(outcome)}`,
+    waiting: `attempt ${job.attempt + 1} after ${describe(outcome)}${why}`,
     ...(kind === 'program' ? { programFailures: failures } : { platformFailures: failures }),
   };
   const data = {

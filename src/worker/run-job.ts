@@ -6,9 +6,10 @@ import type { Job, JobChange } from '../domain/job.js';
 import type { EventName } from '../domain/job-state.js';
 import { ended, type Outcome, succeeded } from '../domain/outcome.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
-import { messageOf } from '../errors.js';
+import { messageOf, PenstockError } from '../errors.js';
 import type { Executor, ExecutorFiles, Handle, Receipt } from '../executors/executor.js';
 import { basicEnvironment } from '../hosts/environment.js';
+import { HostError } from '../hosts/host.js';
 import type { JobService } from '../services/jobs.js';
 import { fileSize, makeDurable } from '../store/files.js';
 import { type AdaptContext, adapterContext, clearUp, passesOn, prepare, takeOutput } from './adapt.js';
@@ -188,8 +189,8 @@ export async function waitForProgram(context: RunContext, run: Run): Promise<Out
   try {
     const outcome = await context.executor.wait(handle);
     if (run.stop === null) return outcome;
-    const { signalled } = await run.stop.receipt;
-    // It had ended by itself before anything reached it: that was the first cause.
+    const { signalled } = await run.stop.receipt.catch(() => ({ signalled: [] }));
+    // It had ended by itself before anything reached it, or nothing could reach it: that was the first cause.
     if (signalled.length === 0) return outcome;
     const { cause, reason } = run.stop.outcome;
     return { ...outcome, cause, reason };
@@ -240,8 +241,14 @@ export function stopRun(context: RunContext, run: Run, outcome: Outcome): Promis
     const receipt = run.started.then(() =>
       run.handle === null
         ? { signalled: [], survivors: [] }
-        : context.executor.cancel(run.handle, run.definition.killGrace),
+        : context.executor.cancel(run.handle, run.definition.killGrace).catch((error: unknown) => {
+            if (!(error instanceof HostError)) throw error;
+            const detail = `What runs there could not be ended, and may run on: ${error.message}`;
+            throw new PenstockError('machine-failed', detail);
+          }),
     );
+    // Who waits for it hears of what went wrong; perhaps nobody does any more.
+    receipt.catch(() => {});
     run.stop = { outcome, receipt };
     run.unwanted.abort();
   }

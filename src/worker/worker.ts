@@ -198,20 +198,15 @@ export class Worker {
       : { outcome: given, change: { attempt: run.job.attempt } };
     const { change } = collected;
     const outcome = lostReader(run.job, collected.outcome);
+    const end = () => ({ ...change, outcome, ended: new Date(), waiting: null });
     if (succeeded(outcome, definition.successCodes)) {
-      await persist(context, run.job, 'finish', { ...change, outcome, ended: new Date() }, outcome);
+      await persist(context, run.job, 'finish', end(), outcome);
       this.#forgetSecrets(run);
       return null;
     }
     const again = await retry(context, run, outcome);
     if (again === null) {
-      await persist(
-        context,
-        run.job,
-        'fail',
-        { ...change, outcome, ended: new Date(), waiting: null },
-        outcome,
-      );
+      await persist(context, run.job, 'fail', end(), outcome);
       this.#forgetSecrets(run);
     }
     return again;

@@ -157,7 +157,7 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
         .slice(0, -1)
         .map((entry) => entry.split(/=(.*)/s).slice(0, 2));
       const found = Object.fromEntries(entries) as Record<string, string>;
-      const { PENSTOCK_JOB_UUID, PENSTOCK_INSTANCE, _, ...others } = found;
+      const { PENSTOCK_JOB_UUID, PENSTOCK_INSTANCE, PENSTOCK_JOB_FOLDER: _folder, _, ...others } = found;
       expect(PENSTOCK_JOB_UUID).toBe(command.uuid);
       expect(PENSTOCK_INSTANCE).toBeTypeOf('string');
       expect(others).toEqual(wanted);

@@ -273,7 +273,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? 'faults' : `faults (skipped: 
   });
 
   test('a machine that is away for longer than we wait', async () => {
-    const impatient = make({ patience: 1 });
+    const impatient = make({ patience: () => 1 });
     const job = sh('sleep 2');
     const handle = await impatient.start(job.command, job.files);
     machine.cut();

@@ -82,7 +82,7 @@ test('every route of the application is in it, with every method', async () => {
     '/api/',
     '/api/openapi.json',
     ...nouns.flatMap((noun) => {
-      const key = { job: 'uuid', stream: 'name' }[noun] ?? 'id';
+      const key = { job: 'uuid', stream: 'name', host_key: 'host' }[noun] ?? 'id';
       return [`/api/${noun}/`, `/api/${noun}/schema/`, `/api/${noun}/set/{ids}/`, `/api/${noun}/{${key}}/`];
     }),
     ...['run', 'test', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),

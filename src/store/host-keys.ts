@@ -1,0 +1,25 @@
+import type { PrismaClient } from './client.js';
+import type { HostKey } from './generated/client.js';
+import type { Writer } from './writer.js';
+
+/** A machine's host key: `host` is its address and port, `fingerprint` the key as `known_hosts` has it. */
+export type HostKeyRow = HostKey;
+
+/** Host keys of machines, as they were first shown. */
+export function hostKeyRepository(reader: PrismaClient, writer: Writer) {
+  return {
+    all: (): Promise<HostKeyRow[]> => reader.hostKey.findMany({ orderBy: { host: 'asc' } }),
+
+    /** Keeps a machine's key; the first one stays. */
+    async add(row: HostKeyRow): Promise<void> {
+      await writer.batch((client) => [
+        client.hostKey.upsert({ where: { host: row.host }, create: row, update: {} }),
+      ]);
+    },
+
+    /** Forgets a machine's key. */
+    async remove(host: string): Promise<void> {
+      await writer.batch((client) => [client.hostKey.deleteMany({ where: { host } })]);
+    },
+  };
+}
