@@ -117,9 +117,9 @@ async function order(context: LifeContext, server: ServerRow): Promise<void> {
   }
 }
 
-/** True once somebody else has decided about the server. */
+/** True once it is not for us to go on: somebody else has decided about the server, or we are about to end. */
 const gone = (context: LifeContext, { id, state }: ServerRow): boolean =>
-  context.ledger.get(id)?.state !== state;
+  context.closing.aborted || context.ledger.get(id)?.state !== state;
 
 async function boot(context: LifeContext, server: ServerRow): Promise<void> {
   // Not from its order: the cloud may have kept it waiting for long before it was made.
