@@ -35,7 +35,10 @@ afterEach(async () => {
 
 /** The machine that a job runs on. */
 async function machineOf(uuid: string): Promise<Machine> {
-  const run = (await historyOf(cloud, uuid)).filter(({ name }) => name === 'run').at(-1);
+  const runs = async () => (await historyOf(cloud, uuid)).filter(({ name }) => name === 'run');
+  // The program may be ahead of what is told of it.
+  await waitFor(async () => (await runs()).length > 0, 'the job to be told as running');
+  const run = (await runs()).at(-1);
   const server = (await cloud.servers()).find(({ name }) => name === run?.data?.host);
   const found = machines.find(({ address }) => address === (server as { address?: string }).address);
   if (found === undefined) throw new Error(`${uuid} runs nowhere`);
