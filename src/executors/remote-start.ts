@@ -3,7 +3,7 @@ import { PenstockError } from '../errors.js';
 import { problemIn } from '../hosts/complaints.js';
 import { type Host, HostError, type Said } from '../hosts/host.js';
 import { folderVariable, instanceVariable, jobVariable } from '../hosts/members.js';
-import { launchScript, readIdentity, scriptFailed } from '../hosts/remote-launch.js';
+import { folderScript, launchScript, readIdentity, scriptFailed } from '../hosts/remote-launch.js';
 import { commandScript } from '../hosts/runner.js';
 import type { ExecutorCommand, ExecutorFiles, FilePath } from './executor.js';
 import { sendFiles } from './remote-files.js';
@@ -42,6 +42,15 @@ function sent(files: ExecutorFiles, stdin: string | null): FilePath[] {
   return [...input, ...(files.send ?? [])];
 }
 
+const failed = ({ host }: RemoteHandle, { stderr }: Said): HostError =>
+  scriptFailed(host, stderr, problemIn(stderr) === 'full');
+
+/** Before anything is sent there: what is made on the way to a file could be read by everybody on that machine. */
+async function makeFolder(host: Host, handle: RemoteHandle): Promise<void> {
+  const said = await host.run(folderScript, { args: [handle.there] });
+  if (said.code !== 0) throw failed(handle, said);
+}
+
 /** Starts a run, once, however often this is called; gives its handle with what is known of its runner. */
 export async function launch(
   host: Host,
@@ -54,7 +63,9 @@ export async function launch(
   const { limits } = command;
   const empty = files.stdin !== null && existsSync(files.stdin) && statSync(files.stdin).size === 0;
   const stdin = files.stdin === null || files.stdin === '/dev/null' || empty ? null : `${there}/stdin`;
-  await sendFiles(host, sent(files, stdin), files.unwanted);
+  const sending = sent(files, stdin);
+  if (sending.length > 0) await makeFolder(host, handle);
+  await sendFiles(host, sending, files.unwanted);
   files.unwanted?.throwIfAborted();
   const marks = {
     [jobVariable]: command.uuid,
@@ -107,6 +118,6 @@ export async function launch(
   if (said.stdout.startsWith('program')) {
     throw new PenstockError('not-found', `exec: ${command.exec} is no program on ${handle.host}`);
   }
-  if (said.code !== 0) throw scriptFailed(handle.host, said.stderr, problemIn(said.stderr) === 'full');
+  if (said.code !== 0) throw failed(handle, said);
   return { ...handle, runner: readIdentity(said.stdout) };
 }

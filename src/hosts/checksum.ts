@@ -16,6 +16,7 @@ else cksum <"$1"; exit
 fi
 sum=\${sum%% *}
 if [ "$sum" != "$4" ]; then echo other; exit; fi
+if [ -d "$2" ]; then echo "$2 is a directory" >&2; exit 1; fi
 if [ -n "$3" ]; then chmod "$3" "$1" || exit; fi
 mv -f "$1" "$2" && echo done
 `;

@@ -28,6 +28,32 @@ identity() {
 `;
 
 /**
+ * Makes the folder of a run, for us alone. The base folder may be everybody's, as /tmp is: whoever made the folder of our
+ * installation there before us could read and change all that we put into it, so it has to be ours, and no link.
+ */
+const ownFolderShell = `
+own_folder() {
+  installation=\${1%/*/*}
+  umask 077
+  mkdir -p "$installation" || return
+  if [ -L "$installation" ] || { ! [ -O "$installation" ] 2>/dev/null &&
+    [ "$(ls -ldn "$installation" | awk '{ print $3 }')" != "$(id -u)" ]; }
+  then
+    echo "$installation was not made by us, but by somebody else there: remove it, or set another REMOTE_BASE_FOLDER" >&2
+    return 2
+  fi
+  mkdir -p "$1"
+}
+`;
+
+/** Makes a run's folder, $1, before anything is sent there. */
+export const folderScript = `
+export LC_ALL=C
+${ownFolderShell}
+own_folder "$1"
+`;
+
+/**
  * Makes a run's folder and starts its command, unless somebody has: whoever makes the file `status` has the only right
  * to. The shell that runs it is in a session of its own and needs nobody. May be run again at any time.
  *
@@ -37,8 +63,8 @@ identity() {
 export const launchScript = `
 export LC_ALL=C
 umask=$(umask)
-umask 077
-mkdir -p "$1/work" "$1/output" "$1/outputs" && cd "$1" || exit 1
+${ownFolderShell}
+own_folder "$1" && cd "$1" && mkdir -p work output outputs || exit 1
 IFS= read -r search
 if [ ! -e status ]; then
   cat >"command.$$" || { rm -f "command.$$"; exit 1; }
@@ -84,8 +110,12 @@ if [ -e runner ]; then cat runner; else echo 'runner 0 0 -'; fi
 
 /** Makes the claim itself, so that nothing will ever be started in that folder; says who runs there if it comes too late. */
 export const claimScript = `
-umask 077
-mkdir -p "$1" && cd "$1" || exit 1
+export LC_ALL=C
+${ownFolderShell}
+# Nothing of ours is ever started in a folder that is not ours.
+own_folder "$1"
+case $? in 0) ;; 2) echo never; exit ;; *) exit 1 ;; esac
+cd "$1" || exit 1
 set -C
 if { echo never >status; } 2>/dev/null; then echo never
 else

@@ -3,7 +3,7 @@ import { HostError } from './host.js';
 
 /** One SFTP session of a connection, in promises. All of them fail when the connection breaks. */
 export interface Sftp {
-  open(file: string, flags: 'r' | 'r+' | 'w'): Promise<Buffer>;
+  open(file: string, flags: 'r' | 'r+' | 'wx'): Promise<Buffer>;
   close(handle: Buffer): Promise<void>;
   /** Bytes of a file, or of an open one. */
   size(file: string | Buffer): Promise<number>;

@@ -23,10 +23,25 @@ const small = 131_072;
 /** $1 where it is to be until it is whole, $2 its name, $3 its mode or nothing, $4 its bytes */
 const smallScript = `
 export LC_ALL=C
+if [ -d "$2" ]; then echo "$2 is a directory" >&2; exit 1; fi
 mkdir -p "\${2%/*}/" && (umask 077; cat >"$1") || { rm -f "$1"; exit 1; }
 [ "$(($(wc -c <"$1")))" = "$4" ] || { rm -f "$1"; echo short; exit; }
 if [ -n "$3" ]; then chmod "$3" "$1" || exit; fi
 mv -f "$1" "$2" && echo done
+`;
+/**
+ * Says how many bytes of a file have come already, 0 if there is none to go on with. What has that name and is no file of
+ * ours alone, such as a link to another, is none, and goes if it can. $1 the file, $2 the bytes that it has at most
+ */
+const partScript = `
+export LC_ALL=C
+read -r mode links owner group size rest <<END
+$(ls -ldn "$1" 2>/dev/null)
+END
+case "$mode $links $owner" in
+  -rw-------*" 1 $(id -u)") if [ "$size" -le "$2" ]; then echo "$size"; exit; fi ;;
+esac
+rm -f "$1" && echo 0
 `;
 /** Tries whether there is room: SFTP itself tells only of a failure. $1 a file that may be made. */
 const roomScript = 'LC_ALL=C dd if=/dev/zero of="$1" bs=65536 count=1; code=$?; rm -f "$1"; exit $code';
@@ -88,9 +103,11 @@ async function upload(
   resumed: boolean,
   { signal, progress }: Transfer,
 ): Promise<void> {
-  const there = resumed ? await sftp.size(part).catch((error: unknown) => absent(error)) : null;
-  const start = there !== null && there <= size ? there : 0;
-  const open = () => sftp.open(part, start > 0 ? 'r+' : 'w');
+  const said = await link.run(partScript, { args: [part, String(resumed ? size : 0)] });
+  if (!/^\d+\s*$/.test(said.stdout)) throw putProblem(link.name, part, said);
+  const start = Number(said.stdout);
+  // Made anew it is nothing that somebody else has put there.
+  const open = () => sftp.open(part, start > 0 ? 'r+' : 'wx');
   const handle = await open().catch(async (error: unknown) => {
     if (sftpCode(error) !== 2) throw error;
     await link.run('mkdir -p "$1"', { args: [above(part)] });
@@ -124,12 +141,6 @@ async function upload(
   if (failed !== null) throw failed;
 }
 
-/** Null for what is not there. */
-function absent(error: unknown): null {
-  if (sftpCode(error) === 2) return null;
-  throw error;
-}
-
 /** What a failure of SFTP means. */
 async function told(link: FileLink, error: unknown, file: string): Promise<unknown> {
   const code = sftpCode(error);
@@ -138,7 +149,9 @@ async function told(link: FileLink, error: unknown, file: string): Promise<unkno
     const why = code === 2 ? 'there is no such file or folder' : 'permission denied';
     return new HostError('missing', `${file} on ${link.name}: ${why}.`);
   }
-  const { stderr } = await link.run(roomScript, { args: [beside(file, 'room')] });
+  const { stderr } = await link.run(roomScript, {
+    args: [beside(file, `${randomBytes(6).toString('hex')}.room`)],
+  });
   if (problemIn(stderr) === 'full') {
     // What could not be finished shall not take the room of others.
     await link.run('rm -f "$1"', { args: [file] });
