@@ -8,6 +8,7 @@ import { type Connector, ConnectorError, type ServerReference } from './connecto
 import { heatConnector } from './connectors/heat.js';
 import { localConnector } from './connectors/local.js';
 import { novaConnector } from './connectors/nova.js';
+import { type RetiringConnector, retiring } from './connectors/retiring.js';
 import { heatOptions, novaOptions } from './connectors/settings.js';
 import { staticConnector } from './connectors/static.js';
 import { shownConfig } from './dialects/pipeline-scheduler/config-view.js';
@@ -38,15 +39,20 @@ export function openCloud(options: {
   const { store, instance, trouble, log, clock } = options;
   const { configFolder: folder, cloud: read, readCloud } = options.config;
   let connectors = connectorsOf(read);
+  /** Those of settings that are no more, as long as somebody waits for what they were asked. */
+  const leaving = new Set<Connector>();
   let reloaded = () => {};
   const settings = cloudSettings(read, readCloud, (files) => {
     const before = connectors;
     connectors = connectorsOf(files);
-    for (const one of before.values()) void one.close();
+    for (const one of before.values()) {
+      leaving.add(one);
+      void one.retire().finally(() => leaving.delete(one));
+    }
   });
 
   /** Those that the files have a word of; this machine always stands in where it is asked to. */
-  function connectorsOf(files: CloudFiles): Map<string, Connector> {
+  function connectorsOf(files: CloudFiles): Map<string, RetiringConnector> {
     const ours = { instance };
     const beside = folder ?? '';
     const written = (name: string) => async (): Promise<ServerReference[]> =>
@@ -67,7 +73,7 @@ export function openCloud(options: {
     }
     if (files.nova !== null) made.set('nova', novaConnector(novaOptions(files.nova, beside), ours));
     if (files.heat !== null) made.set('heat', heatConnector(heatOptions(files.heat, beside), ours));
-    return made;
+    return new Map([...made].map(([name, one]) => [name, retiring(one)]));
   }
 
   const applications = applicationService({
@@ -223,7 +229,7 @@ export function openCloud(options: {
       await servers.close();
       await Promise.all(Object.values(executors).map((one) => one.close()));
       await hosts.close();
-      await Promise.all([...connectors.values()].map((one) => one.close()));
+      await Promise.all([...connectors.values(), ...leaving].map((one) => one.close()));
     },
   };
 }
