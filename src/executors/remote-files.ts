@@ -14,18 +14,31 @@ else echo nothing
 fi
 `;
 
-/** Brings files and folders of a machine here, those that are there. Fails with a `HostError`. */
-export async function fetchFiles(host: Host, paths: readonly FilePath[]): Promise<void> {
+/** Milliseconds that it may take to look for what is in a folder. */
+const listTimeout = 600_000;
+
+/**
+ * Brings files and folders of a machine here, those that are there. Fails with a `HostError`.
+ *
+ * @param bound.most bytes of each file, and of all files of a folder, that are fetched
+ */
+export async function fetchFiles(
+  host: Host,
+  paths: readonly FilePath[],
+  { most }: { most: number | null },
+): Promise<void> {
   for (const { from, to } of paths) {
-    const { stdout } = await host.run(listScript, { args: [from] });
-    if (stdout.startsWith('file')) await host.get(from, to);
+    const { stdout } = await host.run(listScript, { args: [from], timeout: listTimeout });
+    if (stdout.startsWith('file')) await host.get(from, to, { most });
     if (!stdout.startsWith('folder')) continue;
     await mkdir(to, { recursive: true });
+    let left = most;
     for (const name of stdout.slice('folder\n'.length).split('\0').filter(Boolean)) {
       const target = path.join(to, name);
       // The machine is not ours alone: no name of its leads out of the folder.
       if (!target.startsWith(`${path.resolve(to)}/`)) continue;
-      await host.get(path.posix.join(from, name), target);
+      const size = await host.get(path.posix.join(from, name), target, { most: left });
+      if (left !== null) left = Math.max(0, left - size);
     }
   }
 }

@@ -15,6 +15,8 @@ export interface RemoteHandle extends Handle {
   stdout: string;
   stderr: string;
   fetch: readonly FilePath[];
+  /** Bytes that a file may have of those that are fetched, by the limits of the run; null if they do not say. */
+  most: number | null;
   /** Limits that are not kept there. */
   unkept_limits: string[];
 }

@@ -51,6 +51,9 @@ export function unfetched(outcome: Outcome, error: HostError): Outcome {
 export const leavesProcesses = (ending: Ending): boolean =>
   ending.by === 'seen' && !ending.seen.status.ended && !ending.seen.never && !ending.rebooted;
 
+/** One byte more than a file may have, by which it is told from one that has just as many: no machine fills our disk. */
+const bound = ({ most }: RemoteHandle) => ({ most: most === null ? null : most + 1 });
+
 /** Follows a run's streams: what they have more than before is fetched, one transfer for each at a time. */
 export function followStreams(host: () => Promise<Host>, handle: RemoteHandle) {
   const streams = (['stdout', 'stderr'] as const).map((name) => ({
@@ -65,7 +68,7 @@ export function followStreams(host: () => Promise<Host>, handle: RemoteHandle) {
       if (stream.busy || seen[stream.name] <= stream.here) continue;
       stream.busy = true;
       host()
-        .then((machine) => machine.get(stream.from, stream.to))
+        .then((machine) => machine.get(stream.from, stream.to, bound(handle)))
         .then(
           (size) => {
             stream.here = size;
@@ -85,12 +88,12 @@ export async function fetchAll(host: Host, handle: RemoteHandle, seen: RunSeen):
   const whole = async (name: 'stdout' | 'stderr') => {
     if (seen[name] === 0) return;
     try {
-      await host.get(`${handle.there}/${name}`, handle[name]);
+      await host.get(`${handle.there}/${name}`, handle[name], bound(handle));
     } catch (error) {
       if (!(error instanceof HostError && error.problem === 'missing')) throw error;
     }
   };
-  await Promise.all([whole('stdout'), whole('stderr'), fetchFiles(host, handle.fetch)]);
+  await Promise.all([whole('stdout'), whole('stderr'), fetchFiles(host, handle.fetch, bound(handle))]);
 }
 
 /**

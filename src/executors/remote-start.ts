@@ -30,6 +30,7 @@ export function planned(command: ExecutorCommand, files: ExecutorFiles): RemoteH
     stdout: files.stdout,
     stderr: files.stderr,
     fetch: files.fetch ?? [],
+    most: command.limits.fileSize,
     unkept_limits: Object.entries({ cpus, processes }).flatMap(([name, limit]) =>
       limit === null ? [] : [name],
     ),

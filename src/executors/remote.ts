@@ -34,6 +34,8 @@ export interface RemoteOptions {
 const closePatience = 2000;
 /** Milliseconds that a cancel may take beyond its grace. */
 const cancelTimeout = 30_000;
+/** Milliseconds in which folders of ended runs can be removed, large as they may be. */
+const removeTimeout = 600_000;
 
 /**
  * Runs commands on other machines, detached there from us and from the connection. Where a run is to be is said with its
@@ -113,7 +115,10 @@ export function remoteExecutor(options: RemoteOptions): Executor {
     if (ready.length === 0) return;
     const host = await hostOf(name);
     const ask = (handles: readonly RemoteHandle[]) =>
-      host.run(clearScript, { input: handles.map(({ there }) => `${there}\n`).join('') });
+      host.run(clearScript, {
+        timeout: removeTimeout,
+        input: handles.map(({ there }) => `${there}\n`).join(''),
+      });
     const { stdout } = await ask(ready);
     const left = ready.filter(({ there }) => stdout.includes(`left ${there}\n`));
     for (const handle of left) await terminate(handle, 1, false);

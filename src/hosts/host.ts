@@ -10,12 +10,17 @@ export interface ScriptOptions {
   /** Its arguments, `$1` and on. */
   args?: readonly string[];
   input?: string | Buffer;
-  /** Milliseconds, after which the host counts as not answering. */
+  /** Milliseconds, after which the host counts as not answering; `usualTimeout` unless it says. */
   timeout?: number;
   signal?: AbortSignal;
   /** True for what may not wait behind others, such as a cancel: a way is kept free for these. */
   urgent?: boolean;
 }
+
+/** Milliseconds that a script may take that does not say how long. */
+export const usualTimeout = 60_000;
+/** Bytes that a script may say. A machine that says more is not to be believed, and shall not fill our memory. */
+export const mostSaid = 32 * 2 ** 20;
 
 export interface Transfer {
   /** Bytes that are there so far, of how many. */
@@ -40,9 +45,10 @@ export interface Host {
    * Fetches what a file there has beyond what the one here has already, and adds it: to the end of the file as it is now.
    * So a log is followed, and a transfer that was cut off goes on.
    *
+   * @param options.most bytes that the file here may have: whatever the machine has beyond stays there
    * @returns how many bytes the file here has
    */
-  get(from: string, to: string, options?: Transfer): Promise<number>;
+  get(from: string, to: string, options?: Transfer & { most?: number | null }): Promise<number>;
   close(): Promise<void>;
 }
 

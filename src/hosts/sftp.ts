@@ -13,55 +13,81 @@ export interface Sftp {
 
 const sessions = new WeakMap<Client, Promise<Sftp>>();
 
-/** The SFTP session of a connection: there is one, since each takes a channel. */
-export function sftpOf(client: Client, name: string): Promise<Sftp> {
+/**
+ * The SFTP session of a connection: there is one, since each takes a channel.
+ *
+ * @param patience milliseconds that the other side may be silent while it is asked for something
+ */
+export function sftpOf(client: Client, name: string, patience: number): Promise<Sftp> {
   const known = sessions.get(client);
   if (known !== undefined) return known;
-  const made = open(client, name);
+  const made = open(client, name, patience);
   sessions.set(client, made);
   made.catch(() => sessions.delete(client));
   return made;
 }
 
-function open(client: Client, name: string): Promise<Sftp> {
+function open(client: Client, name: string, patience: number): Promise<Sftp> {
   return new Promise((resolve, reject) => {
-    const broken = () =>
-      reject(new HostError('unreachable', `The connection to ${name} broke while SFTP was asked for.`));
-    client.once('close', broken);
-    const failed = (error: Error) =>
-      reject(new HostError('refused', `${name} has no SFTP: ${error.message}.`));
-    client.sftp((error, session) => {
+    const settle = (act: () => void) => {
       client.removeListener('close', broken);
-      if (error) return failed(error);
+      clearTimeout(late);
+      act();
+    };
+    const fail = (error: HostError) => settle(() => reject(error));
+    const broken = () =>
+      fail(new HostError('unreachable', `The connection to ${name} broke while SFTP was asked for.`));
+    const late = setTimeout(() => fail(silent(name, patience)), patience);
+    client.once('close', broken);
+    client.sftp((error, session) => {
+      if (error) return fail(new HostError('refused', `${name} has no SFTP: ${error.message}.`));
       session.on('error', () => {});
       session.once('close', () => sessions.delete(client));
-      resolve(wrap(client, session, name));
+      settle(() => resolve(wrap(client, session, name, patience)));
     });
   });
 }
 
-function wrap(client: Client, session: SFTPWrapper, name: string): Sftp {
+const silent = (name: string, patience: number) =>
+  new HostError('unreachable', `${name} did not answer during a transfer for ${patience / 1000} s.`);
+
+function wrap(client: Client, session: SFTPWrapper, name: string, patience: number): Sftp {
   /** What is to be told when the connection breaks: one listener for all that is under way. */
   const underWay = new Set<(error: Error) => void>();
   let gone = false;
-  const broken = () => {
+  const broken = () =>
+    fail(new HostError('unreachable', `The connection to ${name} broke during a transfer.`));
+  const fail = (error: HostError) => {
     gone = true;
-    const error = new HostError('unreachable', `The connection to ${name} broke during a transfer.`);
+    clearTimeout(late);
     for (const reject of [...underWay]) reject(error);
   };
   client.once('close', broken);
   session.once('close', broken);
+  // The connection may well be alive, and what is behind it not: the next transfer has a session of its own.
+  const stuck = () => {
+    sessions.delete(client);
+    fail(silent(name, patience));
+    session.end();
+  };
+  let late: NodeJS.Timeout | undefined;
+  const heard = () => {
+    clearTimeout(late);
+    late = underWay.size > 0 ? setTimeout(stuck, patience) : undefined;
+  };
   const ask = <T>(act: (done: (error: Error | null | undefined, value: T) => void) => void): Promise<T> =>
     new Promise((resolve, reject) => {
-      const fail = (error: Error) => {
-        underWay.delete(fail);
+      const lost = (error: Error) => {
+        underWay.delete(lost);
         reject(error);
       };
-      underWay.add(fail);
+      underWay.add(lost);
       if (gone) return broken();
+      if (underWay.size === 1) heard();
       try {
         act((error, value) => {
-          underWay.delete(fail);
+          underWay.delete(lost);
+          heard();
           if (error) reject(error);
           else resolve(value);
         });

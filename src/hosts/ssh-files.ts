@@ -4,7 +4,7 @@ import { type FileHandle, mkdir, open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { cksumOf, nameScript, sha256Of } from './checksum.js';
 import { problemIn } from './complaints.js';
-import { HostError, type Said, type ScriptOptions, type Transfer } from './host.js';
+import { HostError, type Said, type ScriptOptions, type Transfer, usualTimeout } from './host.js';
 import { type Sftp, sftpCode } from './sftp.js';
 
 /** What transfers need of a connection. */
@@ -76,7 +76,10 @@ export async function putOver(
     } catch (error) {
       throw await told(link, error, part);
     }
-    let said = await link.run(nameScript, { args: [part, to, mode, sum], ...(signal && { signal }) });
+    // A slow disk is read in this time, too.
+    const timeout = usualTimeout + size / 10_000;
+    const naming = { args: [part, to, mode, sum], timeout, ...(signal && { signal }) };
+    let said = await link.run(nameScript, naming);
     const [, cksum] = /^(\d+ \d+)\s*$/.exec(said.stdout) ?? [];
     if (cksum !== undefined && cksum === (await cksumOf(from))) {
       said = await link.run(nameScript, { args: [part, to, mode, '-'], ...(signal && { signal }) });
@@ -165,7 +168,7 @@ export async function getOver(
   link: FileLink,
   from: string,
   to: string,
-  options: Transfer = {},
+  options: Transfer & { most?: number | null } = {},
 ): Promise<number> {
   const sftp = await link.sftp(options.signal);
   let handle: Buffer | null = null;
@@ -190,9 +193,10 @@ async function download(
   sftp: Sftp,
   handle: Buffer,
   file: FileHandle,
-  { signal, progress }: Transfer,
+  { signal, progress, most }: Transfer & { most?: number | null },
 ): Promise<number> {
-  let [done, total] = [(await file.stat()).size, await sftp.size(handle)];
+  let done = (await file.stat()).size;
+  const total = Math.min(await sftp.size(handle), most ?? Number.POSITIVE_INFINITY);
   const pieces: Promise<Buffer>[] = [];
   let asked = done;
   try {

@@ -34,6 +34,8 @@ export interface SshTimes {
   /** Between two questions whether the other side is still there, and how many may stay without an answer. */
   keepAlive: number;
   unanswered: number;
+  /** For the next answer while a file is under way. */
+  answer: number;
 }
 
 /** As the machine is called in messages. */

@@ -1,5 +1,5 @@
 import type { Client, ClientChannel } from 'ssh2';
-import { HostError, type Said, type ScriptOptions } from './host.js';
+import { HostError, mostSaid, type Said, type ScriptOptions, usualTimeout } from './host.js';
 import { shellWord } from './shell-word.js';
 
 /** The other side takes no further channel on this connection, or none at all. */
@@ -17,7 +17,7 @@ function parted(stdout: Buffer): { pid: string; rest: string } {
 
 /** Runs a script over an open connection. Throws `NoChannel` if it was not begun since there are too many already. */
 export function runOver(client: Client, name: string, script: string, options: ScriptOptions): Promise<Said> {
-  const { signal, timeout } = options;
+  const { signal, timeout = usualTimeout } = options;
   const [out, err]: [Buffer[], Buffer[]] = [[], []];
   return new Promise((resolve, reject) => {
     let channel: ClientChannel | null = null;
@@ -53,13 +53,17 @@ export function runOver(client: Client, name: string, script: string, options: S
         ),
       );
     const aborted = () => give(signal?.reason as Error);
-    const late =
-      timeout === undefined
-        ? undefined
-        : setTimeout(() => {
-            const why = `${name} did not finish a command within ${timeout / 1000} s.`;
-            give(new HostError('unreachable', why, { begun: true }));
-          }, timeout);
+    const useless = (why: string) => give(new HostError('unreachable', why, { begun: true }));
+    const late = setTimeout(
+      () => useless(`${name} did not finish a command within ${timeout / 1000} s.`),
+      timeout,
+    );
+    let said = 0;
+    const keep = (into: Buffer[]) => (chunk: Buffer) => {
+      said += chunk.length;
+      if (said <= mostSaid) into.push(chunk);
+      else useless(`${name} said more than ${mostSaid} bytes when it was asked something.`);
+    };
     if (signal?.aborted) return aborted();
     signal?.addEventListener('abort', aborted, { once: true });
     client.once('close', broken);
@@ -67,21 +71,21 @@ export function runOver(client: Client, name: string, script: string, options: S
       if (error) return end(() => reject(new NoChannel(error.message)));
       channel = opened;
       if (over) return opened.close();
-      const said: Said = { code: null, signal: null, stdout: '', stderr: '' };
-      opened.on('data', (chunk: Buffer) => out.push(chunk));
-      opened.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+      const answer: Said = { code: null, signal: null, stdout: '', stderr: '' };
+      opened.on('data', keep(out));
+      opened.stderr.on('data', keep(err));
       opened.on('error', () => {});
       let told = false;
       opened.on('exit', (code: number | null, by?: string) => {
         told = true;
-        said.code = code;
-        said.signal = by ? `SIG${by.replace(/^SIG/, '')}` : null;
+        answer.code = code;
+        answer.signal = by ? `SIG${by.replace(/^SIG/, '')}` : null;
       });
       opened.on('close', () => {
         if (!told) return broken();
-        said.stdout = parted(Buffer.concat(out)).rest;
-        said.stderr = Buffer.concat(err).toString();
-        end(() => resolve(said));
+        answer.stdout = parted(Buffer.concat(out)).rest;
+        answer.stderr = Buffer.concat(err).toString();
+        end(() => resolve(answer));
       });
       opened.end(options.input ?? '');
     };

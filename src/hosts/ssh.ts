@@ -14,7 +14,7 @@ export interface SshOptions extends SshLogin {
 }
 
 /** A dead link is noticed within the 15 to 20 s that people bear to wait, and no hiccup of a second is one. */
-const defaultTimes: SshTimes = { connect: 15_000, keepAlive: 5000, unanswered: 2 };
+const defaultTimes: SshTimes = { connect: 15_000, keepAlive: 5000, unanswered: 2, answer: 60_000 };
 
 /**
  * A machine that is reached over SSH, by one connection that is opened when it is needed and again after it broke. What
@@ -22,7 +22,8 @@ const defaultTimes: SshTimes = { connect: 15_000, keepAlive: 5000, unanswered: 2
  */
 export function sshHost(options: SshOptions): Host {
   const name = nameOf(options);
-  const link = openLink(options, { ...defaultTimes, ...options.times });
+  const times = { ...defaultTimes, ...options.times };
+  const link = openLink(options, times);
   const turns = openTurns(options.channels ?? 8);
 
   async function run(script: string, scriptOptions: ScriptOptions = {}) {
@@ -43,7 +44,7 @@ export function sshHost(options: SshOptions): Host {
   }
   async function sftp(signal?: AbortSignal): Promise<Sftp> {
     const client: Client = await link.open(signal);
-    return sftpOf(client, name);
+    return sftpOf(client, name, times.answer);
   }
   const files: FileLink = { name, run, sftp };
 

@@ -12,9 +12,11 @@ import {
   type Host,
   HostError,
   type HostProblem,
+  mostSaid,
   type Said,
   type ScriptOptions,
   type Transfer,
+  usualTimeout,
 } from './host.js';
 
 const problems: Readonly<Record<string, HostProblem>> = {
@@ -60,7 +62,7 @@ export function thisMachine(): Host {
 }
 
 function runHere(script: string, options: ScriptOptions, closing: AbortSignal): Promise<Said> {
-  const { args = [], input = '', timeout, signal } = options;
+  const { args = [], input = '', timeout = usualTimeout, signal } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason as Error);
     // A session of its own, as sshd gives one, and as clean an environment.
@@ -76,17 +78,21 @@ function runHere(script: string, options: ScriptOptions, closing: AbortSignal): 
     };
     const aborted = () => give(signal?.reason as Error);
     const stopped = () => give(closing.reason as Error);
-    const late =
-      timeout === undefined
-        ? undefined
-        : setTimeout(() => {
-            const why = `This machine did not finish a command within ${timeout / 1000} s.`;
-            give(new HostError('unreachable', why, { begun: true }));
-          }, timeout);
+    const useless = (why: string) => give(new HostError('unreachable', why, { begun: true }));
+    const late = setTimeout(
+      () => useless(`This machine did not finish a command within ${timeout / 1000} s.`),
+      timeout,
+    );
+    let said = 0;
+    const keep = (into: Buffer[]) => (chunk: Buffer) => {
+      said += chunk.length;
+      if (said <= mostSaid) into.push(chunk);
+      else useless(`This machine said more than ${mostSaid} bytes when it was asked something.`);
+    };
     signal?.addEventListener('abort', aborted, { once: true });
     closing.addEventListener('abort', stopped, { once: true });
-    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+    child.stdout.on('data', keep(out));
+    child.stderr.on('data', keep(err));
     child.stdin.on('error', () => {});
     child.stdin.end(input);
     child.once('error', (error) => reject(told(error)));
@@ -134,12 +140,16 @@ async function putHere(from: string, to: string, options: Transfer & { mode?: nu
   }
 }
 
-async function getHere(from: string, to: string, options: Transfer = {}): Promise<number> {
+async function getHere(
+  from: string,
+  to: string,
+  options: Transfer & { most?: number | null } = {},
+): Promise<number> {
   await mkdir(path.dirname(to), { recursive: true });
   const made = await open(to, 'a');
   const start = (await made.stat()).size.valueOf();
   await made.close();
-  const { size } = await stat(from);
+  const size = Math.min((await stat(from)).size, options.most ?? Number.POSITIVE_INFINITY);
   if (size <= start) return start;
   await pipeline(
     createReadStream(from, { start, end: size - 1 }),

@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import os from 'node:os';
@@ -49,6 +50,21 @@ export function hostConformance(name: string, open: () => Promise<HostStage>): v
       return file;
     };
     const hash = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
+
+    test('is not heard any more when it says more than anybody asked for', async () => {
+      const pid = there('chatterer');
+      const endless = host.run(`echo $$ >${pid}; exec cat /dev/zero`);
+      await expect(endless).rejects.toMatchObject({ name: 'HostError', problem: 'unreachable', begun: true });
+      await waitFor(() => !alive(Number(readFileSync(pid, 'utf8'))), 'the end of what said it');
+    });
+
+    test('gives no more of a file than it may have here', async () => {
+      writeFileSync(there('hole'), 'beginning');
+      truncateSync(there('hole'), 2 ** 43);
+      expect(await host.get(there('hole'), here('hole'), { most: 100_001 })).toBe(100_001);
+      expect(await host.get(there('hole'), here('hole'), { most: 100_001 })).toBe(100_001);
+      expect(statSync(here('hole')).size).toBe(100_001);
+    });
 
     test('runs a script with arguments and input, and tells how it ended', async () => {
       const args = ['', ' two words ', "it's $HOME", '*', 'a\nb', 'ä'];

@@ -172,6 +172,39 @@ describe.skipIf(noSshd !== null)(title('ssh'), () => {
     });
   });
 
+  test.each(['put', 'get'] as const)('%s is given up that nobody serves any more', async (way) => {
+    const file = path.join(folder, 'stuck');
+    writeFileSync(file, randomBytes(48 * 2 ** 20));
+    await using({ times: { ...quick, answer: 500 } }, async (host) => {
+      const stopped: number[] = [];
+      const stop = () => {
+        if (stopped.length > 0) return;
+        stopped.push(...machine.processes('sftp-server'));
+        for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+      };
+      // The connection itself is alive, and answers.
+      const moved = host[way](file, path.join(folder, `stuck-${way}`), { progress: stop });
+      await expect(moved).rejects.toMatchObject({ name: 'HostError', problem: 'unreachable' });
+      expect((await host.run('echo alive')).stdout).toBe('alive\n');
+      expect(stopped).toHaveLength(1);
+      await host[way](file, path.join(folder, `stuck-${way}`));
+      expect(readFileSync(path.join(folder, `stuck-${way}`)).equals(readFileSync(file))).toBe(true);
+      for (const pid of stopped) process.kill(pid, 'SIGKILL');
+    });
+  });
+
+  test('SFTP that never begins is given up', async () => {
+    const other = await startMachine({ sftp: '/bin/sleep 1000' });
+    try {
+      await using({ ...other.login, times: { ...quick, answer: 500 } }, async (host) => {
+        const got = host.get('/etc/passwd', path.join(folder, 'passwd'));
+        await expect(got).rejects.toMatchObject({ name: 'HostError', problem: 'unreachable' });
+      });
+    } finally {
+      await other.remove();
+    }
+  });
+
   test('the end of sshd is heard at once', async () => {
     await using({ times: { ...quick, keepAlive: 60_000 } }, async (host) => {
       await host.run(':');

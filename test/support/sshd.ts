@@ -17,6 +17,8 @@ export interface Machine {
   guest: { user: string; password: string };
   /** The public key that it shows. */
   hostKey(): string;
+  /** The processes of that name that run there. */
+  processes(name: string): number[];
   /** No packet passes, and its side looks as if the cable were out. */
   cut(): void;
   mend(): void;
@@ -47,9 +49,9 @@ export const noSshd: string | null =
 
 let count = 0;
 
-/** Starts a machine. `disk` gives its folder a disk of its own, of so many bytes; `lines` are added to its sshd_config. */
+/** Starts a machine. `disk` gives its folder a disk of its own, of so many bytes; `lines` are added to its sshd_config; `sftp` serves SFTP. */
 export async function startMachine(
-  options: { disk?: number; lines?: readonly string[] } = {},
+  options: { disk?: number; lines?: readonly string[]; sftp?: string } = {},
 ): Promise<Machine> {
   count += 1;
   const { pid } = globalThis.process;
@@ -94,7 +96,7 @@ export async function startMachine(
       'UsePAM no',
       'PasswordAuthentication yes',
       'PermitRootLogin prohibit-password',
-      'Subsystem sftp /usr/lib/openssh/sftp-server',
+      `Subsystem sftp ${options.sftp ?? '/usr/lib/openssh/sftp-server'}`,
       'MaxStartups 100',
       ...(options.lines ?? []),
       '',
@@ -144,6 +146,12 @@ export async function startMachine(
     login: { address, port: 22, user: 'root', keyFile: file('user'), hostKey: null },
     guest,
     hostKey: () => readFileSync(file('host.pub'), 'utf8').split(' ').slice(0, 2).join(' '),
+    processes: (name) => {
+      const there = new Set(execFileSync('ip', ['netns', 'pids', space]).toString().split('\n'));
+      return listProcesses()
+        .filter((each) => each.name === name && there.has(String(each.pid)))
+        .map(({ pid: each }) => each);
+    },
     cut: () => void inside('link', 'set', 'eth0', 'down'),
     mend: () => void inside('link', 'set', 'eth0', 'up'),
     freeze: () => void inside('route', 'add', 'blackhole', `${here}/32`),
