@@ -93,8 +93,11 @@ export function readCloud(folder: string | null): CloudFiles {
   if (connector === 'static' && cloud.ssh.MACHINES.length === 0) {
     problems.push({ pointer: '/CONNECTOR', detail: 'static needs MACHINES in ssh.yaml beside this one' });
   }
-  if (!path.isAbsolute(base)) {
-    problems.push({ pointer: '/REMOTE_BASE_FOLDER', detail: `'${base}' is not an absolute path` });
+  // Scripts there read names of folders line by line.
+  const is = path.isAbsolute(base) ? null : 'is not an absolute path';
+  const wrong = /\p{Cc}/u.test(base) ? 'has control characters in it' : is;
+  if (wrong !== null) {
+    problems.push({ pointer: '/REMOTE_BASE_FOLDER', detail: `'${base}' ${wrong}` });
   }
   if (problems.length > 0) throw explainProblems(path.join(folder ?? '', 'application.yaml'), problems);
   return cloud;

@@ -222,7 +222,7 @@ export function showJob(
   owner: string,
   more: { parent: string | null; steps: Shown[] | null; uses: readonly ServerUse[] },
 ): Shown {
-  const { environment, attended: _, feed: _feed, joined: _joined, message, ...request } = job.request;
+  const { environment, attended: _, feed: _feed, joined: _joined, message, server, ...request } = job.request;
   return {
     uuid: job.uuid,
     process_definition: definitionUri(job.processDefinitionId),
@@ -246,6 +246,10 @@ export function showJob(
     attempt: job.attempt,
     request: {
       ...request,
+      // Servers are given secrets by it.
+      ...(server === undefined
+        ? {}
+        : { server: { ...server, ...(server.user_data == null ? {} : { user_data: '***' }) } }),
       ...(environment === undefined ? {} : { environment: Object.keys(environment) }),
       ...(message === undefined ? {} : { message: message.id }),
     },

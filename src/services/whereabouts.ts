@@ -32,8 +32,11 @@ export function checkWhere(given: {
   machines(): readonly string[];
 }): CheckWhere {
   function cloudProblems(name: string): Problem[] {
+    // What single jobs have made of an application has a name, too, but is theirs.
+    const wrong = given.applications.unknown(name);
+    if (wrong.length > 0) return wrong;
     const application = given.applications.named(name);
-    if (application === undefined) return given.applications.unknown(name);
+    if (application === undefined) return [];
     const missing = given.missing(application);
     return missing === null ? [] : [{ pointer: '/executor', detail: missing }];
   }

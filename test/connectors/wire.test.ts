@@ -5,6 +5,7 @@ import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openWire, type Wire, type WireOptions } from '../../src/connectors/openstack/wire.js';
 import { waitFor } from '../support/wait-for.js';
@@ -243,5 +244,28 @@ test('certificates are checked, by the authority that is given, unless that is t
   expect((await wire({ insecure: true }).send({ method: 'GET', url })).status).toBe(200);
   await expect(wire().send({ method: 'GET', url: url.replace('https', 'http') })).rejects.toMatchObject({
     problem: 'unavailable',
+  });
+});
+
+test.each([
+  ['as it is', (): [Record<string, string>, Buffer] => [{}, Buffer.alloc(2 ** 20, ' ')]],
+  [
+    'packed',
+    (): [Record<string, string>, Buffer] => [{ 'content-encoding': 'gzip' }, gzipSync(Buffer.alloc(2 ** 28))],
+  ],
+])('an answer without end is not kept: %s', async (_how, piece) => {
+  const [headers, chunk] = piece();
+  const { url } = await serving((_, response) => {
+    response.writeHead(200, headers);
+    const more = () => {
+      while (!response.destroyed && response.write(chunk));
+    };
+    response.on('drain', more);
+    more();
+  });
+  const asked = wire({ retries: 1, requestTimeout: 60_000 }).send({ method: 'GET', url });
+  await expect(asked).rejects.toMatchObject({
+    problem: 'unavailable',
+    message: expect.stringContaining('larger than 67108864 bytes'),
   });
 });

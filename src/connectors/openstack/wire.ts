@@ -44,6 +44,8 @@ export interface Wire {
 const pauses = { initial: 0.5, factor: 2, maximum: 15 };
 /** Seconds: whoever tells us to wait longer is told of as unavailable instead. */
 const longestRetryAfter = 60;
+/** Bytes that an answer may have, unpacked: who sends more does not answer what it was asked, nor shall fill our memory. */
+const mostBytes = 64 * 2 ** 20;
 const weak = new Set([500, 502, 503, 504]);
 /** What failed before the request had left: nobody has heard of it. */
 const unsent = new Set([
@@ -97,7 +99,7 @@ export function openWire(options: WireOptions): Wire {
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
-      return { status: response.status, headers: response.headers, body: readBody(await response.text()) };
+      return { status: response.status, headers: response.headers, body: readBody(await textOf(response)) };
     } finally {
       clearTimeout(timer);
       closing.signal.removeEventListener('abort', close);
@@ -131,6 +133,18 @@ export function openWire(options: WireOptions): Wire {
       await (await opened)?.agent.destroy();
     },
   };
+}
+
+/** The text of an answer. Throws for one that is too large. */
+async function textOf(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += (chunk as Uint8Array).length;
+    if (size > mostBytes) throw new Error(`its answer is larger than ${mostBytes} bytes`);
+    chunks.push(chunk as Uint8Array);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 function readBody(text: string): unknown {

@@ -1,11 +1,14 @@
-/** Keys whose values are nobody's business, in our files and among the parameters of a template. */
+/** Keys whose values are nobody's business. */
 const secret = /pass|secret|token|user_?data/i;
+/** Maps whose texts may all be secrets: only a template knows which of its parameters are. */
+const secrets = /^PARAMETERS$/;
 
-const masked = (value: unknown, key = ''): unknown => {
-  if (secret.test(key) && value !== null) return '***';
-  if (Array.isArray(value)) return value.map((one) => masked(one));
+const masked = (value: unknown, key = '', within = false): unknown => {
+  if ((secret.test(key) && value !== null) || (within && typeof value === 'string')) return '***';
+  const all = within || secrets.test(key);
+  if (Array.isArray(value)) return value.map((one) => masked(one, '', all));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, masked(one, name)]));
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, masked(one, name, all)]));
 };
 
 /** Keys that the newer protocol always gave, in their order; what came later follows them. */

@@ -26,14 +26,18 @@ const loopback = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/;
 /** A web page of elsewhere can make a browser on this machine ask under a name of its own, but not under these. */
 const ownNames = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i;
 
+/** What proxies say of whom they ask for: of `Via` and `X-Forwarded-…` and the names that some have of their own. */
+const proxied = /^(via|forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-original-.*|true-client-ip|cf-.*)$/;
+
 /** True for who asks from this machine, by no proxy, under no foreign name, and not for a web page of elsewhere. */
-function isHere({ socket, headers }: Request): boolean {
+function isHere({ socket, headers, httpVersion }: Request): boolean {
   const { host = '', origin, 'sec-fetch-site': site = 'none' } = headers;
   return (
     loopback.test(socket.remoteAddress ?? '') &&
     loopback.test(socket.localAddress ?? '') &&
-    headers['x-forwarded-for'] === undefined &&
-    headers.forwarded === undefined &&
+    !Object.keys(headers).some((name) => proxied.test(name)) &&
+    // So nginx asks that was told nothing but where to.
+    httpVersion !== '1.0' &&
     ownNames.test(host) &&
     (origin === undefined || origin === `http://${host}` || origin === `https://${host}`) &&
     (site === 'none' || site === 'same-origin')

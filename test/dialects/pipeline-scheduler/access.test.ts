@@ -1,3 +1,4 @@
+import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Ask } from '../../support/raw.js';
 import { sample, startScheduler, type TestScheduler } from '../../support/scheduler.js';
@@ -24,6 +25,9 @@ describe('without tokens', () => {
   test.each([
     ['comes by a proxy', { 'X-Forwarded-For': '192.0.2.1' }],
     ['comes by a proxy', { Forwarded: 'for=192.0.2.1' }],
+    ['comes by a proxy', { Via: '1.1 proxy' }],
+    ['comes by a proxy', { 'X-Real-IP': '192.0.2.1' }],
+    ['comes by a proxy', { 'X-Forwarded-Proto': 'https' }],
     ['asks under a foreign name', { Host: 'example.org' }],
     ['is sent by a web page of elsewhere', { Origin: 'https://example.org' }],
     ['is sent by a web page of elsewhere', { 'Sec-Fetch-Site': 'cross-site' }],
@@ -38,6 +42,20 @@ describe('without tokens', () => {
     const posted = await call('POST', '/tasks', sample, headers({ ...given, 'Content-Type': 'text/plain' }));
     expect(posted.status).toBe(401);
   });
+});
+
+test('a proxy that says nothing of itself needs a login, too: nginx speaks HTTP/1.0 unless told otherwise', async () => {
+  const { hostname, port, host } = new URL(scheduler.server.url);
+  const said = await new Promise<string>((resolve, reject) => {
+    const socket = net.connect(Number(port), hostname);
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.once('end', () => resolve(text)).once('error', reject);
+    socket.write(`GET /tasks HTTP/1.0\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  });
+  expect(said).toMatch(/^HTTP\/1\.1 401 /);
 });
 
 describe('each sees and cancels only what is theirs', () => {

@@ -71,6 +71,12 @@ describe('PUT /config', () => {
       { REMOTE_BASE_FOLDER: 'here' },
       /REMOTE_BASE_FOLDER: 'here' is not an absolute path/,
     ],
+    [
+      'a folder of two lines',
+      'application.yaml',
+      { REMOTE_BASE_FOLDER: '/tmp\n/etc' },
+      /REMOTE_BASE_FOLDER: .* has control characters in it/s,
+    ],
     ['text that is no YAML', 'ssh.yaml', 'AUTH_PASSWORD: "open', /ssh\.yaml: /],
     ['a list', 'ssh.yaml', '- 1\n', /ssh\.yaml/],
     [
@@ -139,7 +145,8 @@ describe('no secret is told', () => {
         PARAMETERS: {
           db_password: secret(4),
           user_data: secret(4),
-          nested: { apiSecret: secret(4) },
+          nested: { apiSecret: secret(4), list: [secret(4)] },
+          key_of_theirs: secret(4),
           size: 5,
         },
       },
@@ -166,7 +173,8 @@ describe('no secret is told', () => {
     expect(JSON.parse(said[2] ?? '').content[2].PARAMETERS).toEqual({
       db_password: '***',
       user_data: '***',
-      nested: { apiSecret: '***' },
+      nested: { apiSecret: '***', list: ['***'] },
+      key_of_theirs: '***',
       size: 5,
     });
     // A wrong value is named by its key.

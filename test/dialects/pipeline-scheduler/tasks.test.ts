@@ -241,6 +241,18 @@ describe('what a single task wants of its server', () => {
     };
     const own = (await servers()).find(({ task }) => task === first);
     expect(own?.application).toMatch(/^default~[0-9a-f]{12}$/);
+    // What it gives its server is nobody else's: it is not shown, and no other job can ask for such a server by its name.
+    const { server } = scheduler;
+    const shown = (await (await server.fetch(`/api/job/${first}/`)).json()) as { request: object };
+    expect(shown.request).toMatchObject({ server: { image: 'special', user_data: '***' } });
+    const definition = await server.register({ name: 'taker', exec: 'true', executor: 'cloud' });
+    const taken = await server.fetch(`/api/process_definition/${definition}/run/`, {
+      json: { application: own?.application },
+    });
+    expect([taken.status, await taken.text()]).toEqual([
+      400,
+      expect.stringContaining('there is no application'),
+    ]);
     await scheduler.server.kill();
     await scheduler.server.restart();
     scheduler.go();
@@ -249,6 +261,6 @@ describe('what a single task wants of its server', () => {
     const second = await registered({ ...sample, ...wish });
     expect((await scheduler.ended(second)).task.server).toBe(own?.name);
     const job = (await (await scheduler.server.fetch(`/api/job/${second}/`)).json()) as { request: object };
-    expect(job.request).toMatchObject({ server: wish });
+    expect(job.request).toMatchObject({ server: { ...wish, user_data: '***' } });
   });
 });
