@@ -29,8 +29,9 @@ const probeScript = `
 export LC_ALL=C
 folder=$1
 while [ ! -e "$folder" ] && [ -n "$folder" ]; do folder=\${folder%/*}; done
+if [ ! -d "\${folder:-/}" ]; then echo "$folder is not a folder" >&2; exit 1; fi
 probe=\${folder%/}/.penstock-doctor-$$
-echo penstock >"$probe" || { rm -f "$probe"; exit 1; }
+echo penstock >"$probe" || { rm -f "$probe" 2>/dev/null; exit 1; }
 echo "$probe"
 df -Pk "\${folder:-/}" 2>/dev/null | awk 'NR == 2 { print $4 }'
 `;
@@ -72,7 +73,11 @@ async function tryFolder(host: Host, base: string): Promise<string> {
   const timeout = patience * 1000;
   const { code, stdout, stderr } = await host.run(probeScript, { args: [base], timeout });
   const [probe = '', free = ''] = stdout.split('\n');
-  if (code !== 0) throw new HostError('missing', `${base} cannot be written: ${stderr.trim()}`);
+  if (code !== 0) {
+    // Before it stand the shell's name, its line, and the name of the file, which was only an attempt.
+    const why = stderr.split('\n')[0]?.split(': ').at(-1);
+    throw new HostError('missing', `${base} cannot be written: ${why}.`);
+  }
   const here = mkdtempSync(path.join(os.tmpdir(), 'penstock-doctor-'));
   try {
     await host.get(probe, path.join(here, 'probe'), { signal: AbortSignal.timeout(timeout) });
