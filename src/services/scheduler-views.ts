@@ -19,6 +19,8 @@ export interface TaskView {
 /** A server that is there. */
 export interface ServerView {
   row: ServerRow;
+  /** Whether it is told where it is, and what the cloud calls it. */
+  located: boolean;
   /** How many jobs it may still begin. */
   left: number;
   /** The task that it runs; null for none, and for somebody else's. */
@@ -31,6 +33,8 @@ export function schedulerViews(given: {
   tasks: TaskService;
   applications: ApplicationService;
   isActive: (job: Job) => boolean;
+  /** Whether this one keeps the servers, and may know where they are. */
+  keeps: (actor: Actor) => boolean;
 }) {
   const { store, tasks, applications, isActive } = given;
 
@@ -69,7 +73,12 @@ export function schedulerViews(given: {
           const job = uses.find(({ serverId }) => serverId === row.id)?.job;
           const named = job !== undefined && (actor.admin || job.ownerId === actor.id);
           const most = applications.named(row.application)?.policy.uses ?? row.uses;
-          return { row, left: Math.max(0, most - row.uses), task: named ? job.uuid : null };
+          return {
+            row,
+            located: given.keeps(actor),
+            left: Math.max(0, most - row.uses),
+            task: named ? job.uuid : null,
+          };
         });
     },
   };

@@ -35,11 +35,17 @@ export function showPipeline({ job }: TaskView) {
 
 export const isIdle = ({ row }: ServerView): boolean => row.state === 'idle';
 
-export function showServer({ row, left, task }: ServerView) {
+/** What a server is called, and where it is: of the latter only who keeps it is told. */
+const whereabouts = ({ row, located }: ServerView) => ({
+  id: (located ? row.cloudId : null) ?? row.name,
+  name: row.name,
+  ip: located ? addressOf(row) : null,
+});
+
+export function showServer(view: ServerView) {
+  const { row, left, task } = view;
   return {
-    id: row.cloudId ?? row.name,
-    name: row.name,
-    ip: addressOf(row),
+    ...whereabouts(view),
     ttl: left,
     timestamp: seconds(row.created),
     state: row.state,
@@ -50,11 +56,10 @@ export function showServer({ row, left, task }: ServerView) {
 }
 
 /** A server as the first version called it: an instance. */
-export function showInstance({ row, left, task }: ServerView) {
+export function showInstance(view: ServerView) {
+  const { row, left, task } = view;
   return {
-    id: row.cloudId ?? row.name,
-    name: row.name,
-    ip: addressOf(row),
+    ...whereabouts(view),
     timeToLive: left,
     associatedPipeline: task,
     timestamp: seconds(row.created),

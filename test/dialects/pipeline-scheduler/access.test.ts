@@ -91,6 +91,23 @@ describe('each sees and cancels only what is theirs', () => {
     expect(await statusOf(`/tasks/${id}`, { as: scheduler.server.admin })).toBe(200);
   });
 
+  test('where servers are is told to who keeps them, as in the rest of the API', async () => {
+    for (const [as, ip] of [
+      [alice, null],
+      [null, '127.0.0.1'],
+      [scheduler.server.admin, '127.0.0.1'],
+    ] as const) {
+      const shown = await waitFor(async () => {
+        const { active } = (await call('GET', '/servers', undefined, { as })).json.content;
+        return active.find((one: { state: string }) => one.state === 'busy');
+      }, 'a server that is busy');
+      expect(shown).toMatchObject({ name: shown.name, ip });
+      expect((await call('GET', '/instance', undefined, { as })).json.content.active[0]).toMatchObject({
+        ip,
+      });
+    }
+  });
+
   test('a server tells its task to whom it belongs', async () => {
     const server = await waitFor(async () => {
       const { active } = (await call('GET', '/servers', undefined, { as: alice })).json.content;
