@@ -1,3 +1,4 @@
+import { messageOf } from '../errors.js';
 import { type Host, HostError } from '../hosts/host.js';
 import { pollScript, type RunSeen, readPoll } from '../hosts/remote-poll.js';
 import type { RemoteHandle } from './remote-handle.js';
@@ -105,7 +106,7 @@ export function watchHost(name: string, options: WatchOptions) {
     } catch (error) {
       outOfReach(
         looked,
-        error instanceof HostError ? error : new HostError('unreachable', `${name}: ${String(error)}`),
+        error instanceof HostError ? error : new HostError('unreachable', `${name}: ${messageOf(error)}`),
       );
     }
   }

@@ -6,10 +6,9 @@ import type { Job, JobChange } from '../domain/job.js';
 import type { EventName } from '../domain/job-state.js';
 import { ended, type Outcome, succeeded } from '../domain/outcome.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
-import { messageOf, PenstockError } from '../errors.js';
+import { messageOf } from '../errors.js';
 import type { Executor, ExecutorFiles, Handle, Receipt } from '../executors/executor.js';
 import { basicEnvironment } from '../hosts/environment.js';
-import { HostError } from '../hosts/host.js';
 import type { JobService } from '../services/jobs.js';
 import { fileSize, makeDurable } from '../store/files.js';
 import { type AdaptContext, adapterContext, clearUp, passesOn, prepare, takeOutput } from './adapt.js';
@@ -18,6 +17,7 @@ import { insist } from './insist.js';
 import { placeNamedFiles, takeNamedFiles } from './named-files.js';
 import { oversize } from './oversize.js';
 import type { Place, Places } from './places.js';
+import { stopRun } from './stop-run.js';
 import { syncEarly } from './sync-early.js';
 
 /** What running a job needs of the house. */
@@ -40,8 +40,8 @@ export interface Run {
   placing: { asked: Date; placed: Date } | null;
   /** Aborted when it is to be ended: it need not wait for a place any more. */
   unwanted: AbortController;
-  /** Set by the first who wants it ended: the first cause wins. */
-  stop: { outcome: Outcome; receipt: Promise<Receipt> } | null;
+  /** Set by the first who wants it ended: the first cause wins. `failed`: what runs there could not be reached. */
+  stop: { outcome: Outcome; receipt: Promise<Receipt>; failed: boolean } | null;
   /** True if another attempt would end the same way. */
   permanent: boolean;
   /** Resolves when there is a handle to stop, or it is certain that there will be none. */
@@ -233,26 +233,6 @@ async function watchSizes(context: RunContext, run: Run, signal: AbortSignal): P
   } catch {
     // The program ended first.
   }
-}
-
-/** Ends the program, with every process that it started. Who comes second changes nothing but hears the same. */
-export function stopRun(context: RunContext, run: Run, outcome: Outcome): Promise<Receipt> {
-  if (run.stop === null) {
-    const receipt = run.started.then(() =>
-      run.handle === null
-        ? { signalled: [], survivors: [] }
-        : context.executor.cancel(run.handle, run.definition.killGrace).catch((error: unknown) => {
-            if (!(error instanceof HostError)) throw error;
-            const detail = `What runs there could not be ended, and may run on: ${error.message}`;
-            throw new PenstockError('machine-failed', detail);
-          }),
-    );
-    // Who waits for it hears of what went wrong; perhaps nobody does any more.
-    receipt.catch(() => {});
-    run.stop = { outcome, receipt };
-    run.unwanted.abort();
-  }
-  return run.stop.receipt;
 }
 
 /** Takes the output, makes everything durable, and says how it all ended. Logs are kept whatever else fails. */

@@ -8,15 +8,8 @@ import { messageOf, PenstockError } from '../errors.js';
 import type { Receipt } from '../executors/executor.js';
 import { takePlace } from './places.js';
 import { type Again, type RetryOptions, retry } from './retry.js';
-import {
-  collect,
-  persist,
-  type Run,
-  type RunContext,
-  startProgram,
-  stopRun,
-  waitForProgram,
-} from './run-job.js';
+import { collect, persist, type Run, type RunContext, startProgram, waitForProgram } from './run-job.js';
+import { stopRun } from './stop-run.js';
 
 export interface WorkerOptions extends RunContext, RetryOptions {
   /** How many run at the same time, as of now. */

@@ -3,7 +3,8 @@ import { reasonOf, type ServiceState, withHealth } from '../../domain/service.js
 import { messageOf, PenstockError } from '../../errors.js';
 import type { Handle } from '../../executors/executor.js';
 import type { RunMarks } from '../../hosts/members.js';
-import { type Run, type RunContext, startProgram, stopRun, waitForProgram } from '../run-job.js';
+import { type Run, type RunContext, startProgram, waitForProgram } from '../run-job.js';
+import { stopRun } from '../stop-run.js';
 import { ring, type Supervised, tell } from './supervised.js';
 import { watchService } from './watch-service.js';
 
