@@ -120,6 +120,7 @@ export function openCloud(options: {
     instance,
     patience: () => settings.current().ssh.LOST_AFTER,
     trouble: (handle: Handle, problem: string | null) => trouble(String(handle.uuid), problem),
+    isOver: store.jobs.overAmong,
   };
   const executors = {
     ssh: remoteExecutor({ ...remote, hostOf: hosts.machine }),

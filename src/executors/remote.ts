@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome } from '../domain/outcome.js';
 import { type Host, HostError } from '../hosts/host.js';
-import { clearScript } from '../hosts/remote-clear.js';
 import { readReceipt, terminateScript } from '../hosts/remote-terminate.js';
 import type { Executor, ExecutorCommand, ExecutorFiles, Handle, Receipt } from './executor.js';
+import { openClearing } from './remote-clearing.js';
 import { keepOutcome, notePlace, type RemoteHandle, readOutcome } from './remote-handle.js';
 import {
   fetchAll,
@@ -28,14 +27,27 @@ export interface RemoteOptions {
   patience?: () => number | null;
   /** Told when a run's machine is out of reach and why, and with null when it is back. */
   trouble?: (handle: Handle, problem: string | null) => void;
+  /** Which of these jobs have ended: what their runs left on a machine is cleared away. None, if it is not told. */
+  isOver?: (uuids: readonly string[]) => Promise<ReadonlySet<string>>;
 }
 
-/** Milliseconds that a machine may take to clear away, once we are to end. */
-const closePatience = 2000;
 /** Milliseconds that a cancel may take beyond its grace. */
 const cancelTimeout = 30_000;
-/** Milliseconds in which folders of ended runs can be removed, large as they may be. */
-const removeTimeout = 600_000;
+
+/** Ends whatever a run has left running, or runs. `id` names this cancel: asked again with it, it tells the same. */
+async function endAll(
+  host: Host,
+  run: Pick<RemoteHandle, 'host' | 'there'>,
+  { grace, urgent, id }: { grace: number; urgent: boolean; id: string },
+): Promise<Receipt> {
+  const args = [run.there, String(Math.round(grace * 1000)), id, '/proc'];
+  const timeout = grace * 1000 + cancelTimeout;
+  const { stdout, stderr } = await host.run(terminateScript, { args, timeout, urgent });
+  const receipt = readReceipt(stdout);
+  if (receipt === null)
+    throw new HostError('missing', `Processes on ${run.host} could not be ended: ${stderr.trim()}`);
+  return receipt;
+}
 
 /**
  * Runs commands on other machines, detached there from us and from the connection. Where a run is to be is said with its
@@ -43,7 +55,13 @@ const removeTimeout = 600_000;
  * and fills in the command's placeholders with paths below it.
  */
 export function remoteExecutor(options: RemoteOptions): Executor {
-  const { instance, hostOf, patience = () => null, trouble = () => {} } = options;
+  const {
+    instance,
+    hostOf,
+    patience = () => null,
+    trouble = () => {},
+    isOver = async () => new Set(),
+  } = options;
   const hostFor = async (handle: RemoteHandle) => hostOf(handle.host);
   /** Milliseconds that are left for asking machines at a start of ours. What they did not tell, later looks settle. */
   let recoverTime = 1000;
@@ -51,8 +69,6 @@ export function remoteExecutor(options: RemoteOptions): Executor {
   const waits = new Map<string, Promise<Outcome>>();
   /** Runs that are being cancelled: their folders stay until that is done. */
   const cancelling = new Map<string, number>();
-  const clearing = new Set<Promise<void>>();
-  const toClear = new Map<string, Map<string, RemoteHandle>>();
 
   function watch(name: string) {
     const known = watches.get(name) ?? watchHost(name, { hostOf, patience, trouble });
@@ -78,52 +94,17 @@ export function remoteExecutor(options: RemoteOptions): Executor {
     }
   }
 
-  async function terminate(handle: RemoteHandle, grace: number, urgent: boolean): Promise<Receipt> {
+  function terminate(handle: RemoteHandle, grace: number, urgent: boolean): Promise<Receipt> {
     const id = randomBytes(6).toString('hex');
-    const args = [handle.there, String(Math.round(grace * 1000)), id, '/proc'];
-    const timeout = grace * 1000 + cancelTimeout;
-    return reached(handle, async (host) => {
-      const { stdout, stderr } = await host.run(terminateScript, { args, timeout, urgent });
-      const receipt = readReceipt(stdout);
-      if (receipt === null) {
-        throw new HostError('missing', `Processes on ${handle.host} could not be ended: ${stderr.trim()}`);
-      }
-      return receipt;
-    });
+    return reached(handle, (host) => endAll(host, handle, { grace, urgent, id }));
   }
 
-  /** Removes what ended runs left on their machine: many at once, when there is time. */
-  function clear(handle: RemoteHandle): void {
-    const known = toClear.get(handle.host);
-    if (known !== undefined) {
-      known.set(handle.there, handle);
-      return;
-    }
-    const mine = new Map([[handle.there, handle]]);
-    toClear.set(handle.host, mine);
-    const work = clearSoon(handle.host, mine)
-      .catch(() => {
-        // Out of reach: what is left there is a matter of room only, and its server's end takes it.
-      })
-      .finally(() => clearing.delete(work));
-    clearing.add(work);
-  }
-  async function clearSoon(name: string, batch: Map<string, RemoteHandle>): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    toClear.delete(name);
-    const ready = [...batch.values()].filter(({ there }) => !cancelling.has(there));
-    if (ready.length === 0) return;
-    const host = await hostOf(name);
-    const ask = (handles: readonly RemoteHandle[]) =>
-      host.run(clearScript, {
-        timeout: removeTimeout,
-        input: handles.map(({ there }) => `${there}\n`).join(''),
-      });
-    const { stdout } = await ask(ready);
-    const left = ready.filter(({ there }) => stdout.includes(`left ${there}\n`));
-    for (const handle of left) await terminate(handle, 1, false);
-    if (left.length > 0) await ask(left);
-  }
+  const clearing = openClearing({
+    hostOf,
+    terminate: (host, run) => endAll(host, run, { grace: 1, urgent: false, id: 'left' }),
+    isCancelling: (there) => cancelling.has(there),
+    isOver,
+  });
 
   async function finish(handle: RemoteHandle, ending: Ending): Promise<Outcome> {
     // Another executor of ours may have been first, and then has cleared away what was there.
@@ -143,7 +124,9 @@ export function remoteExecutor(options: RemoteOptions): Executor {
       });
     }
     keepOutcome(handle.folder, outcome);
-    clear(handle);
+    clearing.clear(handle);
+    // Its job ends with this, and what goes on over there with its machine.
+    if (ending.by === 'patience') void clearing.lost(handle);
     return outcome;
   }
 
@@ -167,10 +150,11 @@ export function remoteExecutor(options: RemoteOptions): Executor {
       const handle = notePlace(files.folder, planned(command, files));
       if (handle === null) throw new Error(`The run in ${files.folder} was given up before it began.`);
       if (readOutcome(files.folder) !== null) return handle;
+      clearing.arrived(handle);
       const launched = await launch(await hostFor(handle), instance, command, files, handle).catch(
         (error: unknown) => {
           // It was not started, and never will be.
-          clear(handle);
+          clearing.clear(handle);
           throw error;
         },
       );
@@ -183,7 +167,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
       const handle = given as RemoteHandle;
       const known = readOutcome(handle.folder);
       if (known !== null) {
-        clear(handle);
+        clearing.clear(handle);
         return known;
       }
       const waited = waitFor(handle);
@@ -206,7 +190,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
         const count = (cancelling.get(there) ?? 1) - 1;
         if (count > 0) cancelling.set(there, count);
         else cancelling.delete(there);
-        if (readOutcome(handle.folder) !== null) clear(handle);
+        if (readOutcome(handle.folder) !== null) clearing.clear(handle);
       }
     },
 
@@ -219,7 +203,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
       const late = AbortSignal.timeout(Math.max(1, recoverTime));
       try {
         const settled = await settle(await hostFor(handle), handle, late);
-        if (settled === 'never-started') clear(handle);
+        if (settled === 'never-started') clearing.clear(handle);
         return settled;
       } catch (error) {
         if (error instanceof HostError || late.aborted) return handle;
@@ -234,7 +218,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
       for (const each of watches.values()) each.stop();
       watches = new Map();
       waits.clear();
-      await Promise.race([Promise.all(clearing), delay(closePatience, undefined, { ref: false })]);
+      await clearing.close();
     },
   };
 }

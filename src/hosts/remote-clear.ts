@@ -16,3 +16,10 @@ while read -r folder; do
 done
 :
 `;
+
+/** Names what runs have left below the folder of all of them, `UUID/ATTEMPT` a line. $1 the folder. */
+export const leftScript = `
+cd "$1" 2>/dev/null || exit 0
+for run in */*; do [ -d "$run" ] && echo "$run"; done
+:
+`;

@@ -145,6 +145,12 @@ export function jobRepository(
       return rows.map(eventOf);
     },
 
+    /** Which of these have ended. */
+    async overAmong(uuids: readonly string[]): Promise<ReadonlySet<string>> {
+      const where = { uuid: { in: [...uuids] }, state: { notIn: ['CREATED', 'RUNNING', 'RESET'] } };
+      return new Set((await reader.job.findMany({ where, select: { uuid: true } })).map(({ uuid }) => uuid));
+    },
+
     /** Everything that has not reached its end, oldest first; `after` an id, for reading in pieces. */
     async unfinished(after: number, take: number): Promise<QueuedRow[]> {
       const rows = await reader.job.findMany({

@@ -1,4 +1,7 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
@@ -236,14 +239,38 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
   });
 
   test('a machine that is away for longer than LOST_AFTER, which is read anew', async () => {
-    const uuid = await submit(server, await sh('echo x >>"$1"; sleep 3'));
+    const uuid = await submit(server, await sh('echo x >>"$1"; sleep 1000'));
     await runs();
     machine.cut();
     await told(uuid);
     writeFileSync(path.join(server.data, 'config/ssh.yaml'), stringify(sshFile(machines, { LOST_AFTER: 1 })));
     expect((await server.fetch('/config', { method: 'PUT' })).status).toBe(200);
     await failed(uuid, 'lost', `root@${machine.address}`);
+    expect(leftOf([uuid])).not.toEqual([]);
     machine.mend();
+    // The job has ended: what goes on over there ends as soon as we hear of the machine again.
+    await nothingLeft(uuid);
+  });
+
+  test('what a crash kept from being cleared away goes when the machine is used again; what is of no job of ours stays', async () => {
+    const id = await sh('echo x >>"$1"; until [ -e "$1.go" ]; do sleep 0.05; done');
+    const ended = await submit(server, id);
+    await runs();
+    const folder = foldersOn(machine).get(ended) ?? '';
+    writeFileSync(`${log}.go`, '');
+    await well(ended, '');
+    await server.kill();
+    // As if we had been killed a moment before; another's job has the name of none of ours.
+    const stranger = randomUUID();
+    const strangers = path.join(path.dirname(folder), stranger, '1');
+    for (const left of [path.join(folder, '1/work'), strangers]) mkdirSync(left, { recursive: true });
+    const environment = { PENSTOCK_JOB_FOLDER: `${folder}/1/`, PATH: process.env.PATH };
+    const running = spawn('sleep', ['1000'], { env: environment, stdio: 'ignore' });
+    await server.restart();
+    await jobOf(server, await submit(server, id), 60);
+    await once(running, 'exit');
+    await waitFor(() => !foldersOn(machine).has(ended), 'what was left to go');
+    expect(existsSync(strangers)).toBe(true);
   });
 
   test('a cancel ends what runs there, also when the link was cut meanwhile', async () => {
