@@ -266,9 +266,10 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     for (const left of [path.join(folder, '1/work'), strangers]) mkdirSync(left, { recursive: true });
     const environment = { PENSTOCK_JOB_FOLDER: `${folder}/1/`, PATH: process.env.PATH };
     const running = spawn('sleep', ['1000'], { env: environment, stdio: 'ignore' });
+    const over = once(running, 'exit');
     await server.restart();
     await jobOf(server, await submit(server, id), 60);
-    await once(running, 'exit');
+    await over;
     await waitFor(() => !foldersOn(machine).has(ended), 'what was left to go');
     expect(existsSync(strangers)).toBe(true);
   });
