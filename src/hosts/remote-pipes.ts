@@ -11,6 +11,11 @@ const pipesScript = `
 umask 077
 into=$2 from=$3 file=$4 most=$5
 nap() { sleep "$1" 2>/dev/null || sleep 1; }
+# Ends what copies, which may not even have said its number yet.
+stop() {
+  until [ -s "$1.pid" ]; do nap 0.01; done
+  [ -s "$1.end" ] || kill -KILL "$(cat "$1.pid")"
+}
 for pipe in "$into" "$from"; do [ -z "$pipe" ] || mkfifo -m 600 "$pipe" || exit 1; done
 if [ -n "$into" ]; then
   # Opened for both at first, which waits for nobody. The reading end is held to the end: nothing is lost that the
@@ -46,7 +51,7 @@ read -r code <told
 code=0
 : >over
 if [ -n "$into" ]; then
-  [ -e feed.end ] || kill -KILL "$(cat feed.pid)"
+  stop feed
   wait "$feeding"
   exec 4<&-
 fi
@@ -55,14 +60,14 @@ if [ -n "$from" ]; then
   exec 7>&-
   # What the program has left running may hold it open: it is heard for as long as it goes on, and not for ever.
   before=-1 quiet=0 looks=0
-  while [ ! -e keep.end ] && [ "$quiet" -lt 15 ] && [ "$looks" -lt 450 ]; do
+  while [ ! -s keep.end ] && [ "$quiet" -lt 15 ] && [ "$looks" -lt 450 ]; do
     nap 0.02
     size=$(wc -c <"$file")
     if [ "$size" = "$before" ]; then quiet=$((quiet + 1)); else quiet=0; fi
     before=$size looks=$((looks + 1))
   done
-  if [ -e keep.end ]; then read -r code <keep.end
-  else kill -KILL "$(cat keep.pid)"
+  if [ -s keep.end ]; then read -r code <keep.end
+  else stop keep
   fi
   wait "$keeping"
 fi
