@@ -68,9 +68,10 @@ function withoutNoise(errors: readonly ErrorObject[]): ErrorObject[] {
     const deeper = fromBranches.filter((earlier) => earlier.instancePath !== error.instancePath);
     const right = deeper.length > 0 ? deeper : fromBranches.filter((earlier) => !saysOtherKind(earlier));
     kept = kept.filter((earlier) => !fromBranches.includes(earlier));
-    // A branch that has the right type and fails further inside is the one that was meant. Where none does, the schema's
-    // own words say more than what each branch lacks.
-    const inWords = deeper.length === 0 && error.parentSchema?.['x-expects'] !== undefined;
+    // A branch that has the right type and fails further inside is the one that was meant. Where each only lacks a key,
+    // the schema's own words say more.
+    const lacking = right.every(({ keyword }) => keyword === 'required');
+    const inWords = lacking && error.parentSchema?.['x-expects'] !== undefined;
     if (right.length > 0 && !inWords) kept.push(...right);
     else kept.push({ ...error, params: { ...error.params, branches: fromBranches } });
   }

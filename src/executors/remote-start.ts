@@ -47,8 +47,8 @@ const failed = ({ host }: RemoteHandle, { stderr }: Said): HostError =>
   scriptFailed(host, stderr, problemIn(stderr) === 'full');
 
 /** Before anything is sent there: what is made on the way to a file could be read by everybody on that machine. */
-async function makeFolder(host: Host, handle: RemoteHandle): Promise<void> {
-  const said = await host.run(folderScript, { args: [handle.there] });
+async function makeFolder(host: Host, handle: RemoteHandle, unwanted?: AbortSignal): Promise<void> {
+  const said = await host.run(folderScript, { args: [handle.there], ...(unwanted && { signal: unwanted }) });
   if (said.code !== 0) throw failed(handle, said);
 }
 
@@ -65,7 +65,7 @@ export async function launch(
   const empty = files.stdin !== null && existsSync(files.stdin) && statSync(files.stdin).size === 0;
   const stdin = files.stdin === null || files.stdin === '/dev/null' || empty ? null : `${there}/stdin`;
   const sending = sent(files, stdin);
-  if (sending.length > 0) await makeFolder(host, handle);
+  if (sending.length > 0) await makeFolder(host, handle, files.unwanted);
   await sendFiles(host, sending, files.unwanted);
   files.unwanted?.throwIfAborted();
   const marks = {

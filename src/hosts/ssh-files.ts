@@ -106,14 +106,15 @@ async function upload(
   resumed: boolean,
   { signal, progress }: Transfer,
 ): Promise<void> {
-  const said = await link.run(partScript, { args: [part, String(resumed ? size : 0)] });
+  const how = signal && { signal };
+  const said = await link.run(partScript, { args: [part, String(resumed ? size : 0)], ...how });
   if (!/^\d+\s*$/.test(said.stdout)) throw putProblem(link.name, part, said);
   const start = Number(said.stdout);
   // Made anew it is nothing that somebody else has put there.
   const open = () => sftp.open(part, start > 0 ? 'r+' : 'wx');
   const handle = await open().catch(async (error: unknown) => {
     if (sftpCode(error) !== 2) throw error;
-    await link.run('mkdir -p "$1"', { args: [above(part)] });
+    await link.run('mkdir -p "$1"', { args: [above(part)], ...how });
     return open();
   });
   let sent = start;

@@ -99,7 +99,8 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
   });
 
   test('cancelled while its server boots, or while its files are sent: it ends at once', async () => {
-    await start(1);
+    // A dead link is noticed after a minute: whatever ends sooner did not wait for that.
+    await start(1, {}, { KEEPALIVE_INTERVAL: 20, LOST_AFTER: 600 });
     const definition = await cloud.register({ exec: 'cat', executor: 'cloud' });
     await machines[0]?.killSshd();
     const booting = await submit(cloud, definition);
@@ -113,7 +114,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     await cloud.serverIn('busy');
     const before = Date.now();
     expect((await cancel(sending)).status).toBe(200);
-    expect(Date.now() - before).toBeLessThan(2500);
+    expect(Date.now() - before).toBeLessThan(20_000);
     expect(await jobOf(cloud, sending)).toMatchObject({ state: 'FAILED', outcome: { cause: 'cancelled' } });
     machines[0]?.thaw();
     const after = await submit(cloud, definition, 'more');
