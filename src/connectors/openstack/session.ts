@@ -129,7 +129,8 @@ export function openSession(wire: Wire, options: SessionOptions): Session {
   return {
     request: (service, method, path, request = {}) => send(service, method, path, request),
     async all(service, path, key, query = {}) {
-      const found: unknown[] = [];
+      // By id: what changes its place in the list meanwhile is on two pages, as new servers of Nova are.
+      const found = new Map<unknown, unknown>();
       let next: string | null = path;
       for (let page = 0; next !== null && page < mostPages; page += 1) {
         const body = (await send(service, 'GET', next, page === 0 ? { query } : {})) as Record<
@@ -139,7 +140,7 @@ export function openSession(wire: Wire, options: SessionOptions): Session {
         const entries = body[key];
         if (!Array.isArray(entries))
           throw new ConnectorError('unavailable', `${service}: GET ${path} gave no list of ${key}`);
-        found.push(...entries);
+        for (const entry of entries) found.set((entry as { id?: unknown } | null)?.id ?? entry, entry);
         // The way of Nova and Neutron, and that of Glance, whose link has no host.
         const links = body[`${key}_links`] as { rel: string; href: string }[] | undefined;
         const link: unknown = links?.find(({ rel }) => rel === 'next')?.href ?? body.next;
@@ -149,7 +150,7 @@ export function openSession(wire: Wire, options: SessionOptions): Session {
             ? `${path}${new URL(link, 'http://links.invalid').search}`
             : null;
       }
-      return found;
+      return [...found.values()];
     },
     project: async () => (await token()).project,
     close: () => wire.close(),
