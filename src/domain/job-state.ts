@@ -93,7 +93,7 @@ export function legalEvents(state: State): EventName[] {
   return events.filter((event) => transitions[state][event] !== undefined);
 }
 
-/** True while a job may still be started or is being run: it has not reached its end. */
-export function isUnfinished(state: State): boolean {
-  return state === 'CREATED' || state === 'RUNNING' || state === 'RESET';
-}
+/** The states of jobs that may still be started or are being run: they have not reached their end. */
+export const unfinishedStates: readonly State[] = ['CREATED', 'RUNNING', 'RESET'];
+
+export const isUnfinished = (state: State): boolean => unfinishedStates.includes(state);

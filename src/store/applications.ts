@@ -1,3 +1,4 @@
+import { unfinishedStates } from '../domain/job-state.js';
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
 import type { Application } from './generated/client.js';
@@ -25,7 +26,7 @@ export function applicationRepository(reader: PrismaClient, writer: Writer) {
       const [any, own] = ['"application":', `"application":${JSON.stringify(name)}`];
       return reader.job.count({
         where: {
-          state: { in: ['CREATED', 'RUNNING', 'RESET'] },
+          state: { in: [...unfinishedStates] },
           executor: 'cloud',
           OR: [
             { request: { contains: own } },

@@ -1,5 +1,5 @@
 import { elsewhere, type Job, type JobEvent } from '../domain/job.js';
-import type { State } from '../domain/job-state.js';
+import { type State, unfinishedStates } from '../domain/job-state.js';
 import type { ListQuery } from '../domain/query.js';
 import type { PrismaClient } from './client.js';
 import type { JobCompanions } from './companions.js';
@@ -147,7 +147,7 @@ export function jobRepository(
 
     /** Which of these have ended. */
     async overAmong(uuids: readonly string[]): Promise<ReadonlySet<string>> {
-      const where = { uuid: { in: [...uuids] }, state: { notIn: ['CREATED', 'RUNNING', 'RESET'] } };
+      const where = { uuid: { in: [...uuids] }, state: { notIn: [...unfinishedStates] } };
       return new Set((await reader.job.findMany({ where, select: { uuid: true } })).map(({ uuid }) => uuid));
     },
 
@@ -156,7 +156,7 @@ export function jobRepository(
       const rows = await reader.job.findMany({
         where: {
           id: { gt: after },
-          state: { in: ['CREATED', 'RUNNING', 'RESET'] },
+          state: { in: [...unfinishedStates] },
           executor: { not: elsewhere },
         },
         orderBy: { id: 'asc' },
@@ -202,7 +202,7 @@ export function jobRepository(
       const rows = await reader.job.findMany({
         where: {
           operationId,
-          state: { in: ['CREATED', 'RUNNING', 'RESET'] },
+          state: { in: [...unfinishedStates] },
           // In a text of somebody's the quotes would be escaped.
           request: { contains: '"feed":{' },
         },
@@ -215,7 +215,7 @@ export function jobRepository(
     async unfinishedAttended(): Promise<Job[]> {
       const rows = await reader.job.findMany({
         where: {
-          state: { in: ['CREATED', 'RUNNING', 'RESET'] },
+          state: { in: [...unfinishedStates] },
           // In a text of somebody's the quotes would be escaped.
           request: { contains: '"attended":true' },
         },

@@ -1,5 +1,5 @@
 import { type Job, pipelineExecutor } from '../domain/job.js';
-import type { State } from '../domain/job-state.js';
+import { type State, unfinishedStates } from '../domain/job-state.js';
 import type { PrismaClient } from './client.js';
 import { jobOf } from './jobs.js';
 import type { Writer } from './writer.js';
@@ -22,7 +22,7 @@ export function stepJobRepository(reader: PrismaClient, writer: Writer) {
     /** The pipelines' own jobs that have not reached their end, oldest first. */
     async unfinishedPipelines(): Promise<Job[]> {
       const rows = await reader.job.findMany({
-        where: { state: { in: ['CREATED', 'RUNNING', 'RESET'] }, executor: pipelineExecutor },
+        where: { state: { in: [...unfinishedStates] }, executor: pipelineExecutor },
         orderBy: { id: 'asc' },
       });
       return rows.map(jobOf);
