@@ -105,6 +105,13 @@ describe('one place for each thing', () => {
     expect(readers.sort()).toEqual(['http/docs.ts', 'http/error-handler.ts', 'http/openapi-parts.ts']);
   });
 
+  test('processes are signalled in hosts/signal.ts only, which proves that they are ours', () => {
+    const senders = files.filter(({ text }) =>
+      /\.kill\b|\['kill'\]|\bkill\b[^;]*from 'node:process'/.test(code(text)),
+    );
+    expect(senders.map(({ name }) => name)).toEqual(['hosts/signal.ts']);
+  });
+
   test('a file tells one story: fewer than 300 lines', () => {
     const long = files
       .map(({ name, text }) => ({ name, lines: text.split('\n').length - 1 }))

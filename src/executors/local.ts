@@ -15,6 +15,7 @@ import {
 } from '../hosts/processes.js';
 import { commandScript } from '../hosts/runner.js';
 import type { Placement, ProcessIdentity, RunnerPool } from '../hosts/runner-pool.js';
+import { signalProcess } from '../hosts/signal.js';
 import { claim, readStatusFile, statusEnded, statusFile, statusOutcome } from '../hosts/status-file.js';
 import { terminate } from '../hosts/terminate.js';
 import type { Executor, ExecutorCommand, ExecutorFiles, Handle } from './executor.js';
@@ -259,7 +260,7 @@ export function localExecutor(options: LocalOptions): Executor {
           (thorough) => {
             // A program can stop its runner, too (`kill -STOP 0`), which then would never tell of the end.
             if (runner !== null && !over() && readProcess(runner.pid)?.state === 'T') {
-              globalThis.process.kill(runner.pid, 'SIGCONT');
+              signalProcess({ pid: runner.pid, startTime: runner.start_time }, 'SIGCONT');
             }
             return members(handle, thorough);
           },

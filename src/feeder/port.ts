@@ -41,7 +41,7 @@ export function connectPort(port: number, program: Program, uses: { reads: boole
     // Each look reads the kernel's table of all connections. Who takes long to listen is late by a fifth of that, at most.
     for (const pause of pauses(5, 500, 1.2)) {
       const found = listenersOn(port).find(({ inode }) =>
-        program.pids().some((pid) => hasSocket(pid, inode)),
+        program.processes().some(({ pid }) => hasSocket(pid, inode)),
       );
       if (found !== undefined) {
         underway = attempt(found.host);

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { listProcesses, lives, readProcess } from '../hosts/processes.js';
+import { listProcesses, type Process, readProcess } from '../hosts/processes.js';
+import { signalProcess } from '../hosts/signal.js';
 import type { Program } from './ways.js';
 
 /**
@@ -15,7 +16,7 @@ export function programBeside(ended: AbortSignal): Program {
   const session = own?.session ?? -1;
   return {
     ended,
-    pids() {
+    processes() {
       const all = listProcesses();
       const mine = new Set<number>();
       for (const { pid, session: of } of all) if (of === session) mine.add(pid);
@@ -28,7 +29,7 @@ export function programBeside(ended: AbortSignal): Program {
         }
       }
       for (const not of [process.pid, wrapper, shell, session]) mine.delete(not);
-      return [...mine];
+      return all.filter(({ pid }) => mine.has(pid));
     },
   };
 }
@@ -45,28 +46,23 @@ export async function tellToEnd(
   grace: number,
 ): Promise<void> {
   const ino = statSync(file, { throwIfNoEntry: false })?.ino ?? -1;
-  const readers = () => program.pids().filter((pid) => positionIn(pid, ino) !== null);
+  const readers = () => program.processes().filter(({ pid }) => positionIn(pid, ino) !== null);
   await signal(program, readers, grace);
   await quiet(program, null, seconds);
-  await signal(program, () => program.pids(), grace);
+  await signal(program, () => program.processes(), grace);
 }
 
 /** Sends SIGTERM to each, and SIGKILL to those that are there after the grace; until there are none. */
-async function signal(program: Program, find: () => number[], grace: number): Promise<void> {
+async function signal(program: Program, find: () => Process[], grace: number): Promise<void> {
   const until = Date.now() + grace * 1000;
   const asked = new Set<number>();
-  for (let pids = find(); pids.length > 0 && !program.ended.aborted; pids = find()) {
+  for (let left = find(); left.length > 0 && !program.ended.aborted; left = find()) {
     const kill = Date.now() > until;
-    for (const pid of pids) {
-      if (!kill && asked.has(pid)) continue;
-      asked.add(pid);
-      const found = readProcess(pid);
-      if (found === undefined || !lives(pid, found.startTime)) continue;
-      try {
-        process.kill(pid, kill ? 'SIGKILL' : 'SIGTERM');
-      } catch {
-        // Gone, or not ours to signal: then only who may can end the job.
-      }
+    for (const process of left) {
+      if (!kill && asked.has(process.pid)) continue;
+      asked.add(process.pid);
+      // One that may not be signalled is left to whoever ends the job.
+      signalProcess(process, kill ? 'SIGKILL' : 'SIGTERM');
     }
     await delay(50, undefined, { signal: program.ended });
   }
@@ -95,7 +91,7 @@ export async function quiet(program: Program, file: string | null, seconds: numb
     let still = true;
     let unread = false;
     const { ino = -1, size = 0 } = file === null ? {} : (statSync(file, { throwIfNoEntry: false }) ?? {});
-    for (const pid of program.pids()) {
+    for (const { pid } of program.processes()) {
       const activity = activityOf(pid);
       if (activity === null) continue;
       now.set(pid, activity);

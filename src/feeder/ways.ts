@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net';
+import type { Process } from '../hosts/processes.js';
 
 /** The program, as the feeder knows it. */
 export interface Program {
   /** Aborted when it has ended. */
   ended: AbortSignal;
   /** The processes of the job, without the feeder and the shells around it. */
-  pids(): number[];
+  processes(): Process[];
 }
 
 /** A way into the program. */

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { lives, type Process } from './processes.js';
+import type { Process } from './processes.js';
+import { signalProcess } from './signal.js';
 
 /** What was done to end a job's processes, and that it worked. */
 export interface Receipt {
@@ -43,14 +44,9 @@ export async function terminate(
     // A signal is lost on a shell that has just been forked; what it has become by now must hear it, too.
     if (signal === 'SIGTERM' && asked.get(key) === process.name) return;
     if (signal === 'SIGTERM') asked.set(key, process.name);
-    try {
-      // Between the look and the signal the pid could have gone to somebody else.
-      if (!lives(process.pid, process.startTime)) return;
-      globalThis.process.kill(process.pid, signal);
-      if (told.has(signal) && !entry.signals.includes(signal)) entry.signals.push(signal);
-    } catch {
-      // Gone meanwhile, or not ours to signal: the next look tells.
-    }
+    // Gone meanwhile, or not ours to signal: the next look tells.
+    if (!signalProcess(process, signal)) return;
+    if (told.has(signal) && !entry.signals.includes(signal)) entry.signals.push(signal);
   };
 
   const killFrom = Date.now() + grace;

@@ -18,6 +18,7 @@ import {
   type Transfer,
   usualTimeout,
 } from './host.js';
+import { signalChild } from './signal.js';
 
 const problems: Readonly<Record<string, HostProblem>> = {
   ENOSPC: 'full',
@@ -74,7 +75,7 @@ function runHere(script: string, options: ScriptOptions, closing: AbortSignal): 
     const [out, err]: [Buffer[], Buffer[]] = [[], []];
     const give = (error: Error) => {
       reject(error);
-      if (child.pid !== undefined && child.exitCode === null) child.kill('SIGKILL');
+      signalChild(child, 'SIGKILL');
     };
     const aborted = () => give(signal?.reason as Error);
     const stopped = () => give(closing.reason as Error);

@@ -1,7 +1,11 @@
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { connectPort } from '../../src/feeder/port.js';
+import { readProcess } from '../../src/hosts/processes.js';
 import { freePorts } from '../support/ports.js';
+
+/** The program is this one. */
+const ourselves = () => [readProcess(process.pid)].filter((found) => found !== undefined);
 
 test('what a program said before it closed is heard, although it has not read all that it was sent', async () => {
   const [port = 0] = await freePorts(1);
@@ -15,7 +19,7 @@ test('what a program said before it closed is heard, although it has not read al
   });
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   try {
-    const program = { ended: new AbortController().signal, pids: () => [process.pid] };
+    const program = { ended: new AbortController().signal, processes: ourselves };
     const { way } = connectPort(port, program, { reads: true, sends: true });
     const pieces = way.pieces()[Symbol.asyncIterator]();
     const sent = way.write(Buffer.alloc(20_000_000)).then(() => way.write(Buffer.alloc(1)));
@@ -37,7 +41,7 @@ test('what a program said is heard, although it ended before we knew that we wer
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   try {
     const ending = new AbortController();
-    const program = { ended: ending.signal, pids: () => [process.pid] };
+    const program = { ended: ending.signal, processes: ourselves };
     const { way, heard } = connectPort(port, program, { reads: true, sends: false });
     ending.abort();
     way.programEnded();
