@@ -1,12 +1,17 @@
 import { defineConfig } from 'vitest/config';
+import { measurePace } from './test/support/pace.js';
+
+const pace = measurePace();
+if (pace > 1.5) console.warn(`This machine is ${pace} times slower than a quiet one: deadlines are longer.`);
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/build.ts'],
     // For machines with much else to do: who waits, waits for a condition, with a deadline of its own.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 180_000 * pace,
+    hookTimeout: 180_000 * pace,
+    env: { PENSTOCK_TEST_PACE: String(pace) },
     pool: 'forks',
     maxWorkers: 2,
     reporters: ['default'],

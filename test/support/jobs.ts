@@ -90,6 +90,7 @@ export async function everyEnd(
     },
     `the end of ${uuids.length} jobs`,
     deadline,
+    () => ({ open: [...open].slice(0, 10), and_more: Math.max(0, open.size - 10) }),
   );
 }
 

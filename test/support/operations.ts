@@ -58,13 +58,15 @@ export function operationIs(
   what: string,
   deadline?: number,
 ): Promise<ShownOperation> {
+  let operation: ShownOperation | undefined;
   return waitFor(
     async () => {
-      const operation = await operationOf(server, id);
+      operation = await operationOf(server, id);
       return wanted(operation) ? operation : null;
     },
     what,
     deadline,
+    () => operation,
   );
 }
 

@@ -1,4 +1,5 @@
 import http from 'node:http';
+import { atPace } from './pace.js';
 import { basic, type Login, type TestServer } from './server.js';
 
 /** An answer as it came over the wire. */
@@ -20,6 +21,7 @@ export interface Ask {
   /** Whose login; null is none. */
   as?: Login | null;
   agent?: http.Agent;
+  /** Milliseconds on a quiet machine. */
   deadline?: number;
   /** Take a stream of events for answered when it begins, and hang up: it may go on for ever. */
   hangUp?: boolean;
@@ -32,7 +34,8 @@ const nothing = { body: Buffer.alloc(0), text: '', json: undefined };
  * Fails when there is no whole answer by the deadline.
  */
 export function ask(server: TestServer, path: string, options: Ask = {}): Promise<Answer> {
-  const { as = server.admin, json, deadline = 20_000 } = options;
+  const { as = server.admin, json } = options;
+  const deadline = atPace(options.deadline ?? 20_000);
   const body = json === undefined ? options.body : JSON.stringify(json);
   const method = options.method ?? (body === undefined ? 'GET' : 'POST');
   const { hostname, port } = new URL(server.url);

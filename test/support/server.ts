@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { endProcessesOf } from './programs.js';
 import { waitFor } from './wait-for.js';
+import { callWitness, endOf } from './witnesses.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const admin = { username: 'root', password: 'correct horse battery' };
@@ -76,6 +77,9 @@ export async function startServer(
   let log = '';
   let out = '';
   let exited = Promise.resolve();
+  const dismiss = callWitness(
+    async () => `the server on ${data}: ${await unended(server)}\nits log ends:\n${endOf(log)}`,
+  );
 
   const server: TestServer = {
     url: '',
@@ -118,6 +122,7 @@ export async function startServer(
       await start();
     },
     async remove() {
+      dismiss();
       if (child.exitCode === null && child.signalCode === null) await server.kill();
       endProcessesOf(data);
       rmSync(data, { recursive: true, force: true, maxRetries: 10 });
@@ -159,4 +164,22 @@ export async function startServer(
 
   await start();
   return server;
+}
+
+/** What a server says of jobs that have not ended, in a line each. */
+async function unended(server: TestServer): Promise<string> {
+  const query = 'state__in=CREATED,RUNNING&limit=10';
+  const answer = await server
+    .fetch(`/api/job/?${query}`, { signal: AbortSignal.timeout(5000) })
+    .catch((error: Error) => error);
+  if (answer instanceof Error) return `does not answer (${answer.message})`;
+  if (answer.status !== 200) return `answers ${answer.status}: ${(await answer.text()).slice(0, 300)}`;
+  const { meta, objects } = (await answer.json()) as {
+    meta: { total_count: number };
+    objects: { uuid: string; state: string; attempt: number; waiting: string | null }[];
+  };
+  const lines = objects.map(
+    ({ uuid, state, attempt, waiting }) => `\n  ${uuid} ${state}, attempt ${attempt}, waiting: ${waiting}`,
+  );
+  return `${meta.total_count} jobs have not ended${lines.join('')}`;
 }

@@ -20,9 +20,10 @@ export async function untilService(
   wanted: (service: ServiceState) => boolean,
   deadline?: number,
 ): Promise<ShownService> {
+  let job: ShownService | undefined;
   return waitFor(
     async () => {
-      const job = await serviceOf(server, uuid);
+      job = await serviceOf(server, uuid);
       if (job.service !== null && wanted(job.service)) return job;
       if (job.state === 'FAILED' || job.state === 'FINISHED') {
         throw new Error(`it has ended: ${JSON.stringify(job.outcome)}`);
@@ -31,5 +32,6 @@ export async function untilService(
     },
     'the service to be as wanted',
     deadline,
+    () => job?.service,
   );
 }

@@ -1,16 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { atPace } from './pace.js';
+import { hearWitnesses } from './witnesses.js';
 
-/** Waits for a condition, looking often; after the deadline it throws and says what it waited for. */
+/**
+ * Waits for a condition, looking often. After the deadline it throws: what it waited for, and what was there instead.
+ *
+ * @param deadline milliseconds on a quiet machine; a slower one gets as much more as it is slower
+ * @param instead what there was at the last look, where the condition knows more than yes or no
+ */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
   what: string,
   deadline = 30_000,
+  instead?: () => unknown,
 ): Promise<NonNullable<T>> {
-  const end = Date.now() + deadline;
+  const patience = atPace(deadline);
+  const end = Date.now() + patience;
   for (;;) {
     const value = await condition();
     if (value) return value as NonNullable<T>;
-    if (Date.now() > end) throw new Error(`waited ${deadline} ms in vain for ${what}`);
+    if (Date.now() > end) {
+      const found = instead === undefined ? '' : `; there was ${JSON.stringify(instead())}`;
+      throw new Error(`waited ${patience} ms in vain for ${what}${found}\n${await hearWitnesses()}`);
+    }
     await delay(20);
   }
 }

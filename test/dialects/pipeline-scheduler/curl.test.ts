@@ -31,14 +31,18 @@ const json = "-H 'Content-Type: application/json'";
 
 let server: TestServer;
 let folder: string;
+/** The script `gated.sh` ends when this file is there: until then its server is not idle, and does not go. */
+const gate = () => path.join(folder, 'go');
 beforeAll(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-scheduler-'));
   mkdirSync(path.join(folder, 'scripts'));
-  writeFileSync(
-    path.join(folder, 'scripts', 'echo.sh'),
-    'printf "[%s]" "$@"; echo "OUTPUTMARKER1;2OUTPUTMARKER"\n',
-  );
+  const marked = 'echo "OUTPUTMARKER1;2OUTPUTMARKER"\n';
+  writeFileSync(path.join(folder, 'scripts', 'echo.sh'), `printf "[%s]" "$@"; ${marked}`);
   writeFileSync(path.join(folder, 'scripts', 'fails.sh'), 'echo out; echo err >&2; exit 3\n');
+  writeFileSync(
+    path.join(folder, 'scripts', 'gated.sh'),
+    `until [ -e '${gate()}' ]; do sleep 0.05; done; ${marked}`,
+  );
   server = await startServer({
     application: {
       CONNECTOR: 'local',
@@ -98,7 +102,7 @@ describe('every command of the document works as printed', () => {
   });
 
   test('/servers: lists all, and by id; untracked ones are deleted', async () => {
-    bash(`curl -X POST ${json} -d '${task}' "\${server}/tasks"`);
+    const made = bash(`curl -X POST ${json} -d '${task}' "\${server}/tasks"`, { script: 'gated.sh' });
     const [first] = await waitFor(() => {
       const { active, queued } = bash('curl ${server}/servers').content;
       const all = [...active, ...queued].filter(({ ip }) => ip !== null);
@@ -108,6 +112,9 @@ describe('every command of the document works as printed', () => {
     const listed = bash(`curl ${json} -d '["'\${id}'","'\${id}'"]' "\${server}/servers"`, { id: first.id });
     expect(listed.content.every((each: Answer['content']) => each.server.id === first.id)).toBe(true);
     expect(bash('curl -X DELETE ${server}/servers/untracked')).toEqual({ request: 'success', content: [] });
+    writeFileSync(gate(), '');
+    expect(await ended(made.content.task.id)).toMatchObject({ status: 'finished' });
+    rmSync(gate());
   });
 
   test('/config: shows three files, and reads them again', () => {
@@ -122,7 +129,7 @@ describe('every command of the document works as printed', () => {
   });
 
   test("the first version's: /pipeline and /instance", async () => {
-    const one = bash(`curl -X POST ${json} -d '${pipeline}' "\${server}/pipeline"`);
+    const one = bash(`curl -X POST ${json} -d '${pipeline}' "\${server}/pipeline"`, { script: 'gated.sh' });
     expect(one).toMatchObject({
       request: 'success',
       content: { status: 'queued', pipeline: { pwd: '***' } },
@@ -132,12 +139,12 @@ describe('every command of the document works as printed', () => {
     );
     expect(two).toHaveLength(2);
     expect(Object.keys(bash('curl ${server}/pipeline').content)).toEqual(['active', 'queued']);
-    // Idle ones go soon.
     const instance = await waitFor(() => {
       const { active, queued } = bash('curl ${server}/instance').content;
       return [...active, ...queued].find(({ ip }) => ip !== null);
     }, 'an instance');
     expect(instance).toMatchObject({ ip: '127.0.0.1', timeToLive: expect.any(Number) });
+    writeFileSync(gate(), '');
     expect(await ended(one.content.pipeline.id)).toMatchObject({ status: 'finished' });
     expect(bash('curl -X DELETE ${server}/instance').content).toBe('deleted all untracked vm instances');
   });

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { leftOf } from '../../support/jobs.js';
@@ -25,8 +25,9 @@ afterAll(async () => {
 });
 
 const folderOf = (uuid: string) => path.join(server.data, 'jobs', uuid.slice(3, 5), uuid);
-/** Files of a folder, however deep, with their sizes. */
+/** Files of a folder, however deep, with their sizes; none before it is made. */
 function filesOf(folder: string): [string, number][] {
+  if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).flatMap((name): [string, number][] => {
     const found = lstatSync(path.join(folder, name), { throwIfNoEntry: false });
     return found?.isFile() ? [[name, found.size]] : [];
