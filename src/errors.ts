@@ -43,6 +43,7 @@ export const catalogue = {
   'range-not-satisfiable': { status: 416, title: 'There are no such bytes' },
   'job-failed': { status: 422, title: 'The job failed' },
   'too-many-failed-logins': { status: 429, title: 'Too many failed logins' },
+  'too-many-logins': { status: 429, title: 'Too many logins at once' },
   'queue-full': { status: 429, title: 'The queue is full' },
   'stream-full': { status: 429, title: 'A queue of the stream is full' },
   'services-full': { status: 429, title: 'No more services can be started' },

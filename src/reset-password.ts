@@ -4,7 +4,7 @@ import type { CliIo } from './cli/io.js';
 import { readNewPassword } from './cli/prompt.js';
 import { type Flags, loadConfig } from './config.js';
 import { messageOf } from './errors.js';
-import { hashPassword } from './services/logins.js';
+import { hashPassword } from './services/hashing.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
 

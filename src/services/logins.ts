@@ -1,28 +1,30 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
-import { hash, verify } from '@node-rs/argon2';
+import { networkOf } from '../domain/network.js';
+import { putNewest } from '../domain/newest.js';
 import { PenstockError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { User } from '../store/users.js';
 import type { Actor } from './actor.js';
+import { type FailureKey, failureCounter } from './failures.js';
+import { type Hasher, hashingTurn } from './hashing.js';
 
-/** OWASP's first choice for argon2id: 19 MiB, two passes, one lane (Password Storage Cheat Sheet, 2024). */
-const argon2id = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
-
-export const hashPassword = (password: string): Promise<string> => hash(password, argon2id);
 /** What is stored of a token: it is long and random, so that a fast hash is enough. */
 export const hashToken = (token: string): string => createHash('sha256').update(token).digest('hex');
 
-/** From the third failure on the next try has to wait, twice as long each time. */
-const freeFailures = 3;
-const longestWait = 60_000;
-const failuresKept = 15 * 60_000;
 const mostEntries = 10_000;
+/** Passwords that wait to be checked, in all and from one address; beyond it 429. */
+const mostWaiting = 128;
+const mostWaitingOfOne = 64;
 
 const actorOf = (user: User): Actor => ({
   id: user.id,
   username: user.username,
   admin: user.role === 'admin',
 });
+
+const secretKey = (kind: string, address: string): FailureKey[] => [
+  { kind: 'secret', of: `${kind} ${networkOf(address)}` },
+];
 
 /** Who may log in, and how fast they may guess. */
 export function loginService(
@@ -38,7 +40,12 @@ export function loginService(
   /** A key of this run only: what is remembered of a password cannot be tried elsewhere. */
   const key = randomBytes(32);
   const remembered = new Map<string, { actor: Actor; until: number }>();
-  const failures = new Map<string, { count: number; until: number; last: number }>();
+  const failures = failureCounter(now);
+  /** Names that have logged in from an address: they are not slowed down by what others there get wrong. */
+  const familiar = new Map<string, true>();
+  /** How many wait, by address. */
+  const waiting = new Map<string, number>();
+  let allWaiting = 0;
   /** Guesses at the same name wait for each other, or a burst would all be the first. */
   const checking = new Map<string, Promise<Actor | null>>();
   const turns = new Map<string, Promise<unknown>>();
@@ -47,40 +54,32 @@ export function loginService(
   let dummyHash: Promise<string> | undefined;
   const forgetters: (() => void)[] = [];
 
-  function prune<T>(map: Map<string, T>, dead: (entry: T) => boolean): void {
-    if (map.size < mostEntries) return;
-    for (const [name, entry] of map) if (dead(entry)) map.delete(name);
-    if (map.size >= mostEntries) map.clear();
-  }
-
-  function refuseIfSlowed(keys: readonly string[]): void {
-    const until = Math.max(0, ...keys.map((name) => failures.get(name)?.until ?? 0));
-    const left = until - now();
-    if (left <= 0) return;
-    const seconds = Math.ceil(left / 1000);
-    throw new PenstockError('too-many-failed-logins', `Too many failed logins. Try again in ${seconds} s.`, {
-      headers: { 'Retry-After': String(seconds) },
-    });
-  }
-
-  function noteFailure(keys: readonly string[]): void {
-    prune(failures, (entry) => entry.last + failuresKept < now());
-    for (const name of keys) {
-      const known = failures.get(name);
-      const count = known !== undefined && known.last + failuresKept > now() ? known.count + 1 : 1;
-      const wait = count < freeFailures ? 0 : Math.min(longestWait, 250 * 2 ** (count - freeFailures));
-      failures.set(name, { count, until: now() + wait, last: now() });
+  /** Lets one more wait, or throws `too-many-logins`. What it gives back ends that. */
+  function queue(network: string): () => void {
+    const own = waiting.get(network) ?? 0;
+    if (own >= mostWaitingOfOne || allWaiting >= mostWaiting) {
+      throw new PenstockError('too-many-logins', 'Too many logins wait to be checked. Try again in 2 s.', {
+        headers: { 'Retry-After': '2' },
+      });
     }
+    allWaiting += 1;
+    waiting.set(network, own + 1);
+    return () => {
+      allWaiting -= 1;
+      const left = (waiting.get(network) ?? 1) - 1;
+      if (left === 0) waiting.delete(network);
+      else waiting.set(network, left);
+    };
   }
 
-  async function check(username: string, password: string): Promise<Actor | null> {
+  async function check(hasher: Hasher, username: string, password: string): Promise<Actor | null> {
     const configured = await options.configured(username, password);
     if (configured !== null) return configured;
     const user = await store.users.byName(username);
     // An unknown name takes as long as a known one.
-    dummyHash ??= hashPassword(randomBytes(16).toString('hex'));
+    dummyHash ??= hasher.hash(randomBytes(16).toString('hex'));
     const stored = user?.passwordHash ?? (await dummyHash);
-    const right = await verify(stored, password).catch(() => false);
+    const right = await hasher.verify(stored, password);
     return right && user?.active ? actorOf(user) : null;
   }
 
@@ -95,38 +94,52 @@ export function loginService(
     }
   }
 
+  async function guess(username: string, password: string, network: string, digest: string) {
+    const pair = `${network} ${username}`;
+    const own: FailureKey[] = [
+      { kind: 'name', of: username },
+      { kind: 'pair', of: pair },
+    ];
+    const address: FailureKey = { kind: 'address', of: network };
+    return hashingTurn(async (hasher) => {
+      // Only now: of many that came at once the first have failed meanwhile.
+      failures.refuseIfSlowed(familiar.has(pair) ? own : [...own, address]);
+      const before = age;
+      const actor = await check(hasher, username, password);
+      if (actor === null) {
+        failures.note([...own, address]);
+        return null;
+      }
+      failures.forget(own);
+      putNewest(familiar, pair, true, mostEntries);
+      if (options.memory > 0 && age === before) {
+        putNewest(remembered, digest, { actor, until: now() + options.memory }, mostEntries);
+      }
+      return actor;
+    });
+  }
+
   return {
     /**
      * The user behind a name and password, or null. Right ones are remembered for a while, as a keyed hash.
-     * Throws `too-many-failed-logins` when this address or this name has failed too often.
+     * Throws `too-many-failed-logins` when this address or this name has failed too often, and `too-many-logins` when
+     * too many wait to be checked.
      */
     async byPassword(username: string, password: string, address: string): Promise<Actor | null> {
       const digest = createHmac('sha256', key).update(`${username}\0${password}`).digest('base64');
       const known = remembered.get(digest);
       if (known !== undefined && known.until > now()) return known.actor;
-      const keys = [`address:${address}:${username}`, `name:${username}`];
       const pending = checking.get(digest);
       if (pending !== undefined) return pending;
-      const answer = inTurn(username, async () => {
-        refuseIfSlowed(keys);
-        const before = age;
-        const actor = await check(username, password);
-        if (actor === null) {
-          noteFailure(keys);
-          return null;
-        }
-        for (const name of keys) failures.delete(name);
-        prune(remembered, (entry) => entry.until < now());
-        if (options.memory > 0 && age === before) {
-          remembered.set(digest, { actor, until: now() + options.memory });
-        }
-        return actor;
-      });
+      const network = networkOf(address);
+      const leave = queue(network);
+      const answer = inTurn(username, () => guess(username, password, network, digest));
       checking.set(digest, answer);
       try {
         return await answer;
       } finally {
         checking.delete(digest);
+        leave();
       }
     },
 
@@ -135,18 +148,18 @@ export function loginService(
       const digest = hashToken(token);
       const known = remembered.get(`token:${digest}`);
       if (known !== undefined && known.until > now()) return known.actor;
-      refuseIfSlowed([`token:${address}`]);
+      const guesses = secretKey('token', address);
+      failures.refuseIfSlowed(guesses);
       const before = age;
       const row = await store.tokens.byHash(digest);
       const valid = row?.owner.active && (row.expires === null || row.expires > options.clock());
       if (!valid) {
-        noteFailure([`token:${address}`]);
+        failures.note(guesses);
         return null;
       }
       const actor = actorOf(row.owner);
       const until = Math.min(now() + options.memory, row.expires?.getTime() ?? Number.POSITIVE_INFINITY);
-      prune(remembered, (entry) => entry.until < now());
-      if (age === before) remembered.set(`token:${digest}`, { actor, until });
+      if (age === before) putNewest(remembered, `token:${digest}`, { actor, until }, mostEntries);
       return actor;
     },
 
@@ -163,13 +176,13 @@ export function loginService(
     },
 
     /** Throws `too-many-failed-logins` while an address has to wait with its next guess at a secret. */
-    mayGuess: (kind: string, address: string): void => refuseIfSlowed([`${kind}:${address}`]),
+    mayGuess: (kind: string, address: string): void => failures.refuseIfSlowed(secretKey(kind, address)),
 
     /** Counts a wrong secret from an address. Throws `too-many-failed-logins` once there were too many. */
     wrongSecret(kind: string, address: string): void {
-      const keys = [`${kind}:${address}`];
-      refuseIfSlowed(keys);
-      noteFailure(keys);
+      const keys = secretKey(kind, address);
+      failures.refuseIfSlowed(keys);
+      failures.note(keys);
     },
   };
 }

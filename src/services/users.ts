@@ -5,7 +5,8 @@ import type { Store } from '../store/store.js';
 import type { NewUser, User } from '../store/users.js';
 import { type Actor, requireAdmin, scopeOf } from './actor.js';
 import { invalid, objectBody } from './body.js';
-import { hashPassword, type LoginService } from './logins.js';
+import { hashPassword } from './hashing.js';
+import type { LoginService } from './logins.js';
 import { type Change, numericId, type ResourceService, type Shown, shownDate } from './resource.js';
 
 export const userFields: Fields = {

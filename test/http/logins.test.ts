@@ -1,0 +1,28 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ask } from '../support/raw.js';
+import { type Login, startServer, type TestServer } from '../support/server.js';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer({ application: { TRUST_PROXY: true } });
+});
+afterAll(() => server.remove());
+
+const from = (address: string, as: Login) =>
+  ask(server, '/api/user/', { as, headers: { 'X-Forwarded-For': address } });
+
+test('a flood of names from one address is bounded, and does not keep others out', async () => {
+  const vera = await server.addUser('vera');
+  const flood = await Promise.all(
+    Array.from({ length: 90 }, (_, number) =>
+      from('198.51.100.77', { username: `guess${number}`, password: 'a wrong one' }),
+    ),
+  );
+  const count = (type: string) => flood.filter(({ json }) => json.type?.endsWith(`#${type}`)).length;
+  expect(count('unauthenticated')).toBeLessThanOrEqual(25);
+  expect(count('unauthenticated') + count('too-many-failed-logins') + count('too-many-logins')).toBe(90);
+  expect(count('too-many-failed-logins')).toBeGreaterThan(20);
+  for (const { status, headers } of flood)
+    if (status === 429) expect(Number(headers['retry-after'])).toBeGreaterThan(0);
+  expect((await from('198.51.100.78', vera)).status).toBe(200);
+});
