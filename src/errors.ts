@@ -60,7 +60,13 @@ export const catalogue = {
 
 export type ErrorCode = keyof typeof catalogue;
 
-/** An error meant for the caller. Anything else that is thrown is answered as `internal` and logged. */
+/** What was sent is named in errors, and may be megabytes long: no text of an error is longer, in characters. */
+const longest = 4000;
+/** Nor are more problems listed: whoever made this many reads the first ones first. */
+const mostProblems = 50;
+const cut = (text: string): string => (text.length > longest ? `${text.slice(0, longest)}…` : text);
+
+/** An error meant for the caller, cut to what anybody reads. Anything else that is thrown is answered as `internal` and logged. */
 export class PenstockError extends Error {
   readonly code: ErrorCode;
   /** Single problems with their places, for validation errors. */
@@ -73,10 +79,12 @@ export class PenstockError extends Error {
     detail: string,
     more: { problems?: readonly Problem[]; headers?: Record<string, string>; cause?: unknown } = {},
   ) {
-    super(detail, more.cause === undefined ? undefined : { cause: more.cause });
+    super(cut(detail), more.cause === undefined ? undefined : { cause: more.cause });
     this.name = 'PenstockError';
     this.code = code;
-    this.problems = more.problems ?? [];
+    this.problems = (more.problems ?? [])
+      .slice(0, mostProblems)
+      .map((problem) => ({ pointer: cut(problem.pointer), detail: cut(problem.detail) }));
     this.headers = more.headers ?? {};
   }
 }

@@ -5,7 +5,7 @@ export interface Identity {
   pipeline_uuid: string;
   /** Left out and empty are two things, as of old. */
   child_of?: readonly string[];
-  /** As `lossless-json` parses it: `1` and `1.0` are different data. */
+  /** As `numbersAsWritten` makes it: `1` and `1.0` are different data. */
   data: unknown;
 }
 

@@ -1,8 +1,6 @@
 import { PenstockError } from '../errors.js';
+import { bounds } from './bounds.js';
 import type { JsonEntry, JsonNode } from './json-text.js';
-
-/** Deeper than anybody means, and shallower than the stack. */
-const deepest = 200;
 
 /**
  * Text → tree. Strict JSON, and besides NaN, Infinity and -Infinity, which Python's `json` writes and reads. Texts
@@ -36,7 +34,7 @@ export function parseJsonText(text: string): JsonNode {
   }
 
   function nested(): JsonNode {
-    if (depth === deepest) fail(`it is nested deeper than ${deepest} levels`);
+    if (depth === bounds.depth) fail(`it is nested deeper than ${bounds.depth} levels`);
     depth += 1;
     const start = at;
     const isObject = text[at] === '{';
@@ -93,6 +91,10 @@ export function parseJsonText(text: string): JsonNode {
   /** A number, or one of the words. */
   function word(): string {
     const start = at;
+    // Most words are numbers, and there may be many.
+    plainNumber.lastIndex = start;
+    if (plainNumber.test(text)) at = plainNumber.lastIndex;
+    if (at > start && !isOfWord(text.charCodeAt(at))) return text.slice(start, at);
     while (isOfWord(text.charCodeAt(at))) at += 1;
     const written = text.slice(start, at);
     if (written === '') fail('a value is expected');
@@ -105,6 +107,8 @@ export function parseJsonText(text: string): JsonNode {
   if (at < text.length) fail('the end is expected');
   return node;
 }
+
+const plainNumber = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 
 /** Line and column as they are counted from 1. */
 const badJson = (why: string, line: number, column: number): PenstockError =>

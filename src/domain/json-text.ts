@@ -103,16 +103,20 @@ export function jsonOf(value: unknown): JsonNode {
   return rawJson(JSON.stringify(value) ?? 'null');
 }
 
-/** Tree → plain value, as `JSON.parse` means it; order and spelling get lost. Long texts are not copied. */
-export function plain(node: JsonNode): unknown {
-  if (node.kind === 'array') return node.items.map(plain);
+/**
+ * Tree → plain value, as `JSON.parse` means it; order and spelling get lost. Long texts are not copied.
+ *
+ * @param numberOf what to make of a number, by how it is written; without it, a number
+ */
+export function plain(node: JsonNode, numberOf: (text: string) => unknown = Number): unknown {
+  if (node.kind === 'array') return node.items.map((item) => plain(item, numberOf));
   // fromEntries, because `__proto__` is a lawful key and assigning to it would lose it.
   if (node.kind === 'object')
-    return Object.fromEntries(members(node).map(([key, item]) => [key, plain(item)]));
+    return Object.fromEntries(members(node).map(([key, item]) => [key, plain(item, numberOf)]));
   const { text } = node;
   // What is written as it is meant need not be copied. Part of a text keeps all of it, so short ones are.
   if (text.length > 10_000 && text.startsWith('"') && !text.includes('\\')) return text.slice(1, -1);
-  return /^(NaN|-?Infinity)$/.test(text) ? Number(text) : JSON.parse(text);
+  return /^[-0-9NI]/.test(text) ? numberOf(text) : JSON.parse(text);
 }
 
 /**

@@ -1,20 +1,22 @@
 import { distance } from 'fastest-levenshtein';
+import { bounds } from './bounds.js';
 
 /**
  * The known word that somebody who wrote `name` most likely meant, or undefined where none is close.
  *
  * Case, `_`, `-` and spaces do not count (`processType` is `process_type`); about one letter in three may be
- * wrong, at most three; and an abbreviation of three letters or more stands for the word it begins
+ * wrong, at most three; a long text is near to nothing; and an abbreviation of three letters or more stands for the word it begins
  * (`env` for `environment`). Of several equally near words the first known one is taken.
  */
 export function nearest(name: string, known: readonly string[]): string | undefined {
+  if (name.length > bounds.guessLength) return undefined;
   const wanted = fold(name);
   const allowed = Math.min(3, Math.max(1, Math.floor(wanted.length / 3)));
   let best: string | undefined;
   let bestDistance = allowed + 1;
   for (const word of known) {
     const candidate = fold(word);
-    // The lengths alone already tell that it is too far; this also keeps a name of a megabyte cheap.
+    // The lengths alone already tell that it is too far.
     if (Math.abs(candidate.length - wanted.length) >= bestDistance) continue;
     const steps = mistakes(wanted, candidate);
     // A word of which nothing is left is no misspelling: `x` is not a mistyped `y`.

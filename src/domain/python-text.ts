@@ -1,4 +1,5 @@
 import { LosslessNumber } from 'lossless-json';
+import { type JsonNode, plain } from './json-text.js';
 
 /**
  * Python's own ways of writing a value as text. The older system computed identities from them, so they have to be
@@ -44,10 +45,13 @@ const pythonNumber = (written: string): string => {
   return written === '-0' ? '0' : written;
 };
 
+/** A plain value whose numbers are kept as they are written. */
+export const numbersAsWritten = (node: JsonNode): unknown => plain(node, (text) => new LosslessNumber(text));
+
 /**
  * A JSON value as Python minifies it, keys in order.
  *
- * @param value as `lossless-json` parses it, or with plain numbers where how they were written does not matter
+ * @param value as `numbersAsWritten` makes it, or with plain numbers where how they were written does not matter
  */
 export function pythonJson(value: unknown): string {
   if (value === null || typeof value === 'boolean') return String(value);

@@ -1,4 +1,5 @@
 import type { Request } from 'express';
+import { checkJsonBounds } from '../domain/json-bounds.js';
 import { below } from '../domain/pointer.js';
 import { PenstockError } from '../errors.js';
 
@@ -60,9 +61,10 @@ export function textOf(bytes: Buffer): string {
   }
 }
 
-/** Text of a body as JSON, or an error that says where it is not. */
+/** Text of a body as JSON, or an error that says where it is not, or where it holds more than it may. */
 export function parseJson(text: string): unknown {
   if (text.trim() === '') throw new PenstockError('bad-json', 'The body is empty; it must be JSON.');
+  checkJsonBounds(text);
   try {
     return keepable(JSON.parse(text));
   } catch (error) {
@@ -71,9 +73,6 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** Deeper than anybody means, and shallower than the stack. */
-const deepest = 200;
-
 const isBeyond = (item: unknown): boolean => item === Infinity || item === -Infinity;
 const isObject = (item: unknown): item is object => typeof item === 'object' && item !== null;
 
@@ -81,8 +80,6 @@ const isObject = (item: unknown): item is object => typeof item === 'object' && 
 function keepable(value: unknown): unknown {
   let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > deepest)
-      throw new PenstockError('bad-json', `The JSON is nested deeper than ${deepest} levels.`);
     if (level.some(isBeyond)) {
       const pointer = beyondAt(value, '', depth) ?? '';
       const detail = 'the number is too large to be kept; send it as text';

@@ -126,7 +126,7 @@ export function externalJobService(given: {
      * Creates a job of a pipeline. The same pipeline, parents and data are the same job: when it is there already it
      * is given back as it is.
      *
-     * @param written the message's data as `lossless-json` parses them, for the identity
+     * @param written the message's data with numbers as they are written, for the identity
      * @param callbackOf the actor that the job's callback is to call with a nonce of its own; null for none
      * @param companions what else is stored with it
      */

@@ -1,4 +1,6 @@
+import { bounds } from '../domain/bounds.js';
 import { checkFileDocument, type FileDocument } from '../domain/file-document.js';
+import { checkJsonBounds } from '../domain/json-bounds.js';
 import { type JsonNode, member, parseJsonText, plain, writeJsonText } from '../domain/json-text.js';
 import { datasetContent, datasets, isProduct } from '../domain/product.js';
 import { PenstockError } from '../errors.js';
@@ -12,9 +14,10 @@ export interface NodeRequest {
   body: JsonNode | null;
 }
 
-/** Reads a body; an empty one is legal everywhere. Throws `bad-json`. */
+/** Reads a body; an empty one is legal everywhere. Throws `bad-json`, and `too-large` for what holds too much. */
 export function readRequest(given: string): NodeRequest {
   const text = given.trim();
+  checkJsonBounds(text, bounds.nodeValues);
   return { text, body: text === '' ? null : parseJsonText(text) };
 }
 

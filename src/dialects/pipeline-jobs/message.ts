@@ -1,6 +1,7 @@
-import { parse, stringify } from 'lossless-json';
 import type { EventName } from '../../domain/job-state.js';
+import { member, parseJsonText, writeJsonText } from '../../domain/json-text.js';
 import { eventOfStatus } from '../../domain/platform-status.js';
+import { numbersAsWritten } from '../../domain/python-text.js';
 import { PenstockError } from '../../errors.js';
 import { parseJson } from '../../http/body.js';
 import { validator } from '../../schemas.js';
@@ -21,10 +22,6 @@ export type Message =
 
 type Body = Record<string, unknown>;
 
-/** An object whose numbers are kept as they are written: a job's identity is computed from them. */
-const asWritten = (text: string): Body =>
-  parse(text, undefined, { onDuplicateKey: ({ newValue }) => newValue }) as Body;
-
 /** A message's text: as it came, or as a form's or a JSON object's `message`, as the actor platform took it. */
 function unwrapped(text: string): { text: string; body: unknown } {
   // A shell's line continuations, inside quotes where they are none, as examples often have them.
@@ -33,7 +30,10 @@ function unwrapped(text: string): { text: string; body: unknown } {
   const own = form ?? joined;
   const body = parseJson(own);
   const inner = isObject(body) && Object.keys(body).length === 1 ? body.message : undefined;
-  if (isObject(inner)) return { text: stringify(asWritten(own).message) ?? '', body: inner };
+  if (isObject(inner)) {
+    const written = member(parseJsonText(own), 'message');
+    return { text: written === undefined ? '' : writeJsonText(written), body: inner };
+  }
   if (typeof inner !== 'string' || !inner.trimStart().startsWith('{')) return { text: own, body };
   return { text: inner, body: parseJson(inner) };
 }
@@ -135,11 +135,13 @@ function createMessage(body: Body, text: string): Message {
   });
   checked('create', document);
   const { subscriptions, token: _token, __options, ...message } = document;
+  // A job's identity is computed from its data, whose numbers count as they are written.
+  const written = member(parseJsonText(text), 'data');
   return {
     kind: 'create',
     message: message as unknown as CreateMessage,
     subscriptions,
-    written: asWritten(text).data,
+    written: written && numbersAsWritten(written),
   };
 }
 

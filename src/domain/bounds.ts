@@ -1,0 +1,21 @@
+/**
+ * How much one request may hold, beside the size of its body, which is configuration (MAX_BODY_SIZE). A body of a few
+ * megabytes can hold a million things, and each of them costs time that all others wait for: with these bounds no
+ * request keeps the server from others for more than a moment.
+ */
+export const bounds = {
+  /** Values in a JSON body: numbers, texts, lists, objects, true, false, null. Keys do not count. */
+  values: 50_000,
+  /** The same in a request to a processing node, whose products hold tables of numbers. */
+  nodeValues: 100_000,
+  /** Levels of lists and objects inside each other. */
+  depth: 200,
+  /** Keys of any one object. */
+  keys: 10_000,
+  /** Characters of any one key. */
+  keyLength: 1000,
+  /** Characters of any one number. */
+  numberLength: 1000,
+  /** Characters of a name up to which the nearest right one is looked for. */
+  guessLength: 300,
+} as const;
