@@ -54,9 +54,9 @@ export interface ListQuery {
 /** Page sizes, as the older registry had them. */
 export const paging = { defaultLimit: 20, maxLimit: 1000 } as const;
 
-/** Query parameters that are neither filters nor page controls but are understood elsewhere. */
-const otherParameters = new Set(['format', 'callback', 'follow', 'last_event_id', 'wait', 'fullschema']);
-const pageParameters = new Set(['limit', 'offset', 'order_by', 'sort_by']);
+/** Understood wherever there is a query: the format, and what jQuery adds to get past a cache, which says nothing. */
+export const everywhere: readonly string[] = ['format', '_'];
+const pageParameters = ['limit', 'offset', 'order_by', 'sort_by'];
 
 /** The result of reading a query: what it asks for, or what is wrong with it. */
 export type Parsed<T> = { ok: true; value: T } | { ok: false; problem: Problem };
@@ -66,12 +66,16 @@ const wrong = (name: string, detail: string): { ok: false; problem: Problem } =>
   problem: { pointer: `?${name}`, detail },
 });
 
+/** A whole number; one that we cannot tell from its neighbours becomes the last that we can. Nothing has so many. */
+const clamped = (text: string): number =>
+  Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number(text), Number.MAX_SAFE_INTEGER));
+
 function pageNumber(name: string, text: string | undefined, fallback: number): Parsed<number> {
   if (text === undefined) return { ok: true, value: fallback };
-  if (!/^\s*[+-]?\d+\s*$/.test(text) || !Number.isSafeInteger(Number(text))) {
+  if (!/^\s*[+-]?\d+\s*$/.test(text)) {
     return wrong(name, `Invalid ${name} '${text}' provided. It must be a whole number, 0 or more.`);
   }
-  const value = Number(text);
+  const value = clamped(text);
   if (value < 0) return wrong(name, `Invalid ${name} '${text}' provided. It must be 0 or more.`);
   return { ok: true, value };
 }
@@ -98,10 +102,8 @@ function filterValue(name: string, field: Field, lookup: Lookup, text: string): 
   if (word === null && field.nullable && lookup === 'exact') return { ok: true, value: null };
   switch (field.type) {
     case 'integer':
-      if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
-        return wrong(name, `'${text}' is not a whole number.`);
-      }
-      return { ok: true, value: Number(text) };
+      if (!/^-?\d+$/.test(text)) return wrong(name, `'${text}' is not a whole number.`);
+      return { ok: true, value: clamped(text) };
     case 'related': {
       // A resource_uri and the bare id mean the same.
       if (field.uuid) {
@@ -109,9 +111,9 @@ function filterValue(name: string, field: Field, lookup: Lookup, text: string): 
         if (uuid === undefined) return wrong(name, `'${text}' is neither a UUID nor a resource_uri.`);
         return { ok: true, value: uuid };
       }
-      const id = /^(?:.*\/)?(\d{1,15})\/?$/.exec(text)?.[1];
+      const id = /^(?:.*\/)?(\d+)\/?$/.exec(text)?.[1];
       if (id === undefined) return wrong(name, `'${text}' is neither an id nor a resource_uri.`);
-      return { ok: true, value: Number(id) };
+      return { ok: true, value: clamped(id) };
     }
     case 'boolean':
       return wrong(name, `'${text}' is neither true nor false.`);
@@ -162,10 +164,12 @@ function readFilter(name: string, values: string[], fields: Fields): Parsed<Filt
   const many = lookup === 'in' || lookup === 'range';
   // Repeated plain filters: the last one wins. Lists may be repeated, separated by commas, or both.
   const texts = many ? values.flatMap((value) => value.split(',')) : values.slice(-1);
+  // A client that asks for the objects of a list which happens to be empty asks for none.
+  const isNone = lookup === 'in' && texts.every((text) => text === '');
+  if (isNone) return { ok: true, value: { field: fieldName, lookup, values: [] } };
   if (lookup === 'range' && texts.length !== 2) {
     return wrong(name, `a range needs two values, as in ${name}=1,10; here are ${texts.length}.`);
   }
-  if (texts.length > 500) return wrong(name, `at most 500 values; here are ${texts.length}.`);
   const read: FilterValue[] = [];
   for (const text of texts) {
     const value = filterValue(name, field, lookup, text);
@@ -194,15 +198,17 @@ function readOrder(name: string, text: string, fields: Fields): Parsed<Order> {
 
 /**
  * Reads a list's query as Tastypie does: `limit`, `offset`, `order_by` (repeatable), and filters
- * `field`, `field__lookup`.
+ * `field`, `field__lookup`. What is none of these is refused.
  *
  * @param pairs the decoded query in its order
- * @param paged false for DELETE, where limit and offset are not even looked at
+ * @param paged false where there are no pages, since all that the filters select is meant: what asks for one is refused
+ * @param besides names of further parameters, which the route reads itself
  */
 export function readListQuery(
   pairs: readonly (readonly [string, string])[],
   fields: Fields,
   paged = true,
+  besides: readonly string[] = [],
 ): Parsed<ListQuery> {
   const byName = new Map<string, string[]>();
   for (const [name, value] of pairs) byName.set(name, [...(byName.get(name) ?? []), value]);
@@ -216,6 +222,9 @@ export function readListQuery(
     query.offset = offset.value;
   }
   for (const [name, values] of byName) {
+    if (!paged && pageParameters.includes(name)) {
+      return wrong(name, `This request is for everything that the filters select; it takes no '${name}'.`);
+    }
     if (name === 'order_by' || name === 'sort_by') {
       for (const value of values) {
         const order = readOrder(name, value, fields);
@@ -224,7 +233,7 @@ export function readListQuery(
         if (query.order.some(({ field }) => field === order.value.field)) continue;
         query.order.push(order.value);
       }
-    } else if (!pageParameters.has(name) && !otherParameters.has(name)) {
+    } else if (![...pageParameters, ...everywhere, ...besides].includes(name)) {
       const filter = readFilter(name, values, fields);
       if (!filter.ok) return filter;
       query.filters.push(filter.value);
@@ -232,6 +241,9 @@ export function readListQuery(
   }
   return { ok: true, value: query };
 }
+
+/** Characters of a link up to which commas are written as the older registry wrote them, as `%2C`. */
+const longLink = 8000;
 
 /** The `meta` of a list page, with Tastypie's arithmetic and its order of query parameters. */
 export function pageMeta(
@@ -248,7 +260,9 @@ export function pageMeta(
     }
     query.append('limit', String(limit));
     query.append('offset', String(to));
-    return `${path}?${query.toString()}`;
+    const text = query.toString();
+    // A list of thousands of ids came in one URL; the links to its neighbours must not be too long for one.
+    return `${path}?${text.length > longLink ? text.replaceAll('%2C', ',') : text}`;
   };
   return {
     limit,

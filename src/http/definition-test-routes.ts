@@ -14,19 +14,12 @@ export interface DefinitionTestRouteOptions {
   maxWait: number;
 }
 
-const known = ['wait', 'name'];
-
 /** `POST …/<id>/test/`: runs the examples that a definition carries, and reports each. */
 export function definitionTestRouter(options: DefinitionTestRouteOptions): Router {
   const router = Router();
   router.all('/:id/test', checkMethod(['POST']), options.authenticate, async (request, response) => {
     const actor = actorOf(response);
     const pairs = queryPairs(request);
-    for (const [name] of pairs) {
-      if (known.includes(name)) continue;
-      const detail = `There is no parameter '${name}' here; known are ${known.join(', ')}.`;
-      throw new PenstockError('bad-query', detail, { problems: [{ pointer: `?${name}`, detail }] });
-    }
     const names = pairs.filter(([name]) => name === 'name').map(([, value]) => value);
     const wait = waitOf(request, options.maxWait) ?? options.maxWait;
     const row = await options.definitions.find(actor, String(request.params.id));

@@ -62,10 +62,10 @@ export function docsRouter(): Router {
   const require = createRequire(import.meta.url);
   const assets = path.dirname(require.resolve('swagger-ui-dist/package.json'));
   const router = Router();
-  router.get('/', (_request, response) => {
+  router.all('/', checkMethod(['GET']), (_request, response) => {
     response.type('html').send(page);
   });
-  router.get('/start.js', (_request, response) => {
+  router.all('/start.js', checkMethod(['GET']), (_request, response) => {
     response.type('text/javascript').send(start);
   });
   router.use('/assets', express.static(assets, { index: false, maxAge: '1d' }));

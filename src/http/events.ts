@@ -16,7 +16,11 @@ const idle = 60_000;
 /** True if the client wants a live stream. */
 export function followOf(request: Request): boolean {
   const text = queryValue(request, 'follow');
-  if (text === undefined || text === '0' || text === 'false') return false;
+  if (text === undefined || text === '0' || text === 'false') {
+    if (queryValue(request, 'last_event_id') === undefined) return false;
+    const detail = 'last_event_id is for a live stream; add follow=1.';
+    throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?last_event_id', detail }] });
+  }
   if (text === '' || text === '1' || text === 'true') return true;
   throw new PenstockError('bad-query', `follow: '${text}' is neither 1 nor 0.`, {
     problems: [{ pointer: '?follow', detail: 'it is 1 or 0' }],

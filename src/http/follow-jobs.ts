@@ -6,7 +6,7 @@ import { definitionUri, jobFields, jobUri, pipelineUri, showEvent } from '../ser
 import type { StoredEvent } from '../store/job-events.js';
 import { actorOf } from './answer.js';
 import { doorbell, eventStream, followOf, lastEventId, loginKeeper } from './events.js';
-import { listQuery } from './resource.js';
+import { checkMethod, listQuery } from './resource.js';
 
 export interface FollowJobsOptions {
   authenticate: RequestHandler;
@@ -23,9 +23,12 @@ export function followJobsRouter(options: FollowJobsOptions): Router {
   const router = Router();
   const asked: RequestHandler = (request, _response, next) =>
     next(
-      ['GET', 'HEAD'].includes(request.method) && request.query.follow !== undefined ? undefined : 'route',
+      ['GET', 'HEAD'].includes(request.method) &&
+        (request.query.follow !== undefined || request.query.last_event_id !== undefined)
+        ? undefined
+        : 'route',
     );
-  router.all('/', asked, options.authenticate, async (request, response, next) => {
+  router.all('/', asked, checkMethod(['GET']), options.authenticate, async (request, response, next) => {
     if (followOf(request)) await follow(options, request, response);
     else next('route');
   });
@@ -61,7 +64,7 @@ async function startOf(request: Request, service: FollowJobsService): Promise<nu
 /** Events are pulled from the database, in the order of their ids; the news only say when to look. */
 async function follow(options: FollowJobsOptions, request: Request, response: Response): Promise<void> {
   const { service } = options;
-  const query = listQuery(request, jobFields, true);
+  const query = listQuery(request, jobFields, false, ['follow', 'last_event_id']);
   const actor = actorOf(response);
   let after = await startOf(request, service);
 

@@ -143,10 +143,19 @@ export function jobRouter(options: JobRouteOptions): Router {
 
   // Not `get`: with it the router would answer OPTIONS in its own words.
   const waits: RequestHandler = (request, _response, next) =>
-    next(['GET', 'HEAD'].includes(request.method) && request.query.wait !== undefined ? undefined : 'route');
-  router.all('/:uuid', waits, options.authenticate, async (request, response) => {
-    const wait = waitOf(request, options.maxWait) ?? 0;
+    next(
+      ['GET', 'HEAD'].includes(request.method) &&
+        (request.query.wait !== undefined || request.query.until !== undefined)
+        ? undefined
+        : 'route',
+    );
+  router.all('/:uuid', waits, checkMethod(['GET']), options.authenticate, async (request, response) => {
     const until = untilOf(request);
+    const wait = waitOf(request, options.maxWait);
+    if (wait === null) {
+      const detail = 'until is about what to wait for; add wait=SECONDS.';
+      throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?until', detail }] });
+    }
     const job = await jobs.waitUntil(await find(request, response), until, wait, goneSignal(response));
     sendJson(response, 200, await options.show(job));
   });

@@ -1,7 +1,13 @@
 import type { ErrorCode } from '../errors.js';
 import { answer, errors, type Json, parameter, ref } from './openapi-parts.js';
 
-const login: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'forbidden', 'not-found'];
+const login: ErrorCode[] = [
+  'unauthenticated',
+  'too-many-failed-logins',
+  'bad-query',
+  'forbidden',
+  'not-found',
+];
 const key = [parameter('id', 'path', { type: 'integer' }, 'Which operation.')];
 const letter: Json = {
   type: 'object',

@@ -8,6 +8,7 @@ const page = (operationId: string, summary: string): Json => ({
     security: [],
     summary,
     responses: {
+      ...errors('bad-query'),
       304: { description: 'Unchanged' },
       200: { description: 'A page', content: { 'text/html': { schema: { type: 'string' } } } },
     },
@@ -59,9 +60,28 @@ export const liveJobs = {
   content: sse,
 };
 
+/** What one job takes beyond other objects. */
+export const waitingJob = {
+  parameters: [
+    parameter('wait', 'query', { type: 'number', minimum: 0 }, 'Seconds to wait for its end.'),
+    parameter(
+      'until',
+      'query',
+      { enum: ['end', 'ready'] },
+      'With `wait`: `ready` waits no longer than until a service does its work.',
+    ),
+  ],
+};
+
 /** What there is beyond the generic resources. */
 export function otherPaths(): Json {
-  const login: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'not-found', 'bad-request'];
+  const login: ErrorCode[] = [
+    'unauthenticated',
+    'too-many-failed-logins',
+    'not-found',
+    'bad-request',
+    'bad-query',
+  ];
   const jobBytes = (name: string, live: boolean): Json => ({
     parameters: [jobKey],
     get: {
@@ -83,7 +103,7 @@ export function otherPaths(): Json {
           'not-ready',
           'gone',
           'range-not-satisfiable',
-          ...(live ? (['bad-query', 'bad-header'] as const) : []),
+          ...(live ? (['bad-header'] as const) : []),
         ),
       },
     },
@@ -115,7 +135,7 @@ export function otherPaths(): Json {
         ],
         responses: {
           200: answer('How many passed and failed, and each one', { type: 'object' }),
-          ...errors(...login, 'bad-query', 'conflict', 'shutting-down'),
+          ...errors(...login, 'conflict', 'shutting-down'),
         },
       },
     },
@@ -141,7 +161,7 @@ export function otherPaths(): Json {
         parameters: [followParameter, ...resume],
         responses: {
           200: { description: 'The events', content: { ...jsonContent({ type: 'object' }), ...sse } },
-          ...errors(...login, 'bad-query', 'bad-header'),
+          ...errors(...login, 'bad-header'),
         },
       },
     },
@@ -202,7 +222,10 @@ export function otherPaths(): Json {
         security: [],
         summary: 'All nouns',
         parameters: [parameter('fullschema', 'query', { type: 'boolean' }, 'Schemas included.')],
-        responses: { 200: answer('Where their lists and schemas are', { type: 'object' }) },
+        responses: {
+          200: answer('Where their lists and schemas are', { type: 'object' }),
+          ...errors('bad-query'),
+        },
       },
     },
     '/api/openapi.json': {
@@ -210,7 +233,7 @@ export function otherPaths(): Json {
         operationId: 'openapi',
         security: [],
         summary: 'This document',
-        responses: { 200: answer('OpenAPI 3.1', { type: 'object' }) },
+        responses: { 200: answer('OpenAPI 3.1', { type: 'object' }), ...errors('bad-query') },
       },
     },
     '/api/docs/': page('docs', 'The API, to read and to try'),
@@ -220,7 +243,11 @@ export function otherPaths(): Json {
         operationId: 'health',
         security: [],
         summary: 'Whether the server is well',
-        responses: { 200: answer('It is', { type: 'object' }), 503: answer('It is not', { type: 'object' }) },
+        responses: {
+          200: answer('It is', { type: 'object' }),
+          503: answer('It is not', { type: 'object' }),
+          ...errors('bad-query'),
+        },
       },
     },
     '/metrics': {
@@ -229,6 +256,7 @@ export function otherPaths(): Json {
         security: [],
         summary: 'Numbers for Prometheus',
         responses: {
+          ...errors('bad-query'),
           304: { description: 'Unchanged' },
           200: { description: 'Text format', content: { 'text/plain': { schema: { type: 'string' } } } },
         },

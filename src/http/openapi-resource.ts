@@ -5,7 +5,7 @@ import { type Method, methods, type ResourceService } from '../services/resource
 import { subscriptionBody } from '../services/subscription-body.js';
 import { tokenBody } from '../services/tokens.js';
 import { userBody } from '../services/users.js';
-import { liveJobs } from './openapi-other.js';
+import { liveJobs, waitingJob } from './openapi-other.js';
 import { answer, errors, type Json, jsonContent, parameter, ref, titleOf, types } from './openapi-parts.js';
 
 /** An object as it is read. */
@@ -40,6 +40,11 @@ export const bodies: Record<string, Json> = {
   operation: schema('operation') as Json,
   application: schema('application') as Json,
 };
+
+/** What some nouns take and give beyond what all do. */
+export const beyond: Readonly<
+  Record<string, { list?: { parameters: Json[]; content: Json }; detail?: { parameters: Json[] } }>
+> = { job: { list: liveJobs, detail: waitingJob } };
 
 function listParameters(service: ResourceService, paged: boolean): Json[] {
   const entries = Object.entries(service.fields);
@@ -92,7 +97,7 @@ export function resourcePaths(service: ResourceService): Json {
     requestBody: { required: true, content: jsonContent(value) },
   });
   const tags = [name];
-  const always: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'bad-header'];
+  const always: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'bad-header', 'bad-query'];
   const change: ErrorCode[] = [
     ...always,
     'invalid-body',
@@ -106,14 +111,14 @@ export function resourcePaths(service: ResourceService): Json {
     type: 'object',
     properties: { meta: ref('PageMeta'), objects: { type: 'array', items: object } },
   };
-  const live = name === 'job' ? liveJobs : undefined;
+  const live = beyond[name]?.list;
   const listOperations: Record<Method, Json> = {
     GET: {
       summary: `List ${name}`,
       parameters: [...listParameters(service, true), ...(live?.parameters ?? [])],
       responses: {
         200: { description: 'A page', content: { ...jsonContent(page), ...live?.content } },
-        ...errors('bad-query', ...always),
+        ...errors(...always),
       },
     },
     POST: {
@@ -151,7 +156,7 @@ export function resourcePaths(service: ResourceService): Json {
       parameters: listParameters(service, false),
       responses: {
         204: { description: 'Deleted' },
-        ...errors('bad-query', ...always, 'forbidden', 'conflict'),
+        ...errors(...always, 'forbidden', 'conflict'),
       },
     },
   };
@@ -159,6 +164,7 @@ export function resourcePaths(service: ResourceService): Json {
   const detailOperations: Record<Method, Json> = {
     GET: {
       summary: `Read one ${name}`,
+      ...beyond[name]?.detail,
       responses: {
         200: answer('The object', object),
         304: { description: 'Unchanged' },

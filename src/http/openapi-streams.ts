@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../errors.js';
 import { answer, bytes, errors, type Json, parameter, sse } from './openapi-parts.js';
 
-const login: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'not-found'];
+const login: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'bad-query', 'not-found'];
 
 /** What streams have beyond the generic resource: their messages. */
 export function streamPaths(): Json {
@@ -34,7 +34,6 @@ export function streamPaths(): Json {
           }),
           ...errors(
             ...login,
-            'bad-query',
             'bad-header',
             'too-large',
             'unsupported-media-type',
@@ -52,7 +51,7 @@ export function streamPaths(): Json {
         parameters: [parameter('follow', 'query', { enum: ['1'] }, 'It has to be said.')],
         responses: {
           200: { description: 'Events without an end', content: sse },
-          ...errors(...login, 'bad-query', 'stream-unavailable'),
+          ...errors(...login, 'stream-unavailable'),
         },
       },
     },

@@ -2,7 +2,7 @@ import type { ErrorCode } from '../errors.js';
 import { replayBody } from '../services/deliveries.js';
 import { answer, errors, type Json, jsonContent, parameter } from './openapi-parts.js';
 
-const login: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'not-found'];
+const login: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'bad-query', 'not-found'];
 const object = (properties: Json): Json => ({ type: 'object', properties });
 const replayed = answer('How many wait again', object({ replayed: { type: 'integer' } }));
 const key = (what: string) => [parameter('id', 'path', { type: 'integer' }, `Which ${what}.`)];

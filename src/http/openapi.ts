@@ -25,11 +25,21 @@ function pipelineSchemas(): Json {
 }
 
 /**
- * The whole API as OpenAPI 3.1, made from the schemas and the nouns that the routes are made from.
+ * Every path of the API, as OpenAPI has them; queries are checked against it.
  *
  * @param dialects the paths of the older protocols
  */
-export function openApi(services: readonly ResourceService[], dialects: readonly Json[]): Json {
+export const apiPaths = (services: readonly ResourceService[], dialects: readonly Json[]): Json => ({
+  ...Object.assign({}, ...services.map(resourcePaths)),
+  ...otherPaths(),
+  ...streamPaths(),
+  ...subscriptionPaths(),
+  ...operationPaths(),
+  ...Object.assign({}, ...dialects),
+});
+
+/** The whole API as OpenAPI 3.1, made from the schemas and the nouns that the routes are made from. */
+export function openApi(services: readonly ResourceService[], paths: Json): Json {
   const definition = structuredClone(schema('process-definition')) as Json;
   const { $defs, ...definitionSchema } = JSON.parse(
     JSON.stringify(definition).replaceAll('"#/$defs/', '"#/components/schemas/Definition_'),
@@ -42,14 +52,7 @@ export function openApi(services: readonly ResourceService[], dialects: readonly
     openapi: '3.1.0',
     info: { title: 'Penstock', version, description: 'A process registry that runs what it registers.' },
     security: [{ basic: [] }, { bearer: [] }],
-    paths: {
-      ...Object.assign({}, ...services.map(resourcePaths)),
-      ...otherPaths(),
-      ...streamPaths(),
-      ...subscriptionPaths(),
-      ...operationPaths(),
-      ...Object.assign({}, ...dialects),
-    } as Json,
+    paths,
     components: {
       securitySchemes: {
         basic: { type: 'http', scheme: 'basic' },

@@ -6,6 +6,8 @@ import type { Change, Method, ResourceService, Shown } from '../services/resourc
 import { actorOf, etagOf, originOf, queryPairs, sendEmpty, sendJson, sendJsonText } from './answer.js';
 import { readJson } from './body.js';
 import { formatJson } from './json.js';
+import { beyond } from './openapi-resource.js';
+import { type CheckQuery, queryNames } from './parameters.js';
 import { schemaOf } from './resource-schema.js';
 
 export interface ResourceOptions {
@@ -16,8 +18,13 @@ export interface ResourceOptions {
 type Verb = (request: Request, response: Response) => Promise<void>;
 
 /** What a request wants of a list, or an error that names the parameter. */
-export function listQuery(request: Request, fields: Fields, paged: boolean): ListQuery {
-  const query = readListQuery(queryPairs(request), fields, paged);
+export function listQuery(
+  request: Request,
+  fields: Fields,
+  paged: boolean,
+  besides: readonly string[] = [],
+): ListQuery {
+  const query = readListQuery(queryPairs(request), fields, paged, besides);
   if (query.ok) return query.value;
   throw new PenstockError('bad-query', query.problem.detail, { problems: [query.problem] });
 }
@@ -41,6 +48,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
     return service.apply(actorOf(response), changes);
   };
   const wantsObject = (request: Request) => /\breturn=representation\b/.test(request.get('prefer') ?? '');
+  const besides = queryNames(beyond[service.name]?.list?.parameters);
   const missing = (id: string) => new PenstockError('not-found', `There is no ${service.name} ${id}.`);
 
   /** The id in a resource_uri of ours, or an error: a change must not reach another resource's object. */
@@ -73,8 +81,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
     return { objects: list('objects', true), deleted: list('deleted_objects', false) };
   }
 
-  async function selected(request: Request, response: Response): Promise<Change[]> {
-    const query = listQuery(request, service.fields, false);
+  async function selected(response: Response, query: ListQuery): Promise<Change[]> {
     const ids = (await service.select?.(actorOf(response), query)) ?? [];
     return ids.map((id) => ({ op: 'delete', id, maybe: true }));
   }
@@ -97,7 +104,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
 
   const listVerbs: Record<Method, Verb> = {
     async GET(request, response) {
-      const query = listQuery(request, service.fields, true);
+      const query = listQuery(request, service.fields, true, besides);
       const { total, objects } = await service.list(actorOf(response), query);
       sendJson(response, 200, {
         meta: pageMeta(prefix, queryPairs(request), query, total),
@@ -109,9 +116,10 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
       created(request, response, object);
     },
     async PUT(request, response) {
+      const query = listQuery(request, service.fields, false);
       const { objects } = objectsOf(await body(request), ['objects']);
       const creates = objects.map((item): Change => ({ op: 'create', body: item }));
-      const made = await apply(response, [...(await selected(request, response)), ...creates]);
+      const made = await apply(response, [...(await selected(response, query)), ...creates]);
       if (wantsObject(request)) sendJson(response, 200, { objects: made.map(shown) });
       else sendEmpty(response, 204);
     },
@@ -134,7 +142,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
       else sendEmpty(response, 202);
     },
     async DELETE(request, response) {
-      const changes = await selected(request, response);
+      const changes = await selected(response, listQuery(request, service.fields, false));
       if (changes.length > 0) await apply(response, changes);
       sendEmpty(response, 204);
     },
@@ -239,7 +247,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
   return router;
 }
 
-/** First of all checks: OPTIONS and 405 need no login. */
+/** First of all checks: OPTIONS, 405 and a parameter that the route does not take need no login. */
 export function checkMethod(allowed: readonly string[], override = false): RequestHandler {
   const allow = allowed.join(',');
   return (request: Request, response: Response, next: NextFunction) => {
@@ -250,8 +258,10 @@ export function checkMethod(allowed: readonly string[], override = false): Reque
       return;
     }
     const method = request.method === 'HEAD' ? 'GET' : request.method;
-    if (allowed.includes(method)) next();
-    else {
+    if (allowed.includes(method)) {
+      (request.app.locals.checkQuery as CheckQuery)(request, method);
+      next();
+    } else {
       next(
         new PenstockError(
           'method-not-allowed',

@@ -13,7 +13,7 @@ import type { Shown } from '../services/resource.js';
 import type { RunDocument, RunService, Submitted } from '../services/runs.js';
 import type { JobFiles } from '../store/files.js';
 import type { DefinitionRow } from '../store/process-definitions.js';
-import { actorOf, originOf, queryPairs, queryValue, sendJson } from './answer.js';
+import { actorOf, originOf, queryValue, sendJson } from './answer.js';
 import { bodyOf, hasBody, mediaType, readJson, shuttingDown } from './body.js';
 import { problemBody } from './error-handler.js';
 import { goneSignal, sendBytes, waitOf } from './job-routes.js';
@@ -56,16 +56,8 @@ export interface RunRouteOptions extends RunDoorOptions {
   runs: RunService;
 }
 
-const known = ['wait', 'output', 'output_name', 'input_name', 'dry_run'];
-
 /** What the query of a run says, or an error that names what it says wrongly. */
 function runQuery(request: Request, longest: number) {
-  for (const [name] of queryPairs(request)) {
-    if (!known.includes(name)) {
-      const detail = `There is no parameter '${name}' here; known are ${known.join(', ')}.`;
-      throw new PenstockError('bad-query', detail, { problems: [{ pointer: `?${name}`, detail }] });
-    }
-  }
   const wait = waitOf(request, longest);
   const output = queryValue(request, 'output');
   if (output !== undefined && output !== 'raw') {

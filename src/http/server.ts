@@ -12,8 +12,9 @@ import { queryValue, sendJson } from './answer.js';
 import { docsRouter, errorsRouter } from './docs.js';
 import { errorHandler } from './error-handler.js';
 import type { Metrics } from './metrics.js';
-import { openApi } from './openapi.js';
+import { apiPaths, openApi } from './openapi.js';
 import type { Json } from './openapi-parts.js';
+import { queryCheck } from './parameters.js';
 import { checkMethod } from './resource.js';
 import { schemaOf } from './resource-schema.js';
 
@@ -74,6 +75,16 @@ export function buildApplication(options: DoorOptions): Express {
     security(request, response, next);
   });
 
+  const services = options.nouns.map(({ service }) => service);
+  const paths = apiPaths(
+    services,
+    options.dialects.map((dialect) => dialect.paths),
+  );
+  application.locals.checkQuery = queryCheck(
+    paths,
+    services.map(({ name }) => `/api/${name}/`),
+  );
+
   application.all('/healthz', checkMethod(['GET']), async (_request, response) => {
     try {
       sendJson(response, 200, { status: 'ok', ...(await options.health()) });
@@ -84,7 +95,6 @@ export function buildApplication(options: DoorOptions): Express {
   });
   application.all('/metrics', checkMethod(['GET']), metrics.handler);
 
-  const services = options.nouns.map(({ service }) => service);
   const index = Object.fromEntries(
     services.map(({ name }) => [name, { list_endpoint: `/api/${name}/`, schema: `/api/${name}/schema/` }]),
   );
@@ -100,10 +110,7 @@ export function buildApplication(options: DoorOptions): Express {
   });
   application.use('/api/docs/errors', errorsRouter());
   if (options.documented) {
-    const document = openApi(
-      services,
-      options.dialects.map(({ paths }) => paths),
-    );
+    const document = openApi(services, paths);
     application.all('/api/openapi.json', checkMethod(['GET']), (_request, response) => {
       sendJson(response, 200, document);
     });

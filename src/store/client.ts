@@ -7,13 +7,18 @@ import { busyTimeout, pragmas } from './pragmas.js';
 const contains = (pattern: unknown, text: unknown): number =>
   typeof text === 'string' && text.includes(String(pattern).slice(1, -1)) ? 1 : 0;
 
+/** How many values a statement of SQLite's may have; Prisma counts on 999 otherwise, which a filter by ids exceeds. */
+const maxBindValues = 32_766;
+
 class Sqlite extends PrismaBetterSqlite3 {
   override async connect() {
     const adapter = await super.connect();
     await adapter.executeScript(pragmas);
     // Prisma makes `contains` of LIKE and escapes nothing: "a_b" would find "a-b". LIKE is used for nothing else here.
     (adapter as unknown as { client: Database }).client.function('like', { deterministic: true }, contains);
-    return adapter;
+    return Object.assign(adapter, {
+      getConnectionInfo: () => ({ maxBindValues, supportsRelationJoins: false }),
+    });
   }
 }
 

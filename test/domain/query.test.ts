@@ -53,6 +53,53 @@ describe('readListQuery', () => {
   });
 
   test.each([
+    '9007199254740992',
+    '18446744073709551616',
+    '1'.repeat(400),
+  ])('a limit, an offset or an id of %s is taken for the largest that there is', (beyond) => {
+    const pairs: Pairs = [
+      ['limit', beyond],
+      ['offset', beyond],
+      ['id__lt', beyond],
+      ['id__gt', `-${beyond}`],
+    ];
+    const values = [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER].map((value) => ({ values: [value] }));
+    expect(readListQuery(pairs, definitionFields)).toMatchObject({
+      ok: true,
+      value: { limit: paging.maxLimit, offset: Number.MAX_SAFE_INTEGER, filters: values },
+    });
+    expect(readListQuery([['offset', `-${beyond}`]], definitionFields).ok).toBe(false);
+  });
+
+  test('in without a value selects nothing; one that is empty among others is refused', () => {
+    for (const name of ['id__in', 'name__in', 'owner__in']) {
+      expect(readListQuery([[name, '']], definitionFields)).toMatchObject({
+        ok: true,
+        value: { filters: [{ lookup: 'in', values: [] }] },
+      });
+    }
+    expect(readListQuery([['id__in', '1,,2']], definitionFields).ok).toBe(false);
+    expect(readListQuery([['created__range', '']], definitionFields).ok).toBe(false);
+  });
+
+  test('where there are no pages, whatever asks for one is refused by its name', () => {
+    for (const name of ['limit', 'offset', 'order_by', 'sort_by']) {
+      const read = readListQuery([[name, name.endsWith('by') ? 'name' : '3']], definitionFields, false);
+      expect(read).toMatchObject({ ok: false, problem: { pointer: `?${name}` } });
+    }
+    expect(readListQuery([['name', 'x']], definitionFields, false).ok).toBe(true);
+  });
+
+  test('only what the route reads itself passes besides, and what is understood everywhere', () => {
+    const read = (name: string, besides: string[]) =>
+      readListQuery([[name, '1']], definitionFields, true, besides);
+    expect(read('follow', ['follow'])).toMatchObject({ ok: true, value: { filters: [] } });
+    expect(read('follow', []).ok).toBe(false);
+    expect(read('_', [])).toMatchObject({ ok: true, value: { filters: [] } });
+    for (const name of ['callback', 'wait', 'fullschema', '__', '_1']) expect(read(name, []).ok).toBe(false);
+  });
+
+  test.each([
     ['exce', 'exec'],
     ['lmit', 'limit'],
     ['ownr', 'owner'],
@@ -97,6 +144,14 @@ describe('pageMeta', () => {
         }
       }),
     );
+  });
+
+  test('the link of a list of thousands of ids is about as long as the URL that asked for it', () => {
+    const ids = Array.from({ length: 3000 }, (_, index) => 1000 + index).join(',');
+    const pairs: Pairs = [['id__in', ids]];
+    const { next } = pageMeta(path, pairs, { limit: 20, offset: 0 }, 3000);
+    expect(next?.length).toBeLessThan(ids.length + 200);
+    expect(pairsOf(next ?? '')[0]).toEqual(['id__in', ids]);
   });
 
   test('following next from the start shows every object once', () => {

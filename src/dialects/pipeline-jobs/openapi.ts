@@ -16,6 +16,7 @@ const login: ErrorCode[] = [
   'too-many-failed-logins',
   'not-found',
   'bad-request',
+  'bad-query',
 ];
 const envelope: Json = {
   type: 'object',
@@ -58,6 +59,16 @@ export function pipelineJobsPaths(): Json {
           parameter('token', 'query', text, "The job's token, or an admin token."),
           parameter('name', 'query', text, 'Name of the event; `event` means the same.'),
           parameter('status', 'query', text, "Another platform's status; `state` means the same."),
+          {
+            ...parameter(
+              'context',
+              'query',
+              { type: 'object', additionalProperties: text },
+              "Anything else, such as the `session` of a job's callback or what a platform adds. It is ignored.",
+            ),
+            style: 'form',
+            explode: true,
+          },
         ],
         requestBody: {
           content: jsonContent({ anyOf: ['event', 'action', 'create'].map(content) }),

@@ -27,7 +27,7 @@ const errors = (...codes: ErrorCode[]): Json =>
       { ...(one as Json), content: jsonContent(envelope({})) },
     ]),
   );
-const login: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins'];
+const login: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'bad-query'];
 const asking: ErrorCode[] = [
   ...login,
   'bad-json',

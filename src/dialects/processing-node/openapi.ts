@@ -29,6 +29,7 @@ const errors = (...codes: ErrorCode[]): Json =>
   );
 const changing: ErrorCode[] = [
   'bad-request',
+  'bad-query',
   'bad-json',
   'invalid-body',
   'invalid-definition',
@@ -53,7 +54,7 @@ const get = (id: string, summary: string): Json => ({
   tags,
   security: [],
   summary,
-  responses: { 200: answer('The envelope', envelope), ...errors('bad-request') },
+  responses: { 200: answer('The envelope', envelope), ...errors('bad-request', 'bad-query') },
 });
 const change = (id: string, summary: string, body: Json): Json => ({
   operationId: `processing_node_${id}`,
@@ -85,6 +86,7 @@ export function processingNodePaths(baseurl: string): Json {
           type: 'object',
           properties: { APIs: { type: 'object' }, timestamp: { type: 'number' } },
         }),
+        ...errors('bad-query'),
       },
     },
   });

@@ -1,0 +1,86 @@
+import type { Request } from 'express';
+import { nearest } from '../domain/nearest.js';
+import { everywhere } from '../domain/query.js';
+import { PenstockError } from '../errors.js';
+import { queryPairs } from './answer.js';
+import type { Json } from './openapi-parts.js';
+
+/** What an operation takes: these names, or whatever it is given. */
+type Taken = ReadonlySet<string> | 'anything';
+interface Route {
+  path: RegExp;
+  taken: ReadonlyMap<string, Taken>;
+}
+interface Parameter {
+  name: string;
+  in: string;
+  schema: { additionalProperties?: unknown };
+}
+
+/** Throws `bad-query` for the first query parameter that the route does not take. */
+export type CheckQuery = (request: Request, method: string) => void;
+
+const queryOnly = (parameters: unknown): Parameter[] =>
+  ((parameters ?? []) as Parameter[]).filter((parameter) => parameter.in === 'query');
+
+/** The names of query parameters as the API's description has them. */
+export const queryNames = (parameters: unknown): string[] => queryOnly(parameters).map(({ name }) => name);
+
+/** An object without fixed keys is how OpenAPI says that any parameter is taken. */
+const takenBy = (parameters: readonly Parameter[]): Taken =>
+  parameters.some(({ schema }) => schema.additionalProperties !== undefined)
+    ? 'anything'
+    : new Set(queryNames(parameters));
+
+function routeOf(template: string, item: Json, isList: boolean): Route {
+  const { parameters: shared, ...operations } = item;
+  const pattern = template
+    .replace(/\/$/, '')
+    .replace(/[.*+?^$()|[\]\\]/g, '\\$&')
+    .replace(/\{\w+\}/g, '[^/]+');
+  const taken = Object.entries(operations).map(([method, operation]) => {
+    const names = takenBy([...queryOnly(shared), ...queryOnly((operation as Json).parameters)]);
+    const readsItself = isList && names !== 'anything' && names.size > 0;
+    return [method.toUpperCase(), readsItself ? 'anything' : names] as const;
+  });
+  // As Express matches: any case, with or without the final slash.
+  return { path: new RegExp(`^${pattern}/?$`, 'i'), taken: new Map(taken) };
+}
+
+const slashes = (path: string) => path.replace(/\/$/, '').split('/').length;
+
+/**
+ * A check of queries against the API's own description: what an operation does not declare, it does not take. A
+ * misspelt parameter would else be a wish that nobody hears.
+ *
+ * @param paths the description's paths
+ * @param lists paths of lists: they read filters themselves, and can say more of a field than that it is not there
+ */
+export function queryCheck(paths: Json, lists: readonly string[]): CheckQuery {
+  const byLength = new Map<number, Route[]>();
+  for (const [template, item] of Object.entries(paths)) {
+    const length = slashes(template);
+    const route = routeOf(template, item as Json, lists.includes(template));
+    byLength.set(length, [...(byLength.get(length) ?? []), route]);
+  }
+  return (request, asked) => {
+    if (!request.originalUrl.includes('?')) return;
+    const path = request.originalUrl.slice(0, request.originalUrl.indexOf('?'));
+    const method = asked === 'HEAD' ? 'GET' : asked;
+    const route = byLength.get(slashes(path))?.find((one) => one.taken.has(method) && one.path.test(path));
+    const taken = route?.taken.get(method) ?? 'anything';
+    if (taken === 'anything') return;
+    const unknown = queryPairs(request).find(([name]) => !taken.has(name) && !everywhere.includes(name));
+    if (unknown !== undefined) throw notTaken(unknown[0], [...taken]);
+  };
+}
+
+function notTaken(name: string, taken: readonly string[]): PenstockError {
+  const near = nearest(name, taken);
+  const known = taken.length === 0 ? 'This request takes none.' : `Known: ${taken.join(', ')}.`;
+  const hint = near === undefined ? known : `Did you mean '${near}'?`;
+  const detail = `There is no parameter '${name.slice(0, 100)}' here. ${hint}`;
+  return new PenstockError('bad-query', detail, {
+    problems: [{ pointer: `?${name.slice(0, 100)}`, detail }],
+  });
+}
