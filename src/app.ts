@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { mkdirSync } from 'node:fs';
-import path from 'node:path';
 import { adapters } from './adapters/adapters.js';
 import { announceAdmin } from './announce.js';
 import { openCloud } from './cloud.js';
@@ -41,6 +39,7 @@ import { runService } from './services/runs.js';
 import { serverService } from './services/servers.js';
 import { tokenService } from './services/tokens.js';
 import { userService } from './services/users.js';
+import { openDataFolder } from './store/data-folder.js';
 import { JobFiles, streamsFile } from './store/files.js';
 import { keyFile, webhookKeyFile } from './store/key-file.js';
 import { lockFolder } from './store/lock.js';
@@ -64,8 +63,7 @@ const stopPatience = 5000;
 
 /** Builds every room and opens the doors: the only place that knows them all. */
 export async function start(config: Readonly<Config>, log: Logger): Promise<App> {
-  mkdirSync(config.data, { recursive: true, mode: 0o700 });
-  mkdirSync(path.dirname(config.database), { recursive: true, mode: 0o700 });
+  openDataFolder(config.data, config.database);
   const lock = lockFolder(config.data);
   const clock = () => new Date();
 

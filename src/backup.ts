@@ -2,6 +2,7 @@ import { chmodSync, copyFileSync, existsSync, renameSync, rmSync } from 'node:fs
 import path from 'node:path';
 import { CliError } from './cli/failure.js';
 import { type Flags, loadConfig } from './config.js';
+import { keepToOurselves } from './hosts/umask.js';
 import { streamsFile } from './store/files.js';
 import { webhookKeyFile } from './store/key-file.js';
 import { backup } from './store/store.js';
@@ -20,6 +21,8 @@ export async function makeBackup(
   if (!existsSync(database)) throw new CliError(`there is no database ${database}; --data says where it is`);
   if (existsSync(target) && !flags.force)
     throw new CliError(`${target} is there already; --force overwrites it`);
+  // A copy of the database is as secret as the database.
+  keepToOurselves();
   // Under another name until it is whole, so that a backup that was cut off is never taken for one.
   const partial = `${target}.partial`;
   const copy = async (from: string, to: string) => {
@@ -34,8 +37,9 @@ export async function makeBackup(
     if (existsSync(streams)) await copy(streams, `${target}.streams`);
     const key = webhookKeyFile(data);
     if (existsSync(key)) {
-      copyFileSync(key, `${target}.webhook-key`);
-      chmodSync(`${target}.webhook-key`, 0o600);
+      copyFileSync(key, partial);
+      chmodSync(partial, 0o600);
+      renameSync(partial, `${target}.webhook-key`);
     }
   } finally {
     rmSync(partial, { force: true });

@@ -1,19 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Ended } from './cli/failure.js';
 import type { CliIo } from './cli/io.js';
 import { type Config, type Flags, loadConfig } from './config.js';
 import { examineCloud } from './doctor-cloud.js';
+import { examineData } from './doctor-data.js';
 import { examineMachines } from './doctor-machines.js';
 import { examineNode } from './doctor-node.js';
 import { messageOf } from './errors.js';
@@ -28,8 +20,6 @@ export interface Finding {
   /** How to mend it. */
   mend?: string;
 }
-
-const gibibyte = 1024 ** 3;
 
 function attempt(check: string, action: () => Omit<Finding, 'check'>, mend: string): Finding {
   try {
@@ -61,23 +51,7 @@ async function examine(flags: Flags): Promise<Finding[]> {
   );
   if (config === undefined) return findings;
   const { data, database } = config;
-  findings.push(
-    attempt(
-      'data folder',
-      () => {
-        mkdirSync(data, { recursive: true, mode: 0o700 });
-        accessSync(data, constants.R_OK | constants.W_OK | constants.X_OK);
-        const { bavail, bsize } = statfsSync(data);
-        const free = (bavail * bsize) / gibibyte;
-        return {
-          state: free < 1 ? 'wrong' : 'ok',
-          detail: `${data}, ${free.toFixed(1)} GiB free`,
-          mend: 'make room, or give another folder with --data',
-        };
-      },
-      `make ${data} writable for this user, or give another folder with --data`,
-    ),
-  );
+  findings.push(...examineData(config));
   const { default: Database } = await import('better-sqlite3');
   findings.push(
     attempt(

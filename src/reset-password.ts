@@ -4,6 +4,7 @@ import type { CliIo } from './cli/io.js';
 import { readNewPassword } from './cli/prompt.js';
 import { type Flags, loadConfig } from './config.js';
 import { messageOf } from './errors.js';
+import { keepToOurselves } from './hosts/umask.js';
 import { hashPassword } from './services/hashing.js';
 import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
@@ -23,6 +24,7 @@ export async function resetPassword(username: string, flags: Flags, io: CliIo): 
   } catch (error) {
     throw new CliError(`${messageOf(error)}; stop it first, or let an admin use \`penstock user password\``);
   }
+  keepToOurselves();
   const store = await openStore(database);
   try {
     const user = await store.users.byName(username);

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { CliError } from './cli/failure.js';
 import { ConfigError, type Flags, loadConfig } from './config.js';
 import { messageOf } from './errors.js';
+import { keepToOurselves } from './hosts/umask.js';
 import { openLog } from './log.js';
 
 /**
@@ -22,6 +23,7 @@ export async function serve(flags: Flags): Promise<void> {
   } catch (error) {
     throw error instanceof ConfigError ? new CliError(error.message) : error;
   }
+  keepToOurselves();
   keepSmall();
   const { start } = await import('./app.js');
   const log = openLog(config.logLevel);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { appendPlace } from '../domain/command.js';
 import { fileKey } from '../domain/feeder-plan.js';
 import { PenstockError } from '../errors.js';
+import { openToOthers } from '../hosts/umask.js';
 import type { Adapter, AdapterContext } from './adapter.js';
 import { chunkOf, refuseOthers, taken } from './fed.js';
 import { makePlace } from './file.js';
@@ -69,4 +70,5 @@ async function make(file: string): Promise<void> {
     throw new PenstockError('conflict', `${file} is no file that could be appended to`);
   }
   await (await open(file, 'a')).close();
+  if (is === null) openToOthers(file, 0o666);
 }

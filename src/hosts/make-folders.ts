@@ -1,6 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { openFolder } from './folders.js';
+import { openToOthers } from './umask.js';
 
 /**
  * Makes a folder, and those that lead to it; one that is there already stays as it is. Step by step: `recursive` of
@@ -22,6 +23,8 @@ export async function makeFolders(folderPath: string, mode?: number): Promise<bo
 async function makeOne(place: string, again = false): Promise<boolean> {
   try {
     await mkdir(place);
+    // Programs of other users may have to get there.
+    openToOthers(place, 0o777);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' && !again && path.dirname(place) !== place) {

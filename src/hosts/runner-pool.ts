@@ -5,6 +5,7 @@ import { type ControlGroups, groupMembers } from './cgroup.js';
 import { basicEnvironment } from './environment.js';
 import { readProcess } from './processes.js';
 import { runnerScript } from './runner.js';
+import { umaskForPrograms } from './umask.js';
 
 /** A process, told from any later one with the same pid. */
 export interface ProcessIdentity {
@@ -84,7 +85,8 @@ export class RunnerPool {
   #start(): Runner {
     const home = this.#groups?.makeHome(randomBytes(8).toString('hex')) ?? null;
     const door = home === null ? '' : path.join(home, 'cgroup.procs');
-    const child = spawn('/bin/sh', ['-c', runnerScript, 'penstock-runner', door], {
+    const words = ['-c', runnerScript, 'penstock-runner', door, umaskForPrograms() ?? ''];
+    const child = spawn('/bin/sh', words, {
       cwd: '/',
       detached: true, // setsid: a session of its own, which no terminal and no end of ours touches
       env: this.#environment,

@@ -17,10 +17,12 @@ export type { Companion };
  *   status   made by whoever starts the job (O_EXCL: at most one can). `program` stands in it once the shell is
  *            about to become the program; at the end `exit N`, with the shell's name if that is bash
  *
- * Its argument, if there is one, is the `cgroup.procs` of a control group to live in, with all that it starts.
+ * Its first argument, unless it is empty, is the `cgroup.procs` of a control group to live in, with all that it starts;
+ * its second is the umask for what it starts.
  */
 export const runnerScript = `
 trap : HUP INT QUIT TERM PIPE
+[ -z "$2" ] || umask "$2"
 [ -z "$1" ] || { echo 0 >"$1"; } 2>/dev/null
 set -C
 while read -r folder; do

@@ -19,6 +19,7 @@ import {
   usualTimeout,
 } from './host.js';
 import { signalChild } from './signal.js';
+import { umaskForPrograms } from './umask.js';
 
 const problems: Readonly<Record<string, HostProblem>> = {
   ENOSPC: 'full',
@@ -66,12 +67,17 @@ function runHere(script: string, options: ScriptOptions, closing: AbortSignal): 
   const { args = [], input = '', timeout = usualTimeout, signal } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason as Error);
+    const umask = umaskForPrograms();
     // A session of its own, as sshd gives one, and as clean an environment.
-    const child = spawn('/bin/sh', ['-c', script, 'sh', ...args], {
-      detached: true,
-      cwd: os.homedir(),
-      env: { ...basicEnvironment, HOME: os.homedir() },
-    });
+    const child = spawn(
+      '/bin/sh',
+      ['-c', umask === null ? script : `umask ${umask}\n${script}`, 'sh', ...args],
+      {
+        detached: true,
+        cwd: os.homedir(),
+        env: { ...basicEnvironment, HOME: os.homedir() },
+      },
+    );
     const [out, err]: [Buffer[], Buffer[]] = [[], []];
     const give = (error: Error) => {
       reject(error);

@@ -1,0 +1,50 @@
+import { existsSync, statfsSync } from 'node:fs';
+import type { Config } from './config.js';
+import type { Finding } from './doctor.js';
+import { messageOf } from './errors.js';
+import { makeDataFolder, readableByOthers } from './store/data-folder.js';
+
+const gibibyte = 1024 ** 3;
+
+/** What `penstock doctor` finds of the data folder: whether it can be used, is private, and has room. */
+export function examineData({ data, database }: Readonly<Config>): Finding[] {
+  try {
+    makeDataFolder(data);
+  } catch (error) {
+    const mend = `make ${data} writable for this user, or give another folder with --data`;
+    return [{ check: 'data folder', state: 'wrong', detail: messageOf(error), mend }];
+  }
+  const { bavail, bsize } = statfsSync(data);
+  const free = (bavail * bsize) / gibibyte;
+  const open = readableByOthers(data, database);
+  return [
+    {
+      check: 'data folder',
+      state: free < 1 ? 'wrong' : 'ok',
+      detail: `${data}, ${free.toFixed(1)} GiB free`,
+      mend: 'make room, or give another folder with --data',
+    },
+    {
+      check: 'data folder privacy',
+      state: open.length > 0 ? 'wrong' : 'ok',
+      detail: open.length > 0 ? `other users can read it: ${open.join(', ')}` : 'only its owner can read it',
+      mend: `close it with \`chmod 700 ${data}\`, or restart the server, which closes it and its files`,
+    },
+    ...besideData(data, database),
+  ];
+}
+
+/** A database elsewhere is on a disk of its own, perhaps. */
+function besideData(data: string, database: string): Finding[] {
+  if (database.startsWith(`${data}/`) || !existsSync(database)) return [];
+  const { bavail, bsize } = statfsSync(database);
+  const free = (bavail * bsize) / gibibyte;
+  return [
+    {
+      check: 'room for the database',
+      state: free < 1 ? 'wrong' : 'ok',
+      detail: `${database}, ${free.toFixed(1)} GiB free`,
+      mend: 'make room, or move the database (PENSTOCK_DATABASE_URL)',
+    },
+  ];
+}
