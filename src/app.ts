@@ -140,6 +140,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     ...running,
     scheduler,
     limits: { queued: config.maxQueuedJobs, queuedPerUser: config.maxQueuedJobsPerUser },
+    defaultTimeout: config.defaultTimeout,
   });
   const operations = openOperations({
     ...house,

@@ -12,6 +12,7 @@ import { type RetiringConnector, retiring } from './connectors/retiring.js';
 import { heatOptions, novaOptions } from './connectors/settings.js';
 import { staticConnector } from './connectors/static.js';
 import { shownConfig } from './dialects/pipeline-scheduler/config-view.js';
+import { sentence } from './domain/wording.js';
 import { messageOf, PenstockError } from './errors.js';
 import type { Handle } from './executors/executor.js';
 import { remoteExecutor } from './executors/remote.js';
@@ -175,7 +176,7 @@ export function openCloud(options: {
           reloaded();
           return restart;
         } catch (error) {
-          throw new PenstockError('config-refused', messageOf(error), { cause: error });
+          throw new PenstockError('config-refused', sentence(messageOf(error)), { cause: error });
         }
       },
       async clear(all: boolean, dry: boolean) {
@@ -183,7 +184,7 @@ export function openCloud(options: {
           return await servers.clear(all, dry);
         } catch (error) {
           if (!(error instanceof ConnectorError)) throw error;
-          throw new PenstockError('connector-failed', error.message, { cause: error });
+          throw new PenstockError('connector-failed', sentence(error.message), { cause: error });
         }
       },
       timesFile: () => settings.current().application.TIMETEST_CSV_FILE,

@@ -33,11 +33,31 @@ export type FilePlace =
   | { kind: 'chosen'; fileName?: string }
   | { kind: 'fixed'; path: string; fileName?: string };
 
-/** Definition + request + places → what is run. A request's variables are laid over the definition's. */
+/**
+ * How long a run may take: what the request says, or else the definition, or else the server. The server's default is
+ * for programs that come to an end, so a service has none.
+ *
+ * @param byDefault the server's, in seconds; null for no limit
+ * @returns seconds, or null for no limit
+ */
+export function timeoutOf(
+  definition: Pick<ProcessDefinition, 'timeout' | 'service'>,
+  request: Pick<RunRequest, 'timeout'>,
+  byDefault: number | null,
+): number | null {
+  return request.timeout ?? definition.timeout ?? (definition.service === null ? byDefault : null);
+}
+
+/**
+ * Definition + request + places → what is run. A request's variables are laid over the definition's.
+ *
+ * @param defaultTimeout the server's; see `timeoutOf`
+ */
 export function buildCommand(
   definition: ProcessDefinition,
   request: RunRequest,
   places: BasePlaces,
+  defaultTimeout: number | null,
 ): Command {
   const environment = { ...definition.environment, ...request.environment };
   return {
@@ -48,7 +68,7 @@ export function buildCommand(
       Object.entries(environment).map(([name, value]) => [name, substitute(value, places)]),
     ),
     cwd: workingDirectory(definition, places),
-    timeout: request.timeout ?? definition.timeout,
+    timeout: timeoutOf(definition, request, defaultTimeout),
   };
 }
 

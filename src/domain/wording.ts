@@ -32,6 +32,10 @@ const typeName: Readonly<Record<string, string>> = {
   null: 'null',
 };
 
+/** A clause as a sentence: with its full stop. Text of several lines, such as a list of problems, stays as it is. */
+export const sentence = (text: string): string =>
+  text.includes('\n') || /[.?!…]$/.test(text) ? text : `${text}.`;
+
 /** `a, b or c`. */
 export function either(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;

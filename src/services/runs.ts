@@ -65,6 +65,8 @@ export function runService(given: {
   scheduler: Scheduler;
   once: Once;
   limits: RunLimits;
+  /** Seconds; null: no limit. */
+  defaultTimeout: number | null;
   checkWhere: CheckWhere;
   showWhere: ShowWhere;
   clock: () => Date;
@@ -197,7 +199,7 @@ export function runService(given: {
       const names = { input: inputName ?? 'input', output: outputName };
       const shown = shownPlaces(definition, places, folder, names);
       return {
-        ...buildCommand(definition, document, shown.places),
+        ...buildCommand(definition, document, shown.places, given.defaultTimeout),
         executor: document.executor ?? definition.executor,
         ...place?.shown,
         files: {

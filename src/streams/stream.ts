@@ -1,3 +1,5 @@
+import { sentence } from '../domain/wording.js';
+
 /** What is put on a stream. */
 export interface StreamMessage {
   /** The same for every attempt, so that a consumer can tell what it has seen; '' if its publisher gave none. */
@@ -19,7 +21,7 @@ export class StreamFailure extends Error {
   readonly kind: FailureKind;
 
   constructor(message: string, kind: FailureKind = 'away') {
-    super(message);
+    super(sentence(message));
     this.kind = kind;
   }
 }

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type BasePlaces, buildCommand } from '../domain/command.js';
+import { type BasePlaces, buildCommand, timeoutOf } from '../domain/command.js';
 import type { Job, JobChange } from '../domain/job.js';
 import type { EventName } from '../domain/job-state.js';
 import { ended, type Outcome, succeeded } from '../domain/outcome.js';
@@ -128,7 +128,7 @@ function launch(
   const { request, uuid } = run.job;
   const environment =
     request.environment === undefined ? {} : { environment: context.files.environment(uuid) };
-  const command = buildCommand(definition, { ...request, ...environment }, places);
+  const command = buildCommand(definition, { ...request, ...environment }, places, context.defaultTimeout);
   // A file that is appended to may have been large before.
   const bounded = definition.output?.type === 'append' ? [] : [definition.limits.outputSize];
   const sizes = [...bounded, definition.limits.logSize].filter((size) => size !== null);
@@ -174,7 +174,7 @@ export async function waitForProgram(context: RunContext, run: Run): Promise<Out
   const { definition, job } = run;
   const handle = run.handle;
   if (handle === null) throw new Error(`the job ${job.uuid} has no handle to wait for`);
-  const seconds = job.request.timeout ?? definition.timeout ?? context.defaultTimeout;
+  const seconds = timeoutOf(definition, job.request, context.defaultTimeout);
   const guards = new AbortController();
   if (seconds !== null) {
     const since = job.started?.getTime() ?? Date.now();

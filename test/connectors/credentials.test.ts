@@ -297,7 +297,7 @@ clouds:
   });
 
   test.each([
-    ['another cloud', lab, 'lap', 'has no cloud lap: is lab meant? It has lab'],
+    ['another cloud', lab, 'lap', 'has no cloud lap: is lab meant? (it has lab)'],
     ['no clouds', 'a: b', 'lab', 'has no map named clouds'],
     ['nothing', '', 'lab', 'has no map named clouds'],
     ['no password', lab, 'lab', 'cloud lab: password is not set'],

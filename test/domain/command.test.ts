@@ -7,6 +7,7 @@ import {
   outputFolder,
   outputNameOf,
   outputPlace,
+  timeoutOf,
   usesPlaceholder,
   workingDirectory,
 } from '../../src/domain/command.js';
@@ -46,7 +47,7 @@ function output(parameters: object, more: object = {}) {
 
 describe('buildCommand', () => {
   test('fills in the places', () => {
-    expect(buildCommand(normalise(ffmpeg), {}, places)).toEqual({
+    expect(buildCommand(normalise(ffmpeg), {}, places, null)).toEqual({
       exec: 'ffmpeg',
       argv: ['-i', '/jobs/7/in/a.wav', '-q:a', '2', '/jobs/7/out/a.mp3'],
       environment: { LANG: 'C', JOB: 'u-7' },
@@ -57,7 +58,7 @@ describe('buildCommand', () => {
 
   test('lays what the request says over what the definition says', () => {
     const request = { environment: { LANG: 'de', TMP: '${work_dir}/tmp' }, timeout: 5 };
-    expect(buildCommand(normalise(ffmpeg), request, places)).toMatchObject({
+    expect(buildCommand(normalise(ffmpeg), request, places, null)).toMatchObject({
       environment: { LANG: 'de', JOB: 'u-7', TMP: '/jobs/7/tmp' },
       timeout: 5,
     });
@@ -66,13 +67,13 @@ describe('buildCommand', () => {
   test('leaves the definition as it was', () => {
     const definition = normalise(ffmpeg);
     const before = structuredClone(definition);
-    buildCommand(definition, { environment: { LANG: 'de' } }, places).argv.push('x');
+    buildCommand(definition, { environment: { LANG: 'de' } }, places, null).argv.push('x');
     expect(definition).toEqual(before);
   });
 
   test('keeps variables with the names of JavaScript things', () => {
     const environment = JSON.parse('{"__proto__": "a", "constructor": "b"}');
-    const command = buildCommand(normalise({ exec: 'x', environment }), {}, places);
+    const command = buildCommand(normalise({ exec: 'x', environment }), {}, places, null);
     expect(Object.entries(command.environment)).toEqual([
       ['__proto__', 'a'],
       ['constructor', 'b'],
@@ -83,7 +84,7 @@ describe('buildCommand', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'binary' })), (argv) => {
         const escaped = argv.map((argument) => argument.replaceAll('$', ''));
-        expect(buildCommand(normalise({ exec: 'x', argv: escaped }), {}, places).argv).toEqual(escaped);
+        expect(buildCommand(normalise({ exec: 'x', argv: escaped }), {}, places, null).argv).toEqual(escaped);
       }),
     );
   });
@@ -192,4 +193,13 @@ describe('folders', () => {
     expect([outputNameOf(writes, undefined), outputNameOf(writes, 'x')]).toEqual(['output.json', 'x']);
     expect(outputFolder(normalise(ffmpeg), places)).toBe(null);
   });
+});
+
+test('the timeout is what the request says, or else the definition, or else the server, but of no service', () => {
+  const timeout = (document: object, request: { timeout?: number }, byDefault: number | null) =>
+    timeoutOf(normalise({ exec: 'x', ...document }), request, byDefault);
+  const service = { process_type: 'service' };
+  expect([timeout({}, {}, null), timeout({}, {}, 8), timeout(service, {}, 8)]).toEqual([null, 8, null]);
+  expect([timeout({ timeout: 4 }, {}, 8), timeout({ ...service, timeout: 4 }, {}, 8)]).toEqual([4, 4]);
+  expect([timeout({ timeout: 4 }, { timeout: 2 }, 8), timeout({}, { timeout: 2 }, 8)]).toEqual([2, 2]);
 });

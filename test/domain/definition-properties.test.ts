@@ -98,7 +98,7 @@ test('what passes the checks can be run, and a relative file stays in its folder
       const base = { work_dir: '/jobs/7', job_uuid: 'u-7' };
       const [before, after] = [inputPlace(canonical, base), outputPlace(canonical, base)];
       const { places } = shownPlaces(canonical, base, '/jobs/7/1', { input: 'in', output: 'out' });
-      const command = buildCommand(canonical, {}, places);
+      const command = buildCommand(canonical, {}, places, null);
       expect(command.cwd.startsWith('/')).toBe(true);
       for (const place of [inputFolder(canonical, base), outputFolder(canonical, base)]) {
         if (place !== null) expect(place).toMatch(/^(\/jobs\/7\/.+|\/x|\/x\/.+)$/);

@@ -71,7 +71,7 @@ export function cloudVariables(
     const close = nearest(name, names);
     throw new ConnectorError(
       'refused',
-      `${found} has no cloud ${name}${close === undefined ? '' : `: is ${close} meant?`} It has ${names.join(', ') || 'none'}`,
+      `${found} has no cloud ${name}${close === undefined ? '' : `: is ${close} meant?`} (it has ${names.join(', ') || 'none'})`,
     );
   }
   const secure = path.join(folder, 'secure.yaml');

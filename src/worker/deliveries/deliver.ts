@@ -137,7 +137,7 @@ export class Dispatcher {
     if (Date.now() - this.#looked < lookInterval) return;
     this.#looked = Date.now();
     await this.#options.store.subscriptions.lookForAny();
-    this.#receivers.tidy();
+    this.#receivers.tidy(Date.now());
   }
 
   #settle(row: PendingRow, result: Omit<Settled, 'id' | 'updated'>): void {
@@ -146,20 +146,24 @@ export class Dispatcher {
     this.#kick();
   }
 
-  /** A lane that has something to send: now, or when its time has come. */
+  /** A lane that has something to send: now, or when its time and that of its URL have come. */
   #schedule(lane: Lane): void {
-    const left = (lane.rows[0]?.notBefore ?? 0) - Date.now();
+    const [row] = lane.rows;
+    const now = Date.now();
+    const asked = row === undefined ? 0 : lane.receiver.askedUntil(row.url, now);
+    const left = Math.max(row?.notBefore ?? 0, asked) - now;
     if (left <= 0) {
       this.#enter(lane);
       return;
     }
     lane.receiver.hold(lane);
     clearTimeout(lane.timer);
-    const enter = () => {
-      this.#enter(lane);
+    const come = () => {
+      if (row !== undefined) row.notBefore = null;
+      this.#schedule(lane);
       this.#pump();
     };
-    lane.timer = setTimeout(enter, Math.min(left, this.#options.maxPause));
+    lane.timer = setTimeout(come, Math.min(left, this.#options.maxPause));
     lane.timer.unref();
   }
 
@@ -249,11 +253,16 @@ export class Dispatcher {
       };
       if (lane.receiver.failed(row.url, now, how)) this.#expire(lane, answer.error ?? '');
     }
+    if (verdict.asked > 0) {
+      for (const other of lane.receiver.leaveAlone(row.url, verdict.asked, now)) this.#schedule(other);
+    }
     // While the receiver is down it is the receiver that has to be waited for; the next start tries it at once.
+    // What it asked for counts in any case, then too.
     const explained = lane.receiver.explains(lane);
-    this.#settle(row, explained ? { ...result, notBefore: null } : result);
+    const notBefore = verdict.asked > 0 ? new Date(now + verdict.asked) : null;
+    this.#settle(row, explained ? { ...result, notBefore } : result);
     if (result.state !== 'pending') return { do: 'next' };
-    return { do: 'again', wait: explained ? 0 : verdict.wait };
+    return { do: 'again', wait: explained ? verdict.asked : verdict.wait };
   }
 
   /** What waited only for a receiver that was down goes at once. */
@@ -261,7 +270,7 @@ export class Dispatcher {
     for (const lane of receiver.succeeded()) {
       const [row] = lane.rows;
       if (row !== undefined) row.notBefore = null;
-      this.#enter(lane);
+      this.#schedule(lane);
     }
   }
 

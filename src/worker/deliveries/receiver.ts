@@ -29,6 +29,8 @@ export class Receiver {
   #probeAt = 0;
   /** URLs that failed since then by answering; null once it failed to answer at all. */
   #failedUrls: Set<string> | null = new Set();
+  /** Until when a URL asked to be left alone (`Retry-After`), in milliseconds. Nothing but time ends that. */
+  readonly #asked = new Map<string, number>();
 
   constructor(key: string) {
     this.key = key;
@@ -39,8 +41,28 @@ export class Receiver {
   }
 
   /** True if nothing is known of it that would be missed. */
-  get idle(): boolean {
-    return this.#active === 0 && this.#ready.size === 0 && this.#waiting.size === 0 && this.#failures === 0;
+  isIdle(now: number): boolean {
+    for (const url of this.#asked.keys()) this.askedUntil(url, now);
+    const lanes = this.#active + this.#ready.size + this.#waiting.size;
+    return lanes === 0 && this.#failures === 0 && this.#asked.size === 0;
+  }
+
+  /** Until when a URL is to be left alone; 0 if it did not ask for that, or the time is over. */
+  askedUntil(url: string, now: number): number {
+    const until = this.#asked.get(url) ?? 0;
+    if (until > now) return until;
+    this.#asked.delete(url);
+    return 0;
+  }
+
+  /**
+   * A URL asks to be left alone for so many milliseconds.
+   *
+   * @returns the lanes that were about to send there
+   */
+  leaveAlone(url: string, asked: number, now: number): Lane[] {
+    this.#asked.set(url, Math.max(now + asked, this.askedUntil(url, now)));
+    return [...this.#ready].filter(({ rows: [row] }) => row?.url === url);
   }
 
   /** When it may be tried again; null if it need not be waited for. Milliseconds. */
@@ -56,6 +78,7 @@ export class Receiver {
 
   /** A lane that has to wait for its own time. */
   hold(lane: Lane): void {
+    this.#ready.delete(lane);
     this.#waiting.add(lane);
   }
 

@@ -56,8 +56,8 @@ export class Receivers {
   }
 
   /** Forgets those that there is nothing to know of. */
-  tidy(): void {
+  tidy(now: number): void {
     for (const [key, receiver] of this.#all)
-      if (receiver.idle && !this.#eager.has(receiver)) this.#all.delete(key);
+      if (receiver.isIdle(now) && !this.#eager.has(receiver)) this.#all.delete(key);
   }
 }

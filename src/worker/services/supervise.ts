@@ -34,8 +34,7 @@ export class Supervisor {
   #closed = false;
 
   constructor(context: RunContext, limits: ServiceLimits) {
-    // A default for programs that come to an end says nothing of one that does not.
-    this.#context = { ...context, defaultTimeout: null };
+    this.#context = context;
     this.#limits = limits;
     this.#opened = new Promise((resolve) => {
       this.#letOpen = resolve;

@@ -94,6 +94,64 @@ test('a receiver that is down is tried twice a minute, oftener at first or where
   expect(Math.max(...pauses(300, 120_000))).toBe(120_000);
 });
 
+test('a URL that asks to be left alone is, whatever others of its receiver answer, and over a restart', async () => {
+  await receiver.up();
+  const times: Record<string, number[]> = {};
+  receiver.behave = ({ path }, response) => {
+    const seen = [...(times[path] ?? []), Date.now()];
+    times[path] = seen;
+    if (path === '/limited' && seen.length === 1) {
+      response.writeHead(503, { 'Retry-After': '8' }).end();
+      return undefined;
+    }
+    return path === '/shaky' && seen.length <= 4 ? 500 : 204;
+  };
+  for (const [path, events] of [
+    ['/limited', ['finish']],
+    ['/shaky', all],
+  ] as const)
+    await ask(server, '/api/subscription/', { json: { url: `${receiver.url}${path}`, events } });
+  const first = await run(1);
+  await waitFor(() => times['/limited'], 'the first attempt');
+  // Enough failures for the receiver to be held to be down, and then one success that opens it up again.
+  const others = await run(4);
+  await waitFor(() => receiver.accepted.length > 0, 'a message that gets through');
+  expect(times['/limited']).toHaveLength(1);
+  await server.stop();
+  await server.restart();
+  const limited = () => receiver.accepted.filter(({ path }) => path === '/limited');
+  await waitFor(() => limited().length === first.length + others.length, 'what was held back');
+  const [begin = 0, ...later] = times['/limited'] ?? [];
+  // The other jobs' messages are not held back over a restart: their turn had not come.
+  const again = limited().findIndex(({ body }) => body.includes(first[0] ?? ''));
+  expect((later[again] ?? 0) - begin).toBeGreaterThanOrEqual(7900);
+});
+
+test('other messages for a URL that asks to be left alone wait, too; other URLs do not', async () => {
+  await receiver.up();
+  const times: Record<string, number[]> = {};
+  receiver.behave = ({ path }, response) => {
+    const seen = [...(times[path] ?? []), Date.now()];
+    times[path] = seen;
+    if (path !== '/busy' || seen.length > 1) return 204;
+    response.writeHead(429, { 'Retry-After': new Date(Date.now() + 5000).toUTCString() }).end();
+    return undefined;
+  };
+  for (const path of ['/busy', '/free'])
+    await ask(server, '/api/subscription/', {
+      json: { url: `${receiver.url}${path}`, events: ['finish'] },
+    });
+  await run(1);
+  await waitFor(() => times['/busy'], 'the first attempt');
+  await run(3);
+  await waitFor(() => times['/free']?.length === 4, 'what is told elsewhere');
+  expect(times['/busy']).toHaveLength(1);
+  await waitFor(() => times['/busy']?.length === 5, 'everything');
+  const [begin = 0, ...later] = times['/busy'] ?? [];
+  // A date has whole seconds.
+  for (const time of later) expect(time - begin).toBeGreaterThanOrEqual(3900);
+});
+
 test('a replay keeps the time of the event, and is tried and kept for as long as if it were new', async () => {
   await receiver.up();
   const id = await subscribe();
