@@ -56,6 +56,8 @@ export interface PreparedOutput {
 /** Where the output is: a file in the attempt's folder; null if the program made none. */
 export interface Taken {
   output: string | null;
+  /** What people have to know of it, in a sentence. */
+  note?: string | null;
 }
 
 /** How input reaches a program. It is prepared before the output is. */

@@ -1,6 +1,7 @@
 import { type FileHandle, readFile, stat } from 'node:fs/promises';
 import { checkFileDocument, type FileDocument, filesOf } from '../domain/file-document.js';
 import { parseJsonText, plain } from '../domain/json-text.js';
+import { apart } from '../domain/shown-name.js';
 import { messageOf, PenstockError } from '../errors.js';
 import { jsonPieces, openPlainFile, type PlainFile, plainFile, plainFiles } from '../hosts/folder-files.js';
 
@@ -33,34 +34,42 @@ const noDocument = (why: string) =>
 export const stampOf = ({ ino, size, mtimeNs, ctimeNs }: PlainFile): string =>
   [ino, size, mtimeNs, ctimeNs].join(' ');
 
-/** What the files of a folder were before the run: the stamp of each by its name. */
+/** What the files of a folder were before the run: the stamp of each by its key. */
 export type Before = ReadonlyMap<string, string>;
+
+/** By what a file is known before and after the run: no name on a disk holds a NUL. */
+export const keyOf = ({ name, escaped, bytes }: Pick<PlainFile, 'name' | 'escaped' | 'bytes'>): string =>
+  escaped ? `\0${bytes.toString('latin1')}` : name;
 
 /**
  * The files that a program wrote into a folder, as one JSON document, piece by piece.
  *
  * @param path the folder's, for sentences
  * @param names those that must be there, in this order; null for all that are new or changed
+ * @param escaped told each name that stands for one which is not UTF-8
  */
 export async function* documentPieces(
   folder: FileHandle,
   path: string,
   names: readonly string[] | null,
   before: Before,
+  escaped: (name: string) => void = () => {},
 ): AsyncGenerator<string> {
   let separator = '{';
-  for (const name of names ?? (await changed(folder, before))) {
-    const file = await openPlainFile(folder, name);
+  const wanted = names?.map((name) => ({ name, bytes: Buffer.from(name), escaped: false }));
+  for (const { name, bytes, ...shown } of wanted ?? (await changed(folder, before))) {
+    const file = await openPlainFile(folder, bytes);
     if (file === null) {
       // What a program has left running may take its files away again.
       if (names === null) continue;
       throw new PenstockError('not-found', `the program wrote no ${name} in ${path}`);
     }
     try {
-      const found = plainFile(name, await file.stat({ bigint: true }));
-      if (before.get(name) === stampOf(found)) {
+      const found = plainFile(bytes, await file.stat({ bigint: true }));
+      if (before.get(keyOf(found)) === stampOf(found)) {
         throw new PenstockError('not-found', `${name} in ${path} is from before this run`);
       }
+      if (shown.escaped) escaped(name);
       yield `${separator}${JSON.stringify(name)}:`;
       yield* jsonPieces(file, found.size, 'exact');
       separator = ',';
@@ -71,11 +80,14 @@ export async function* documentPieces(
   yield separator === '{' ? '{}' : '}';
 }
 
-/** The names of what was written since, sorted as code units are. */
-async function changed(folder: FileHandle, before: Before): Promise<string[]> {
-  const names: string[] = [];
+/** What was written since, sorted by name as code units are. */
+async function changed(folder: FileHandle, before: Before): Promise<PlainFile[]> {
+  const files: PlainFile[] = [];
   for await (const file of plainFiles(folder)) {
-    if (before.get(file.name) !== stampOf(file)) names.push(file.name);
+    if (before.get(keyOf(file)) !== stampOf(file)) files.push(file);
   }
-  return names.sort();
+  return apart(files.sort(byName)).sort(byName);
 }
+
+const byName = (a: PlainFile, b: PlainFile): number =>
+  a.name < b.name ? -1 : a.name > b.name ? 1 : Buffer.compare(a.bytes, b.bytes);

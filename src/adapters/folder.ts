@@ -2,13 +2,14 @@ import { type FileHandle, lstat, readFile, rm, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inputFolder, outputFolder } from '../domain/command.js';
+import { escapedNote } from '../domain/shown-name.js';
 import { PenstockError } from '../errors.js';
 import { NotPlain, plainFiles, putFiles } from '../hosts/folder-files.js';
 import { inside, openFolder } from '../hosts/folders.js';
 import { makeFolders } from '../hosts/make-folders.js';
 import type { Adapter, InputAdapter, OutputAdapter } from './adapter.js';
 import { makePlace } from './file.js';
-import { type Before, documentPieces, readDocument, stampOf } from './folder-document.js';
+import { type Before, documentPieces, keyOf, readDocument, stampOf } from './folder-document.js';
 
 /** Input and output as the files of a folder; in a job each is one JSON document, of name and content. */
 const input: InputAdapter = {
@@ -45,16 +46,18 @@ const output: OutputAdapter = {
     const kept = path.join(folder, 'output', outputName);
     await makeFolders(path.dirname(kept));
     await rm(kept, { force: true });
+    const escaped: string[] = [];
     try {
       await within(to, async (open) => {
-        const document = documentPieces(open, to, wanted.fileNames, before);
+        const tell = (name: string) => escaped.push(name);
+        const document = documentPieces(open, to, wanted.fileNames, before, tell);
         await writeFile(kept, upTo(definition.limits.outputSize, document), { flag: 'wx' });
       });
     } catch (error) {
       await rm(kept, { force: true });
       throw error;
     }
-    return { output: kept };
+    return { output: kept, note: escapedNote(escaped, 'the output folder') };
   },
 };
 
@@ -103,7 +106,7 @@ async function note(folder: FileHandle, file: string): Promise<void> {
   const before: [string, string][] = [];
   let newest = 0n;
   for await (const found of plainFiles(folder)) {
-    before.push([found.name, stampOf(found)]);
+    before.push([keyOf(found), stampOf(found)]);
     if (found.ctimeNs > newest) newest = found.ctimeNs;
   }
   await writeFile(file, JSON.stringify(before));

@@ -1,7 +1,7 @@
-import { isUtf8 } from 'node:buffer';
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, rename, unlink } from 'node:fs/promises';
 import { fileNameProblem } from '../domain/file-name.js';
+import { type ShownName, shownName } from '../domain/shown-name.js';
 import { PenstockError } from '../errors.js';
 import { inside } from './folders.js';
 
@@ -10,8 +10,9 @@ export { jsonPieces } from './json-pieces.js';
 /** The plain files of an open folder. No symbolic link is ever followed, nor anything but a plain file opened. */
 
 /** A plain file as it stands in a folder. Whatever is written to it changes its `ctimeNs`, which nobody can set. */
-export interface PlainFile {
-  name: string;
+export interface PlainFile extends ShownName {
+  /** Its name as the disk has it. */
+  bytes: Buffer;
   ino: bigint;
   size: number;
   mtimeNs: bigint;
@@ -37,9 +38,10 @@ function kindOf(found: BigIntStats): string {
 }
 
 /** What stands under a name, not following it; null if nothing does. */
-async function look(folder: FileHandle, name: string): Promise<BigIntStats | null> {
+async function look(folder: FileHandle, name: string | Buffer): Promise<BigIntStats | null> {
   // It would lead out of the folder. Odder names than we would give are good enough to be read.
-  if (/[/\0]/.test(name) || ['', '.', '..'].includes(name)) throw new Error(fileNameProblem(name));
+  const text = name.toString();
+  if (/[/\0]/.test(text) || ['', '.', '..'].includes(text)) throw new Error(fileNameProblem(text));
   return lstat(inside(folder, name), { bigint: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;
@@ -47,21 +49,19 @@ async function look(folder: FileHandle, name: string): Promise<BigIntStats | nul
 }
 
 /** What `lstat` or `stat` tells of a file. */
-export function plainFile(name: string, { ino, size, mtimeNs, ctimeNs }: BigIntStats): PlainFile {
-  return { name, ino, size: Number(size), mtimeNs, ctimeNs };
+export function plainFile(bytes: Buffer, { ino, size, mtimeNs, ctimeNs }: BigIntStats): PlainFile {
+  return { ...shownName(bytes), bytes, ino, size: Number(size), mtimeNs, ctimeNs };
 }
 
 /** So many files are looked at together: one by one the way to each would take longer than the look. */
 const atOnce = 64;
 
 /**
- * The plain files directly in a folder, in the folder's order. Passed over is what is no plain file, what goes away
- * meanwhile, and what has a name that is not UTF-8.
+ * The plain files directly in a folder, in the folder's order. Passed over is what is no plain file, and what goes
+ * away meanwhile.
  */
 export async function* plainFiles(folder: FileHandle): AsyncGenerator<PlainFile> {
-  const names = (await readdir(inside(folder), { encoding: 'buffer' }))
-    .filter((name) => isUtf8(name))
-    .map(String);
+  const names = await readdir(inside(folder), { encoding: 'buffer' });
   for (let next = 0; next < names.length; next += atOnce) {
     const looks = names
       .slice(next, next + atOnce)
@@ -77,11 +77,11 @@ export async function* plainFiles(folder: FileHandle): AsyncGenerator<PlainFile>
  *
  * @throws NotPlain if the name stands for anything else
  */
-export async function openPlainFile(folder: FileHandle, name: string): Promise<FileHandle | null> {
+export async function openPlainFile(folder: FileHandle, name: string | Buffer): Promise<FileHandle | null> {
   // Looked at first: to open a device may already do something.
   const found = await look(folder, name);
   if (found === null) return null;
-  if (!found.isFile()) throw new NotPlain(name, kindOf(found));
+  if (!found.isFile()) throw new NotPlain(name.toString(), kindOf(found));
   // What is put there in this very moment is not followed or waited for either.
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   let file: FileHandle;
@@ -90,12 +90,12 @@ export async function openPlainFile(folder: FileHandle, name: string): Promise<F
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return null;
-    if (code === 'ELOOP') throw new NotPlain(name, 'a symbolic link');
+    if (code === 'ELOOP') throw new NotPlain(name.toString(), 'a symbolic link');
     throw error;
   }
   try {
     const opened = await file.stat({ bigint: true });
-    if (!opened.isFile()) throw new NotPlain(name, kindOf(opened));
+    if (!opened.isFile()) throw new NotPlain(name.toString(), kindOf(opened));
     return file;
   } catch (error) {
     await file.close();

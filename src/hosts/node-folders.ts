@@ -1,12 +1,13 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, readlink, rename, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
+import { apart } from '../domain/shown-name.js';
 import { messageOf, PenstockError } from '../errors.js';
 import { type Account, accountOf, ownName, switchTo } from './accounts.js';
 import { mayWriteIn, readAs } from './as-user.js';
 import { basicEnvironment } from './environment.js';
 import { findProgram } from './find-program.js';
-import { jsonPieces, openPlainFile, plainFiles } from './folder-files.js';
+import { jsonPieces, openPlainFile, type PlainFile, plainFiles } from './folder-files.js';
 import { inside, openFolder } from './folders.js';
 import { makeFolders } from './make-folders.js';
 
@@ -102,9 +103,11 @@ async function* listed(folder: FileHandle, place: string): AsyncGenerator<string
   try {
     let comma = '';
     yield '{';
-    for await (const { name } of plainFiles(folder)) {
+    const files: PlainFile[] = [];
+    for await (const file of plainFiles(folder)) files.push(file);
+    for (const { name, bytes } of apart(files)) {
       // What goes away or becomes something else between two looks is not there.
-      const file = await openPlainFile(folder, name).catch(() => null);
+      const file = await openPlainFile(folder, bytes).catch(() => null);
       if (file === null) continue;
       try {
         yield `${comma}${JSON.stringify(path.join(place, name))}: `;

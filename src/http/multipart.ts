@@ -5,6 +5,7 @@ import { messageOf, PenstockError } from '../errors.js';
 import type { Received, Receiver } from '../services/receive.js';
 import { checkedFileName } from '../services/receive.js';
 import { parseJson, textOf } from './body.js';
+import { preferExtendedNames } from './part-names.js';
 
 /** What a multipart run has brought. */
 export interface Multipart {
@@ -71,6 +72,7 @@ export async function readMultipart(
   } catch (error) {
     throw new PenstockError('bad-header', `Content-Type: ${messageOf(error)}`);
   }
+  preferExtendedNames(parser);
   parser.on('file', (name, stream, fileName) => {
     open.add(stream);
     stream.on('error', fail);

@@ -146,9 +146,10 @@ export function runDoor<Row>(runnable: Runnable<Row>, options: RunDoorOptions): 
       const fetched = await fetchInput(input.url, {
         allowPrivate: options.privateAddresses,
         signal: goneSignal(response),
+        limit: receiver.limit,
       });
       const chosen = name ?? input.name ?? fetched.name ?? 'input';
-      await receiver.store(received, checkedFileName(chosen, '/input/url'), fetched.stream, { digest });
+      await receiver.store(received, chosen, fetched.stream, { digest });
     }
     if (names.output !== undefined) {
       document = { ...document, output: { ...document.output, name: names.output } };

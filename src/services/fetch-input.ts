@@ -1,7 +1,9 @@
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { fileNameProblem } from '../domain/file-name.js';
 import { messageOf, PenstockError } from '../errors.js';
 import { type Address, type Flaw, findAddresses, hostOf, pinned, readUrl } from '../outbound/address.js';
+import { decoded } from './content-coding.js';
 
 const mostRedirects = 5;
 const silence = 30_000;
@@ -83,13 +85,15 @@ async function* bytesOf(answer: IncomingMessage, host: string): AsyncGenerator<B
 
 /**
  * Fetches an input from a URL: http(s) only, public addresses only unless allowed, each redirect checked like the
- * first address. Throws `invalid-input-url` for what is refused and `input-source-failed` for what went wrong there.
+ * first address. What was encoded for the way is decoded. Throws `invalid-input-url` for what is refused and
+ * `input-source-failed` for what went wrong there.
  *
- * @returns the bytes as a stream, and the file name that the URL suggests
+ * @param options `limit`: how many bytes there may be between two encodings; whoever reads the stream bounds the rest
+ * @returns the bytes as a stream, and the file name that the URL suggests, if it suggests one
  */
 export async function fetchInput(
   text: string,
-  options: { allowPrivate: boolean; signal: AbortSignal },
+  options: { allowPrivate: boolean; signal: AbortSignal; limit: number },
 ): Promise<{ stream: AsyncIterable<Buffer>; name: string | undefined }> {
   let url = checkedUrl(text);
   for (let redirects = 0; ; redirects += 1) {
@@ -114,13 +118,28 @@ export async function fetchInput(
         `${url.host} answered ${status} ${answer.statusMessage ?? ''}.`,
       );
     }
-    const last = url.pathname.split('/').at(-1) ?? '';
-    let name: string | undefined;
     try {
-      name = last === '' ? undefined : decodeURIComponent(last);
-    } catch {
-      name = undefined;
+      const sent = bytesOf(answer, url.host);
+      const coding = answer.headers['content-encoding'];
+      return { stream: decoded(sent, coding, url.host, options.limit), name: nameIn(url) };
+    } catch (error) {
+      answer.destroy();
+      throw error;
     }
-    return { stream: bytesOf(answer, url.host), name };
   }
+}
+
+/**
+ * The name of a file at the end of a URL. Nobody chose it: what cannot be a name is none. An object's whole path may
+ * stand in one part, its slashes encoded.
+ */
+function nameIn(url: URL): string | undefined {
+  let last: string;
+  try {
+    last = decodeURIComponent(url.pathname.split('/').at(-1) ?? '');
+  } catch {
+    return undefined;
+  }
+  const name = last.split(/[/\\]/).at(-1) ?? '';
+  return fileNameProblem(name) === undefined ? name : undefined;
 }

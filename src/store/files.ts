@@ -154,7 +154,7 @@ export class JobFiles {
  * in circles, and folders that nobody may enter. At once, not in a thread of the pool: the kernel knows it by heart,
  * and asking it costs a tenth of handing the question over.
  */
-export function fileSize(file: string): number | null {
+export function fileSize(file: string | Buffer): number | null {
   try {
     const found = statSync(file, { throwIfNoEntry: false });
     return found?.isFile() ? found.size : null;

@@ -252,6 +252,8 @@ export async function collect(
       change.outputPath = path.relative(root, taken.output);
       change.outputSize = fileSize(taken.output);
       await makeDurable(taken.output);
+      if (final.reason === null && succeeded(final, definition.successCodes))
+        final = { ...final, reason: taken.note ?? null };
     } else if (succeeded(final, definition.successCodes) && !passesOn(job)) {
       final = {
         ...final,

@@ -33,7 +33,7 @@ async function raw(text: string): Promise<number> {
 }
 
 const fetching = (url: string, allowPrivate = true) =>
-  fetchInput(url, { allowPrivate, signal: new AbortController().signal });
+  fetchInput(url, { allowPrivate, signal: new AbortController().signal, limit: 2 ** 20 });
 async function textOf(url: string): Promise<string> {
   const pieces: Buffer[] = [];
   for await (const piece of (await fetching(url)).stream) pieces.push(piece);

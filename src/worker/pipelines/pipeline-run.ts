@@ -203,10 +203,11 @@ export class PipelineRun {
   }
 
   async #count(step: string): Promise<void> {
-    const total = await this.#steps.count(step);
+    const { total, note } = await this.#steps.count(step);
     if (this.#plan.totals[step] === total) return;
     this.#plan.totals = { ...this.#plan.totals, [step]: total };
-    this.job = await persist(this.#context, this.job, 'update', { plan: this.#plan }, { step, items: total });
+    const data = { step, items: total, ...(note ? { note } : {}) };
+    this.job = await persist(this.#context, this.job, 'update', { plan: this.#plan }, data);
   }
 
   /** By whom the jobs of its steps are cancelled. */

@@ -118,7 +118,7 @@ export class PipelineSteps {
   }
 
   /** Finds out of how many jobs a step is. What there is beyond that is of an input that it had before. */
-  async count(name: string): Promise<number> {
+  async count(name: string): Promise<Items> {
     const { store, files, jobs } = this.#context;
     const progress = this.all.get(name) as StepProgress;
     const items = await itemsOf(progress.step, this.#files, this.#totalOf);
@@ -129,7 +129,7 @@ export class PipelineSteps {
       await files.remove(uuid);
       if (job !== null) await jobs.remove(job);
     }
-    return items.total;
+    return items;
   }
 
   /** Starts jobs of a step, and those that are joined to it. */

@@ -172,7 +172,7 @@ async function jsonOf(file: string, step: string, item: number): Promise<string>
  * Puts a file in another place: as a second name of the same bytes, or, where a program could change them there, as
  * a copy of its own, which file systems that can do it make without copying.
  */
-export async function place(file: string, target: string, own: boolean): Promise<void> {
+export async function place(file: string | Buffer, target: string, own: boolean): Promise<void> {
   await rm(target, { force: true });
   // A second name of a symbolic link would be one more link to bytes that may be anybody's, and may change.
   if (!own && !(await lstat(file)).isSymbolicLink()) {

@@ -1,9 +1,10 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, type Dirent } from 'node:fs';
 import { open, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { globDepth, globMatcher } from '../../domain/glob.js';
 import { jsonItems, LineEnds, mostItems } from '../../domain/items.js';
 import type { PlannedStep } from '../../domain/pipeline-plan.js';
+import { escapedNote, type ShownName, shownName } from '../../domain/shown-name.js';
 import { messageOf, PenstockError } from '../../errors.js';
 import { fileSize, makeDurable } from '../../store/files.js';
 import { place, type StepFiles } from './step-files.js';
@@ -11,6 +12,8 @@ import { place, type StepFiles } from './step-files.js';
 /** The items of a step that is run once for each. */
 export interface Items {
   total: number;
+  /** What people have to know of them, in a sentence. */
+  note?: string | null;
   /**
    * Puts one item where a job expects its input.
    *
@@ -111,27 +114,51 @@ async function elementItems(step: PlannedStep, file: string): Promise<Items> {
   };
 }
 
-async function fileItems(step: PlannedStep, folder: string, pattern: string): Promise<Items> {
+/** A file that a step left: its path below the folder, as the disk has it and as it is told. */
+interface Left extends ShownName {
+  bytes: Buffer;
+}
+
+/** The files below a folder that match a pattern. Folders are gone into as deep as it can reach; links are none. */
+async function filesBelow(folder: string, pattern: string, most: (count: number) => void): Promise<Left[]> {
   const matches = globMatcher(pattern);
-  const names: string[] = [];
-  /** Folders are gone into as deep as the pattern can reach; links are none of what it left. */
-  async function look(below: string, depth: number): Promise<void> {
-    for (const entry of await readdir(path.join(folder, below), { withFileTypes: true })) {
-      const name = below === '' ? entry.name : `${below}/${entry.name}`;
-      if (entry.isFile() && matches(name)) {
-        if (name.includes('\ufffd')) throw wrongInput(step, `the name of the file ${name} is not UTF-8`);
-        names.push(name);
-        checked(step, names.length);
-      } else if (entry.isDirectory() && depth > 1) await look(name, depth - 1);
+  const found: Left[] = [];
+  async function look(below: Left | null, depth: number): Promise<void> {
+    const place = Buffer.concat([Buffer.from(`${folder}/`), below?.bytes ?? Buffer.alloc(0)]);
+    const entries: Dirent<Buffer>[] = await readdir(place, { encoding: 'buffer', withFileTypes: true });
+    for (const entry of entries) {
+      const one = join(below, entry.name);
+      if (entry.isFile() && matches(one.name)) {
+        found.push(one);
+        most(found.length);
+      } else if (entry.isDirectory() && depth > 1) await look(one, depth - 1);
     }
   }
-  await look('', globDepth(pattern));
-  names.sort();
+  await look(null, globDepth(pattern));
+  return found.sort((a, b) =>
+    a.name < b.name ? -1 : a.name > b.name ? 1 : Buffer.compare(a.bytes, b.bytes),
+  );
+}
+
+function join(below: Left | null, name: Buffer): Left {
+  const shown = shownName(name);
+  if (below === null) return { ...shown, bytes: name };
   return {
-    total: names.length,
+    name: `${below.name}/${shown.name}`,
+    escaped: below.escaped || shown.escaped,
+    bytes: Buffer.concat([below.bytes, Buffer.from('/'), name]),
+  };
+}
+
+async function fileItems(step: PlannedStep, folder: string, pattern: string): Promise<Items> {
+  const found = await filesBelow(folder, pattern, (count) => checked(step, count));
+  const escaped = found.flatMap((one) => (one.escaped ? [one.name] : []));
+  return {
+    total: found.length,
+    note: escapedNote(escaped, `the working folder of the step '${step.input?.step}'`),
     async stage(item, target, own) {
-      const name = names[item] ?? '';
-      const file = path.join(folder, name);
+      const { name, bytes } = found[item] as Left;
+      const file = Buffer.concat([Buffer.from(`${folder}/`), bytes]);
       if (fileSize(file) === null) {
         throw new PenstockError(
           'gone',

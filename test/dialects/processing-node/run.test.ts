@@ -28,6 +28,20 @@ describe('run', () => {
     expect(readFileSync(path.join(node.home, 'input/a.old'), 'utf8')).toBe('é\r\n"x"');
   });
 
+  test('gives a file whose name is not UTF-8 under an escaped name, and says so', async () => {
+    node.script('run', `printf x >"output/$(printf 'gr\\374n')"`);
+    const answer = await run({});
+    expect(answer.json.result).toEqual({ 'gr%FCn': 'x' });
+    expect(answer.json.message).toMatchObject({
+      returncode: 0,
+      message: 'The name of a file in the output folder is not UTF-8; it is kept as "gr%FCn".',
+    });
+    const listed = await node.call('GET', 'output');
+    expect(listed.json.result[path.join(node.home, 'output/gr%FCn')]).toBe('x');
+    node.script('run', 'rm output/gr*');
+    await run({});
+  });
+
   test('gives only what this run wrote, and nothing for nothing', async () => {
     node.script('run', ':');
     for (const body of [undefined, '', '{}', '{"input": null}', '{"input": {}}']) {

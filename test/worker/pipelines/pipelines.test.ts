@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { historyOf } from '../../support/jobs.js';
 import {
   outputOf,
   pipelineJob,
@@ -202,6 +203,33 @@ test('of an output that is a symbolic link the bytes are taken, as they are then
   const job = await ranPipeline(server, id);
   writeFileSync(kept, 'after');
   expect(await (await server.fetch(`/api/job/${job.uuid}/output/`)).text()).toBe('before');
+});
+
+test('files whose names are not UTF-8 are items under escaped names, which is told', async () => {
+  const id = await pipelineOf(server, [
+    {
+      name: 'makes',
+      sh: 'mkdir "$(printf \'d\\377\')" && cd d* && printf 1 >"$(printf \'a\\200.x\')" && printf 2 >b.x && printf 3 >"$(printf \'\\357\\277\\275.x\')"',
+    },
+    {
+      name: 'each',
+      definition: {
+        exec: '/bin/sh',
+        argv: ['-c', 'basename "$1"; cat "$1"; echo', 'sh', '${input_file}'],
+        input_adapter: { input_type: 'file', input_parameters: { file_path: '${input_file}' } },
+      },
+      each: { over: 'files', files: 'd*/*.x' },
+    },
+  ]);
+  const job = await ranPipeline(server, id);
+  expect(job.state).toBe('FINISHED');
+  const output = await (await server.fetch(`/api/job/${job.uuid}/output/`)).text();
+  // A character that only stands for one that could not be read is a character like any other.
+  expect(output).toBe('a%80.x\n1\nb.x\n2\n\ufffd.x\n3\n');
+  const told = (await historyOf(server, job.uuid)).flatMap(({ data }) => data?.note ?? []);
+  expect(told).toEqual([
+    'The names of 3 files in the working folder of the step \'makes\' are not UTF-8; they are kept under names such as "d%FF/a%80.x".',
+  ]);
 });
 
 test('a working folder that its program removed fails the pipeline: waiting would not bring it back', async () => {
