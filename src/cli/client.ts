@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { parseWritten, stringifyWritten } from '../domain/written-json.js';
 import { CliError, serverError } from './failure.js';
 import type { Settings } from './settings.js';
 import { type Answer, send, textOf } from './transport.js';
@@ -31,7 +32,7 @@ export class Client {
   /** One request; anything but 2xx is thrown. The body of the answer has to be read by the caller. */
   async ask(method: string, path: string, options: AskOptions = {}): Promise<Answer> {
     const { authorization } = this.#settings;
-    const body = options.json === undefined ? options.body : JSON.stringify(options.json);
+    const body = options.json === undefined ? options.body : stringifyWritten(options.json);
     const answer = await send({
       method,
       url: this.#url(path, options.query),
@@ -122,7 +123,7 @@ export class Client {
 
 function parse(text: string, path: string): Json {
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseWritten(text);
     if (typeof value === 'object' && value !== null) return value as Json;
   } catch {
     // Told below, together with JSON that is no object.

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parse as parseYaml } from 'yaml';
+import { parseWritten } from '../domain/written-json.js';
 import { messageOf } from '../errors.js';
 import type { Json } from './client.js';
 import { CliError, usageError } from './failure.js';
@@ -54,7 +55,7 @@ function parse(text: string, file: string): unknown {
     }
   }
   try {
-    return JSON.parse(text);
+    return parseWritten(text);
   } catch (error) {
     throw new CliError(`${nameOf(file)} is not valid JSON: ${messageOf(error)}`);
   }

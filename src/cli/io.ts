@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { stringifyWritten } from '../domain/written-json.js';
 
 /** What a terminal, pipe or file tells about itself; a plain stream tells nothing. */
 interface Terminal {
@@ -27,7 +28,7 @@ export function tell(io: CliIo, text: string): void {
 
 /** Prints an object as JSON: for programs, hence the same on a terminal and in a pipe. */
 export function printJson(io: CliIo, value: unknown): void {
-  print(io, JSON.stringify(value, null, 2));
+  print(io, stringifyWritten(value, 2));
 }
 
 /**

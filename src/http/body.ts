@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import { checkJsonBounds } from '../domain/json-bounds.js';
 import { below } from '../domain/pointer.js';
+import { parseWritten } from '../domain/written-json.js';
 import { PenstockError } from '../errors.js';
 
 /** The media type of a body, without its parameters; empty if there is none. */
@@ -66,7 +67,7 @@ export function parseJson(text: string): unknown {
   if (text.trim() === '') throw new PenstockError('bad-json', 'The body is empty; it must be JSON.');
   checkJsonBounds(text);
   try {
-    return keepable(JSON.parse(text));
+    return keepable(parseWritten(text));
   } catch (error) {
     if (error instanceof PenstockError) throw error;
     throw new PenstockError('bad-json', `The body is not JSON: ${explain(error, text)}`);

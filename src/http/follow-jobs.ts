@@ -1,5 +1,6 @@
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { stringifyWritten } from '../domain/written-json.js';
 import { PenstockError } from '../errors.js';
 import type { FollowJobsService } from '../services/follow-jobs.js';
 import { definitionUri, jobFields, jobUri, pipelineUri, showEvent } from '../services/job-view.js';
@@ -36,7 +37,7 @@ export function followJobsRouter(options: FollowJobsOptions): Router {
 }
 
 function shown({ event, job }: StoredEvent): string {
-  return JSON.stringify({
+  return stringifyWritten({
     ...showEvent(event),
     job: jobUri(job.uuid),
     job_uuid: job.uuid,

@@ -4,6 +4,7 @@ import { type RequestHandler, Router } from 'express';
 import type { Job } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
 import { isSettled } from '../domain/service.js';
+import { stringifyWritten } from '../domain/written-json.js';
 import { PenstockError } from '../errors.js';
 import type { Actor } from '../services/actor.js';
 import type { ControlService } from '../services/control.js';
@@ -241,7 +242,7 @@ async function followHistory(
         after = event.id;
         if (event.revision <= revision) continue;
         revision = event.revision;
-        await sent.send({ name: 'event', id: revision, data: JSON.stringify(showEvent(event)) });
+        await sent.send({ name: 'event', id: revision, data: stringifyWritten(showEvent(event)) });
       }
       const job = await jobs.get(actor, uuid);
       if (job.revision > revision) continue;

@@ -1,6 +1,8 @@
+import { writtenNumber } from '../domain/written-json.js';
+
 /**
  * JSON with the layout that the older registry's clients have always seen: keys sorted, `", "` and `": "` between,
- * nothing escaped that need not be.
+ * nothing escaped that need not be, numbers as they came.
  */
 export function formatJson(value: unknown): string {
   if (value === null || value === undefined) return 'null';
@@ -22,14 +24,16 @@ export function formatJson(value: unknown): string {
   if (known !== undefined) return known;
   let text: string;
   if (Array.isArray(value)) {
-    text = `[${value.map(formatJson).join(', ')}]`;
+    text = `[${value.map((item, index) => writtenNumber(value, index, item) ?? formatJson(item)).join(', ')}]`;
   } else if (value instanceof Date) {
     text = JSON.stringify(value);
   } else {
     const entries = value as Record<string, unknown>;
     const parts: string[] = [];
     for (const key of Object.keys(entries).sort()) {
-      if (entries[key] !== undefined) parts.push(`${JSON.stringify(key)}: ${formatJson(entries[key])}`);
+      const item = entries[key];
+      if (item === undefined) continue;
+      parts.push(`${JSON.stringify(key)}: ${writtenNumber(entries, key, item) ?? formatJson(item)}`);
     }
     text = `{${parts.join(', ')}}`;
   }

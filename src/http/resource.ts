@@ -6,6 +6,7 @@ import type { Change, Method, ResourceService, Shown } from '../services/resourc
 import { actorOf, etagOf, originOf, queryPairs, sendEmpty, sendJson, sendJsonText } from './answer.js';
 import { readJson } from './body.js';
 import { formatJson } from './json.js';
+import { idOfItem, idOfUri, putsOf } from './list-items.js';
 import { beyond } from './openapi-resource.js';
 import { type CheckQuery, queryNames } from './parameters.js';
 import { schemaOf } from './resource-schema.js';
@@ -50,19 +51,6 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
   const wantsObject = (request: Request) => /\breturn=representation\b/.test(request.get('prefer') ?? '');
   const besides = queryNames(beyond[service.name]?.list?.parameters);
   const missing = (id: string) => new PenstockError('not-found', `There is no ${service.name} ${id}.`);
-
-  /** The id in a resource_uri of ours, or an error: a change must not reach another resource's object. */
-  function idOf(uri: unknown, pointer: string): string {
-    const path = typeof uri === 'string' ? uri.replace(/^https?:\/\/[^/]+/, '') : '';
-    const id = path.startsWith(prefix) ? /^([^/]+)\/?$/.exec(path.slice(prefix.length))?.[1] : undefined;
-    if (id === undefined) {
-      throw new PenstockError(
-        'not-found',
-        `${pointer}: ${JSON.stringify(uri)} is no resource_uri of a ${service.name}, such as ${prefix}1/.`,
-      );
-    }
-    return id;
-  }
 
   function objectsOf(value: unknown, keys: string[]): { objects: unknown[]; deleted: unknown[] } {
     const given = objectBody(value, keys, `a list of ${service.name}`);
@@ -117,25 +105,32 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
     },
     async PUT(request, response) {
       const query = listQuery(request, service.fields, false);
-      const { objects } = objectsOf(await body(request), ['objects']);
-      const creates = objects.map((item): Change => ({ op: 'create', body: item }));
-      const made = await apply(response, [...(await selected(response, query)), ...creates]);
+      const { objects } = objectsOf(await body(request), ['objects', 'meta']);
+      const puts = putsOf(objects, service.key, prefix);
+      const staying = new Set(puts.map((change) => (change.op === 'put' ? change.id : '')));
+      const deletes = (await selected(response, query)).filter(
+        (change) => !(change.op === 'delete' && staying.has(change.id)),
+      );
+      const made = await apply(response, [...deletes, ...puts]);
       if (wantsObject(request)) sendJson(response, 200, { objects: made.map(shown) });
       else sendEmpty(response, 204);
     },
     async PATCH(request, response) {
-      const { objects, deleted } = objectsOf(await body(request), ['objects', 'deleted_objects']);
+      const { objects, deleted } = objectsOf(await body(request), ['objects', 'deleted_objects', 'meta']);
       const changes: Change[] = [];
       for (const [index, item] of objects.entries()) {
         const uri = typeof item === 'object' && item !== null ? (item as Shown).resource_uri : undefined;
         const id =
-          uri === undefined || uri === null ? undefined : idOf(uri, `/objects/${index}/resource_uri`);
+          uri === undefined || uri === null
+            ? idOfItem(item, service.key, prefix)
+            : idOfUri(uri, `/objects/${index}/resource_uri`, service.name);
         const exists = id !== undefined && (await service.get(actorOf(response), id)) !== null;
-        // A resource_uri that leads nowhere makes a new object, with a number of its own.
-        changes.push(exists ? { op: 'patch', id, body: item } : { op: 'create', body: item });
+        // An id that leads nowhere makes a new object, with a number of its own.
+        if (exists) changes.push({ op: 'patch', id, body: { ...(item as Shown), [service.key]: undefined } });
+        else changes.push({ op: 'create', body: item });
       }
       for (const [index, uri] of deleted.entries()) {
-        changes.push({ op: 'delete', id: idOf(uri, `/deleted_objects/${index}`) });
+        changes.push({ op: 'delete', id: idOfUri(uri, `/deleted_objects/${index}`, service.name) });
       }
       const touched = await apply(response, changes);
       if (wantsObject(request)) sendJson(response, 202, { objects: touched.map(shown) });

@@ -2,6 +2,7 @@ import type { PipelineDocument } from '../domain/pipeline-document.js';
 import type { Plan } from '../domain/pipeline-plan.js';
 import type { Whereabouts } from '../domain/remote-rules.js';
 import { isUuid, type TypedUuids } from '../domain/typed-uuid.js';
+import { parseWritten, stringifyWritten } from '../domain/written-json.js';
 import { PenstockError } from '../errors.js';
 import type { PipelineRow } from '../store/pipelines.js';
 import type { DefinitionRow } from '../store/process-definitions.js';
@@ -29,7 +30,7 @@ const told = ['id', 'owner', 'created', 'updated', 'resource_uri'];
 const said = Object.keys(pipelineFields).filter((name) => !told.includes(name));
 
 function show(row: PipelineRow): Shown {
-  const document = JSON.parse(row.document) as Record<string, unknown>;
+  const document = parseWritten(row.document) as Record<string, unknown>;
   return {
     ...Object.fromEntries(said.map((name) => [name, document[name] ?? null])),
     id: row.id,
@@ -104,7 +105,7 @@ export function pipelineService(
       name,
       type,
       ownerId: actor.id,
-      document: JSON.stringify(document),
+      document: stringifyWritten(document),
       created: now,
       updated: now,
     });
@@ -145,7 +146,7 @@ export function pipelineService(
       }
       return [];
     }
-    const before = JSON.parse(row.document) as object;
+    const before = parseWritten(row.document) as object;
     const { body } = change;
     const document = await checked(actor, isObject(body) ? { ...before, ...body } : body, row.type);
     if (document.uuid !== undefined && uuidOf(document) !== row.uuid) {
@@ -154,7 +155,7 @@ export function pipelineService(
       ]);
     }
     const { name, type = 'external' } = document;
-    const changes = { name, type, document: JSON.stringify(document), updated: clock() };
+    const changes = { name, type, document: stringifyWritten(document), updated: clock() };
     return [show(await store.pipelines.change(row.id, changes))];
   }
 

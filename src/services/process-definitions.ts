@@ -5,6 +5,7 @@ import {
   type ProcessDefinition,
 } from '../domain/process-definition.js';
 import type { ListQuery } from '../domain/query.js';
+import { parseWritten, stringifyWritten } from '../domain/written-json.js';
 import { PenstockError } from '../errors.js';
 import { validator } from '../schemas.js';
 import type { DefinitionRow, DefinitionWrite } from '../store/process-definitions.js';
@@ -56,7 +57,7 @@ export function definitionService(store: Store, clock: () => Date) {
     }
     const shown = Object.freeze({
       id: row.id,
-      definition: JSON.parse(row.definition) as unknown,
+      definition: parseWritten(row.definition),
       name: row.name,
       revision: row.revision,
       owner: row.owner.username,
@@ -78,7 +79,7 @@ export function definitionService(store: Store, clock: () => Date) {
 
   function columnsOf(document: DefinitionDocument) {
     const { exec, processType, application } = normalise(document);
-    return { definition: JSON.stringify(document), exec, processType, application };
+    return { definition: stringifyWritten(document), exec, processType, application };
   }
 
   function nameOf(
@@ -187,6 +188,7 @@ export function definitionService(store: Store, clock: () => Date) {
     const taken = number !== null && (await store.definitions.byId(number)) !== null;
     if (change.op === 'put' && number !== null && number <= highestChosenId && !taken)
       return newRow(actor, change.body, number);
+    if (change.op === 'put' && change.orNew) return newRow(actor, change.body);
     throw new PenstockError('not-found', `There is no process definition ${change.id}.`);
   }
 
@@ -260,7 +262,7 @@ export function definitionService(store: Store, clock: () => Date) {
       const row = await this.find(actor, id);
       return (await store.definitions.revisions(row.id, row.created)).map((revision) => ({
         revision: revision.revision,
-        definition: JSON.parse(revision.definition) as unknown,
+        definition: parseWritten(revision.definition),
         created: shownDate(revision.created),
       }));
     },

@@ -7,11 +7,11 @@ export type Shown = Record<string, unknown>;
 /**
  * One change to a resource. `put` merges into the object, or creates it under that very id; `patch` needs it to
  * exist. `check` sees the object as it is now and throws if the change must not be made on that (If-Match). `maybe`: if it is gone by
- * then, that is what was wanted.
+ * then, that is what was wanted. `orNew`: where the id is somebody else's, or none, a new object is made under an id of its own.
  */
 export type Change =
   | { op: 'create'; body: unknown }
-  | { op: 'put' | 'patch'; id: string; body: unknown; check?: (current: Shown) => void }
+  | { op: 'put' | 'patch'; id: string; body: unknown; check?: (current: Shown) => void; orNew?: true }
   | { op: 'delete'; id: string; check?: (current: Shown) => void; maybe?: true };
 
 export const methods = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const;

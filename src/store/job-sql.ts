@@ -1,4 +1,5 @@
 import type { Job, JobEvent } from '../domain/job.js';
+import { stringifyWritten } from '../domain/written-json.js';
 
 /**
  * The hot path's SQL. A whole group of jobs goes in as one JSON parameter, so that the cost of a statement is
@@ -10,6 +11,10 @@ export const storedDate = (date: Date): string => date.toISOString().replace('Z'
 const maybeDate = (date: Date | null): string | null => (date === null ? null : storedDate(date));
 const maybeJson = (value: unknown): string | null =>
   value === null || value === undefined ? null : JSON.stringify(value);
+
+/** What a client sent, as it was written. */
+const maybeWritten = (value: unknown): string | null =>
+  value === null || value === undefined ? null : stringifyWritten(value);
 
 /** Column → value, for the columns that no event changes; the last two may be changed without one. */
 const fixedColumns: Readonly<Record<string, (job: Job) => unknown>> = {
@@ -25,7 +30,7 @@ const fixedColumns: Readonly<Record<string, (job: Job) => unknown>> = {
   session: (job) => job.session,
   archive_system: (job) => job.archiveSystem,
   archive_path: (job) => job.archivePath,
-  data: (job) => maybeJson(job.data),
+  data: (job) => maybeWritten(job.data),
   links: (job) => maybeJson(job.links),
   parent_id: (job) => job.parentId,
   step: (job) => job.step,
@@ -71,7 +76,7 @@ const eventColumns: Readonly<Record<string, (event: JobEvent) => unknown>> = {
   state: (event) => event.state,
   revision: (event) => event.revision,
   date: (event) => storedDate(event.date),
-  data: (event) => maybeJson(event.data),
+  data: (event) => maybeWritten(event.data),
 };
 
 const jobColumns = Object.entries({ id: (job: Job): unknown => job.id, ...fixedColumns, ...changingColumns });

@@ -1,6 +1,7 @@
 import { elsewhere, type Job, type JobEvent } from '../domain/job.js';
 import { type State, unfinishedStates } from '../domain/job-state.js';
 import type { ListQuery } from '../domain/query.js';
+import { parseWritten } from '../domain/written-json.js';
 import type { PrismaClient } from './client.js';
 import type { JobCompanions } from './companions.js';
 import type { JobEvent as EventRow, Job as JobRow } from './generated/client.js';
@@ -32,7 +33,7 @@ export function jobOf(row: JobRow): Job {
     state: row.state as State,
     request: parse(row.request) as Job['request'],
     handle: parse(row.handle),
-    data: parse(row.data),
+    data: row.data === null ? null : parseWritten(row.data),
     links: parse(row.links) as Job['links'],
     outcome: parse(row.outcome) as Job['outcome'],
     plan: parse(row.plan),
@@ -47,7 +48,7 @@ export function jobOf(row: JobRow): Job {
 export const eventOf = (row: EventRow): JobEvent & { id: number } => ({
   ...row,
   state: row.state as State,
-  data: parse(row.data),
+  data: row.data === null ? null : (parseWritten(row.data) as JobEvent['data']),
 });
 
 /** An unfinished job as the queue needs it: little, since there may be many. */

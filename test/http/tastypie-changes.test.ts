@@ -44,6 +44,29 @@ describe('POST', () => {
     expect(answer.text).toContain('"metadata": {"a": [null, {"b": false}], "z": 1}');
   });
 
+  test('numbers are read back as they were sent, whatever JavaScript would make of them', async () => {
+    const numbers =
+      '{"big": 98765432109876543210, "float": 2.0, "list": [0.50, -0, {"e": 6E+2}, 7], "plain": 1.5, "text": "3.0"}';
+    const sent = `{"exec": "cat", "metadata": ${numbers}, "timeout": 30.0}`;
+    const made = await call('POST', prefix, undefined, { body: `{"definition": ${sent}}`, headers: whole });
+    expect(made.text).toContain(`"definition": ${sent}`);
+    const path = made.headers.location ?? '';
+    const back = async (place: string) => (await call('GET', place.replace(server.url, ''))).text;
+    expect(await back(path)).toContain(`"definition": ${sent}`);
+    expect(await back(prefix)).toContain(`"definition": ${sent}`);
+    const other = sent.replace('2.0', '2');
+    const patch = { body: `{"objects": [{"resource_uri": "${path}", "definition": ${other}}]}` };
+    expect((await call('PATCH', prefix, undefined, patch)).status).toBe(202);
+    await server.kill();
+    await server.restart();
+    expect(await back(path)).toContain(`"definition": ${other}`);
+    const revisions = await back(`${path}revisions/`);
+    expect(revisions).toContain(`"definition": ${sent}`);
+    expect(revisions).toContain(`"definition": ${other}`);
+    const run = await call('POST', `${path.replace(server.url, '')}run/?wait=20`, undefined, { body: 'x' });
+    expect(run.json.state).toBe('FINISHED');
+  });
+
   test('to one object: 501', async () => {
     expect((await call('POST', `${prefix}${await add()}/`, { definition: { exec: 'x' } })).status).toBe(501);
   });
@@ -161,7 +184,7 @@ describe('several at once', () => {
     const theirs = await add({ exec: 'theirs' }, bob);
     const [kept] = [await add({ exec: 'kept' }), await add({ exec: 'gone' })];
     const objects = [{ definition: { exec: 'a' } }, { definition: { exec: 'b' } }];
-    const answer = await call('PUT', `${prefix}?exec=gone&limit=junk`, { objects }, { headers: whole });
+    const answer = await call('PUT', `${prefix}?exec=gone`, { objects }, { headers: whole });
     expect(answer.status).toBe(200);
     expect(answer.json.objects.map((o: { definition: { exec: string } }) => o.definition.exec)).toEqual([
       'a',
@@ -171,6 +194,76 @@ describe('several at once', () => {
     expect((await call('PUT', prefix, { objects: [] })).status).toBe(204);
     expect(await all()).toEqual([]);
     expect(await all(bob)).toContain(theirs);
+  });
+
+  test('a list that was read can be sent back, by PUT and by PATCH: the same objects, unchanged', async () => {
+    await add({ exec: 'a', metadata: { n: 1 } });
+    await add({ exec: 'b', name: 'inside' });
+    const page = (await call('GET', prefix)).json;
+    for (const method of ['PUT', 'PATCH']) {
+      expect((await call(method, prefix, page)).status).toBe(method === 'PUT' ? 204 : 202);
+      const timeless = (list: typeof page) => ({
+        ...list,
+        objects: list.objects.map((one: object) => ({ ...one, updated: '' })),
+      });
+      expect(timeless((await call('GET', prefix)).json)).toEqual(timeless(page));
+    }
+  });
+
+  test('a PUT keeps the ids that its items carry: existing ones, and those that are free', async () => {
+    const [first, second, third] = [
+      await add({ exec: 'a' }),
+      await add({ exec: 'b' }),
+      await add({ exec: 'c' }),
+    ];
+    const free = third + 50;
+    const objects = [
+      { id: String(first), definition: { exec: 'a2' } },
+      { resource_uri: `${prefix}${second}/`, definition: { exec: 'b' }, name: 'beside' },
+      { id: free, definition: { exec: 'free' } },
+      { id: null, resource_uri: '', definition: { exec: 'new' } },
+    ];
+    const answer = await call('PUT', prefix, { objects }, { headers: whole });
+    const ids = answer.json.objects.map(({ id }: { id: number }) => id);
+    expect([answer.status, ids.slice(0, 3)]).toEqual([200, [first, second, free]]);
+    expect(await all()).toEqual([...ids].sort((one, other) => one - other));
+    expect(await read(first)).toMatchObject({ definition: { exec: 'a2' }, revision: 2 });
+    expect(await read(second)).toMatchObject({ definition: { exec: 'b' }, revision: 1, name: 'beside' });
+    const twice = { objects: [objects[0], { ...objects[0], resource_uri: null }] };
+    expect((await call('PUT', prefix, twice)).status).toBe(400);
+  });
+
+  test('a PATCH item with an id of one’s own changes that one; with another’s, or none, it is new', async () => {
+    const [mine, theirs] = [await add({ exec: 'mine' }), await add({ exec: 'theirs' }, bob)];
+    const made = (exec: string) => ({ definition: { exec } });
+    const objects = [
+      { id: mine, name: 'changed' },
+      { id: theirs, ...made('x') },
+      { id: theirs + 1000, ...made('y') },
+      { id: 'junk', ...made('z') },
+    ];
+    const answer = await call('PATCH', prefix, { objects }, { headers: whole });
+    expect(answer.status).toBe(202);
+    const ids = answer.json.objects.map(({ id }: { id: number }) => id);
+    expect(ids[0]).toBe(mine);
+    for (const id of ids.slice(1)) expect([mine, theirs, theirs + 1000]).not.toContain(id);
+    expect(await read(mine)).toMatchObject({ name: 'changed', definition: { exec: 'mine' } });
+    const kept = (await call('GET', `${prefix}${theirs}/`, undefined, { as: bob })).json;
+    expect(kept).toMatchObject({ owner: 'bob', definition: { exec: 'theirs' }, revision: 1 });
+    const both = { objects: [{ id: theirs, resource_uri: `${prefix}${mine}/`, name: 'by uri' }] };
+    expect((await call('PATCH', prefix, both)).status).toBe(202);
+    expect((await read(mine)).name).toBe('by uri');
+  });
+
+  test('what an operation runs stays under its id when the list that it is in is put back', async () => {
+    const id = await add({ exec: 'cat' });
+    const operation = { name: 'uses it', process_definition: id, input_stream: 'put-back' };
+    expect((await call('PUT', '/api/stream/put-back/', {})).status).toBe(201);
+    expect((await call('POST', '/api/operation/', operation)).status).toBe(201);
+    expect((await call('PUT', prefix, { objects: [] })).status).toBe(409);
+    expect((await call('PUT', prefix, (await call('GET', prefix)).json)).status).toBe(204);
+    const [made] = (await call('GET', '/api/operation/')).json.objects;
+    expect((await call('DELETE', `/api/operation/${made.id}/`)).status).toBe(204);
   });
 
   test('PUT and PATCH are all or nothing', async () => {
@@ -229,9 +322,11 @@ describe('several at once', () => {
     expect((await call('PATCH', prefix, body)).status).toBe(400);
   });
 
-  test('DELETE takes the filters, and does not look at limit and offset', async () => {
+  test('DELETE takes the filters, and refuses limit and offset', async () => {
     const ids = [await add({ exec: 'a' }), await add({ exec: 'b' }), await add({ exec: 'b' })];
-    expect((await call('DELETE', `${prefix}?exec=b&limit=x&offset=-1`)).status).toBe(204);
+    expect((await call('DELETE', `${prefix}?exec=b&limit=x&offset=-1`)).status).toBe(400);
+    expect(await all()).toEqual(ids);
+    expect((await call('DELETE', `${prefix}?exec=b`)).status).toBe(204);
     expect(await all()).toEqual([ids[0]]);
     expect((await call('DELETE', `${prefix}?exce=a`)).status).toBe(400);
     expect(await all()).toEqual([ids[0]]);

@@ -2,6 +2,7 @@ import type { EventName } from '../../domain/job-state.js';
 import { member, parseJsonText, writeJsonText } from '../../domain/json-text.js';
 import { eventOfStatus } from '../../domain/platform-status.js';
 import { numbersAsWritten } from '../../domain/python-text.js';
+import { copyWritten } from '../../domain/written-json.js';
 import { PenstockError } from '../../errors.js';
 import { parseJson } from '../../http/body.js';
 import { validator } from '../../schemas.js';
@@ -78,7 +79,7 @@ function eventMessage(body: Body, query: ReadonlyMap<string, string>): Message {
           token: query.get('token'),
           name: fromUrl,
           // STOPPED and FAILED are one event, but not one story.
-          data: status === undefined ? body : { status, ...body },
+          data: status === undefined ? body : copyWritten(body, { status, ...body }),
         }
       : isPlatformJob(body)
         ? {
@@ -120,7 +121,7 @@ const isPlatformJob = (body: Body): boolean =>
 function platformData(body: Body): Body {
   if (String(body.status).toUpperCase() !== 'RUNNING') return { status: body.status };
   const { _links, retries, localId, ...rest } = body;
-  return rest;
+  return copyWritten(body, rest);
 }
 
 function createMessage(body: Body, text: string): Message {
