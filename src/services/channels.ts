@@ -49,6 +49,8 @@ export interface StreamTotals {
  * whether the user may. Failures are StreamFailures.
  */
 export interface Channels extends Omit<Stream, 'close'> {
+  /** Makes a stream where it is to be kept, before there is a row of it. Rejects with a StreamFailure. */
+  make(name: string, type: 'memory' | 'amqp'): Promise<void>;
   /** How many messages were published on a stream since the start. */
   published(name: string): number;
   totals: Readonly<Record<'memory' | 'amqp', StreamTotals>>;
@@ -91,6 +93,21 @@ export function openChannels(rows: StreamRows, drivers: Drivers): Channels {
     totals,
     published: (name) => published.get(name) ?? 0,
     queues: (name) => [...(known.get(name) ?? [])].sort(),
+
+    async make(name, type) {
+      let away: string | null = null;
+      // Whoever reads has made what is read.
+      const reading = await drivers[type]?.subscribe(name, {
+        queue: null,
+        prefetch: 1,
+        onMessage: (one) => one.ack(),
+        onLink(linked, reason) {
+          away = linked ? null : (reason ?? 'it is out of reach');
+        },
+      });
+      await reading?.close();
+      if (away !== null) throw new StreamFailure(`The stream ${name} cannot be made: ${away}`);
+    },
 
     async publish(name: string, message: StreamMessage, signal?: AbortSignal, queue?: string) {
       const { driver, total } = driverOf(name);

@@ -117,6 +117,11 @@ export function streamService(options: StreamServiceOptions) {
     }
     adding.add(name);
     try {
+      if (type === 'amqp') {
+        await channels.make(name, type).catch((error: unknown) => {
+          throw streamError(error);
+        });
+      }
       const now = clock();
       const row = await store.streams.add({
         name,

@@ -37,9 +37,8 @@ export function operationRepository(reader: PrismaClient, writer: Writer) {
     list: (ownerId: number | null, query: ListQuery) =>
       pageOf<OperationRow>(reader.operation, ownedBy(ownerId), query, columns, include),
 
-    /** Every active one, oldest first. */
-    active: (): Promise<OperationRow[]> =>
-      reader.operation.findMany({ where: { active: true }, include, orderBy: { id: 'asc' } }),
+    /** Every one, oldest first. */
+    all: (): Promise<OperationRow[]> => reader.operation.findMany({ include, orderBy: { id: 'asc' } }),
 
     /** The names of those that run a definition, a few of them. */
     async ofDefinition(processDefinitionId: number): Promise<string[]> {

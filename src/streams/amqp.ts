@@ -2,6 +2,7 @@ import type { Logger } from '../log.js';
 import { amqpSubscriber } from './consuming.js';
 import { amqpPublisher, type PublishingOptions } from './publishing.js';
 import type { Stream } from './stream.js';
+import { openTopology } from './topology.js';
 
 export type AmqpOptions = PublishingOptions;
 
@@ -11,8 +12,9 @@ export type AmqpOptions = PublishingOptions;
  * them, and must not keep those that are read from being settled.
  */
 export function amqpStream(options: AmqpOptions, log: Logger): Stream {
-  const { publish, close } = amqpPublisher(options, log);
-  const reading = amqpSubscriber(options, log);
+  const topology = openTopology();
+  const { publish, close } = amqpPublisher(options, log, topology);
+  const reading = amqpSubscriber(options, log, topology);
   return {
     publish,
     subscribe: reading.subscribe,

@@ -7,6 +7,7 @@ import { textHeaders } from './headers.js';
 import { openLink } from './link.js';
 import type { PublishingOptions } from './publishing.js';
 import { type Delivery, type Stream, StreamFailure, type SubscribeOptions } from './stream.js';
+import type { Topology } from './topology.js';
 
 /** What the protocol has room for. */
 const mostPrefetch = 65_535;
@@ -19,31 +20,73 @@ interface Reader {
   options: SubscribeOptions;
   closed: boolean;
   channel: Channel | undefined;
+  /** Its queue on that channel, as the broker knows it. */
+  name: string | undefined;
   /** Messages that were given out on the present channel and are not settled. */
   unsettled: number;
   done: Promise<void>;
 }
 
 /** Reading the streams of a RabbitMQ broker: a channel for each subscriber, so that each has its own bound and end. */
-export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<Stream, 'publish'> {
-  const { url, timeout = 10_000, heartbeat = 20 } = options;
+export function amqpSubscriber(
+  options: PublishingOptions,
+  log: Logger,
+  topology: Topology,
+): Omit<Stream, 'publish'> {
+  const { url, timeout = 10_000, heartbeat = 20, rebind = 10_000 } = options;
   const backoff = options.backoff ?? { initial: 0.5, factor: 2, maximum: 15 };
   const link = openLink({ url, timeout: timeout / 2, heartbeat, backoff }, log);
   const readers = new Set<Reader>();
   let closed = false;
 
+  /** Streams that were declared on a connection, with all that hangs on them. */
+  const declared = new WeakMap<Connection, Map<string, Promise<void>>>();
+
+  /** Once for all readers of a stream: they may be many, and each would do it for all. */
+  async function declareOnce(connection: Connection, stream: string): Promise<void> {
+    const known = declared.get(connection) ?? new Map<string, Promise<void>>();
+    declared.set(connection, known);
+    const made = known.get(stream) ?? apart((channel) => topology.declare(channel, stream));
+    known.set(stream, made);
+    await made;
+  }
+
   /** The queue, bound to its stream. Both are made if they are not there. */
   async function declare(channel: Channel, { stream, options: { queue } }: Reader): Promise<string> {
-    const exchange = exchangeOf(stream);
-    await channel.assertExchange(exchange, 'fanout', { durable: true });
     const own = { exclusive: true, autoDelete: true, durable: false, maxLength: ownQueueMessages };
     const made =
       queue === null
         ? await channel.assertQueue(queueOf(stream, `own-${randomUUID()}`), own)
         : await channel.assertQueue(queueOf(stream, queue), { durable: true });
-    await channel.bindQueue(made.queue, exchange, '');
+    await channel.bindQueue(made.queue, exchangeOf(stream), '');
     return made.queue;
   }
+
+  /** The queues of those who follow hang on the exchange again. What fails there ends their channel, and they begin again. */
+  async function bindFollowers(stream: string): Promise<void> {
+    const bind = async ({ channel, name }: Reader) => {
+      if (channel === undefined || name === undefined) return;
+      await within(channel.bindQueue(name, exchangeOf(stream), ''), timeout, '').catch(() => undefined);
+    };
+    const own = [...readers].filter((reader) => reader.stream === stream && reader.options.queue === null);
+    await Promise.all(own.map(bind));
+  }
+  topology.onRestore(bindFollowers);
+
+  /** Nobody tells a reader that an exchange was deleted: its queue stays, and nothing comes any more. */
+  async function bindAgain(): Promise<void> {
+    const streams = [...readers].flatMap(({ stream, channel }) => (channel === undefined ? [] : [stream]));
+    for (const stream of new Set(streams)) {
+      // A broker that is away now is asked again next time.
+      await apart((channel) => topology.restore(channel, stream)).catch(() => undefined);
+    }
+  }
+  let timer: NodeJS.Timeout | undefined;
+  const bindLater = () => {
+    timer = setTimeout(() => void bindAgain().finally(() => closed || bindLater()), rebind);
+    timer.unref();
+  };
+  bindLater();
 
   function deliveryOf(message: ConsumeMessage, channel: Channel, reader: Reader): Delivery {
     const { messageId, contentType, headers } = message.properties;
@@ -82,8 +125,10 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
     });
     try {
       await channel.prefetch(Math.min(prefetch, mostPrefetch));
+      await declareOnce(connection, reader.stream);
       const name = await declare(channel, reader);
       reader.channel = channel;
+      reader.name = name;
       reader.unsettled = 0;
       const came = (message: ConsumeMessage | null) => {
         if (message === null) {
@@ -102,6 +147,8 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
       return connection.end ?? reason;
     } catch (error) {
       leave(channel);
+      // The exchange may be gone since.
+      declared.get(connection)?.delete(reader.stream);
       throw connection.end === null ? error : new Error(connection.end);
     } finally {
       if (reader.channel === channel) reader.channel = undefined;
@@ -160,9 +207,11 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
         options: given,
         closed: false,
         channel: undefined,
+        name: undefined,
         unsettled: 0,
         done: Promise.resolve(),
       };
+      if (given.queue !== null) topology.add(stream, given.queue);
       readers.add(reader);
       await new Promise<void>((settled) => {
         reader.done = readOn(reader, settled);
@@ -181,6 +230,7 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
     async counts(stream, queue) {
       try {
         const { messageCount } = await apart((channel) => channel.checkQueue(queueOf(stream, queue)));
+        topology.add(stream, queue);
         const own = [...readers].filter(
           (reader) => reader.stream === stream && reader.options.queue === queue,
         );
@@ -192,6 +242,7 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
     },
 
     async remove(stream, queue) {
+      if (queue !== undefined) topology.drop(stream, queue);
       await apart<unknown>(async (channel) => {
         if (queue !== undefined) return channel.deleteQueue(queueOf(stream, queue));
         // One that queues of others are bound to stays.
@@ -201,6 +252,7 @@ export function amqpSubscriber(options: PublishingOptions, log: Logger): Omit<St
 
     async close() {
       closed = true;
+      clearTimeout(timer);
       for (const reader of readers) reader.closed = true;
       await link.close();
       await Promise.all([...readers].map(({ done }) => done));

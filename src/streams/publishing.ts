@@ -4,6 +4,7 @@ import type { Logger } from '../log.js';
 import { type Broker, openBroker } from './broker.js';
 import { nameOf } from './connection.js';
 import { type Publisher, StreamFailure } from './stream.js';
+import type { Topology } from './topology.js';
 
 export interface PublishingOptions {
   url: string;
@@ -15,6 +16,8 @@ export interface PublishingOptions {
   heartbeat?: number;
   /** The pauses between attempts to connect; publishing fails at once meanwhile. */
   backoff?: Backoff;
+  /** Milliseconds after which whoever reads sees to it again that the stream leads to their queue. */
+  rebind?: number;
 }
 
 /** One call of `publish`, from when it waits its turn until its caller has been answered. */
@@ -34,7 +37,7 @@ const closePatience = 2000;
  * after a pause, when it is needed again. Nothing is kept here: whoever publishes keeps the message until it is
  * confirmed.
  */
-export function amqpPublisher(options: PublishingOptions, log: Logger): Publisher {
+export function amqpPublisher(options: PublishingOptions, log: Logger, topology: Topology): Publisher {
   const { url, timeout = 10_000, inFlight = 200, heartbeat = 20 } = options;
   const backoff = options.backoff ?? { initial: 0.5, factor: 2, maximum: 15 };
   if (!URL.canParse(url))
@@ -85,6 +88,7 @@ export function amqpPublisher(options: PublishingOptions, log: Logger): Publishe
             serve();
           },
         },
+        topology,
       );
       if (closed) await opened.close();
       else if (!lost) {

@@ -26,6 +26,8 @@ describe.skipIf(noRabbitmq !== null)(
 
     test('where there is a broker a stream is on it, unless it says otherwise', async () => {
       expect((await put('readings')).status).toBe(201);
+      // Other programs may bind their queues to it at once.
+      expect(await broker.ctl('list_exchanges', 'name', 'type')).toMatch(/^streams\.readings\tfanout$/m);
       const shown = (await ask(server, '/api/stream/readings/')).json;
       expect(shown).toMatchObject({ type: 'amqp', durable: true, max_messages: null, queues: [] });
       expect((await put('readings', shown)).status).toBe(204);
@@ -68,6 +70,9 @@ describe.skipIf(noRabbitmq !== null)(
       const late = await ask(server, '/api/stream/away/messages/?follow=1');
       expect([late.status, late.json.error]).toEqual([503, expect.stringMatching(/cannot be read/)]);
       expect((await ask(server, '/api/stream/away/', { method: 'DELETE' })).status).toBe(503);
+      const unmade = await put('unmade');
+      expect([unmade.status, unmade.json.error]).toEqual([503, expect.stringMatching(/cannot be made/)]);
+      expect((await ask(server, '/api/stream/unmade/')).status).toBe(404);
       // What is kept here goes on.
       await put('aside', { type: 'memory' });
       expect((await publish('aside', 'x')).status).toBe(201);

@@ -1,10 +1,11 @@
 import { type ChannelModel, connect } from 'amqplib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { exchangeOf } from '../../src/streams/connection.js';
 import type { Delivery, Stream } from '../../src/streams/stream.js';
 import { fresh, message } from '../conformance/stream.js';
 import { read } from '../conformance/stream-reading.js';
 import { noRabbitmq, startRabbitmq, type TestBroker } from '../support/rabbitmq.js';
-import { closeAfterEach, publishInTheEnd, streamAt } from '../support/streams.js';
+import { closeAfterEach, failureOf, publishInTheEnd, streamAt } from '../support/streams.js';
 import { waitFor } from '../support/wait-for.js';
 
 closeAfterEach();
@@ -101,6 +102,76 @@ describe.skipIf(noRabbitmq !== null)(
         ['b', true],
         ['c', true],
       ]);
+    });
+
+    /** Somebody deletes the exchange of a stream, and may make it again with a queue of their own. */
+    async function deleteExchange(on: string, more: 'nothing' | 'exchange' | 'queue'): Promise<void> {
+      const channel = await plain.createChannel();
+      await channel.deleteExchange(exchangeOf(on));
+      if (more !== 'nothing') await channel.assertExchange(exchangeOf(on), 'fanout', { durable: true });
+      if (more === 'queue') {
+        const { queue } = await channel.assertQueue('', { exclusive: true });
+        await channel.bindQueue(queue, exchangeOf(on), '');
+      }
+      await channel.close();
+    }
+
+    test.each([
+      'nothing',
+      'exchange',
+    ] as const)('an exchange that somebody deletes (and leaves %s): what is confirmed from then on reaches all that must have it', async (left) => {
+      // Nothing but publishing itself restores the bindings here.
+      const [stream, on] = [streamAt(broker.url(), { rebind: 3_600_000 }), fresh()];
+      const reader = await read(stream, on, { queue: 'read', prefetch: 100 });
+      const follower = await read(stream, on, { queue: null, prefetch: 100 });
+      const absent = await read(stream, on, { queue: 'unread', prefetch: 1 });
+      await absent.close();
+      await stream.publish(on, message('before'));
+      await waitFor(() => reader.got.length === 1 && follower.got.length === 1, 'the message before');
+      await deleteExchange(on, left);
+      const confirmed: string[] = [];
+      await waitFor(async () => {
+        const id = `after ${confirmed.length}`;
+        await stream.publish(on, message(id)).then(
+          () => confirmed.push(id),
+          () => undefined,
+        );
+        return confirmed.length === 5;
+      }, 'five confirmed messages');
+      for (const { got } of [reader, follower]) {
+        const ids = () => got.map(({ id }) => id);
+        await waitFor(() => confirmed.every((id) => ids().includes(id)), 'what was confirmed');
+      }
+      for (const each of reader.got) each.ack();
+      expect((await stream.counts(on, 'unread'))?.ready).toBeGreaterThanOrEqual(6);
+    });
+
+    test('an exchange that is made again with a queue of somebody else: readers bind their own again', async () => {
+      const [stream, on] = [streamAt(broker.url(), { rebind: 100 }), fresh()];
+      const reader = await read(stream, on, { queue: 'q', prefetch: 1000 });
+      const follower = await read(stream, on, { queue: null, prefetch: 1000 });
+      await stream.publish(on, message('before'));
+      await deleteExchange(on, 'queue');
+      for (const { got } of [reader, follower])
+        await waitFor(async () => {
+          await stream.publish(on, message('after')).catch(() => undefined);
+          return got.some(({ id }) => id === 'after');
+        }, 'a message at each of them');
+    });
+
+    test('a message for one queue that is not there is refused; one that nobody wants is not', async () => {
+      const [stream, on] = [streamAt(broker.url()), fresh()];
+      await stream.publish(on, message('a'));
+      const { text } = await failureOf(stream.publish(on, message('b'), undefined, 'no such queue'));
+      expect(text).toContain('the queue no such queue of the stream');
+      const reader = await read(stream, on, { queue: 'q', prefetch: 1 });
+      await reader.close();
+      await stream.publish(on, message('c'), undefined, 'q');
+      expect((await stream.counts(on, 'q'))?.ready).toBe(1);
+      await stream.remove(on, 'q');
+      await failureOf(stream.publish(on, message('d'), undefined, 'q'));
+      await stream.publish(on, message('e'));
+      expect(await stream.counts(on, 'q')).toBe(null);
     });
 
     test('who subscribes while the broker is away gets what comes later', async () => {

@@ -50,9 +50,9 @@ export class Operator implements Operating {
     this.#options = options;
   }
 
-  /** Begins all that are active. Waits a moment for their queues, so that nothing is published past them. */
+  /** Begins all that are active. Waits a moment for the queues of all, so that nothing is published past them. */
   async start(): Promise<void> {
-    const rows = await this.#options.store.operations.active();
+    const rows = await this.#options.store.operations.all();
     const begun = Promise.all(rows.map((row) => this.apply(row)));
     await Promise.race([begun, delay(startPatience, undefined, { ref: false })]);
   }
