@@ -78,6 +78,25 @@ export function usesPlaceholder(definition: ProcessDefinition, name: Placeholder
   return texts.some((text) => placeholdersIn(text).includes(name));
 }
 
+/**
+ * Whether the command names its input file, which is there only for a run that has an input.
+ *
+ * @param environment what the run lays over the definition's variables
+ */
+export function needsInput(
+  definition: ProcessDefinition,
+  environment: Readonly<Record<string, string>> = {},
+): boolean {
+  const { input } = definition;
+  if (input?.type !== 'file' || input.via !== 'path') return false;
+  const variables = { ...definition.environment, ...environment };
+  return usesPlaceholder({ ...definition, environment: variables }, 'input_file');
+}
+
+/** What is said of a run without an input that needs one. */
+export const missingInput = ({ name, exec }: ProcessDefinition): string =>
+  `${name ?? exec} needs an input file (\${input_file}), and none was sent; send it as the body, or as input.text or input.url`;
+
 /** The names of the files that the command expects besides its input, and writes besides its output. */
 export function namedFiles(definition: ProcessDefinition): { inputs: string[]; outputs: string[] } {
   const texts = [...definition.argv, ...Object.values(definition.environment)];

@@ -31,12 +31,23 @@ export function succeeded(outcome: Outcome, successCodes: readonly number[]): bo
   return outcome.cause === 'exit' && outcome.exit_code !== null && successCodes.includes(outcome.exit_code);
 }
 
-/** Which budget a failure is taken from, or undefined if it is never retried. */
+/** True if the program has run to its end, whatever became of its output. */
+const hasRun = ({ exit_code, signal }: Outcome): boolean => exit_code !== null || signal !== null;
+
+/**
+ * Which budget a failure is taken from, or undefined if it is never retried. What has run to its end is run again only
+ * where its definition says so: the platform tries again what it could not run.
+ */
 export function failureKind(
   outcome: Outcome,
   temporaryFailCodes: readonly number[],
 ): 'program' | 'platform' | undefined {
   switch (outcome.cause) {
+    case 'platform':
+      if (!hasRun(outcome)) return 'platform';
+      return outcome.exit_code === null
+        ? 'program'
+        : failureKind({ ...outcome, cause: 'exit' }, temporaryFailCodes);
     case 'exit':
       // With no list of temporary codes every failure is worth another try; with one, only those are.
       return temporaryFailCodes.length === 0 || temporaryFailCodes.includes(outcome.exit_code ?? -1)
@@ -46,8 +57,6 @@ export function failureKind(
     case 'timeout':
     case 'oom':
       return 'program';
-    case 'platform':
-      return 'platform';
     case 'cancelled':
     case 'lost':
       return undefined;

@@ -21,6 +21,8 @@ export interface StepDefinition {
   /** The names of inputs and outputs beyond the main ones. */
   inputs: readonly string[];
   outputs: readonly string[];
+  /** Whether its command names its input file, so that it cannot be run without an input. */
+  needsInput: boolean;
 }
 
 const mostProblems = 50;
@@ -146,6 +148,10 @@ function definitionProblems(step: Step, index: number, definition: StepDefinitio
   if (definition.processType === 'service') {
     const detail = `the process definition ${step.definition} is a service, which never ends by itself`;
     return [{ pointer, detail }];
+  }
+  if (step.input === null && definition.needsInput) {
+    const detail = `the process definition ${step.definition} needs an input file (\${input_file}); say which step's output it is, or "${ownInput}"`;
+    return [{ pointer: below(place, 'input'), detail }];
   }
   const given = Object.keys(step.inputs);
   const missing = definition.inputs.filter((name) => !given.includes(name));

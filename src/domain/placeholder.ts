@@ -1,4 +1,4 @@
-import type { Problem } from '../errors.js';
+import { PenstockError, type Problem } from '../errors.js';
 import { nearest } from './nearest.js';
 
 /** The names that may stand between `${` and `}`. */
@@ -47,8 +47,8 @@ export function substitute(text: string, places: Places): string {
     if (found.kind === 'escape') return '${';
     if (found.kind !== 'placeholder') return written;
     const place = places[found.name];
-    // Definitions are checked when they are registered, so this is a mistake of ours, not of the caller's.
-    if (place === undefined) throw new Error(`${written} has no place in this run`);
+    // Definitions and runs are checked when they come, so this is a mistake of ours; another try would not mend it.
+    if (place === undefined) throw new PenstockError('conflict', `${written} has no place in this run`);
     return place;
   });
 }

@@ -14,9 +14,9 @@ import {
   workingFolder,
 } from '../hosts/processes.js';
 import { commandScript } from '../hosts/runner.js';
-import type { Placement, ProcessIdentity, RunnerPool } from '../hosts/runner-pool.js';
+import type { Placement, ProcessIdentity, RunEnd, RunnerPool } from '../hosts/runner-pool.js';
 import { signalProcess } from '../hosts/signal.js';
-import { claim, readStatusFile, statusEnded, statusFile, statusOutcome } from '../hosts/status-file.js';
+import { neverBegun, readStatusFile, statusEnded, statusFile, statusOutcome } from '../hosts/status-file.js';
 import { terminate } from '../hosts/terminate.js';
 import type { Executor, ExecutorCommand, ExecutorFiles, Handle } from './executor.js';
 
@@ -49,7 +49,7 @@ export function localExecutor(options: LocalOptions): Executor {
   const { instance, pool, groups } = options;
   pool.liveIn(groups);
   const boot = bootId();
-  const running = new Map<string, { folder: string; end: Promise<void>; ended: boolean; died: boolean }>();
+  const running = new Map<string, { folder: string; end: Promise<void>; how: RunEnd | null }>();
   /** Uuids and homes of what is being run, watched or cancelled here, and how often: the sweep leaves it alone. */
   const held = new Map<string, number>();
   const hold = (handle: LocalHandle, by: 1 | -1) => {
@@ -74,7 +74,7 @@ export function localExecutor(options: LocalOptions): Executor {
       thorough,
       kept: () =>
         handle.runner !== null && handle.boot_id === boot && pool.keeps(handle.runner, handle.folder),
-      died: runOf(handle)?.died === true,
+      died: runOf(handle)?.how === 'died',
     });
 
   /** A run of this server's, or undefined if another one started it or it has been waited for. */
@@ -105,14 +105,15 @@ export function localExecutor(options: LocalOptions): Executor {
   function outcomeOf(handle: LocalHandle): Outcome {
     const status = readStatusFile(handle.folder);
     if (!status.ended) {
-      if (claim(handle.folder)) {
-        return ended('platform', 'The shell that was to run the program ended before it could begin.');
+      const how = runOf(handle)?.how ?? null;
+      if (how === 'refused' || (how !== 'ended' && neverBegun(handle.folder))) {
+        return ended('platform', 'The shell that was to run the program could not begin it.');
       }
       const where =
         handle.boot_id !== boot
           ? 'this machine was started anew'
-          : runOf(handle)?.died === false
-            ? 'its exit status could not be written'
+          : how === 'ended'
+            ? 'its exit status could not be written, or was taken away'
             : 'the shell that watched over it is gone';
       return ended('lost', `How the program ended is not known: ${where}.`);
     }
@@ -200,12 +201,11 @@ export function localExecutor(options: LocalOptions): Executor {
         }),
         { mode: 0o600 },
       );
-      const run = { folder: files.folder, end: Promise.resolve(), ended: false, died: false };
+      const run = { folder: files.folder, end: Promise.resolve(), how: null as RunEnd | null };
       const given: { placement: Placement | null } = { placement: null };
       run.end = new Promise((resolve) => {
-        given.placement = pool.run(files.folder, (died) => {
-          run.ended = true;
-          run.died = died;
+        given.placement = pool.run(files.folder, (how) => {
+          run.how = how;
           lastEnd = Date.now();
           resolve();
         });
@@ -231,7 +231,7 @@ export function localExecutor(options: LocalOptions): Executor {
       await (run?.end ?? statusEnded(handle.folder, () => runnerLives(handle), signal));
       const outcome = outcomeOf(handle);
       // A dead runner's program may live on, unwatched: nothing of it is left to go on.
-      if (outcome.cause === 'lost' || run?.died) {
+      if (outcome.cause === 'lost' || run?.how === 'died') {
         await terminate(
           (thorough) => members(handle, thorough),
           1000,
@@ -251,7 +251,7 @@ export function localExecutor(options: LocalOptions): Executor {
       const { runner } = handle;
       const run = runOf(handle);
       const over = () => {
-        if (run !== undefined) return run.ended;
+        if (run !== undefined) return run.how !== null;
         return !runnerLives(handle) || readStatusFile(handle.folder).ended;
       };
       hold(handle, 1);
@@ -274,7 +274,7 @@ export function localExecutor(options: LocalOptions): Executor {
     },
 
     async recover(uuid: string, folder: string, stored: Handle | null): Promise<Handle | 'never-started'> {
-      if (!existsSync(folder) || claim(folder)) return 'never-started';
+      if (!existsSync(folder) || neverBegun(folder)) return 'never-started';
       const handle = (stored as LocalHandle | null) ?? foundHandle(uuid, folder);
       hold(handle, 1);
       return handle;

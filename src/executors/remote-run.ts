@@ -21,7 +21,8 @@ export function outcomeOf({ host }: RemoteHandle, ending: Ending): Outcome {
     const outcome = statusOutcome(status);
     if (!seen.full || outcome.cause === 'platform') return outcome;
     const how = outcome.signal ?? `exit code ${outcome.exit_code}`;
-    return ended('platform', `There is no room left on ${host}; the program ended with ${how}.`);
+    const reason = `There is no room left on ${host}; the program ended with ${how}.`;
+    return { ...outcome, cause: 'platform', reason };
   }
   if (seen.never)
     return ended('platform', `The program was never begun on ${host}: the connection broke before it.`);
@@ -30,13 +31,9 @@ export function outcomeOf({ host }: RemoteHandle, ending: Ending): Outcome {
     : seen.state === 'absent'
       ? `its folder on ${host} is gone`
       : seen.full
-        ? null
+        ? `there is no room left on ${host}, and it could not be written there`
         : `the shell that watched over it on ${host} is gone`;
-  if (why !== null) return ended('lost', `How the program ended is not known: ${why}.`);
-  return ended(
-    'platform',
-    `There is no room left on ${host}: how the program ended could not be written there.`,
-  );
+  return ended('lost', `How the program ended is not known: ${why}.`);
 }
 
 /** How a run ended of which not everything could be fetched; what was wrong before stays the reason. */

@@ -19,13 +19,16 @@ export interface Placement {
   home: string | null;
 }
 
+/** What became of a folder's job: it was run to its end, it could not be begun, or its runner has died. */
+export type RunEnd = 'ended' | 'refused' | 'died';
+
 interface Runner {
   placement: Placement;
   /** The job that it has, or had last. */
   folder: string;
   child: ChildProcess;
-  /** Called once when the runner has ended its job (`died` false) or has died itself. */
-  done: ((died: boolean) => void) | undefined;
+  /** Called once when the runner is done with its job. */
+  done: ((end: RunEnd) => void) | undefined;
 }
 
 /**
@@ -58,10 +61,10 @@ export class RunnerPool {
   /**
    * Hands a prepared folder to a runner.
    *
-   * @param done called once when the folder's job has ended, or (`true`) its runner has died
+   * @param done called once when nobody runs the folder's job any more
    * @returns who runs it
    */
-  run(folder: string, done: (died: boolean) => void): Placement {
+  run(folder: string, done: (end: RunEnd) => void): Placement {
     const runner = this.#idle.pop() ?? this.#start();
     runner.done = done;
     runner.folder = folder;
@@ -109,27 +112,28 @@ export class RunnerPool {
       done: undefined,
     };
     this.#all.set(pid, runner);
-    const finish = (died: boolean) => {
+    const finish = (end: RunEnd) => {
       const { done } = runner;
       runner.done = undefined;
-      if (!died) this.#release(runner);
-      done?.(died);
+      if (end !== 'died') this.#release(runner);
+      done?.(end);
     };
     let text = '';
     child.stdout?.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1');
       if (!text.includes('\n')) return;
+      const end = text.startsWith('refused') ? 'refused' : 'ended';
       text = '';
-      finish(false);
+      finish(end);
     });
     child.on('exit', () => {
       const index = this.#idle.indexOf(runner);
       if (index >= 0) this.#idle.splice(index, 1);
       this.#all.delete(pid);
       leave();
-      finish(true);
+      finish('died');
     });
-    child.on('error', () => finish(true));
+    child.on('error', () => finish('died'));
     // A broken pipe shows as the runner's exit, too.
     child.stdin?.on('error', () => {});
     child.unref();

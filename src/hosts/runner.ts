@@ -12,6 +12,8 @@ export type { Companion };
  * The runner does not need us: when our end of the pipe is gone it finishes its job, writes the status, and
  * leaves. So neither our end nor our restart loses or repeats a run.
  *
+ * On its standard output it says the folder of a job that has ended, or `refused` if it could not begin it.
+ *
  * Files of a job's folder:
  *   command  what to run, written by us: shell words, each quoted, no expansion of any kind
  *   status   made by whoever starts the job (O_EXCL: at most one can). `program` stands in it once the shell is
@@ -30,9 +32,12 @@ while read -r folder; do
     ( . ./command )
     echo "exit $?\${BASH_VERSION:+ bash}" >&2
     exec 2>/dev/null
+    cd /
+    echo "$folder"
+  else
+    cd /
+    echo refused
   fi
-  cd /
-  echo "$folder"
 done
 `;
 
@@ -125,6 +130,8 @@ export type RunnerStatus =
   | { ended: false }
   | {
       ended: true;
+      /** Whether the shell got as far as becoming the program. */
+      began: boolean;
       code: number;
       /** The signal that ended the program, where the shell says so. */
       signal: number | null;
@@ -157,6 +164,7 @@ export function readStatus(text: string): RunnerStatus {
   const silent = match[2] !== undefined || quiet.has(number);
   return {
     ended: true,
+    began: start >= 0,
     code,
     signal: told ? number : null,
     perhaps: possible && !told && silent ? number : null,

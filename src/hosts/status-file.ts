@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,7 +21,7 @@ export function readStatusFile(folder: string): RunnerStatus {
  * Makes the status file. Whoever makes it has the only right to start the job: if it can be made, nobody has
  * started it, and a runner that still has it in its pipe will find that it comes too late.
  */
-export function claim(folder: string): boolean {
+function claim(folder: string): boolean {
   try {
     closeSync(openSync(statusFile(folder), 'wx'));
     return true;
@@ -30,6 +30,15 @@ export function claim(folder: string): boolean {
     if (code === 'EEXIST' || code === 'ENOENT') return false;
     throw error;
   }
+}
+
+/**
+ * True if nobody has begun the run of a folder, and now nobody ever will. A program may have taken its status file away,
+ * as one does that clears the folder above its own: what else it leaves behind tells that it has run.
+ */
+export function neverBegun(folder: string): boolean {
+  const traces = ['stdout', 'stderr'].some((name) => existsSync(path.join(folder, name)));
+  return claim(folder) && !traces;
 }
 
 /** Where a number has two names, as 6 has, the first is the one that people know. */
@@ -44,8 +53,13 @@ export const signalName = (number: number): string => signalNames.get(number) ??
 
 /** The outcome that the status of a run means that has ended. */
 export function statusOutcome(status: RunnerStatus & { ended: true }): Outcome {
-  if (status.problem !== null) return ended('platform', status.problem);
-  if (status.signal !== null) return { ...ended('signal'), signal: signalName(status.signal) };
+  const signal = status.signal === null ? null : signalName(status.signal);
+  if (status.problem !== null) {
+    // How the program ended tells that it has run: what has, is not run again for the platform's sake.
+    const how = status.began ? { exit_code: signal === null ? status.code : null, signal } : {};
+    return { ...ended('platform', status.problem), ...how };
+  }
+  if (signal !== null) return { ...ended('signal'), signal };
   if (status.perhaps === null) return exited(status.code);
   const name = signalName(status.perhaps);
   return { ...exited(status.code), reason: `It exited with ${status.code}, or ${name} ended it.` };

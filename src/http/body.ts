@@ -18,6 +18,20 @@ export async function* bodyOf(request: Request): AsyncGenerator<Buffer> {
   }
 }
 
+/** A body of which at least the first byte has come; null if it has none. */
+export async function beginning(pieces: AsyncGenerator<Buffer>): Promise<AsyncGenerator<Buffer> | null> {
+  for (;;) {
+    const first = await pieces.next();
+    if (first.done) return null;
+    if (first.value.length > 0) return after(first.value, pieces);
+  }
+}
+
+async function* after(first: Buffer, pieces: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  yield first;
+  yield* pieces;
+}
+
 /** Throws for a body that would have to be unpacked. */
 export function refuseCoding(request: Request): void {
   const coding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();

@@ -14,7 +14,7 @@ import type { RunDocument, RunService, Submitted } from '../services/runs.js';
 import type { JobFiles } from '../store/files.js';
 import type { DefinitionRow } from '../store/process-definitions.js';
 import { actorOf, originOf, queryValue, sendJson } from './answer.js';
-import { bodyOf, hasBody, mediaType, readJson, shuttingDown } from './body.js';
+import { beginning, bodyOf, hasBody, mediaType, readJson, shuttingDown } from './body.js';
 import { problemBody } from './error-handler.js';
 import { goneSignal, sendBytes, waitOf } from './job-routes.js';
 import { readMultipart } from './multipart.js';
@@ -129,9 +129,10 @@ export function runDoor<Row>(runnable: Runnable<Row>, options: RunDoorOptions): 
           `The input is larger than this server takes: ${receiver.limit} bytes (MAX_INPUT_SIZE).`,
         );
       }
-      // No body at all is no input; an empty body that says what it is, is an empty input.
-      if (hasBody(request) || request.headers['content-length'] !== undefined || type !== '') {
-        await receiver.store(received, name ?? 'input', bodyOf(request), { digest });
+      const body = await beginning(bodyOf(request));
+      // No bytes are no input, unless something is said of them: then they are an empty file.
+      if (body !== null || type !== '') {
+        await receiver.store(received, name ?? 'input', body ?? Readable.from([]), { digest });
       }
     }
     const { input } = document;

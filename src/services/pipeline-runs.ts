@@ -1,10 +1,11 @@
+import { missingInput, needsInput } from '../domain/command.js';
 import { type Job, newJob, pipelineExecutor } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
 import { nearest } from '../domain/nearest.js';
 import { stepsAgain } from '../domain/pipeline.js';
 import { sourceText } from '../domain/pipeline-document.js';
 import { type Plan, type PlannedStep, sourcesOf } from '../domain/pipeline-plan.js';
-import { checkEnvironment, type DefinitionDocument } from '../domain/process-definition.js';
+import { checkEnvironment, type DefinitionDocument, normalise } from '../domain/process-definition.js';
 import { PenstockError, type Problem } from '../errors.js';
 import type { IdempotencyKey } from '../store/companions.js';
 import { fileSize, type JobFiles } from '../store/files.js';
@@ -67,6 +68,17 @@ export function pipelineRunService(given: {
     });
   }
 
+  /** What is wrong with a run without an input: steps that take the pipeline's, and whose commands name it. */
+  function withoutInput(plan: Plan, rows: readonly DefinitionRow[], document: RunDocument): Problem[] {
+    const byId = new Map(rows.map(({ id, definition }) => [id, definition]));
+    return plan.steps.flatMap(({ name, definition, input, each, environment }): Problem[] => {
+      if (input === null || input.step !== null || input.output !== null || each !== null) return [];
+      const command = normalise(JSON.parse(byId.get(definition) ?? '{}') as DefinitionDocument);
+      if (!needsInput(command, { ...environment, ...document.environment })) return [];
+      return [{ pointer: '/input', detail: `the step '${name}': ${missingInput(command)}` }];
+    });
+  }
+
   async function accept(
     actor: Actor,
     row: PipelineRow,
@@ -80,6 +92,10 @@ export function pipelineRunService(given: {
     const wrong = wrongSteps(plan, rows, document);
     if (wrong.length > 0) throw invalid('invalid-body', wrong);
     checkNamed(ownInputs(plan), received);
+    if (received.input === null) {
+      const missing = withoutInput(plan, rows, document);
+      if (missing.length > 0) throw invalid('invalid-body', missing);
+    }
     runs.checkQueue(actor);
     if (environment !== undefined) files.keepEnvironment(received.uuid, environment);
     const token = newJobToken();

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { namedFiles } from '../domain/command.js';
+import { namedFiles, needsInput } from '../domain/command.js';
 import { definitionIdOf, type PipelineDocument } from '../domain/pipeline-document.js';
 import { type Plan, planOf } from '../domain/pipeline-plan.js';
 import { checkPipeline } from '../domain/pipeline-rules.js';
@@ -51,7 +51,13 @@ export function stepPipelines(
   async function problemsOf(actor: Actor, document: PipelineDocument) {
     const found = await definitionsOf(actor, document);
     const rules = found.map((one) =>
-      one === null ? null : { ...one, processType: one.definition.processType },
+      one === null
+        ? null
+        : {
+            ...one,
+            processType: one.definition.processType,
+            needsInput: needsInput(one.definition),
+          },
     );
     const environments = document.steps.flatMap(({ environment }, index) => {
       const row = found[index]?.row;

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { buildCommand, namedFiles, outputNameOf } from '../domain/command.js';
+import { buildCommand, missingInput, namedFiles, needsInput, outputNameOf } from '../domain/command.js';
 import { type Job, type NewJob, newJob, type RunRequest } from '../domain/job.js';
 import { nearest } from '../domain/nearest.js';
 import { shownPlaces } from '../domain/places.js';
@@ -113,6 +113,8 @@ export function runService(given: {
   ): Promise<Submitted> {
     const { id: revisionId, definition } = await definitions.currentRevision(row);
     checkNamed(namedFiles(definition).inputs, received);
+    if (received.input === null && request.feed === undefined && needsInput(definition, request.environment))
+      throw invalid('invalid-body', [{ pointer: '/input', detail: missingInput(definition) }]);
     const executor = request.executor ?? definition.executor;
     checkPlace(row, request);
     if (definition.service !== null) checkServices(actor, row, definition.concurrency);

@@ -174,7 +174,7 @@ export class Worker {
       const reason = messageOf(error);
       if (run.stop === null)
         this.options.log.warn({ job: run.job.uuid, error: reason }, 'the program cannot be run');
-      outcome = run.stop?.outcome ?? ended('platform', reason);
+      outcome = run.stop?.outcome ?? whatFailed(run, reason);
       run.permanent = error instanceof PenstockError;
       run.begun();
     }
@@ -241,6 +241,12 @@ export class Worker {
     return receipt ?? after;
   }
 }
+
+/** What was started may have run to its end: it is not started once more because nobody can tell. */
+const whatFailed = ({ handle }: Run, reason: string): Outcome =>
+  handle === null
+    ? ended('platform', reason)
+    : ended('lost', `How the program ended is not known: ${reason}`);
 
 /** A program that writes into a pipe to another ends by SIGPIPE when that one ends first; that is told. */
 function lostReader({ request }: Job, outcome: Outcome): Outcome {

@@ -89,6 +89,16 @@ test('only an exit with a wanted code is success, and every failure has one budg
   );
 });
 
+test('what has run to its end is never run again for the platform’s sake', () => {
+  fc.assert(
+    fc.property(code, fc.array(code), (exit, temporary) => {
+      const noOutput = { ...exited(exit), cause: 'platform' as const };
+      expect(failureKind(noOutput, temporary)).toBe(failureKind(exited(exit), temporary));
+      expect(failureKind({ ...ended('platform'), signal: 'SIGPIPE' }, temporary)).toBe('program');
+    }),
+  );
+});
+
 test('a typed UUID says what it names, and nothing else does', () => {
   const uuids = typedUuids();
   const kinds = Object.keys(uuids.prefixes) as TypedKind[];

@@ -7,9 +7,10 @@ import { validator } from '../../src/schemas.js';
 
 /** Definitions by their ids, as the rules see them. */
 const definitions = {
-  1: { processType: 'single', inputs: [], outputs: [] },
-  2: { processType: 'service', inputs: [], outputs: [] },
-  3: { processType: 'single', inputs: ['left', 'right'], outputs: ['audio'] },
+  1: { processType: 'single', inputs: [], outputs: [], needsInput: false },
+  2: { processType: 'service', inputs: [], outputs: [], needsInput: false },
+  3: { processType: 'single', inputs: ['left', 'right'], outputs: ['audio'], needsInput: false },
+  4: { processType: 'single', inputs: [], outputs: [], needsInput: true },
 } as const;
 
 type Short = Partial<StepDocument> & { name: string };
@@ -26,7 +27,7 @@ function problemsOf(steps: Short[], more: object = {}): [string, string][] {
       ? problems
       : checkPipeline(
           document as PipelineDocument,
-          document.steps.map((step) => definitions[step.process_definition as 1 | 2 | 3] ?? null),
+          document.steps.map((step) => definitions[step.process_definition as 1 | 2 | 3 | 4] ?? null),
         );
   return all.map(({ pointer, detail }) => [pointer, detail]);
 }
@@ -38,6 +39,13 @@ test.each<[string, Short[], object, string, RegExp]>([
   ['a name with a dot', [{ name: 'a.b' }], {}, '/steps/0/name', /letters/],
   ['the reserved name', [{ name: 'pipeline' }], {}, '/steps/0/name', /pipeline itself/],
   ['a name twice', [{ name: 'a' }, { name: 'a' }], {}, '/steps/1/name', /already/],
+  [
+    'no input for a program that needs one',
+    [{ name: 'a', process_definition: 4, input: null }],
+    {},
+    '/steps/0/input',
+    /needs an input file .*"pipeline"/,
+  ],
   [
     'an unknown need',
     [{ name: 'sort' }, { name: 'b', needs: ['srot'] }],

@@ -38,7 +38,7 @@ describe.each(shells)('$name', ({ shell }) => {
       env: { PATH: '/usr/bin:/bin' },
     });
     // Twice the same folder: the second time there is nothing to be done, and it says so, too.
-    expect(runner.stdout.toString()).toBe(`${folder}\n${folder}\n`);
+    expect(runner.stdout.toString()).toBe(`${folder}\nrefused\n`);
     const read = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
     return { out: read(stdout), err: read(stderr), status: readStatus(read(path.join(folder, 'status'))) };
   }
