@@ -112,6 +112,12 @@ describe('one place for each thing', () => {
     expect(senders.map(({ name }) => name)).toEqual(['hosts/signal.ts']);
   });
 
+  test('scripts signal processes by the functions of hosts/shell-process.ts only, or themselves', () => {
+    const sending = /(^|[^\w.$-])kill\s+(-|"|'|\$|%|\d)(?!KILL \$\$)/m;
+    const senders = files.filter(({ text }) => sending.test(code(text)));
+    expect(senders.map(({ name }) => name)).toEqual(['hosts/shell-process.ts']);
+  });
+
   test('a file tells one story: fewer than 300 lines', () => {
     const long = files
       .map(({ name, text }) => ({ name, lines: text.split('\n').length - 1 }))

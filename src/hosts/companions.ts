@@ -1,3 +1,4 @@
+import { processShell } from './shell-process.js';
 import { shellWord } from './shell-word.js';
 
 /**
@@ -40,7 +41,7 @@ export function accompanied(
   program: string,
   marks: Readonly<Record<string, string>>,
 ): string {
-  const lines: string[] = ['set +C'];
+  const lines: string[] = ['set +C', processShell];
   const problem = (text: string) => `echo ${shellWord(`platform: ${text}`)}`;
   const variables = Object.entries(marks).map(([name, value]) => `${name}=${shellWord(value)}`);
   const attended = companions.filter(({ attends }) => attends === true);
@@ -69,7 +70,7 @@ export function accompanied(
       'code=$?',
       `case $code in ${goodEnds}) ;; *) echo "platform: ${name} ended with $code before its time" >&3 ;; esac`,
       // Without it the program might wait for ever for bytes, or for a reader.
-      ...(companion.attends === true ? [`[ $code = 0 ] || kill -TERM 0`] : []),
+      ...(companion.attends === true ? ['[ $code = 0 ] || signal_own_group TERM'] : []),
       ') 3>&2 2>/dev/null 9>&- &',
       `companion${index}=$!`,
     );
@@ -80,7 +81,7 @@ export function accompanied(
     `  for companion in ${companions.map((_, index) => `$companion${index}`).join(' ')}; do`,
     '    while :; do',
     '      wait "$companion" 2>/dev/null',
-    '      [ $? -gt 128 ] && kill -0 "$companion" 2>/dev/null || break',
+    '      [ $? -gt 128 ] && { relations "$companion"; [ -n "$parent" ]; } || break',
     '    done',
     '  done',
     '  exit "$1"',

@@ -1,5 +1,6 @@
 import { HostError } from './host.js';
 import { runLaunched } from './runner.js';
+import { processShell } from './shell-process.js';
 
 /** A process of another machine: its pid means nothing after another boot, nor without its start time. */
 export interface RemoteIdentity {
@@ -11,21 +12,6 @@ export interface RemoteIdentity {
 /** Where a run has its files on a machine: its program works in the folder `work` of it. */
 export const remoteFolder = (base: string, instance: string, uuid: string, attempt: string): string =>
   `${base}/penstock-${instance}/${uuid}/${attempt}`;
-
-/** Says who a process is: pid, start time in ticks since boot, boot; zeroes and `-` where there is no /proc. */
-export const identityShell = `
-identity() {
-  started=0 boot=-
-  { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
-  if { read -r line </proc/"$1"/stat; } 2>/dev/null; then
-    set -- "$1" \${line##*) }
-    # One that has ended and was not noticed does not live, whoever has its number.
-    case $2 in Z | X) started=ended; return ;; esac
-    shift 20
-    started=$1
-  fi
-}
-`;
 
 /**
  * Makes the folder of a run, for us alone. The base folder may be everybody's, as /tmp is: whoever made the folder of our
@@ -93,8 +79,10 @@ if [ ! -e status ]; then
     # part ends the shell that would wait for it. Its name is that of the runners of this machine's.
     runner=$(/bin/sh -c '{ "$@" </dev/null 2>&3 3>&- 4>&-; } | { read -r pid; echo "$pid" >&4; kill -KILL $$; }' sh \
       $own env -i /bin/sh -c '${runLaunched}' penstock-runner 4>&1 2>/dev/null)
-    ${identityShell}
+    ${processShell}
     identity "$runner"
+    # It is over already: nobody is to be looked for by its number.
+    [ "$started" != ended ] || runner=0 started=0
     exec 3>&-
     echo "runner $runner $started $boot" >"runner.$$" && mv -f "runner.$$" runner
   elif [ ! -e status ]; then exit 1 # not claimed by another: it cannot be made

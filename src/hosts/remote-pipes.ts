@@ -1,4 +1,5 @@
 import type { Companion } from './companions.js';
+import { processShell } from './shell-process.js';
 
 /**
  * Stands beside a program on another machine, and joins its named pipes to files there, so that nothing depends on the
@@ -8,13 +9,14 @@ import type { Companion } from './companions.js';
  * none. Works in the run's folder.
  */
 const pipesScript = `
+${processShell}
 umask 077
 into=$2 from=$3 file=$4 most=$5
 nap() { sleep "$1" 2>/dev/null || sleep 1; }
-# Ends what copies, which may not even have said its number yet.
+# Ends what copies, a child of $2, which may not even have said its number yet.
 stop() {
   until [ -s "$1.pid" ]; do nap 0.01; done
-  [ -s "$1.end" ] || kill -KILL "$(cat "$1.pid")"
+  [ -s "$1.end" ] || signal_child KILL "$(cat "$1.pid")" "$2"
 }
 for pipe in "$into" "$from"; do [ -z "$pipe" ] || mkfifo -m 600 "$pipe" || exit 1; done
 if [ -n "$into" ]; then
@@ -51,7 +53,7 @@ read -r code <told
 code=0
 : >over
 if [ -n "$into" ]; then
-  stop feed
+  stop feed "$feeding"
   wait "$feeding"
   exec 4<&-
 fi
@@ -67,7 +69,7 @@ if [ -n "$from" ]; then
     before=$size looks=$((looks + 1))
   done
   if [ -s keep.end ]; then read -r code <keep.end
-  else stop keep
+  else stop keep "$keeping"
   fi
   wait "$keeping"
 fi

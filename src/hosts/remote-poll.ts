@@ -1,5 +1,5 @@
-import { identityShell } from './remote-launch.js';
 import { type RunnerStatus, readStatus } from './runner.js';
+import { processShell } from './shell-process.js';
 
 /**
  * Tells how runs are, many at once. Input: a line for each, `PID START FOLDER`. Says of each, in order, a line
@@ -8,17 +8,14 @@ import { type RunnerStatus, readStatus } from './runner.js';
  */
 export const pollScript = `
 export LC_ALL=C
-${identityShell}
+${processShell}
 set --
 while read -r pid start folder; do
   state=absent full=-
   if [ -e "$folder/status" ]; then
     state=dead
     if [ "$pid" = 0 ] && [ -e "$folder/runner" ]; then read -r word pid start boot <"$folder/runner"; fi
-    if [ "$pid" != 0 ] && kill -0 "$pid" 2>/dev/null; then
-      identity "$pid"
-      [ "$started" = "$start" ] && state=alive
-    fi
+    if lives "$pid" "$start"; then state=alive; fi
     status=
     while IFS= read -r line || [ -n "$line" ]; do status="$status
 s $line"; done <"$folder/status"

@@ -1,5 +1,5 @@
 import { folderVariable } from './members.js';
-import { identityShell } from './remote-launch.js';
+import { processShell } from './shell-process.js';
 import type { Receipt } from './terminate.js';
 
 /**
@@ -16,7 +16,7 @@ export const terminateScript = `
 export LC_ALL=C
 trap '' PIPE HUP TERM INT
 folder=$1 grace=$2 receipt=$1/receipt-$3 proc=$4
-${identityShell}
+${processShell}
 nl='
 '
 if [ -d "$folder" ]; then
@@ -27,11 +27,7 @@ say() { echo "$*"; [ ! -d "$folder" ] || echo "$*" >>"$receipt"; } 2>/dev/null
 
 runner=0 began=-
 [ ! -e "$folder/runner" ] || read -r word runner began boot <"$folder/runner"
-runner_lives() {
-  [ "$runner" != 0 ] && kill -0 "$runner" 2>/dev/null || return 1
-  identity "$runner"
-  [ "$started" = "$began" ]
-}
+runner_lives() { lives "$runner" "$began"; }
 over() {
   if [ -e "$folder/status" ]; then
     case "$nl$(cat "$folder/status")" in *"$nl"exit\\ [0-9]*|"$nl"never*) return 0 ;; esac
@@ -42,20 +38,20 @@ over() {
   ! runner_lives
 }
 
-# Lines of PID PARENT SESSION STATE TERMINAL NAME, of all processes, after the pids that are marked.
+# Lines of PID PARENT SESSION STATE TERMINAL START NAME, of all processes, after the pids that are marked.
 table() {
   if [ -e "$proc/self/stat" ]; then
     grep -l -F -e "${folderVariable}=$folder/" "$proc"/[0-9]*/environ 2>/dev/null | sed 's|.*/\\([0-9]*\\)/environ|env \\1|'
     ls -ld "$proc"/[0-9]*/cwd 2>/dev/null | grep -F -e " -> $real/" | sed 's|.*/\\([0-9]*\\)/cwd ->.*|cwd \\1|'
     cat "$proc"/[0-9]*/stat 2>/dev/null |
-      sed -n 's|^\\([0-9]*\\) (\\(.*\\)) \\(.\\) \\([0-9]*\\) [0-9]* \\([0-9]*\\) \\([-0-9]*\\) .*|\\1 \\4 \\5 \\3 \\6 \\2|p'
+      sed -n 's|^\\([0-9]*\\) (\\(.*\\)) \\(.\\) \\([0-9]*\\) [0-9]* \\([0-9]*\\) \\([-0-9]*\\) \\([-0-9]* \\)\\{14\\}\\([0-9]*\\) .*|\\1 \\4 \\5 \\3 \\6 \\8 \\2|p'
   else
     ps -A -o pid= -o ppid= -o pgid= -o stat= -o comm= |
-      sed 's|^ *\\([0-9]*\\) *\\([0-9]*\\) *\\([0-9]*\\) *\\(.\\)[^ ]* *|\\1 \\2 \\3 \\4 1 |'
+      sed 's|^ *\\([0-9]*\\) *\\([0-9]*\\) *\\([0-9]*\\) *\\(.\\)[^ ]* *|\\1 \\2 \\3 \\4 1 0 |'
   fi
 }
 
-# Sets found to the processes of the run, a line each: PID STATE NAME. This script is not of it, nor what it runs.
+# Sets found to the processes of the run, a line each: PID START STATE NAME. This script is not of it, nor what it runs.
 look() {
   known=
   if runner_lives; then known=$runner; fi
@@ -67,8 +63,9 @@ look() {
       parent[pid] = $2
       session[pid] = $3
       state[pid] = $4
+      start[pid] = $6
       if (inside[pid] && $5 == 0) mine[pid] = 1
-      sub(/^[^ ]+ [^ ]+ [^ ]+ [^ ]+ [^ ]+ /, "")
+      sub(/^[^ ]+ [^ ]+ [^ ]+ [^ ]+ [^ ]+ [^ ]+ /, "")
       name[pid] = $0
     }
     END {
@@ -84,7 +81,7 @@ look() {
       }
       for (pid in parent)
         if (mine[pid] && pid != runner && pid != self && parent[pid] != self && state[pid] !~ /[ZX]/)
-          print pid, state[pid], name[pid]
+          print pid, start[pid], state[pid], name[pid]
     }')
 }
 
@@ -98,12 +95,12 @@ clock() {
     now=$(($(date +%s) * 1000))
   fi
 }
-# Sends a signal to a process, and says so once.
+# Sends a signal to a process that is still the one that was found, and says so once.
 told=' '
 send() {
-  kill "-$2" "$1" 2>/dev/null || return 0
-  case $2 in CONT | STOP) return ;; esac
-  case "$told" in *" $1:$2 "*) ;; *) told="$told$1:$2 "; say "k $1 SIG$2" ;; esac
+  signal "$1" "$2" "$3" || return 0
+  case $1 in CONT | STOP) return ;; esac
+  case "$told" in *" $2:$1 "*) ;; *) told="$told$2:$1 "; say "k $2 SIG$1" ;; esac
 }
 
 # The folder as the kernel calls it.
@@ -121,30 +118,30 @@ while :; do
   [ "$spent" -lt "$grace" ] || signal=KILL
   # They die together: none may see another's death and act on it.
   if [ "$signal" = KILL ]; then
-    while read -r pid state name; do [ -z "$pid" ] || kill -STOP "$pid" 2>/dev/null; done <<END
+    while read -r pid start state name; do [ -z "$pid" ] || send STOP "$pid" "$start"; done <<END
 $found
 END
   fi
-  while read -r pid state name; do
+  while read -r pid start state name; do
     [ -n "$pid" ] || continue
     case "$told" in *" $pid:seen "*) ;; *) told="$told$pid:seen "; say "p $pid $name" ;; esac
-    if [ "$signal" = KILL ]; then send "$pid" KILL
+    if [ "$signal" = KILL ]; then send KILL "$pid" "$start"
     else
       # A signal is lost on a shell that was just forked: what it has become must hear it, too.
-      case "$asked" in *" $pid:$name "*) ;; *) asked="$asked$pid:$name "; send "$pid" TERM ;; esac
-      [ "$state" != T ] || send "$pid" CONT
+      case "$asked" in *" $pid:$name "*) ;; *) asked="$asked$pid:$name "; send TERM "$pid" "$start" ;; esac
+      [ "$state" != T ] || send CONT "$pid" "$start"
     fi
   done <<END
 $found
 END
   # A program can stop its runner, too, which then would never tell of the end.
-  if runner_lives; then kill -CONT "$runner" 2>/dev/null; fi
+  send CONT "$runner" "$began"
   sleep 0.03 2>/dev/null || sleep 1
   clock
   spent=$((now - from))
   look
 done
-while read -r pid state name; do [ -z "$pid" ] || echo "left $pid $state $name"; done <<END
+while read -r pid start state name; do [ -z "$pid" ] || echo "left $pid $state $name"; done <<END
 $found
 END
 echo done
