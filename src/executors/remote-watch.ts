@@ -19,6 +19,8 @@ interface Watched {
   bytes: number;
   /** When it was first seen claimed without anybody who runs it. */
   orphaned: number | null;
+  /** The trouble with its machine that it was told of. */
+  told: string | null;
 }
 
 export interface WatchOptions {
@@ -47,7 +49,7 @@ const strangerPatience = 60;
  */
 export function patienceWith({ problem }: HostError, patience: number | null): number {
   if (problem === 'unreachable') return patience ?? Number.POSITIVE_INFINITY;
-  const stranger = problem === 'host-key' || problem === 'refused';
+  const stranger = problem === 'host-key' || problem === 'refused' || problem === 'shell';
   // What is gone for good does not come back, and what is full is not emptied by being asked.
   return stranger ? Math.min(patience ?? strangerPatience, strangerPatience) : 0;
 }
@@ -62,6 +64,12 @@ export function watchHost(name: string, options: WatchOptions) {
 
   function end(run: Watched, ending: Ending): void {
     if (runs.delete(run)) run.end(ending);
+  }
+
+  function tell(run: Watched, problem: string | null): void {
+    if (run.told === problem) return;
+    run.told = problem;
+    options.trouble(run.handle, problem);
   }
 
   async function loop(): Promise<void> {
@@ -97,7 +105,7 @@ export function watchHost(name: string, options: WatchOptions) {
       );
       if (poll === null)
         throw new HostError('unreachable', `${name} was asked how runs are, and said: ${said.stderr}`);
-      if (troubled !== null) for (const run of looked) options.trouble(run.handle, null);
+      for (const run of looked) tell(run, null);
       troubled = null;
       for (const [index, run] of looked.entries()) {
         const seen = poll.runs[index];
@@ -135,14 +143,14 @@ export function watchHost(name: string, options: WatchOptions) {
 
   function outOfReach(looked: readonly Watched[], error: HostError): void {
     const since = troubled?.since ?? Date.now();
-    const news = troubled?.error.message !== error.message;
     troubled = { since, error };
     const patience = patienceWith(error, options.patience());
     const seconds = (Date.now() - since) / 1000;
     for (const run of looked) {
       // The host itself takes its time before it tries to reach the machine again.
       run.next = Date.now() + 100;
-      if (news) options.trouble(run.handle, error.message);
+      // Each by itself: one that came while its machine was away has heard of nothing yet.
+      tell(run, error.message);
       if (seconds >= patience) end(run, { by: 'patience', problem: error, seconds });
     }
   }
@@ -159,6 +167,7 @@ export function watchHost(name: string, options: WatchOptions) {
         next: Date.now() + pause,
         bytes,
         orphaned: null,
+        told: null,
       };
       runs.add(run);
       if (!looping) void loop();
