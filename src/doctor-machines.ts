@@ -15,11 +15,17 @@ const patience = 10;
 const mends: Readonly<Record<HostProblem, string>> = {
   unreachable: 'start it, or correct its ADDRESS and PORT in ssh.yaml',
   refused: 'correct AUTH_USER, AUTH_KEYFILE, AUTH_PASSWORD or AUTH_AGENT in ssh.yaml',
+  shell:
+    'have the login shell run the commands that it is given: take the forced command out of authorized_keys or sshd_config, or the exec out of its start files',
   'host-key': 'find out which key is right, then do as it says',
   gone: 'take it out of ssh.yaml',
   full: 'make room there, or set another REMOTE_BASE_FOLDER',
   missing: 'make the folder writable for the user, or set another REMOTE_BASE_FOLDER in ssh.yaml',
 };
+
+/** What is to be done about a login shell that prints something whenever a command is run. Jobs run all the same. */
+const quieten =
+  'jobs run, but other programs that use SSH may fail: in its start files, print only where standard output is a terminal ([ -t 1 ])';
 
 /**
  * Writes a file into the folder $1, or into the nearest one above it if it is not made yet. Says the file's name and how
@@ -52,10 +58,12 @@ export async function examineMachines({ cloud, database }: Config): Promise<Find
     const check = `machine ${entry.NAME}`;
     const base = entry.REMOTE_BASE_FOLDER ?? application.REMOTE_BASE_FOLDER;
     try {
-      const free = await tryFolder(hosts.machine(entry.NAME), base);
+      const { free, noise } = await tryFolder(hosts.machine(entry.NAME), base);
       const key = shown.get(`${entry.ADDRESS}:${entry.PORT}`);
       const fresh = key === undefined ? '' : `; its key, not known so far, is ${fingerprintOf(key)}`;
-      return { check, state: 'ok', detail: `${entry.ADDRESS}, ${free} free in ${base}${fresh}` };
+      const detail = `${entry.ADDRESS}, ${free} free in ${base}${fresh}`;
+      if (noise === undefined) return { check, state: 'ok', detail };
+      return { check, state: 'note', detail: `${detail}; its login shell prints "${noise}"`, mend: quieten };
     } catch (error) {
       const mend = error instanceof HostError ? mends[error.problem] : mends.unreachable;
       return { check, state: 'wrong', detail: messageOf(error), mend };
@@ -68,10 +76,10 @@ export async function examineMachines({ cloud, database }: Config): Promise<Find
   }
 }
 
-/** Writes a file into a folder there, and fetches it back; gives how much room there is. */
-async function tryFolder(host: Host, base: string): Promise<string> {
+/** Writes a file into a folder there, and fetches it back; gives how much room there is, and what the login shell prints. */
+async function tryFolder(host: Host, base: string): Promise<{ free: string; noise: string | undefined }> {
   const timeout = patience * 1000;
-  const { code, stdout, stderr } = await host.run(probeScript, { args: [base], timeout });
+  const { code, stdout, stderr, noise } = await host.run(probeScript, { args: [base], timeout });
   const [probe = '', free = ''] = stdout.split('\n');
   if (code !== 0) {
     // Before it stand the shell's name, its line, and the name of the file, which was only an attempt.
@@ -85,7 +93,8 @@ async function tryFolder(host: Host, base: string): Promise<string> {
     rmSync(here, { recursive: true });
     await host.run('rm -f "$1"', { args: [probe], timeout });
   }
-  return /^\d+$/.test(free) ? `${(Number(free) / 1024 ** 2).toFixed(1)} GiB` : 'some room';
+  const room = /^\d+$/.test(free) ? `${(Number(free) / 1024 ** 2).toFixed(1)} GiB` : 'some room';
+  return { free: room, noise };
 }
 
 /** The keys that the server has pinned; none before its first start. */

@@ -4,6 +4,8 @@ export interface Said {
   signal: string | null;
   stdout: string;
   stderr: string;
+  /** How that begins which the login shell there printed before the script ran, if it printed anything. */
+  noise?: string;
 }
 
 export interface ScriptOptions {
@@ -56,12 +58,14 @@ export interface Host {
  * Why a host cannot be used:
  * - `unreachable`: no answer, or the connection is gone; it may come back
  * - `refused`: it does not let us in: a wrong user, key or password
+ * - `shell`: it lets us in, but something else than our commands is run: a forced command, or another program in the
+ *   place of the login shell
  * - `host-key`: it is not the one that it was, or not the one that it should be
  * - `gone`: it does not exist any more, and will not come back
  * - `full`: there is no room there
  * - `missing`: there is no such file, or it may not be read or written
  */
-export type HostProblem = 'unreachable' | 'refused' | 'host-key' | 'gone' | 'full' | 'missing';
+export type HostProblem = 'unreachable' | 'refused' | 'shell' | 'host-key' | 'gone' | 'full' | 'missing';
 
 export class HostError extends Error {
   override readonly name = 'HostError';

@@ -11,39 +11,63 @@ export interface Sftp {
   write(handle: Buffer, data: Buffer, position: number): Promise<void>;
 }
 
+/** The other side has no SFTP, or something talks in between, such as the start files of a login shell. */
+export class NoSftp extends Error {}
+
+/** Its session ended in the middle, although the connection is alive. */
+export class SftpEnded extends HostError {}
+
 const sessions = new WeakMap<Client, Promise<Sftp>>();
 
 /**
  * The SFTP session of a connection: there is one, since each takes a channel.
  *
+ * Fails with `NoSftp` where there is none.
+ *
  * @param patience milliseconds that the other side may be silent while it is asked for something
+ * @param prove done once it is open; it is closed again, and fails in the same way, if that fails
  */
-export function sftpOf(client: Client, name: string, patience: number): Promise<Sftp> {
+export function sftpOf(
+  client: Client,
+  name: string,
+  patience: number,
+  prove: () => Promise<unknown>,
+): Promise<Sftp> {
   const known = sessions.get(client);
   if (known !== undefined) return known;
-  const made = open(client, name, patience);
+  const made = open(client, name, patience, prove);
   sessions.set(client, made);
   made.catch(() => sessions.delete(client));
   return made;
 }
 
-function open(client: Client, name: string, patience: number): Promise<Sftp> {
+function open(client: Client, name: string, patience: number, prove: () => Promise<unknown>): Promise<Sftp> {
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => {
       client.removeListener('close', broken);
       clearTimeout(late);
       act();
     };
-    const fail = (error: HostError) => settle(() => reject(error));
+    const fail = (error: Error) => settle(() => reject(error));
     const broken = () =>
       fail(new HostError('unreachable', `The connection to ${name} broke while SFTP was asked for.`));
     const late = setTimeout(() => fail(silent(name, patience)), patience);
     client.once('close', broken);
     client.sftp((error, session) => {
-      if (error) return fail(new HostError('refused', `${name} has no SFTP: ${error.message}.`));
+      // If the connection has broken, that is the reason, and is told in a moment.
+      if (error) return void setImmediate(() => fail(new NoSftp(error.message)));
       session.on('error', () => {});
       session.once('close', () => sessions.delete(client));
-      settle(() => resolve(wrap(client, session, name, patience)));
+      settle(() => {
+        const made = wrap(client, session, name, patience);
+        prove().then(
+          () => resolve(made),
+          (why: unknown) => {
+            session.end();
+            reject(why);
+          },
+        );
+      });
     });
   });
 }
@@ -55,15 +79,25 @@ function wrap(client: Client, session: SFTPWrapper, name: string, patience: numb
   /** What is to be told when the connection breaks: one listener for all that is under way. */
   const underWay = new Set<(error: Error) => void>();
   let gone = false;
-  const broken = () =>
+  let connected = true;
+  const broken = () => {
+    connected = false;
     fail(new HostError('unreachable', `The connection to ${name} broke during a transfer.`));
+  };
+  /** If the connection has broken, that is the reason, and is told in a moment. */
+  const ended = () =>
+    setImmediate(() => {
+      sessions.delete(client);
+      if (connected) fail(new SftpEnded('unreachable', `SFTP on ${name} ended during a transfer.`));
+      else broken();
+    });
   const fail = (error: HostError) => {
     gone = true;
     clearTimeout(late);
     for (const reject of [...underWay]) reject(error);
   };
   client.once('close', broken);
-  session.once('close', broken);
+  session.once('close', ended);
   // The connection may well be alive, and what is behind it not: the next transfer has a session of its own.
   const stuck = () => {
     sessions.delete(client);
@@ -82,17 +116,19 @@ function wrap(client: Client, session: SFTPWrapper, name: string, patience: numb
         reject(error);
       };
       underWay.add(lost);
-      if (gone) return broken();
+      if (gone) return void ended();
       if (underWay.size === 1) heard();
       try {
         act((error, value) => {
+          // No answer of SFTP's: its session is over.
+          if (error && sftpCode(error) === undefined) return void ended();
           underWay.delete(lost);
           heard();
           if (error) reject(error);
           else resolve(value);
         });
       } catch {
-        broken();
+        ended();
       }
     });
   return {

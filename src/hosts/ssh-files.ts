@@ -6,12 +6,17 @@ import { cksumOf, nameScript, sha256Of } from './checksum.js';
 import { problemIn } from './complaints.js';
 import { HostError, type Said, type ScriptOptions, type Transfer, usualTimeout } from './host.js';
 import { type Sftp, sftpCode } from './sftp.js';
+import type { RawSaid } from './ssh-run.js';
+import { appendByShell, tailByShell } from './ssh-shell-files.js';
 
 /** What transfers need of a connection. */
 export interface FileLink {
   name: string;
   run(script: string, options?: ScriptOptions): Promise<Said>;
-  sftp(signal?: AbortSignal): Promise<Sftp>;
+  /** The same, for words that are no text. */
+  raw(script: string, options?: ScriptOptions): Promise<RawSaid>;
+  /** Null where there is none to be had. */
+  sftp(signal?: AbortSignal): Promise<Sftp | null>;
 }
 
 /** Bytes of one request, and how many requests are on their way at once. */
@@ -20,10 +25,16 @@ const atOnce = 32;
 /** Up to this size a file travels with the command that stores it, in one go. Bytes. */
 const small = 131_072;
 
-/** $1 where it is to be until it is whole, $2 its name, $3 its mode or nothing, $4 its bytes */
+/**
+ * $1 where it is to be until it is whole, $2 its name, $3 its mode or nothing, $4 its bytes. What a machine that went down
+ * has left of earlier ones goes after a day.
+ */
 const smallScript = `
 export LC_ALL=C
 if [ -d "$2" ]; then echo "$2 is a directory" >&2; exit 1; fi
+for old in "\${2%/*}/.\${2##*/}".*.part; do
+  if [ -f "$old" ]; then find "$old" -type f -mtime +0 -exec rm -f {} +; fi
+done
 mkdir -p "\${2%/*}/" && (umask 077; cat >"$1") || { rm -f "$1"; exit 1; }
 [ "$(($(wc -c <"$1")))" = "$4" ] || { rm -f "$1"; echo short; exit; }
 if [ -n "$3" ]; then chmod "$3" "$1" || exit; fi
@@ -39,7 +50,7 @@ read -r mode links owner group size rest <<END
 $(ls -ldn "$1" 2>/dev/null)
 END
 case "$mode $links $owner" in
-  -rw-------*" 1 $(id -u)") if [ "$size" -le "$2" ]; then echo "$size"; exit; fi ;;
+  -rw-------*" 1 $(id -u)") if [ "$size" -le "$2" ] && [ "$size" -gt 0 ]; then echo "$size"; exit; fi ;;
 esac
 rm -f "$1" && echo 0
 `;
@@ -91,14 +102,14 @@ export async function putOver(
   throw new HostError('unreachable', `${from} came to ${link.name} as something else, twice.`);
 }
 
-const putProblem = (name: string, to: string, said: Said) =>
+export const putProblem = (name: string, to: string, said: Said) =>
   new HostError(
     problemIn(said.stderr) ?? 'unreachable',
     `${to} cannot be written on ${name}: ${said.stderr.trim() || said.stdout.trim() || 'no reason was told'}.`,
   );
 
 async function upload(
-  sftp: Sftp,
+  sftp: Sftp | null,
   link: FileLink,
   from: string,
   part: string,
@@ -110,6 +121,7 @@ async function upload(
   const said = await link.run(partScript, { args: [part, String(resumed ? size : 0)], ...how });
   if (!/^\d+\s*$/.test(said.stdout)) throw putProblem(link.name, part, said);
   const start = Number(said.stdout);
+  if (sftp === null) return appendByShell(link, from, part, { ...how, start, size, progress });
   // Made anew it is nothing that somebody else has put there.
   const open = () => sftp.open(part, start > 0 ? 'r+' : 'wx');
   const handle = await open().catch(async (error: unknown) => {
@@ -180,13 +192,14 @@ export async function getOver(
     return open(to, 'r+');
   });
   try {
+    if (sftp === null) return await tailByShell(link, from, file, options);
     handle = await sftp.open(from, 'r');
     return await download(sftp, handle, file, options);
   } catch (error) {
     throw await told(link, error, from);
   } finally {
     await file.close();
-    if (handle !== null) void sftp.close(handle).catch(() => {});
+    if (handle !== null) void sftp?.close(handle).catch(() => {});
   }
 }
 

@@ -8,6 +8,8 @@ import { logIn, nameOf, type SshConnection, type SshLogin, type SshTimes } from 
 export interface SshLink {
   /** The connection, once it is open. All who ask meanwhile share one attempt; after failures it waits a while first. */
   open(signal?: AbortSignal): Promise<Client>;
+  /** Ends the connection; whoever asks next gets a new one. */
+  renew(): void;
   close(): void;
 }
 
@@ -55,6 +57,10 @@ export function openLink(login: SshLogin, times: SshTimes): SshLink {
         opening = null;
       });
       return (await abortable(opening, signal)).client;
+    },
+    renew() {
+      current?.end();
+      current = null;
     },
     close() {
       closing.abort(closed());

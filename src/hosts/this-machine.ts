@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { Transform } from 'node:stream';
@@ -20,6 +20,8 @@ import {
 } from './host.js';
 import { signalChild } from './signal.js';
 import { umaskForPrograms } from './umask.js';
+
+const day = 86_400_000; // milliseconds
 
 const problems: Readonly<Record<string, HostProblem>> = {
   ENOSPC: 'full',
@@ -127,9 +129,21 @@ const counted = (done: number, total: number, progress: Transfer['progress']) =>
     },
   });
 
+/** Removes what a crash has left of earlier copies of that name: of a day ago, since nothing is written for so long. */
+async function clearParts(folder: string, name: string): Promise<void> {
+  const ours = (each: string) =>
+    each.startsWith(`.${name}.`) && /^[0-9a-f]{12}\.part$/.test(each.slice(name.length + 2));
+  for (const each of (await readdir(folder)).filter(ours)) {
+    const file = path.join(folder, each);
+    const found = await stat(file).catch(() => null);
+    if (found !== null && Date.now() - found.mtimeMs > day) await rm(file, { force: true });
+  }
+}
+
 async function putHere(from: string, to: string, options: Transfer & { mode?: number } = {}): Promise<void> {
   const { size } = await stat(from);
   await mkdir(path.dirname(to), { recursive: true });
+  await clearParts(path.dirname(to), path.basename(to));
   const part = path.join(path.dirname(to), `.${path.basename(to)}.${randomBytes(6).toString('hex')}.part`);
   const { signal, progress, mode } = options;
   try {

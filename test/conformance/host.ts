@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
   appendFileSync,
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -9,6 +10,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import os from 'node:os';
@@ -35,7 +37,9 @@ export function hostConformance(name: string, open: () => Promise<HostStage>): v
     let stage: HostStage;
     let host: Host;
     beforeAll(async () => {
-      mkdirSync(there(''));
+      for (const each of ['', 'left']) mkdirSync(there(each));
+      // The host may be another user.
+      for (const each of [folder, there(''), there('left')]) chmodSync(each, 0o777);
       stage = await open();
       host = stage.host;
     });
@@ -69,7 +73,8 @@ export function hostConformance(name: string, open: () => Promise<HostStage>): v
     test('runs a script with arguments and input, and tells how it ended', async () => {
       const args = ['', ' two words ', "it's $HOME", '*', 'a\nb', 'ä'];
       const script = 'printf "<%s>" "$@"; cat; echo wrong >&2; exit 7';
-      expect(await host.run(script, { args, input: 'input\n' })).toEqual({
+      const { noise: _, ...said } = await host.run(script, { args, input: 'input\n' });
+      expect(said).toEqual({
         code: 7,
         signal: null,
         stdout: `${args.map((word) => `<${word}>`).join('')}input\n`,
@@ -131,6 +136,19 @@ export function hostConformance(name: string, open: () => Promise<HostStage>): v
       expect(await host.get(to, back)).toBe(size);
       expect(hash(back)).toBe(hash(second));
       expect(readdirSync(there('new folder')).filter((each) => each.endsWith('part'))).toEqual([]);
+    });
+
+    test('what a crash left of a file that was on its way goes, and what may still be under way stays', async () => {
+      const [old, fresh, other] = [
+        '.name.0123456789ab.part',
+        '.name.0123456789ac.part',
+        '.another.0123456789ab.part',
+      ];
+      const yesterday = new Date(Date.now() - 3 * 86_400_000);
+      for (const each of [old, fresh, other]) writeFileSync(there(`left/${each}`), 'half');
+      for (const each of [old, other]) utimesSync(there(`left/${each}`), yesterday, yesterday);
+      await host.put(made(1000), there('left/name'));
+      expect(readdirSync(there('left')).sort()).toEqual([other, fresh, 'name'].sort());
     });
 
     test('gets what a file has more than before', async () => {

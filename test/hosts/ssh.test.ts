@@ -20,6 +20,13 @@ describe.skipIf(noSshd !== null)(title('over sshd'), () => {
   });
 });
 
+describe.skipIf(noSshd !== null)(title('over sshd without SFTP'), () => {
+  hostConformance('ssh', async () => {
+    const machine = await startMachine({ disk: 8 * 2 ** 20, sftp: null });
+    return { host: sshHost(machine.login), disk: machine.base, close: () => machine.remove() };
+  });
+});
+
 describe.skipIf(noSshd !== null)(title('ssh'), () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-ssh-'));
   const quick = { connect: 2000, keepAlive: 200, unanswered: 2 };
@@ -255,12 +262,35 @@ describe.skipIf(noSshd !== null)(title('ssh'), () => {
     expect(readFileSync(path.join(folder, 'to')).equals(readFileSync(file))).toBe(true);
   });
 
-  test('keeps to fewer channels where a machine takes no more', async () => {
-    const other = await startMachine({ lines: ['MaxSessions 3'] });
+  test.each([
+    ['MaxSessions 1', undefined],
+    ['MaxSessions 2', undefined],
+    ['MaxSessions 3', undefined],
+    ['MaxSessions 1', null],
+    ['MaxSessions 2', null],
+  ] as const)('keeps to fewer channels where a machine takes no more: %s, SFTP %s', async (line, sftp) => {
+    const other = await startMachine({ lines: [line], ...(sftp === undefined ? {} : { sftp }) });
+    const file = path.join(folder, 'for few channels');
+    writeFileSync(file, randomBytes(6_000_000));
     try {
-      await using(other.login, async (host) => {
-        const said = await Promise.all(Array.from({ length: 20 }, () => host.run('sleep 0.1; echo ok')));
-        expect(said.map(({ stdout }) => stdout)).toEqual(said.map(() => 'ok\n'));
+      await using({ ...other.login, times: {} }, async (host) => {
+        const said = Promise.all(Array.from({ length: 20 }, () => host.run('sleep 0.1; echo ok')));
+        const files = Array.from({ length: 3 }, async (_, n) => {
+          const [there, here] = [`there ${n}`, `here ${n}`].map((name) => path.join(other.base, name)) as [
+            string,
+            string,
+          ];
+          await host.put(file, there);
+          await host.get(there, here);
+          expect(readFileSync(here).equals(readFileSync(file))).toBe(true);
+        });
+        // One that is given up has a channel until it is ended there.
+        await expect(host.run('sleep 1000', { timeout: 300 })).rejects.toMatchObject({
+          problem: 'unreachable',
+        });
+        await Promise.all(files);
+        expect((await said).map(({ stdout }) => stdout)).toEqual((await said).map(() => 'ok\n'));
+        expect(other.processes('sleep')).toEqual([]);
       });
     } finally {
       await other.remove();

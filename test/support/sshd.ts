@@ -27,7 +27,10 @@ export interface Machine {
   thaw(): void;
   /** Ends sshd and the connections that it serves, not what was run over them. */
   killSshd(): Promise<void>;
+  /** Does nothing if it runs. */
   startSshd(): Promise<void>;
+  /** Undoes all that was done to it and may be undone, whatever that was. */
+  restore(): Promise<void>;
   /** As if the machine had been made anew: the next start of its sshd shows another key. */
   changeHostKey(): Promise<void>;
   remove(): Promise<void>;
@@ -49,9 +52,22 @@ export const noSshd: string | null =
 
 let count = 0;
 
+/** One more account of a machine, with a home of its own and the same key: no root, so that nothing of ours can come to harm. */
+export interface Account {
+  user: string;
+  shell: string;
+  /** Its files by name, such as the start files of the shell. */
+  home: Readonly<Record<string, string>>;
+}
+
 /** Starts a machine. `disk` gives its folder a disk of its own, of so many bytes; `lines` are added to its sshd_config; `sftp` serves SFTP. */
 export async function startMachine(
-  options: { disk?: number; lines?: readonly string[]; sftp?: string } = {},
+  options: {
+    disk?: number;
+    lines?: readonly string[];
+    sftp?: string | null;
+    accounts?: readonly Account[];
+  } = {},
 ): Promise<Machine> {
   count += 1;
   const { pid } = globalThis.process;
@@ -83,7 +99,11 @@ export async function startMachine(
   makeKey('host');
   makeKey('user');
   const guest = { user: 'penstock-guest', password: 'let me in' };
-  writeAccounts(file, guest);
+  const homes = mkdtempSync(path.join(os.tmpdir(), 'penstock-homes-'));
+  chmodSync(homes, 0o755);
+  // sshd reads the key as who logs in.
+  if (options.accounts !== undefined) chmodSync(folder, 0o711);
+  writeAccounts(file, guest, options.accounts ?? [], homes);
   mkdirSync('/run/sshd', { recursive: true });
   writeFileSync(
     file('config'),
@@ -96,7 +116,7 @@ export async function startMachine(
       'UsePAM no',
       'PasswordAuthentication yes',
       'PermitRootLogin prohibit-password',
-      `Subsystem sftp ${options.sftp ?? '/usr/lib/openssh/sftp-server'}`,
+      ...(options.sftp === null ? [] : [`Subsystem sftp ${options.sftp ?? '/usr/lib/openssh/sftp-server'}`]),
       'MaxStartups 100',
       ...(options.lines ?? []),
       '',
@@ -108,6 +128,7 @@ export async function startMachine(
   let sshd: ChildProcess | null = null;
 
   async function startSshd(): Promise<void> {
+    if (sshd !== null && sshd.exitCode === null && sshd.signalCode === null) return;
     const log = openSync(file('log'), 'a');
     const words = ['netns', 'exec', space, 'unshare', '--mount', '--propagation', 'slave', 'sh', '-c'];
     sshd = spawn('ip', [...words, script, 'sh', folder], { stdio: ['ignore', log, log] });
@@ -119,8 +140,10 @@ export async function startMachine(
   async function killSshd(): Promise<void> {
     const first = sshd?.pid;
     if (first === undefined || sshd?.exitCode !== null || sshd.signalCode !== null) return;
-    const all = listProcesses();
     const mine = new Set([first]);
+    // It must not start another while we look, which would go on serving its connection.
+    globalThis.process.kill(first, 'SIGSTOP');
+    const all = listProcesses();
     for (let grown = true; grown; ) {
       const more = all.filter(
         ({ pid: each, parent, name }) => mine.has(parent) && name.startsWith('sshd') && !mine.has(each),
@@ -138,6 +161,19 @@ export async function startMachine(
     }
     await gone;
   }
+  /** Puts the cable back in, and waits until this side sees it and has forgotten that nobody was there. */
+  function mend(): void {
+    inside('link', 'set', 'eth0', 'up');
+    const carrier = () => readFileSync(`/sys/class/net/${link}/operstate`, 'utf8').trim() === 'up';
+    for (const until = Date.now() + 10_000; !carrier() && Date.now() < until; ) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+    ip('neigh', 'flush', 'dev', link);
+  }
+  /** Does nothing if it is not frozen. */
+  function thaw(): void {
+    spawnSync('ip', ['-n', space, 'route', 'del', 'blackhole', `${here}/32`]);
+  }
   await startSshd();
 
   return {
@@ -153,11 +189,16 @@ export async function startMachine(
         .map(({ pid: each }) => each);
     },
     cut: () => void inside('link', 'set', 'eth0', 'down'),
-    mend: () => void inside('link', 'set', 'eth0', 'up'),
-    freeze: () => void inside('route', 'add', 'blackhole', `${here}/32`),
-    thaw: () => void inside('route', 'del', 'blackhole', `${here}/32`),
+    mend,
+    freeze: () => void inside('route', 'replace', 'blackhole', `${here}/32`),
+    thaw,
     killSshd,
     startSshd,
+    async restore() {
+      thaw();
+      mend();
+      await startSshd();
+    },
     async changeHostKey() {
       await killSshd();
       rmSync(file('host'));
@@ -180,20 +221,40 @@ export async function startMachine(
       ip('netns', 'del', space);
       spawnSync('ip', ['link', 'del', link]);
       if (options.disk !== undefined) execFileSync('umount', ['--lazy', base]);
-      rmSync(folder, { recursive: true, force: true });
+      for (const each of [folder, homes]) rmSync(each, { recursive: true, force: true });
     },
   };
 }
 
-/** The accounts of this machine, and one more that has a password. */
-function writeAccounts(file: (name: string) => string, guest: Machine['guest']): void {
+/** The accounts of this machine, one more that has a password, and those that were asked for. */
+function writeAccounts(
+  file: (name: string) => string,
+  guest: Machine['guest'],
+  accounts: readonly Account[],
+  homes: string,
+): void {
   const hash = execFileSync('openssl', ['passwd', '-6', guest.password]).toString().trim();
   // What people have set up for their own logins shall not count here.
   const root = 'root:x:0:0:root:/tmp:/bin/sh';
   const passwd = readFileSync('/etc/passwd', 'utf8').replace(/^root:.*$/m, root);
   const shadow = readFileSync('/etc/shadow', 'utf8');
-  writeFileSync(file('passwd'), `${passwd}${guest.user}:x:61234:65534::/tmp:/bin/sh\n`);
-  writeFileSync(file('shadow'), `${shadow}${guest.user}:${hash}:19000:0:99999:7:::\n`, { mode: 0o600 });
+  const more = accounts.map(({ user, shell, home }, index) => {
+    const uid = 61235 + index;
+    const folder = path.join(homes, user);
+    mkdirSync(folder);
+    for (const [name, text] of Object.entries(home)) {
+      mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+      writeFileSync(path.join(folder, name), text);
+    }
+    execFileSync('chown', ['-R', `${uid}:65534`, folder]);
+    return { user, line: `${user}:x:${uid}:65534::${folder}:${shell}\n` };
+  });
+  const lines = more.map(({ line }) => line).join('');
+  writeFileSync(file('passwd'), `${passwd}${guest.user}:x:61234:65534::/tmp:/bin/sh\n${lines}`);
+  const hashes = more.map(({ user }) => `${user}:*:19000:0:99999:7:::\n`).join('');
+  writeFileSync(file('shadow'), `${shadow}${guest.user}:${hash}:19000:0:99999:7:::\n${hashes}`, {
+    mode: 0o600,
+  });
   chmodSync(file('shadow'), 0o600);
 }
 
