@@ -81,7 +81,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     job_event: pipelineJobs.uuid_prefix_pipelinejob_event,
   });
 
-  const settings = nodeSettings(config.node);
+  const settings = nodeSettings(config.node, config.nodeWritten);
   const account = nodeAccount(store, settings.current, clock);
   const logins = loginService(store, {
     memory: config.loginMemory,

@@ -132,6 +132,12 @@ export function readConcern<T>(folder: string | null, concern: string): T {
   return value as T;
 }
 
+/** One file of the config folder as it is written, without defaults: it has been checked by `readConcern`. */
+export function writtenConcern(folder: string | null, concern: string): object {
+  const file = folder === null ? null : path.join(folder, `${concern}.yaml`);
+  return file !== null && existsSync(file) ? (readYaml(file) as object) : {};
+}
+
 export function readPipelineJobs(folder: string | null): PipelineJobsFile {
   const value = readConcern<PipelineJobsFile>(folder, 'pipelinejobs');
   if ((value.admin_token_secret === null) !== (value.admin_token_key === null)) {

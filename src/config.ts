@@ -15,6 +15,7 @@ import {
   readPipelineJobs,
   type StreamsFile,
   theirFiles,
+  writtenConcern,
 } from './config-files.js';
 import { nearest } from './domain/nearest.js';
 import type { NodeFile } from './domain/node-settings.js';
@@ -75,6 +76,8 @@ export interface Config {
   keepDeliveries: number | null;
   pipelineJobs: PipelineJobsFile;
   node: NodeFile;
+  /** node.yaml as it is written. */
+  nodeWritten: object;
   /** Nothing but the processing node and its jobs is served. */
   nodeOnly: boolean;
   /** What admin tokens are computed from, lifetime in seconds; null: there are none. */
@@ -256,6 +259,7 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     keepDeliveries: application.KEEP_DELIVERIES === null ? null : application.KEEP_DELIVERIES * day,
     pipelineJobs,
     node,
+    nodeWritten: writtenConcern(folder, 'node'),
     nodeOnly,
     adminTokens:
       secret === null || key === null ? null : { secret, key, lifetime: pipelineJobs.admin_token_lifetime },

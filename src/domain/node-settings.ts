@@ -62,6 +62,41 @@ export function completeSettings(file: NodeFile): NodeSettings {
   };
 }
 
+/** Keys that a node's configuration always had, with those inside of them: clients look for them. */
+const always: Readonly<Partial<Record<keyof NodeFile, readonly string[]>>> = {
+  baseurl: [],
+  node: ['username', 'password', 'host', 'port'],
+  paths: ['pnshome', 'inputdir', 'outputdir', 'inputfiles'],
+  scripts: scriptNames,
+  timeout: [],
+};
+/** Keys of node.yaml that no node's configuration ever had: they are ours. */
+const ours = ['mask_secrets', 'calc', 'limits'];
+
+/**
+ * The configuration as node.yaml says it, which is compared with that file by clients: nothing is added but what a
+ * configuration always had, and what it leaves open is filled in.
+ *
+ * @param file node.yaml as it is written
+ * @param settings what it comes to; the login is from there, since switches of the command line may say it
+ */
+export function configuredSettings(file: object, settings: NodeSettings): Record<string, unknown> {
+  const said = file as Record<string, unknown>;
+  const { username, password } = settings.node;
+  const merged = (key: keyof NodeFile) => {
+    const inner = always[key] ?? [];
+    const there = settings[key] as unknown;
+    if (!isObject(there) || inner.length === 0) return said[key] ?? there;
+    const own = isObject(said[key]) ? said[key] : {};
+    const names = [...Object.keys(own), ...inner.filter((name) => !(name in own))];
+    return Object.fromEntries(names.map((name) => [name, own[name] ?? there[name]]));
+  };
+  const known = Object.keys(said).filter((key) => !ours.includes(key)) as (keyof NodeFile)[];
+  const keys = [...known, ...(Object.keys(always) as (keyof NodeFile)[]).filter((key) => !(key in said))];
+  const shown = Object.fromEntries(keys.map((key) => [key, merged(key)]));
+  return { ...shown, node: { ...(shown.node as object), username, password } };
+}
+
 /** What stands for the password where it is not shown; sent back, it means the password that there is. */
 export const maskedPassword = '********';
 

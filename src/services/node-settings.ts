@@ -10,6 +10,7 @@ import {
 import { masked, unmasked } from '../domain/masked-json.js';
 import {
   completeSettings,
+  configuredSettings,
   type NodeFile,
   type NodeSettings,
   replacedSettings,
@@ -20,13 +21,16 @@ import { invalid } from './body.js';
 /**
  * The node's settings: those of node.yaml, until a client puts others in their place. That is forgotten when the
  * server stops.
+ *
+ * @param fileWritten node.yaml as it is written, which is what is shown
  */
-export function nodeSettings(file: NodeFile) {
+export function nodeSettings(file: NodeFile, fileWritten: object) {
   let current = completeSettings(file);
+  const configured = parseJsonText(JSON.stringify(configuredSettings(fileWritten, current)));
   /** As the client wrote it; null: nobody did. */
   let written: JsonNode | null = null;
 
-  const stored = (): JsonNode => written ?? parseJsonText(JSON.stringify(current));
+  const stored = (): JsonNode => written ?? configured;
   /** The same with the password that holds, where nobody wrote one, too. */
   function withPassword(): JsonNode {
     const node = withMember(
@@ -40,6 +44,9 @@ export function nodeSettings(file: NodeFile) {
   return {
     file,
     current: (): NodeSettings => current,
+
+    /** All settings as they hold, those of Penstock's own too, as JSON text; secrets always masked. */
+    effective: (): string => writeJsonText(masked(parseJsonText(JSON.stringify(current)))),
 
     /** The settings as JSON text, as they were written, with secrets masked unless node.yaml says otherwise. */
     shown(): string {

@@ -40,5 +40,6 @@ export function nodeViews(given: {
     input: folder('inputdir'),
     output: folder('outputdir'),
     pnsconfig: async () => ({ result: given.settings.shown(), message: '""' }),
+    settings: async () => ({ result: given.settings.effective(), message: '""' }),
   };
 }

@@ -114,6 +114,7 @@ test('every route of the application is in it, with every method', async () => {
 test('every command of the node is in it, and nothing else', async () => {
   const commands = ['init', 'config', 'run', 'clean', 'input', 'output', 'pnsconfig', 'pnsconf', 'inittest'];
   commands.push(
+    'settings',
     'testinit',
     'calc',
     'testcalc',

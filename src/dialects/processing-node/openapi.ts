@@ -111,7 +111,10 @@ export function processingNodePaths(baseurl: string): Json {
     },
     [`${baseurl}/input`]: { get: get('input', 'The files in the input folder') },
     [`${baseurl}/output`]: { get: get('output', 'The files in the output folder') },
-    [`${baseurl}/pnsconfig`]: { get: get('pnsconfig', "The node's configuration") },
+    [`${baseurl}/pnsconfig`]: { get: get('pnsconfig', "The node's configuration, as it is written") },
+    [`${baseurl}/settings`]: {
+      get: get('settings', 'All settings of the node as they hold, defaults and those of Penstock included'),
+    },
     [`${baseurl}/pnsconf`]: {
       put: change('pnsconf', 'Put another configuration in place of this one', {
         type: 'object',

@@ -12,6 +12,56 @@ const put = (input: string | object, as: Login = nodeLogin) =>
   node.call('PUT', 'pnsconf', `{"input": ${typeof input === 'string' ? input : JSON.stringify(input)}}`, as);
 const shown = () => node.call('GET', 'pnsconfig', undefined, null);
 
+describe('the configuration of the file', () => {
+  const full = {
+    node: { password: 'bar', username: 'foo', port: 5001, host: '0.0.0.0' },
+    baseurl: '/v0.6',
+    timeout: 12.5,
+    paths: {
+      outputfile: 'result.txt',
+      pnshome: '/tmp//penstock-nowhere/',
+      inputdir: '/tmp/penstock-nowhere/in',
+      inputfiles: ['a', 'b'],
+      outputdir: '/tmp/penstock-nowhere/out',
+    },
+    scripts: {
+      init: ['initPTS', ''],
+      config: ['./configPTS', '-x'],
+      run: ['/opt/run', ''],
+      clean: ['clean', ''],
+    },
+  };
+
+  test('is shown as it is written there, key by key, and nothing of ours beside it', async () => {
+    node = await startNode({
+      node: { ...full, mask_secrets: false, calc: 'adder', limits: { processes: 50 } },
+    });
+    expect((await shown()).raw('result')).toBe(JSON.stringify(full));
+    const { result } = (await node.call('GET', 'settings', undefined, null)).json;
+    expect(result).toMatchObject({
+      calc: 'adder',
+      limits: { processes: 50 },
+      mask_secrets: false,
+      node: { username: 'foo', password: '********' },
+      paths: { pnshome: '/tmp/penstock-nowhere', outputfiles: ['result.txt'] },
+      timeout: 12.5,
+    });
+  });
+
+  test('has what a configuration always had where the file leaves it open, and other keys only from the file', async () => {
+    node = await startNode({ node: { paths: { outputdir: null }, logginglevel: 'ERROR', serveruser: null } });
+    const { result } = (await shown()).json;
+    expect(Object.keys(result).sort()).toEqual(
+      ['baseurl', 'logginglevel', 'node', 'paths', 'scripts', 'serveruser', 'timeout'].sort(),
+    );
+    expect(Object.keys(result.paths).sort()).toEqual(['inputdir', 'inputfiles', 'outputdir', 'pnshome']);
+    expect(result.paths).toMatchObject({ pnshome: node.home, outputdir: `${node.home}/output` });
+    expect(result.scripts.clean).toEqual([`${node.home}/cleanPTS`, '']);
+    expect(result.node).toMatchObject({ username: 'foo', password: '********', port: 5000 });
+    expect(result.serveruser).toEqual(expect.any(String));
+  });
+});
+
 describe('a configuration that was put in place', () => {
   test('is shown as it was written, with what means nothing here, and forgotten at the end', async () => {
     node = await startNode();
