@@ -23,7 +23,12 @@ export interface CreateMessage extends JobLinks {
   archive_system?: string;
   instanced?: boolean;
   session?: string;
+  /** What it works on by the identifiers of the catalogue; they become UUIDs in `child_of`. */
+  parents: readonly { kind: ParentKind; id: string }[];
 }
+
+/** What a job may work on, by an identifier of its own. */
+export type ParentKind = 'experiment' | 'sample' | 'measurement';
 
 export interface Created {
   job: Job;
@@ -60,6 +65,16 @@ export function externalJobService(given: {
   clock: () => Date;
 }) {
   const { store, jobs, nonces, uuids, archiveSystem, hashidsSalt, clock } = given;
+
+  /** The message with all its parents as UUIDs: an identifier's is computed, as the older system's catalogue does it. */
+  function withParents(message: CreateMessage): CreateMessage {
+    if (message.parents.length === 0) return message;
+    const parents = message.parents.map(({ kind, id }) => {
+      const uuid = id.toLowerCase().replace(/^(urn:uuid:|uri:urn:)/, '');
+      return uuids.kindOf(uuid) === kind ? uuid : uuids.computed(kind, id);
+    });
+    return { ...message, child_of: [...new Set([...(message.child_of ?? []), ...parents])] };
+  }
 
   function uuidOf(message: CreateMessage, written: unknown): string {
     const { uuid, pipeline_uuid, child_of } = message;
@@ -132,17 +147,18 @@ export function externalJobService(given: {
      */
     async create(
       actor: Actor,
-      message: CreateMessage,
+      given: CreateMessage,
       written: unknown,
       callbackOf: string | null,
       companions: JobCompanions,
     ): Promise<Created> {
+      const message = withParents(given);
       const pipeline = await pipelineOf(actor, message.pipeline_uuid);
       const uuid = uuidOf(message, written);
       const known = await existing(actor, uuid, pipeline, message.data);
       if (known !== null) return known;
 
-      const given = message.archive_path === undefined ? undefined : checkedPath(message.archive_path);
+      const path = message.archive_path === undefined ? undefined : checkedPath(message.archive_path);
       const token = newJobToken();
       const nonce = nonces.forCallback(callbackOf, uuid);
       const named = message.session !== undefined || message.instanced !== false;
@@ -151,7 +167,7 @@ export function externalJobService(given: {
       const session = named ? sessionName(message.session, Math.random) : null;
       const links = { generated_by: [pipeline.uuid], ...pick(message, linkKeys) };
       const place =
-        given ??
+        path ??
         archivePath(
           { uuids, salt: hashidsSalt },
           {

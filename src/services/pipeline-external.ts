@@ -8,7 +8,8 @@ import type { PipelineKind } from './pipelines.js';
 export interface ExternalPipelineDocument {
   name: string;
   uuid?: string;
-  type?: 'external';
+  type?: string;
+  pipeline_type?: string;
   components: unknown[];
 }
 
@@ -17,7 +18,10 @@ export const externalPipelines = (uuids: TypedUuids): PipelineKind<ExternalPipel
   async checked(_actor, body) {
     const problems = validator('pipeline')(body);
     if (problems.length > 0) throw invalid('invalid-body', problems);
-    return body as ExternalPipelineDocument;
+    const document = body as ExternalPipelineDocument;
+    const { type = 'external' } = document;
+    // In the older system's own schema `type` is what its examples call `pipeline_type`.
+    return type === 'external' ? document : { ...document, type: 'external', pipeline_type: type };
   },
   newUuid: ({ name, components }) => uuids.computed('pipeline', pipelineIdentity(name, components)),
 });

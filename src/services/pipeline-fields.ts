@@ -50,6 +50,11 @@ export const pipelineFields: Fields = {
   description: { type: 'string', help_text: 'What it is for.', ...optional },
   pipeline_type: { type: 'string', help_text: 'What kind of work it is.', ...optional },
   processing_levels: { type: 'list', help_text: 'The levels of what it makes.', ...optional },
+  collections_levels: {
+    type: 'list',
+    help_text: 'What its jobs are run for: experiments, samples, measurements, files.',
+    ...optional,
+  },
   accepts: { type: 'list', help_text: 'File types that it takes.', ...optional },
   produces: { type: 'list', help_text: 'File types that it makes.', ...optional },
   created: { type: 'datetime', help_text: 'When it was registered.', readonly: true, orderable: true },

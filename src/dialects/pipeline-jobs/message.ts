@@ -7,7 +7,7 @@ import { PenstockError } from '../../errors.js';
 import { parseJson } from '../../http/body.js';
 import { validator } from '../../schemas.js';
 import { invalid } from '../../services/body.js';
-import type { CreateMessage } from '../../services/external-jobs.js';
+import type { CreateMessage, ParentKind } from '../../services/external-jobs.js';
 
 /** A message to the manager, of one of three kinds. */
 export type Message =
@@ -124,6 +124,13 @@ function platformData(body: Body): Body {
   return copyWritten(body, rest);
 }
 
+/** What the job works on, in the older spelling: an identifier or several of each kind. */
+const parentsOf = (given: Record<ParentKind, unknown>): CreateMessage['parents'] =>
+  (Object.keys(given) as ParentKind[]).flatMap((kind) => {
+    const ids = given[kind] ?? [];
+    return (Array.isArray(ids) ? ids : [ids]).map((id) => ({ kind, id: String(id) }));
+  });
+
 function createMessage(body: Body, text: string): Message {
   const document: Body = given({
     ...body,
@@ -135,12 +142,21 @@ function createMessage(body: Body, text: string): Message {
     acted_using: plainUuids(body.acted_using),
   });
   checked('create', document);
-  const { subscriptions, token: _token, __options, ...message } = document;
+  const {
+    subscriptions,
+    token: _token,
+    __options,
+    experiment_id,
+    sample_id,
+    measurement_id,
+    ...message
+  } = document;
+  const parents = { experiment: experiment_id, sample: sample_id, measurement: measurement_id };
   // A job's identity is computed from its data, whose numbers count as they are written.
   const written = member(parseJsonText(text), 'data');
   return {
     kind: 'create',
-    message: message as unknown as CreateMessage,
+    message: { ...message, parents: parentsOf(parents) } as unknown as CreateMessage,
     subscriptions,
     written: written && numbersAsWritten(written),
   };
