@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import type { Request, Response } from 'express';
 import { type RequestHandler, Router } from 'express';
 import type { Job } from '../domain/job.js';
@@ -99,6 +100,23 @@ const conditional = [
   'if-range',
 ];
 
+/**
+ * Closes the connection where a file turns out to be shorter than its answer has said: a program or a cap on its log cut
+ * it meanwhile. What comes next on the connection would else be read as the rest of it.
+ */
+function closeIfShort(response: Response): void {
+  response.once('pipe', (file: Readable) => {
+    let sent = 0;
+    file.on('data', (piece: Buffer) => {
+      sent += piece.length;
+    });
+    // Before the response learns of the end, and is whole for it.
+    file.prependListener('end', () => {
+      if (sent < Number(response.getHeader('Content-Length'))) response.destroy();
+    });
+  });
+}
+
 /** Sends a job's bytes: `Range`, conditional requests, type by name. */
 export async function sendBytes(response: Response, { file, name, start }: JobFile): Promise<void> {
   const whole = fileSize(file);
@@ -125,12 +143,15 @@ export async function sendBytes(response: Response, { file, name, start }: JobFi
     response.end(response.req.method === 'HEAD' ? undefined : bytes);
     return;
   }
+  closeIfShort(response);
   await new Promise<void>((resolve, reject) => {
     response.sendFile(file, { dotfiles: 'allow', cacheControl: false, start }, (error?: Error) => {
       if (error === undefined || error === null) resolve();
-      // The client went away in the middle: nobody is left to be told.
-      else if (response.headersSent || response.req.destroyed) resolve();
-      else reject(error);
+      else if (response.headersSent || response.req.destroyed) {
+        // The client went away in the middle, or the file cannot be read to its end: nothing more can be told.
+        response.destroy();
+        resolve();
+      } else reject(error);
     });
   });
 }

@@ -67,10 +67,15 @@ export async function sendAnswer(response: Response, answer: NodeAnswer, now: ()
       return;
     }
     text += next.value;
-    if (text.length > smallAnswer && response.req.method !== 'HEAD') break;
-    if (response.req.method === 'HEAD') text = '';
+    if (text.length > smallAnswer) break;
   }
   response.writeHead(200, { 'Content-Type': 'application/json', Vary: 'Accept' });
+  if (response.req.method === 'HEAD') {
+    // What is sent piece by piece says no length, and HEAD says what GET would.
+    await all.return(undefined);
+    response.end();
+    return;
+  }
   async function* rest(): AsyncGenerator<string> {
     yield text;
     yield* all;

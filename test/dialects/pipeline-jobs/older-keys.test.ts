@@ -60,7 +60,8 @@ describe('a pipeline', () => {
 });
 
 describe('a created job', () => {
-  const parents = async (uuid: string) => (await ask(server, `/api/job/${uuid}/`)).json.links.child_of as string[];
+  const parents = async (uuid: string) =>
+    (await ask(server, `/api/job/${uuid}/`)).json.links.child_of as string[];
 
   test.each([
     ['experiment_id', '102', 'experiment.lab.77'],
