@@ -48,6 +48,7 @@ import { openStreams } from './streams/open.js';
 import { openDeliveries } from './worker/deliveries/open-deliveries.js';
 import { openOperations } from './worker/operations/open-operations.js';
 import { startRetention } from './worker/retention.js';
+import { watchRoom } from './worker/room.js';
 import { openScheduler } from './worker/scheduler.js';
 import { troubleTeller } from './worker/trouble.js';
 
@@ -125,6 +126,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     adapters,
     executor,
     defaultTimeout: config.defaultTimeout,
+    mayStart: () => !store.reserve.spent,
     limits: () => ({ running: config.maxRunningJobs, runningPerUser: config.maxRunningJobsPerUser }),
     platformRetries: () => config.maxPlatformRetries,
     lane: cloud.lane,
@@ -207,6 +209,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     isActive: scheduler.isActive,
     accepting: () => accepting,
   });
+  const room = watchRoom({ ...config, reserve: store.reserve, log, back: scheduler.look });
   const metrics = openMetrics({
     jobs,
     waiting: () => scheduler.waiting,
@@ -215,6 +218,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
     streams: streams.channels.totals,
     operations: operations.statuses,
+    room: { free: room.free, full: () => store.reserve.spent },
   });
   const application = buildApplication({
     log,
@@ -286,6 +290,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       await manager.nonces.close();
       await dispatcher.stop();
       await streams.close();
+      await room.stop();
       await store.close();
       lock.release();
     },

@@ -1,10 +1,12 @@
 import { existsSync, statfsSync } from 'node:fs';
+import path from 'node:path';
 import type { Config } from './config.js';
 import type { Finding } from './doctor.js';
 import { messageOf } from './errors.js';
 import { makeDataFolder, readableByOthers } from './store/data-folder.js';
+import { lowRoom, reserveFile } from './store/reserve.js';
 
-const gibibyte = 1024 ** 3;
+const gibibyte = lowRoom;
 
 /** What `penstock doctor` finds of the data folder: whether it can be used, is private, and has room. */
 export function examineData({ data, database }: Readonly<Config>): Finding[] {
@@ -31,6 +33,7 @@ export function examineData({ data, database }: Readonly<Config>): Finding[] {
       mend: `close it with \`chmod 700 ${data}\`, or restart the server, which closes it and its files`,
     },
     ...besideData(data, database),
+    ...examineReserve(database),
   ];
 }
 
@@ -45,6 +48,23 @@ function besideData(data: string, database: string): Finding[] {
       state: free < 1 ? 'wrong' : 'ok',
       detail: `${database}, ${free.toFixed(1)} GiB free`,
       mend: 'make room, or move the database (PENSTOCK_DATABASE_URL)',
+    },
+  ];
+}
+
+/** Without its reserve a server that has no room cannot end and remove jobs. */
+function examineReserve(database: string): Finding[] {
+  const file = reserveFile(path.dirname(database));
+  if (!existsSync(database)) return [];
+  const there = existsSync(file);
+  return [
+    {
+      check: 'reserve',
+      state: there ? 'ok' : 'wrong',
+      detail: there
+        ? file
+        : `${file} is missing: the disk was full, or the server has not run since it was removed`,
+      mend: 'make room, for example by deleting old jobs; a running server makes the reserve again within seconds',
     },
   ];
 }

@@ -1,9 +1,73 @@
+import { write, writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 
 export type { Logger };
 
 /** Fields that never reach the log, wherever they stand. */
 const secret = ['password', 'authorization', 'token', 'secret', 'hash', 'passwordHash', 'environment'];
+
+/** Bytes of lines that wait for a reader who is slow; lines beyond are lost. */
+const mostWaiting = 4 * 1024 * 1024;
+/** Milliseconds before a reader who is behind is tried again. */
+const pause = 50;
+
+/**
+ * Writes lines to a file descriptor, never waiting for it. Where they cannot be written, because the disk is full or the
+ * reader has gone, they are lost, and the next line that can be written says how many. A log is no reason to end, nor to
+ * stay: pino's own destination throws for a full disk, and tries for ever to empty itself when the process ends.
+ */
+export function lineWriter(descriptor: number) {
+  let waiting: string[] = [];
+  let size = 0;
+  let lost = 0;
+  let writing = false;
+
+  const lostLine = () =>
+    `${JSON.stringify({ level: 40, time: new Date().toISOString(), lines: lost, msg: 'log lines were lost: they could not be written' })}\n`;
+
+  function next(): void {
+    if (writing || waiting.length === 0) return;
+    writing = true;
+    const lines = waiting;
+    waiting = [];
+    size = 0;
+    send(Buffer.from(lost > 0 ? lostLine() + lines.join('') : lines.join('')), lines.length);
+  }
+
+  function send(bytes: Buffer, lines: number): void {
+    write(descriptor, bytes, (error, written) => {
+      if (error?.code === 'EAGAIN') {
+        setTimeout(() => send(bytes, lines), pause).unref();
+        return;
+      }
+      if (error === null && written < bytes.length) return send(bytes.subarray(written), lines);
+      lost = error === null ? 0 : lost + lines;
+      writing = false;
+      next();
+    });
+  }
+
+  // What waits then is written at once, or not at all.
+  process.once('exit', () => {
+    try {
+      if (waiting.length > 0) writeSync(descriptor, waiting.join(''));
+    } catch {
+      // Nobody is left to tell.
+    }
+  });
+
+  return {
+    write(line: string): void {
+      if (size + line.length > mostWaiting) {
+        lost += 1;
+        return;
+      }
+      waiting.push(line);
+      size += line.length;
+      next();
+    },
+  };
+}
 
 /** The logger: one JSON object a line, on stderr, so that stdout is free for the line that says we are ready. */
 export function openLog(level: string): Logger {
@@ -14,6 +78,6 @@ export function openLog(level: string): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: secret.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '***' },
     },
-    pino.destination({ dest: 2, sync: false }),
+    lineWriter(2),
   );
 }

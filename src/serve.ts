@@ -27,6 +27,8 @@ export async function serve(flags: Flags): Promise<void> {
   keepSmall();
   const { start } = await import('./app.js');
   const log = openLog(config.logLevel);
+  // Whoever read them has gone, or the disk is full: no reason to end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const app = await start(config, log).catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE')

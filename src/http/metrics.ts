@@ -52,6 +52,8 @@ export function openMetrics(given: {
   /** By the type of the streams. */
   streams: Readonly<Record<string, { published: number; delivered: number; refused: number }>>;
   operations: () => Iterable<{ id: number; status: OperationStatus }>;
+  /** Free bytes by what they are for, and whether writes are refused for want of them. */
+  room: { free: () => Readonly<Partial<Record<string, number>>>; full: () => boolean };
 }) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
@@ -119,6 +121,24 @@ export function openMetrics(given: {
       for (const [type, totals] of Object.entries(given.streams)) {
         for (const [result, count] of Object.entries(totals)) this.inc({ type, result }, count);
       }
+    },
+  });
+  new Gauge({
+    name: 'penstock_disk_free_bytes',
+    help: 'Free bytes on the disk of the data folder and of the database.',
+    labelNames: ['of'],
+    registers,
+    collect() {
+      for (const [of, free] of Object.entries(given.room.free()))
+        if (free !== undefined) this.set({ of }, free);
+    },
+  });
+  new Gauge({
+    name: 'penstock_disk_full',
+    help: '1 while nothing new is stored because the disk is full.',
+    registers,
+    collect() {
+      this.set(given.room.full() ? 1 : 0);
     },
   });
   operationMetrics(registers, given.operations);

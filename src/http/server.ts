@@ -90,7 +90,8 @@ export function buildApplication(options: DoorOptions): Express {
       sendJson(response, 200, { status: 'ok', ...(await options.health()) });
     } catch (error) {
       log.error({ error }, 'not well');
-      sendJson(response, 503, { status: 'failing', error: 'The database cannot be used right now.' });
+      const told = error instanceof PenstockError ? error.message : 'The database cannot be used right now.';
+      sendJson(response, 503, { status: 'failing', error: told });
     }
   });
   application.all('/metrics', checkMethod(['GET']), metrics.handler);

@@ -1,30 +1,22 @@
-import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
-import type { Database } from 'better-sqlite3';
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils';
+import { connect, connectionInfo } from './connection.js';
 import { PrismaClient } from './generated/client.js';
-import { busyTimeout, pragmas } from './pragmas.js';
 
-/** `text LIKE '%part%'`, with every character of the part meaning itself. */
-const contains = (pattern: unknown, text: unknown): number =>
-  typeof text === 'string' && text.includes(String(pattern).slice(1, -1)) ? 1 : 0;
+/** A Prisma client whose statements are run by an adapter of ours. */
+const clientOf = (connecting: () => Promise<SqlDriverAdapter>): PrismaClient =>
+  new PrismaClient({
+    adapter: { provider: 'sqlite', adapterName: '@prisma/adapter-better-sqlite3', connect: connecting },
+  });
 
-/** How many values a statement of SQLite's may have; Prisma counts on 999 otherwise, which a filter by ids exceeds. */
-const maxBindValues = 32_766;
+/**
+ * A Prisma client on an SQLite file for reading, on a connection of its own. Readers of a WAL need no lock that anybody
+ * else could hold, and this thread waits for none.
+ */
+export const openReader = (file: string): PrismaClient =>
+  clientOf(async () => (await connect(file, 0)).adapter);
 
-class Sqlite extends PrismaBetterSqlite3 {
-  override async connect() {
-    const adapter = await super.connect();
-    await adapter.executeScript(pragmas);
-    // Prisma makes `contains` of LIKE and escapes nothing: "a_b" would find "a-b". LIKE is used for nothing else here.
-    (adapter as unknown as { client: Database }).client.function('like', { deterministic: true }, contains);
-    return Object.assign(adapter, {
-      getConnectionInfo: () => ({ maxBindValues, supportsRelationJoins: false }),
-    });
-  }
-}
-
-/** A Prisma client on an SQLite file. Each client is one connection. */
-export function openClient(file: string): PrismaClient {
-  return new PrismaClient({ adapter: new Sqlite({ url: file, timeout: busyTimeout }) });
-}
+/** A Prisma client for writing, by the thread that does. */
+export const openWriter = (adapter: SqlDriverAdapter): PrismaClient =>
+  clientOf(async () => Object.assign(adapter, { getConnectionInfo: () => connectionInfo }));
 
 export type { PrismaClient };

@@ -1,15 +1,17 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import Database from 'better-sqlite3';
+import { DriverAdapterError, type SqlQuery } from '@prisma/driver-adapter-utils';
 import { type CompanionKind, companions } from './companions.js';
+import { connect } from './connection.js';
 import { insertEventsSql, insertJobsSql, updateJobsSql } from './job-sql.js';
-import { busyTimeout, pragmas } from './pragmas.js';
+import { busyTimeout } from './pragmas.js';
 
 /**
- * A thread that commits groups of job writes, with the driver that Prisma's adapter uses, too. Waiting for the disk
- * happens here, so that it holds up no request; and what gathers meanwhile makes up the next group.
+ * The thread that writes. Waiting for the disk and for another program's lock happens here, so that it holds up no
+ * request; and what gathers meanwhile makes up the next group. It has the one connection that writes: job writes come
+ * as groups, everything else as the statements of a transaction of Prisma's.
  */
 
-/** One group; each list is JSON for its statement, or null if there is nothing of it. */
+/** One group of job writes; each list is JSON for its statement, or null if there is nothing of it. */
 export interface Group {
   inserts: string | null;
   updates: string | null;
@@ -17,11 +19,20 @@ export interface Group {
   events: string;
 }
 
-/** The events that were written, which is how a lost compare-and-set shows; or why nothing was. */
-export type Committed = { written: string[] } | { error: string };
+export type WriteRequest =
+  | { kind: 'commit'; group: Group }
+  /** Begins a transaction, and takes the database's lock for it. */
+  | { kind: 'begin' }
+  | { kind: 'query' | 'execute'; query: SqlQuery }
+  | { kind: 'close' };
 
-const database = new Database(workerData as string, { timeout: busyTimeout });
-database.exec(pragmas);
+/**
+ * Of a group the events that were written, which is how a lost compare-and-set shows; of a statement its result. Or why
+ * nothing was written: in words, and as Prisma wants to be told.
+ */
+export type WriteAnswer = { value: unknown } | { error: string; cause?: DriverAdapterError['cause'] };
+
+const { adapter, database } = await connect(workerData as string, busyTimeout);
 const statements = {
   inserts: database.prepare(insertJobsSql),
   updates: database.prepare(updateJobsSql),
@@ -42,18 +53,38 @@ const commit = database.transaction((group: Group): string[] => {
   return statements.events.all(group.events) as string[];
 });
 
-parentPort?.on('message', (group: Group | 'close') => {
-  if (group === 'close') {
-    database.close();
-    parentPort?.close();
-    return;
+/** What a transaction left open that Prisma gave up is not to become a part of the next one. */
+function endStray(): void {
+  if (database.inTransaction) database.exec('ROLLBACK');
+}
+
+async function answer(request: WriteRequest): Promise<unknown> {
+  switch (request.kind) {
+    case 'commit':
+      endStray();
+      return commit.immediate(request.group);
+    case 'begin':
+      endStray();
+      return adapter.executeRaw({ sql: 'BEGIN IMMEDIATE', args: [], argTypes: [] });
+    case 'query':
+      return adapter.queryRaw(request.query);
+    case 'execute':
+      return adapter.executeRaw(request.query);
+    case 'close':
+      database.close();
+      parentPort?.close();
+      return undefined;
   }
-  let answer: Committed;
+}
+
+parentPort?.on('message', async (request: WriteRequest) => {
+  let told: WriteAnswer;
   try {
-    answer = { written: commit.immediate(group) };
+    told = { value: await answer(request) };
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
-    answer = { error: code === undefined ? message : `${code}: ${message}` };
+    told = { error: code === undefined ? message : `${code}: ${message}` };
+    if (error instanceof DriverAdapterError) told.cause = error.cause;
   }
-  parentPort?.postMessage(answer);
+  parentPort?.postMessage(told);
 });

@@ -12,6 +12,7 @@ import path from 'node:path';
 import { streamsFile } from './files.js';
 import { webhookKeyFile } from './key-file.js';
 import { lockFile } from './lock.js';
+import { reserveFile } from './reserve.js';
 
 /** A data folder that cannot be used as it is. The message says what to do. */
 export class DataFolderError extends Error {}
@@ -23,6 +24,7 @@ const besides = ['', '-wal', '-shm', '-journal'];
 const filesOf = (data: string, database: string): string[] => [
   ...[database, streamsFile(data), lockFile(data)].flatMap((file) => besides.map((end) => file + end)),
   webhookKeyFile(data),
+  reserveFile(path.dirname(database)),
 ];
 
 const foldersOf = (data: string): string[] => ['jobs', 'incoming'].map((name) => path.join(data, name));

@@ -48,6 +48,14 @@ function recorded(database: Database.Database): { name: string; done: boolean }[
   return rows.map(({ name, done }) => ({ name, done: done === 1 }));
 }
 
+/** What a start says of a database that SQLite cannot use, by SQLite's code. */
+const unusable: readonly (readonly [RegExp, string])[] = [
+  [/^SQLITE_BUSY/, 'is locked by another program. End its transaction, or the program, and start again'],
+  [/^SQLITE_READONLY/, 'cannot be written to. Give it to the user that the server runs as'],
+  [/^SQLITE_FULL/, 'cannot be brought up to date: the disk is full. Make room and start again'],
+  [/^SQLITE_(NOTADB|CORRUPT)/, 'is damaged, or no database. Put back a backup (docs/operations.md)'],
+];
+
 /**
  * Brings a database to the state of this program, creating it if need be. Each migration is one transaction, its
  * record included: a crash in the middle leaves the database as it was before it, and the next start applies it.
@@ -78,6 +86,8 @@ export async function migrate(file: string): Promise<string[]> {
     }
     const applied = new Set(before.map(({ name }) => name));
     const missing = migrations.filter(({ name }) => !applied.has(name));
+    // Here, while there is no other connection: to change to it takes the file for oneself.
+    database.pragma('journal_mode = WAL');
     for (const { name, sql } of missing) {
       database
         .transaction(() => {
@@ -93,6 +103,10 @@ export async function migrate(file: string): Promise<string[]> {
         .immediate();
     }
     return missing.map(({ name }) => name);
+  } catch (error) {
+    const { code = '' } = error as { code?: string };
+    const [, told] = unusable.find(([pattern]) => pattern.test(code)) ?? [];
+    throw told === undefined ? error : new Error(`the database ${file} ${told}`, { cause: error });
   } finally {
     database.close();
   }

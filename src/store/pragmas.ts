@@ -1,4 +1,4 @@
-/** Milliseconds to wait for others at the same file. Who waits for a lock waits behind one other who does, at most. */
+/** Milliseconds that a write waits for another program's lock, in the committing thread. */
 export const busyTimeout = 5000;
 
 /**
@@ -9,7 +9,6 @@ export const pragmas = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   PRAGMA foreign_keys = ON;
-  PRAGMA busy_timeout = ${busyTimeout};
   PRAGMA cache_size = -16000;
   PRAGMA temp_store = MEMORY;
   PRAGMA journal_size_limit = 67108864;

@@ -1,6 +1,8 @@
+import path from 'node:path';
 import Database from 'better-sqlite3';
+import { PenstockError } from '../errors.js';
 import { applicationRepository } from './applications.js';
-import { openClient } from './client.js';
+import { openReader } from './client.js';
 import { deliveryRepository } from './deliveries.js';
 import { hostKeyRepository } from './host-keys.js';
 import { jobEventRepository } from './job-events.js';
@@ -10,6 +12,7 @@ import { nonceRepository } from './nonces.js';
 import { operationRepository } from './operations.js';
 import { pipelineRepository } from './pipelines.js';
 import { definitionRepository } from './process-definitions.js';
+import { Reserve } from './reserve.js';
 import { serverRepository } from './servers.js';
 import { stepJobRepository } from './step-jobs.js';
 import { streamRepository } from './streams.js';
@@ -27,11 +30,14 @@ import { Writer } from './writer.js';
  */
 export async function openStore(file: string) {
   const migrations = await migrate(file);
-  const reader = openClient(file);
-  const writing = openClient(file);
-  const writer = new Writer(writing, file);
+  const reserve = new Reserve(path.dirname(file));
+  const writer = new Writer(file, reserve);
+  // The first connection may have to put right what a crash left, for which it needs the file to itself.
+  await writer.batch(() => []);
+  const reader = openReader(file);
   const subscriptions = subscriptionRepository(reader, writer);
   await subscriptions.lookForAny();
+  let checking: Promise<void> | null = null;
   return {
     migrations,
     jobs: jobRepository(reader, writer, subscriptions.adding),
@@ -51,9 +57,14 @@ export async function openStore(file: string) {
     servers: serverRepository(reader, writer),
     hostKeys: hostKeyRepository(reader, writer),
 
-    /** Proves that the database can be written to. */
+    reserve,
+
+    /** Proves that the database can be written to. Throws what keeps it from that, after a moment at the latest. */
     async check(): Promise<void> {
-      await this.keepSetting('checked', String(process.pid));
+      checking ??= this.keepSetting('checked', String(process.pid)).finally(() => {
+        checking = null;
+      });
+      await inTime(checking);
     },
 
     /** A value of this installation, or null if it was never made. */
@@ -79,10 +90,23 @@ export async function openStore(file: string) {
 
     async close(): Promise<void> {
       await writer.close();
-      await Promise.all([reader.$disconnect(), writing.$disconnect()]);
+      await reader.$disconnect();
     },
   };
 }
+
+/** Who asks whether all is well does not wait longer than this, in milliseconds. */
+const patience = 2000;
+
+async function inTime(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new PenstockError('store-unavailable', slow)), patience);
+  });
+  await Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+const slow = `The database has not taken a write for ${patience / 1000} s: another program has locked it, or its disk is slow.`;
 
 export type Store = Awaited<ReturnType<typeof openStore>>;
 

@@ -1,11 +1,11 @@
-import { Worker as Thread } from 'node:worker_threads';
 import type { Job, JobEvent } from '../domain/job.js';
 import { PenstockError } from '../errors.js';
-import type { PrismaClient } from './client.js';
-import type { Committed, Group } from './commit-thread.js';
+import { openWriter, type PrismaClient } from './client.js';
 import { type CompanionKind, companions, type JobCompanions } from './companions.js';
 import type { PrismaPromise } from './generated/internal/prismaNamespace.js';
 import { eventRecord, jobRecord } from './job-sql.js';
+import type { Reserve } from './reserve.js';
+import { WriteThread } from './write-thread.js';
 
 const companionKinds = Object.keys(companions) as CompanionKind[];
 
@@ -27,56 +27,40 @@ interface BatchWrite {
 
 /**
  * The one writer. SQLite takes one write at a time, and every commit costs a sync to the disk: so writes queue
- * here, and whatever has gathered is committed together, in order. A caller is answered only after its commit.
+ * here, and whatever has gathered is committed together, in order. A caller is answered only after its commit. All of
+ * it happens in a thread of its own: a disk that is slow, or a lock of another program, holds up no request.
  */
 export class Writer {
+  readonly #thread: WriteThread;
   readonly #client: PrismaClient;
-  readonly #thread: Thread;
-  #committed: ((answer: Committed) => void) | undefined;
+  readonly #reserve: Reserve;
   #queue: (JobWrite | BatchWrite)[] = [];
   #running = false;
+  /** True if the batch that is being run adds rows. */
+  #adding = false;
 
-  constructor(client: PrismaClient, file: string) {
-    this.#client = client;
-    // Compiled code runs in threads; from the sources (in tests) it is taken from the build.
-    const place = import.meta.url.endsWith('.ts') ? '../../dist/store/' : './';
-    this.#thread = new Thread(new URL(`${place}commit-thread.js`, import.meta.url), {
-      workerData: file,
-      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128 },
+  /** @param reserve room for what must be written on a full disk, too */
+  constructor(file: string, reserve: Reserve) {
+    this.#thread = new WriteThread(file);
+    this.#reserve = reserve;
+    const adapter = this.#thread.adapter(() => {
+      this.#adding = true;
+      return !reserve.spent;
     });
-    this.#thread.unref();
-    const answered = (answer: Committed) => {
-      const tell = this.#committed;
-      this.#committed = undefined;
-      tell?.(answer);
-    };
-    this.#thread.on('message', answered);
-    this.#thread.on('error', (error: Error) =>
-      answered({ error: `the committing thread ended: ${error.message}` }),
-    );
+    this.#client = openWriter(adapter);
   }
 
   /** Returns when everything is written and the thread has let go of the database. */
   async close(): Promise<void> {
     // A database that is out of order is no reason to stay.
     if (this.#running) await this.batch(() => []).catch(() => []);
-    await new Promise<void>((resolve) => {
-      this.#thread.once('exit', () => resolve());
-      this.#thread.ref();
-      this.#thread.postMessage('close');
-    });
-  }
-
-  #commit(group: Group): Promise<Committed> {
-    return new Promise((resolve) => {
-      this.#committed = resolve;
-      this.#thread.ref();
-      this.#thread.postMessage(group);
-    });
+    await this.#thread.close().catch(() => {});
+    await this.#client.$disconnect();
   }
 
   /** Stores a new job with its first event, and what belongs to it. */
   async insertJob(job: Job, event: JobEvent, companions: JobCompanions): Promise<void> {
+    if (this.#reserve.spent) throw diskFull();
     await new Promise<boolean>((resolve, reject) => {
       this.#enqueue({ kind: 'insert', job, event, ...companions, resolve, reject });
     });
@@ -138,10 +122,26 @@ export class Writer {
   }
 
   async #runBatch(write: BatchWrite): Promise<void> {
+    const run = () => {
+      this.#adding = false;
+      return this.#client.$transaction(write.make(this.#client));
+    };
     try {
-      write.resolve(await this.#client.$transaction(write.make(this.#client)));
+      write.resolve(await this.#makingRoom(run, () => !this.#adding));
     } catch (error) {
       this.#fail([write], storeError(error));
+    }
+  }
+
+  /** Runs what may use the reserve once more after the disk was full. */
+  async #makingRoom<T>(run: () => Promise<T>, may: () => boolean): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      const known = storeError(error);
+      const full = known instanceof PenstockError && known.code === 'disk-full';
+      if (full && may() && this.#reserve.letGo()) return run();
+      throw known;
     }
   }
 
@@ -159,40 +159,47 @@ export class Writer {
     const updates = writes.filter((write) => write.kind === 'update');
     const json = (list: unknown[]) => (list.length === 0 ? null : JSON.stringify(list));
     const jobs = (list: JobWrite[]) => json(list.map((write) => jobRecord(write.job)));
-    const answer = await this.#commit({
+    const group = {
       inserts: jobs(inserts),
       updates: jobs(updates),
-      companions: companionKinds.map((kind) => [kind, json(inserts.flatMap(companions[kind].records))]),
+      companions: companionKinds.map(
+        (kind) => [kind, json(inserts.flatMap(companions[kind].records))] as const,
+      ),
       events: JSON.stringify(writes.map((write) => eventRecord(write.event))),
-    });
-    this.#thread.unref();
-    if ('error' in answer) {
-      const known = storeError(new Error(answer.error));
+    };
+    try {
+      const commit = () => this.#thread.commit(group);
+      const written = new Set(await this.#makingRoom(commit, () => !writes.some(adds)));
+      for (const write of writes) write.resolve(written.has(write.event.uuid));
+    } catch (error) {
+      const known = storeError(error);
+      const code = known instanceof PenstockError ? known.code : null;
       // One that cannot be written must not take the others with it: each for itself.
-      if (writes.length > 1 && !(known instanceof PenstockError)) {
+      if (writes.length > 1 && code !== 'store-unavailable') {
         for (const write of writes) await this.#runJobs([write]);
         return;
       }
       this.#fail(writes, known);
-      return;
     }
-    const written = new Set(answer.written);
-    for (const write of writes) write.resolve(written.has(write.event.uuid));
   }
 }
+
+/** True for what only adds to the database: new jobs, and what is told of them from outside as they go on. */
+const adds = (write: JobWrite): boolean => write.kind === 'insert' || write.event.name === 'update';
+
+const diskFull = (cause?: unknown): PenstockError =>
+  new PenstockError(
+    'disk-full',
+    'The disk that holds the database is full. Nothing was changed. Jobs can still be cancelled and deleted; delete some to make room.',
+    { cause },
+  );
 
 /** What the caller is told when the database will not: what heals by itself says so. Other errors pass through. */
 export function storeError(error: unknown): unknown {
   if (error instanceof PenstockError) return error;
   const text = error instanceof Error ? error.message : String(error);
   if (/SQLITE_FULL|database or disk is full|ENOSPC/.test(text)) {
-    return new PenstockError(
-      'disk-full',
-      'The database cannot grow: the disk is full. Nothing was changed.',
-      {
-        cause: error,
-      },
-    );
+    return diskFull(error);
   }
   if (
     /SQLITE_BUSY|database is locked|SQLITE_IOERR|SQLITE_CANTOPEN|SocketTimeout|[Oo]perations? (has )?timed out/.test(

@@ -14,6 +14,8 @@ import { stopRun } from './stop-run.js';
 export interface WorkerOptions extends RunContext, RetryOptions {
   /** How many run at the same time, as of now. */
   limits: () => QueueLimits;
+  /** False while nothing new is to be started: there is no room for what it would write. */
+  mayStart?: () => boolean;
   /** The definition that a job runs. */
   definitionOf: (revisionId: number) => Promise<ProcessDefinition>;
   /** A job as it stands in the database. */
@@ -104,7 +106,7 @@ export class Worker {
   }
 
   #pump(): void {
-    while (this.#open) {
+    while (this.#open && this.options.mayStart?.() !== false) {
       const waiting = this.queue.next();
       if (waiting === undefined) return;
       this.#begin(waiting, this.#load(waiting));

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -51,6 +51,7 @@ export const basic = ({ username, password }: Login) =>
  * @param application keys of application.yaml
  * @param config other files of the config folder, by name: their keys
  * @param switches of `serve`, in place of those that choose the port
+ * @param stderr a file that its standard error goes to; `log` is empty then
  */
 export async function startServer(
   options: {
@@ -58,6 +59,7 @@ export async function startServer(
     config?: Record<string, Record<string, unknown>>;
     environment?: Record<string, string>;
     switches?: readonly string[];
+    stderr?: string;
   } = {},
 ): Promise<TestServer> {
   const data = mkdtempSync(path.join(os.tmpdir(), 'penstock-test-'));
@@ -131,7 +133,7 @@ export async function startServer(
 
   async function start(): Promise<void> {
     child = spawn(process.execPath, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', options.stderr === undefined ? 'pipe' : openSync(options.stderr, 'a')],
       env: {
         PATH: '/usr/local/bin:/usr/bin:/bin',
         HOME: data,

@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { rmSync, statSync } from 'node:fs';
+import { open, rename, rm, statfs } from 'node:fs/promises';
+import path from 'node:path';
+
+/** The file beside the database that is let go when the disk is full. */
+export const reserveFile = (data: string): string => path.join(data, 'reserve');
+
+const mebibyte = 1024 * 1024;
+/** Enough for the ends and removals of hundreds of jobs. */
+const usualSize = 8 * mebibyte;
+
+/** With less than this, in bytes, people should make room. */
+export const lowRoom = 1024 ** 3;
+
+/** Bytes that this user can still write to the file system of a folder, and the size of the whole. */
+export async function roomOf(folder: string): Promise<{ free: number; total: number }> {
+  const { bavail, blocks, bsize } = await statfs(folder);
+  return { free: bavail * bsize, total: blocks * bsize };
+}
+
+/**
+ * Room on the database's disk that is kept for a bad day. When the disk is full, the reserve is let go, so that jobs
+ * can still be ended, cancelled and removed; nothing that only adds is stored until there is room for it again.
+ */
+export class Reserve {
+  readonly #file: string;
+  #spent = false;
+
+  /** @param folder on the file system of the database */
+  constructor(folder: string) {
+    this.#file = reserveFile(folder);
+  }
+
+  /** True from the moment that the reserve was let go, or could not be made, until it could be made again. */
+  get spent(): boolean {
+    return this.#spent;
+  }
+
+  /** Lets it go. @returns whether there was anything to let go */
+  letGo(): boolean {
+    this.#spent = true;
+    const there = statSync(this.#file, { throwIfNoEntry: false }) !== undefined;
+    if (there) rmSync(this.#file, { force: true });
+    return there;
+  }
+
+  /** Makes it, if it is not there and there is room for more than it. */
+  async make(): Promise<void> {
+    const folder = path.dirname(this.#file);
+    const { free, total } = await roomOf(folder);
+    const size = Math.min(usualSize, Math.floor(total / 16));
+    if (statSync(this.#file, { throwIfNoEntry: false })?.size === size) {
+      this.#spent = false;
+      return;
+    }
+    if (free < 2 * size) {
+      this.#spent = true;
+      return;
+    }
+    const partial = `${this.#file}.partial`;
+    try {
+      await fill(partial, size);
+      await rename(partial, this.#file);
+      this.#spent = false;
+    } catch {
+      // Somebody else was faster to take the room.
+      await rm(partial, { force: true });
+      this.#spent = true;
+    }
+  }
+}
+
+/** Random bytes: a file system that compresses would keep no room for others. */
+async function fill(file: string, size: number): Promise<void> {
+  const handle = await open(file, 'w', 0o600);
+  try {
+    for (let left = size; left > 0; left -= mebibyte) {
+      await handle.writeFile(randomBytes(Math.min(left, mebibyte)));
+    }
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
+}

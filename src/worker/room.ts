@@ -1,0 +1,66 @@
+import path from 'node:path';
+import { messageOf } from '../errors.js';
+import type { Logger } from '../log.js';
+import { lowRoom, type Reserve, roomOf } from '../store/reserve.js';
+
+/** Bytes that are free on the disk of each. */
+export type FreeRoom = Partial<Record<'data' | 'database', number>>;
+
+/**
+ * Looks now and then how much room is left, says so in the log when it becomes low, none, and enough again, and sees to
+ * the reserve.
+ *
+ * @param given.back called when there is room again after there was none
+ */
+export function watchRoom(
+  given: { data: string; database: string; reserve: Reserve; log: Logger; back: () => void },
+  interval = 5000,
+) {
+  const { reserve, log } = given;
+  const folders = { data: given.data, database: path.dirname(given.database) };
+  const free: FreeRoom = {};
+  let wasFull = false;
+  let wasLow = false;
+
+  async function look(): Promise<void> {
+    for (const [name, folder] of Object.entries(folders)) {
+      free[name as keyof FreeRoom] = (await roomOf(folder)).free;
+    }
+    await reserve.make();
+    const least = Math.min(...Object.values(free));
+    const low = least < lowRoom;
+    if (reserve.spent !== wasFull) {
+      if (reserve.spent)
+        log.error({ free }, 'disk full: nothing new is stored or started, jobs can be ended');
+      else log.info({ free }, 'disk has room again');
+      wasFull = reserve.spent;
+      if (!wasFull) given.back();
+    } else if (low !== wasLow && !wasFull) {
+      if (low) log.warn({ free }, 'disk space is low');
+      else log.info({ free }, 'disk space is no longer low');
+    }
+    wasLow = low;
+  }
+
+  let looking: Promise<void> | null = null;
+  const lookOnce = () => {
+    looking ??= look()
+      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'free disk space cannot be read'))
+      .finally(() => {
+        looking = null;
+      });
+    return looking;
+  };
+  const timer = setInterval(() => void lookOnce(), interval);
+  timer.unref();
+  void lookOnce();
+
+  return {
+    /** As of the latest look. */
+    free: (): FreeRoom => free,
+    async stop(): Promise<void> {
+      clearInterval(timer);
+      await looking;
+    },
+  };
+}
