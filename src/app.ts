@@ -42,7 +42,6 @@ import { userService } from './services/users.js';
 import { openDataFolder } from './store/data-folder.js';
 import { JobFiles, streamsFile } from './store/files.js';
 import { keyFile, webhookKeyFile } from './store/key-file.js';
-import { lockFolder } from './store/lock.js';
 import { openStore } from './store/store.js';
 import { openStreams } from './streams/open.js';
 import { openDeliveries } from './worker/deliveries/open-deliveries.js';
@@ -56,16 +55,15 @@ export interface App {
   url: string;
   /** The API page of the processing node. */
   nodeUrl: string;
+  /** Reads again what PUT /config does; gives the keys that need a restart. Throws if the files are not right. */
+  reload(): string[];
   /** Stops taking jobs, answers what is being asked, and leaves running programs to the next start. */
   stop(): Promise<void>;
 }
 
-const stopPatience = 5000;
-
 /** Builds every room and opens the doors: the only place that knows them all. */
 export async function start(config: Readonly<Config>, log: Logger): Promise<App> {
-  openDataFolder(config.data, config.database);
-  const lock = lockFolder(config.data);
+  const lock = openDataFolder(config.data, config.database);
   const clock = () => new Date();
 
   const store = await openStore(config.database);
@@ -265,9 +263,10 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     documented: !config.nodeOnly,
   });
 
+  const door = await listen(application, config);
   if (await users.bootstrap(config.admin)) announceAdmin(config);
   if (!config.nodeOnly) await operations.start();
-  const door = await listen(application, config);
+  door.open();
   await cloud.open(scheduler.look);
   scheduler.open();
   dispatcher.start();
@@ -276,13 +275,14 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   return {
     url: door.url,
     nodeUrl: `${door.url}${node.path}/`,
+    reload: cloud.door.reload,
     async stop() {
       accepting = false;
       scheduler.close();
       cloud.servers.rest();
       stopRetention();
       stopping.abort();
-      await door.stop(stopPatience);
+      await door.stop();
       await operations.stop();
       await tasks.close();
       await cloud.close();

@@ -10,6 +10,7 @@ import { examineMachines } from './doctor-machines.js';
 import { examineNode } from './doctor-node.js';
 import { messageOf } from './errors.js';
 import { openControlGroups } from './hosts/cgroup.js';
+import { openFilesLimit } from './hosts/own-limits.js';
 import { bootId } from './hosts/processes.js';
 import { punchHole } from './hosts/punch.js';
 
@@ -95,6 +96,13 @@ async function examine(flags: Flags): Promise<Finding[]> {
       'mount /proc: programs are found and ended through it',
     ),
   );
+  const most = openFilesLimit();
+  findings.push({
+    check: 'open files',
+    state: most < 256 ? 'wrong' : most < 1024 ? 'note' : 'ok',
+    detail: `a process may have ${most} open`,
+    mend: 'raise the limit with `ulimit -n 4096`, or LimitNOFILE=4096 in a systemd unit',
+  });
   findings.push(await examineHoles(data));
   const probe = `penstock-doctor-${process.pid}`;
   const groups = openControlGroups(probe);

@@ -54,6 +54,7 @@ export const catalogue = {
   'connector-failed': { status: 502, title: 'The cloud did not do what it was asked' },
   'shutting-down': { status: 503, title: 'The server is stopping' },
   'stream-unavailable': { status: 503, title: 'The stream cannot be used right now' },
+  'files-unavailable': { status: 503, title: 'The files of the server cannot be used right now' },
   'store-unavailable': { status: 503, title: 'The database cannot be used right now' },
   'disk-full': { status: 507, title: 'There is no room left on the disk' },
 } as const;

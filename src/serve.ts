@@ -2,8 +2,9 @@ import { setFlagsFromString } from 'node:v8';
 import { CliError } from './cli/failure.js';
 import { ConfigError, type Flags, loadConfig } from './config.js';
 import { messageOf } from './errors.js';
+import { openFilesLimit } from './hosts/own-limits.js';
 import { keepToOurselves } from './hosts/umask.js';
-import { openLog } from './log.js';
+import { type Logger, openLog } from './log.js';
 
 /**
  * Settings of the engine that halve the memory of an idle server: the query compiler's WebAssembly is compiled once
@@ -15,7 +16,28 @@ function keepSmall(): void {
   setFlagsFromString('--max-semi-space-size=4');
 }
 
-/** The server as a command: until SIGTERM or SIGINT. */
+/** With fewer open files a start fails somewhere in the middle, and a server for one job at a time. */
+const fewestOpenFiles = 256;
+
+function checkOpenFiles(): void {
+  const limit = openFilesLimit();
+  if (limit >= fewestOpenFiles) return;
+  throw new CliError(
+    `this process may have only ${limit} files open, and a server needs ${fewestOpenFiles} or more. Raise the limit with \`ulimit -n 4096\`, or LimitNOFILE=4096 in a systemd unit`,
+  );
+}
+
+/** Reads the configuration again; what is wrong with it changes nothing, and is in the log. */
+function reload(app: { reload(): string[] } | undefined, log: Logger): void {
+  try {
+    // While it starts, the configuration has just been read.
+    if (app !== undefined) log.info({ needs_restart: app.reload() }, 'configuration read again');
+  } catch (error) {
+    log.error({ error: messageOf(error) }, 'configuration not read again: everything stays as it was');
+  }
+}
+
+/** The server as a command: until SIGTERM or SIGINT. SIGHUP reads the configuration again. */
 export async function serve(flags: Flags): Promise<void> {
   let config: ReturnType<typeof loadConfig>;
   try {
@@ -23,13 +45,16 @@ export async function serve(flags: Flags): Promise<void> {
   } catch (error) {
     throw error instanceof ConfigError ? new CliError(error.message) : error;
   }
+  checkOpenFiles();
   keepToOurselves();
   keepSmall();
   const { start } = await import('./app.js');
   const log = openLog(config.logLevel);
   // Whoever read them has gone, or the disk is full: no reason to end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
-  const app = await start(config, log).catch((error: unknown) => {
+  let app: Awaited<ReturnType<typeof start>> | undefined;
+  process.on('SIGHUP', () => reload(app, log));
+  app = await start(config, log).catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE')
       throw new CliError(`port ${config.port} on ${config.host} is in use by another program`);
@@ -40,11 +65,12 @@ export async function serve(flags: Flags): Promise<void> {
   if (config.nodeOnly) process.stdout.write(`the node's API page is ${app.nodeUrl}\n`);
 
   let stopping = false;
+  const running = app;
   const stop = (signal: string) => {
     if (stopping) return;
     stopping = true;
     log.info({ signal }, 'stopping; running programs go on');
-    app.stop().then(
+    running.stop().then(
       () => process.exit(0),
       (error: unknown) => {
         log.error({ error: messageOf(error) }, 'stopping failed');

@@ -1,9 +1,11 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ended, type Outcome } from '../domain/outcome.js';
+import { PenstockError } from '../errors.js';
 import { findProgramAs } from '../hosts/as-user.js';
 import { type ControlGroups, groupMembers, ranOutOfMemory } from '../hosts/cgroup.js';
 import { instanceVariable, isRunner, jobVariable, membersOf, realFolder } from '../hosts/members.js';
+import { argumentProblem } from '../hosts/own-limits.js';
 import {
   bootId,
   listProcesses,
@@ -162,6 +164,8 @@ export function localExecutor(options: LocalOptions): Executor {
 
   return {
     async start(command: ExecutorCommand, files: ExecutorFiles): Promise<LocalHandle> {
+      const tooLong = argumentProblem(command.argv, command.environment);
+      if (tooLong !== undefined) throw new PenstockError('too-large', tooLong);
       const searchPath = command.environment.PATH ?? options.path ?? '';
       const { user, cwd } = command;
       const { program, prefix } = await findProgramAs(user, command.exec, cwd, searchPath);

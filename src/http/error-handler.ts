@@ -18,6 +18,30 @@ export function problemBody(code: ErrorCode, detail: string, problems: readonly 
   };
 }
 
+/** What a system call fails with that has nothing to do with the request, in words. */
+const faultsOfFiles: Readonly<Record<string, string>> = {
+  EROFS: 'the file system is read-only',
+  EIO: 'the disk does not work',
+  EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open on this machine',
+};
+/** What these make or move is always in the data folder; what is opened may be a program's, which has its own modes. */
+const ofOurFolder = ['mkdir', 'rename', 'rmdir', 'access', 'scandir'];
+
+function faultOfFiles({ code = '', syscall = '' }: NodeJS.ErrnoException): string | undefined {
+  const denied = ['EACCES', 'EPERM'].includes(code) && ofOurFolder.includes(syscall);
+  return denied ? 'permission denied' : faultsOfFiles[code];
+}
+
+/** How reads and writes fail when the client has gone. */
+const goneCodes = [
+  'ECONNABORTED',
+  'ECONNRESET',
+  'EPIPE',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ERR_STREAM_DESTROYED',
+];
+
 /** What Express and Node throw themselves, in our words. */
 function translate(thrown: unknown): unknown {
   const known = storeError(thrown);
@@ -31,6 +55,14 @@ function translate(thrown: unknown): unknown {
     return new PenstockError('disk-full', 'There is no room left on the disk. Nothing was changed.', {
       cause: thrown,
     });
+  }
+  const fault = faultOfFiles((thrown ?? {}) as NodeJS.ErrnoException);
+  if (fault !== undefined) {
+    return new PenstockError(
+      'files-unavailable',
+      `The server cannot write to its data folder: ${fault}. Nothing was changed.`,
+      { cause: thrown, headers: { 'Retry-After': '10' } },
+    );
   }
   const http = typeof status === 'number' ? status : statusCode;
   if (http === 400) return new PenstockError('bad-request', messageOf(thrown), { cause: thrown });
@@ -53,6 +85,13 @@ function translate(thrown: unknown): unknown {
 /** The one place where an error becomes an answer. What is not meant for the caller is logged and not shown. */
 export function errorHandler(log: Logger): ErrorRequestHandler {
   return (thrown: unknown, request, response, _next) => {
+    const gone = request.socket.destroyed || response.closed;
+    if (gone && goneCodes.includes((thrown as NodeJS.ErrnoException | null)?.code ?? '')) {
+      // A client that went away in the middle: nothing is wrong here, and nobody is left to be told.
+      log.debug({ request: response.locals.requestId as string, path: request.path }, 'client has gone');
+      response.destroy();
+      return;
+    }
     const error = translate(thrown);
     const known =
       error instanceof PenstockError

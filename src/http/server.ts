@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import http from 'node:http';
+import http, { type RequestListener } from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import express, { type Express, type Router } from 'express';
@@ -136,22 +136,24 @@ export function buildApplication(options: DoorOptions): Express {
   return application;
 }
 
-/** Listens. `stop` lets requests under way end, for a moment, and closes the rest. */
+/**
+ * Takes the port. Requests are answered from `open` on; until then they wait. `stop` lets requests under way end, for so
+ * many milliseconds at most, and closes the rest.
+ */
 export async function listen(
   application: Express,
   options: { host: string; port: number; tls: { certificate: string; key: string } | null },
-): Promise<{ url: string; stop: (patience: number) => Promise<void> }> {
+): Promise<{ url: string; open: () => void; stop: (patience?: number) => Promise<void> }> {
   const server =
     options.tls === null
-      ? http.createServer({ keepAliveTimeout: 65_000 }, application)
-      : https.createServer(
-          {
-            cert: readFileSync(options.tls.certificate),
-            key: readFileSync(options.tls.key),
-            minVersion: 'TLSv1.2',
-          },
-          application,
-        );
+      ? http.createServer({ keepAliveTimeout: 65_000 })
+      : https.createServer({
+          cert: readFileSync(options.tls.certificate),
+          key: readFileSync(options.tls.key),
+          minVersion: 'TLSv1.2',
+        });
+  const early: Parameters<RequestListener>[] = [];
+  server.on('request', (...asked) => early.push(asked));
   // An upload may take hours; what may not is a client that never finishes its headers.
   server.requestTimeout = 0;
   server.headersTimeout = 30_000;
@@ -180,7 +182,12 @@ export async function listen(
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   return {
     url: `${options.tls === null ? 'http' : 'https'}://${host}:${port}`,
-    async stop(patience: number) {
+    open() {
+      server.removeAllListeners('request');
+      server.on('request', application);
+      for (const asked of early.splice(0)) application(...asked);
+    },
+    async stop(patience = 5000) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       // Who has got an answer keeps the connection for the next request, which would not be heard any more.
       const tidying = setInterval(() => server.closeIdleConnections(), 20);

@@ -11,7 +11,7 @@ import {
 import path from 'node:path';
 import { streamsFile } from './files.js';
 import { webhookKeyFile } from './key-file.js';
-import { lockFile } from './lock.js';
+import { lockFile, lockFolder } from './lock.js';
 import { reserveFile } from './reserve.js';
 
 /** A data folder that cannot be used as it is. The message says what to do. */
@@ -38,13 +38,15 @@ const found = (place: string): Stats | undefined => statSync(place, { throwIfNoE
  * 0600 for our files. Throws a DataFolderError for a folder that cannot be made, or that is not ours to close.
  *
  * @param database the database's path; it may lie elsewhere, in a folder that others need
+ * @returns the lock that keeps a second server away
  */
-export function openDataFolder(data: string, database: string): void {
+export function openDataFolder(data: string, database: string): ReturnType<typeof lockFolder> {
   makeDataFolder(data);
   makeDataFolder(path.dirname(database));
   closeFolder(data, database);
   for (const folder of foldersOf(data)) close(folder, 0o700);
   for (const file of filesOf(data, database)) close(file, 0o600);
+  return lockFolder(data);
 }
 
 /** What others may read of a data folder, in words; the doctor tells. */

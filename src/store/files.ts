@@ -1,11 +1,14 @@
 import {
+  accessSync,
   closeSync,
+  constants,
   existsSync,
   fdatasync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -34,7 +37,6 @@ export const streamsFile = (data: string): string => path.join(data, 'streams.sq
 export class JobFiles {
   readonly #jobs: string;
   readonly #incoming: string;
-  readonly #shards = new Set<string>();
 
   constructor(data: string) {
     this.#jobs = path.join(data, 'jobs');
@@ -79,18 +81,37 @@ export class JobFiles {
 
   /** A folder for what comes in, before it is known whether a job will come of it. */
   receive(uuid: string): string {
+    // Whether its place among the jobs can be had shows now, before there is a job.
+    accessSync(this.#shard(uuid), constants.W_OK | constants.X_OK);
     const folder = path.join(this.#incoming, uuid);
     mkdirSync(folder, { mode: 0o700 });
     return folder;
   }
 
+  /** The folder that a job's folder is in. */
+  #shard(uuid: string): string {
+    const folder = path.join(this.#jobs, uuid.slice(3, 5));
+    if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
+    return folder;
+  }
+
+  /** Removes a shard that no job is in any more. At once, so that no job can come into it between. */
+  #dropShard(name: string): void {
+    try {
+      rmdirSync(path.join(this.#jobs, name));
+    } catch {
+      // There are jobs in it; or it cannot be removed, which harms nobody.
+    }
+  }
+
+  /** Removes empty folders that a crash left, or a version that did not remove them. */
+  async tidy(): Promise<void> {
+    for (const name of await readdir(this.#jobs)) if (/^[0-9a-f]{2}$/.test(name)) this.#dropShard(name);
+  }
+
   /** Moves what came in to its job. Doing it twice is the same as doing it once. */
   accept(uuid: string): void {
-    const shard = uuid.slice(3, 5);
-    if (!this.#shards.has(shard)) {
-      mkdirSync(path.join(this.#jobs, shard), { recursive: true, mode: 0o700 });
-      this.#shards.add(shard);
-    }
+    this.#shard(uuid);
     const from = path.join(this.#incoming, uuid);
     if (existsSync(from)) renameSync(from, this.folder(uuid));
     else if (!existsSync(this.folder(uuid))) mkdirSync(this.folder(uuid), { mode: 0o700 });
@@ -146,6 +167,7 @@ export class JobFiles {
   /** Removes everything of a job. */
   async remove(uuid: string): Promise<void> {
     await rm(this.folder(uuid), { recursive: true, force: true });
+    this.#dropShard(uuid.slice(3, 5));
   }
 }
 

@@ -30,6 +30,7 @@ export async function recover(
     if ((await store.jobs.byUuid(uuid)) === null) await files.reject(uuid);
     else files.accept(uuid);
   }
+  await files.tidy();
   const found = { waiting: 0, running: 0 };
   for (let after = 0; ; ) {
     const rows = await store.jobs.unfinished(after, pieces);
