@@ -53,19 +53,43 @@ const commit = database.transaction((group: Group): string[] => {
   return statements.events.all(group.events) as string[];
 });
 
+/** Milliseconds that a lock is waited for once somebody has waited for all of `busyTimeout` in vain. */
+const knownBusy = 100;
+let patience = busyTimeout;
+
+/** Waits for a lock only as long as it may still be a short one, so that not every caller waits for it in turn. */
+function waitAtMost(milliseconds: number): void {
+  if (patience === milliseconds) return;
+  patience = milliseconds;
+  database.pragma(`busy_timeout = ${milliseconds}`);
+}
+
 /** What a transaction left open that Prisma gave up is not to become a part of the next one. */
 function endStray(): void {
   if (database.inTransaction) database.exec('ROLLBACK');
+}
+
+/** Does what takes the database's lock. */
+async function locking<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    const done = await action();
+    waitAtMost(busyTimeout);
+    return done;
+  } catch (error) {
+    const { code, cause } = error as { code?: string; cause?: { kind?: string } };
+    if (code?.startsWith('SQLITE_BUSY') || cause?.kind === 'SocketTimeout') waitAtMost(knownBusy);
+    throw error;
+  }
 }
 
 async function answer(request: WriteRequest): Promise<unknown> {
   switch (request.kind) {
     case 'commit':
       endStray();
-      return commit.immediate(request.group);
+      return locking(async () => commit.immediate(request.group));
     case 'begin':
       endStray();
-      return adapter.executeRaw({ sql: 'BEGIN IMMEDIATE', args: [], argTypes: [] });
+      return locking(() => adapter.executeRaw({ sql: 'BEGIN IMMEDIATE', args: [], argTypes: [] }));
     case 'query':
       return adapter.queryRaw(request.query);
     case 'execute':

@@ -1,4 +1,4 @@
-/** Milliseconds that a write waits for another program's lock, in the committing thread. */
+/** Milliseconds that the first write waits for another program's lock, in the committing thread. */
 export const busyTimeout = 5000;
 
 /**

@@ -26,6 +26,7 @@ export async function roomOf(folder: string): Promise<{ free: number; total: num
 export class Reserve {
   readonly #file: string;
   #spent = false;
+  #making: Promise<void> | null = null;
 
   /** @param folder on the file system of the database */
   constructor(folder: string) {
@@ -46,7 +47,14 @@ export class Reserve {
   }
 
   /** Makes it, if it is not there and there is room for more than it. */
-  async make(): Promise<void> {
+  make(): Promise<void> {
+    this.#making ??= this.#make().finally(() => {
+      this.#making = null;
+    });
+    return this.#making;
+  }
+
+  async #make(): Promise<void> {
     const folder = path.dirname(this.#file);
     const { free, total } = await roomOf(folder);
     const size = Math.min(usualSize, Math.floor(total / 16));

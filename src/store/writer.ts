@@ -60,6 +60,7 @@ export class Writer {
 
   /** Stores a new job with its first event, and what belongs to it. */
   async insertJob(job: Job, event: JobEvent, companions: JobCompanions): Promise<void> {
+    if (this.#reserve.spent) await this.#reserve.make();
     if (this.#reserve.spent) throw diskFull();
     await new Promise<boolean>((resolve, reject) => {
       this.#enqueue({ kind: 'insert', job, event, ...companions, resolve, reject });
@@ -122,6 +123,8 @@ export class Writer {
   }
 
   async #runBatch(write: BatchWrite): Promise<void> {
+    // There may be room again since the latest look.
+    if (this.#reserve.spent) await this.#reserve.make().catch(() => {});
     const run = () => {
       this.#adding = false;
       return this.#client.$transaction(write.make(this.#client));
