@@ -1,9 +1,10 @@
-import { constants, statSync } from 'node:fs';
-import { copyFile, link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { inputPlace, outputPlace } from '../domain/command.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { PenstockError } from '../errors.js';
+import { copyFile } from '../hosts/copy-file.js';
 import { makeFolders } from '../hosts/make-folders.js';
 import type {
   Adapter,
@@ -170,7 +171,7 @@ export async function makePlace(folder: string): Promise<void> {
 async function place(file: string, target: string, copy: boolean): Promise<void> {
   await makePlace(path.dirname(target));
   try {
-    if (copy) await copyFile(file, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    if (copy) await copyFile(file, target, { exclusive: true });
     else await link(file, target);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -178,7 +179,7 @@ async function place(file: string, target: string, copy: boolean): Promise<void>
       throw taken(target);
     }
     if (code !== 'EXDEV' && code !== 'EPERM') throw error;
-    await copyFile(file, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await copyFile(file, target, { exclusive: true });
   }
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, lstatSync, mkdirSync } from 'node:fs';
-import { copyFile, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import type { FilePath } from '../adapters/adapter.js';
 import { namedFiles } from '../domain/command.js';
@@ -7,6 +7,7 @@ import type { Job } from '../domain/job.js';
 import type { Places } from '../domain/placeholder.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { PenstockError } from '../errors.js';
+import { copyFile } from '../hosts/copy-file.js';
 import { fileSize, type JobFiles, makeDurable } from '../store/files.js';
 import { place } from './pipelines/step-files.js';
 

@@ -1,10 +1,11 @@
-import { constants, createReadStream, existsSync } from 'node:fs';
-import { copyFile, link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { createReadStream, existsSync } from 'node:fs';
+import { link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Job } from '../../domain/job.js';
 import type { Source } from '../../domain/pipeline-document.js';
 import type { Plan, PlannedStep } from '../../domain/pipeline-plan.js';
 import { PenstockError } from '../../errors.js';
+import { copyFile } from '../../hosts/copy-file.js';
 import { fileSize, type JobFiles, makeDurable } from '../../store/files.js';
 import type { Store } from '../../store/store.js';
 
@@ -184,6 +185,6 @@ export async function place(file: string | Buffer, target: string, own: boolean)
       if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK') throw error;
     }
   }
-  await copyFile(file, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  await copyFile(file, target, { exclusive: true });
   await makeDurable(target);
 }
