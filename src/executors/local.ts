@@ -4,7 +4,14 @@ import { ended, type Outcome } from '../domain/outcome.js';
 import { PenstockError } from '../errors.js';
 import { findProgramAs } from '../hosts/as-user.js';
 import { type ControlGroups, groupMembers, ranOutOfMemory } from '../hosts/cgroup.js';
-import { instanceVariable, isRunner, jobVariable, membersOf, realFolder } from '../hosts/members.js';
+import {
+  folderVariable,
+  instanceVariable,
+  isRunner,
+  jobVariable,
+  membersOf,
+  realFolder,
+} from '../hosts/members.js';
 import { argumentProblem } from '../hosts/own-limits.js';
 import {
   bootId,
@@ -135,6 +142,8 @@ export function localExecutor(options: LocalOptions): Executor {
         const uuid = variableOf(process.pid, jobVariable);
         if (uuid === undefined) return abandoned.has(process.pid);
         if (held.has(uuid) || !(opened || endedEarly.has(uuid))) return false;
+        // A run that names its folder is another executor's, whose machine is this one: it clears away itself.
+        if (variableOf(process.pid, folderVariable) !== undefined) return false;
         return variableOf(process.pid, instanceVariable) === instance;
       });
     };
