@@ -25,6 +25,7 @@ export function registerJobControl(job: Command, io: CliIo): void {
             io,
             `${done} job ${uuid}: ${processes(signalled)} signalled, ${survivors || 'none'} survived.`,
           );
+          if (typeof receipt.unproven === 'string') tell(io, `Something may still run. ${receipt.unproven}`);
         }
         if (survivors > 0) throw new Ended(exitCodes.failed);
       });

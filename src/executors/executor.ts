@@ -1,4 +1,5 @@
 import type { Outcome } from '../domain/outcome.js';
+import type { Moment } from '../hosts/boot-clock.js';
 import type { Companion } from '../hosts/runner.js';
 import type { Receipt } from '../hosts/terminate.js';
 
@@ -56,8 +57,11 @@ export interface FilePath {
   to: string;
 }
 
-/** What finds a run again, also after a restart. Plain JSON; only its executor reads it. */
-export type Handle = { folder: string; [key: string]: unknown };
+/**
+ * What finds a run again, also after a restart. Plain JSON; only its executor reads it, but for `began`: when the program
+ * was started, from which its time is counted.
+ */
+export type Handle = { folder: string; began?: Moment; [key: string]: unknown };
 
 /**
  * How a command is run. A driver is a function from options and dependencies to one of these; the file name is the

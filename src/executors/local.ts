@@ -3,9 +3,10 @@ import path from 'node:path';
 import { ended, type Outcome } from '../domain/outcome.js';
 import { PenstockError } from '../errors.js';
 import { findProgramAs } from '../hosts/as-user.js';
+import { type Moment, thisMoment } from '../hosts/boot-clock.js';
 import { type ControlGroups, groupMembers, ranOutOfMemory } from '../hosts/cgroup.js';
 import {
-  folderVariable,
+  type Found,
   instanceVariable,
   isRunner,
   jobVariable,
@@ -15,19 +16,21 @@ import {
 import { argumentProblem } from '../hosts/own-limits.js';
 import {
   bootId,
+  descendantsOf,
   listProcesses,
   lives,
-  type Process,
   readProcess,
-  variableOf,
+  ticksPerSecond,
   workingFolder,
 } from '../hosts/processes.js';
 import { commandScript } from '../hosts/runner.js';
 import type { Placement, ProcessIdentity, RunEnd, RunnerPool } from '../hosts/runner-pool.js';
 import { signalProcess } from '../hosts/signal.js';
 import { neverBegun, readStatusFile, statusEnded, statusFile, statusOutcome } from '../hosts/status-file.js';
-import { terminate } from '../hosts/terminate.js';
+import { release } from '../hosts/still.js';
+import { type Quarry, terminate } from '../hosts/terminate.js';
 import type { Executor, ExecutorCommand, ExecutorFiles, Handle } from './executor.js';
+import { openSweep } from './local-sweep.js';
 
 interface LocalHandle extends Handle {
   uuid: string;
@@ -35,6 +38,8 @@ interface LocalHandle extends Handle {
   runner: ProcessIdentity | null;
   /** The control group that its runner lives in, with all that comes of the program. */
   home?: string | null;
+  /** True if its runner is given whatever detaches itself from the program. */
+  reaper?: boolean;
   /** Control groups that keep its limits. */
   groups: string[];
   /** Limits that this machine cannot keep. */
@@ -59,32 +64,25 @@ export function localExecutor(options: LocalOptions): Executor {
   pool.liveIn(groups);
   const boot = bootId();
   const running = new Map<string, { folder: string; end: Promise<void>; how: RunEnd | null }>();
-  /** Uuids and homes of what is being run, watched or cancelled here, and how often: the sweep leaves it alone. */
-  const held = new Map<string, number>();
-  const hold = (handle: LocalHandle, by: 1 | -1) => {
-    for (const key of [handle.uuid, handle.home]) {
-      if (key === null || key === undefined) continue;
-      const count = (held.get(key) ?? 0) + by;
-      if (count > 0) held.set(key, count);
-      else held.delete(key);
-    }
-  };
-  /** Jobs that ended here before the first was started: until then others may still wait to be recovered. */
-  const endedEarly = new Set<string>();
-  let opened = false;
-  let lastEnd = 0;
-  /** Groups that still had processes when their job ended. */
-  let groupsLeft: string[] = [];
+  const sweep = openSweep({ instance, groups, pool });
+  const keysOf = ({ uuid, home }: LocalHandle) =>
+    home === null || home === undefined ? [uuid] : [uuid, home];
+  const hold = (handle: LocalHandle, by: 1 | -1) => sweep.hold(keysOf(handle), by);
+  // A server that was killed while it held groups still has left them so.
+  for (const home of groups.listHomes()) release(home);
 
   const runnerLives = ({ runner, boot_id }: LocalHandle): boolean =>
     runner !== null && boot_id === boot && lives(runner.pid, runner.start_time);
-  const members = (handle: LocalHandle, thorough: boolean): Process[] =>
+  const look = (handle: LocalHandle): Found =>
     membersOf(handle, {
-      thorough,
-      kept: () =>
-        handle.runner !== null && handle.boot_id === boot && pool.keeps(handle.runner, handle.folder),
+      kept: handle.runner !== null && handle.boot_id === boot && pool.keeps(handle.runner, handle.folder),
       died: runOf(handle)?.how === 'died',
+      noted: () => readStatusFile(handle.folder).ended,
     });
+  const quarryOf = (handle: LocalHandle): Omit<Quarry, 'over'> => ({
+    look: () => look(handle),
+    groups: [...(handle.home ? [handle.home] : []), ...handle.groups],
+  });
 
   /** A run of this server's, or undefined if another one started it or it has been waited for. */
   function runOf(handle: LocalHandle) {
@@ -100,12 +98,17 @@ export function localExecutor(options: LocalOptions): Executor {
       runner === undefined
         ? undefined
         : groups.listHomes().find((one) => groupMembers([one]).has(runner.pid));
+    // What it runs is as old as the oldest of its children.
+    const children = runner === undefined ? [] : descendantsOf(runner.pid);
+    const oldest = Math.min(...children.map(({ startTime }) => startTime / ticksPerSecond));
+    const began: Moment = { ...thisMoment(), ...(Number.isFinite(oldest) ? { seconds: oldest } : {}) };
     return {
       folder,
       uuid,
       boot_id: boot,
       runner: runner === undefined ? null : { pid: runner.pid, start_time: runner.startTime },
       home: home ?? null,
+      began,
       groups: groups.find(groupName(uuid, folder)),
       unkept_limits: [],
     };
@@ -131,45 +134,6 @@ export function localExecutor(options: LocalOptions): Executor {
     }
     return statusOutcome(status);
   }
-
-  /** Ends what programs left behind when they ended, such as daemons, and what a crash of ours left. */
-  async function sweep(): Promise<void> {
-    const left = () => {
-      if (closed) return [];
-      const all = listProcesses();
-      const abandoned = groupMembers([...groupsLeft, ...abandonedHomes()]);
-      return all.filter((process) => {
-        const uuid = variableOf(process.pid, jobVariable);
-        if (uuid === undefined) return abandoned.has(process.pid);
-        if (held.has(uuid) || !(opened || endedEarly.has(uuid))) return false;
-        // A run that names its folder is another executor's, whose machine is this one: it clears away itself.
-        if (variableOf(process.pid, folderVariable) !== undefined) return false;
-        return variableOf(process.pid, instanceVariable) === instance;
-      });
-    };
-    if (left().length > 0) await terminate(left, 1000, () => true);
-    groupsLeft = groups.remove(groupsLeft);
-    groups.remove(abandonedHomes());
-  }
-
-  /** Homes whose runner has gone and whose job is not held: who is still there was left behind. */
-  function abandonedHomes(): string[] {
-    if (!opened) return [];
-    return groups
-      .listHomes()
-      .filter((home) => !pool.uses(home) && !held.has(home) && ![...groupMembers([home])].some(isRunner));
-  }
-  let sweeping: Promise<void> | null = null;
-  let swept = 0;
-  let closed = false;
-  const sweeper = setInterval(() => {
-    if (sweeping !== null || swept >= lastEnd) return;
-    swept = Date.now();
-    sweeping = sweep().finally(() => {
-      sweeping = null;
-    });
-  }, 2000);
-  sweeper.unref();
 
   return {
     async start(command: ExecutorCommand, files: ExecutorFiles): Promise<LocalHandle> {
@@ -214,12 +178,13 @@ export function localExecutor(options: LocalOptions): Executor {
         }),
         { mode: 0o600 },
       );
+      const began = thisMoment();
       const run = { folder: files.folder, end: Promise.resolve(), how: null as RunEnd | null };
       const given: { placement: Placement | null } = { placement: null };
       run.end = new Promise((resolve) => {
         given.placement = pool.run(files.folder, (how) => {
           run.how = how;
-          lastEnd = Date.now();
+          sweep.ended();
           resolve();
         });
       });
@@ -229,11 +194,13 @@ export function localExecutor(options: LocalOptions): Executor {
         boot_id: boot,
         runner: given.placement?.runner ?? null,
         home: given.placement?.home ?? null,
+        reaper: given.placement?.reaper === true,
+        began,
         groups: made.folders,
         unkept_limits: made.unkept.filter((limit) => limit !== 'memory'),
       };
       running.set(command.uuid, run);
-      opened = true;
+      sweep.open();
       hold(handle, 1);
       return handle;
     },
@@ -245,17 +212,11 @@ export function localExecutor(options: LocalOptions): Executor {
       const outcome = outcomeOf(handle);
       // A dead runner's program may live on, unwatched: nothing of it is left to go on.
       if (outcome.cause === 'lost' || run?.how === 'died') {
-        await terminate(
-          (thorough) => members(handle, thorough),
-          1000,
-          () => true,
-        );
+        await terminate({ ...quarryOf(handle), over: () => true }, 1000);
       }
       if (run !== undefined) running.delete(handle.uuid);
-      if (!opened) endedEarly.add(handle.uuid);
       hold(handle, -1);
-      groupsLeft.push(...groups.remove(handle.groups));
-      lastEnd = Date.now();
+      sweep.ended(handle.uuid, groups.remove(handle.groups));
       return outcome;
     },
 
@@ -269,35 +230,36 @@ export function localExecutor(options: LocalOptions): Executor {
       };
       hold(handle, 1);
       try {
-        return await terminate(
-          (thorough) => {
+        const quarry: Quarry = {
+          ...quarryOf(handle),
+          look: () => {
             // A program can stop its runner, too (`kill -STOP 0`), which then would never tell of the end.
             if (runner !== null && !over() && readProcess(runner.pid)?.state === 'T') {
               signalProcess({ pid: runner.pid, startTime: runner.start_time }, 'SIGCONT');
             }
-            return members(handle, thorough);
+            return look(handle);
           },
-          killGrace * 1000,
           over,
-        );
+          ended: run?.end,
+        };
+        return await terminate(quarry, killGrace * 1000);
       } finally {
         hold(handle, -1);
-        lastEnd = Date.now();
+        sweep.ended();
       }
     },
 
     async recover(uuid: string, folder: string, stored: Handle | null): Promise<Handle | 'never-started'> {
-      if (!existsSync(folder) || neverBegun(folder)) return 'never-started';
+      // A run whose handle was stored was begun, whatever has become of its folder since.
+      if (existsSync(folder) ? neverBegun(folder) : stored === null) return 'never-started';
       const handle = (stored as LocalHandle | null) ?? foundHandle(uuid, folder);
       hold(handle, 1);
       return handle;
     },
 
     async close(): Promise<void> {
-      closed = true;
-      clearInterval(sweeper);
       // Who comes after us has jobs of its own, which this sweep knows nothing of.
-      await sweeping;
+      await sweep.close();
       pool.close();
     },
   };

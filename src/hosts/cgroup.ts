@@ -17,6 +17,7 @@ export interface GroupLimits {
   processes: number | null;
 }
 export type GroupLimit = keyof GroupLimits;
+const limits = ['memory', 'cpus', 'processes'] as const satisfies readonly GroupLimit[];
 
 const period = 100_000; // microseconds over which the processor's share is counted
 
@@ -68,6 +69,24 @@ const attempt = (action: () => void): boolean => {
   }
 };
 
+const mayWrite = (folder: string): boolean =>
+  attempt(() => {
+    accessSync(folder, constants.W_OK);
+    accessSync(path.join(folder, 'cgroup.procs'), constants.W_OK);
+  });
+
+/**
+ * Where groups may be made in a hierarchy of the second version: at its root, or, for an ordinary user, beside or below the
+ * group that this server is in, as systemd hands one over with `Delegate=yes`.
+ */
+function unifiedBase(root: string): string | undefined {
+  if (!existsSync(path.join(root, 'cgroup.procs'))) return undefined;
+  const own = /^0::(\/.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
+  return [root, path.dirname(path.join(root, own)), path.join(root, own)].find(
+    (folder) => (folder === root || folder.startsWith(`${root}/`)) && mayWrite(folder),
+  );
+}
+
 /**
  * The control groups of this machine, as far as this server may use them. Nothing is created before `create`.
  *
@@ -77,39 +96,43 @@ const attempt = (action: () => void): boolean => {
 export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
   const unified = existsSync(path.join(root, 'cgroup.controllers'));
   const version = unified ? 2 : 1;
-  const parents: Partial<Record<GroupLimit, string>> = {};
-  for (const limit of ['memory', 'cpus', 'processes'] as const) {
-    const { controller } = kinds[version][limit];
-    const base = unified ? root : path.join(root, controller);
-    const usable =
-      existsSync(base) &&
-      attempt(() => accessSync(base, constants.W_OK)) &&
-      (!unified ||
-        readFileSync(path.join(root, 'cgroup.controllers'), 'utf8').split(/\s/).includes(controller));
-    if (usable) parents[limit] = path.join(base, name);
-  }
+  const delegated = unifiedBase(unified ? root : path.join(root, 'unified'));
+  /** The folder in which a limit's groups may be made. */
+  const baseOf = (controller: string): string | undefined => {
+    const base = unified ? delegated : path.join(root, controller);
+    if (base === undefined || !mayWrite(base)) return undefined;
+    const offered = () => readFileSync(path.join(base, 'cgroup.controllers'), 'utf8').split(/\s/);
+    return !unified || offered().includes(controller) ? base : undefined;
+  };
+  const bases = Object.fromEntries(
+    Object.entries(kinds[version]).map(([limit, { controller }]) => [limit, baseOf(controller)]),
+  ) as Record<GroupLimit, string | undefined>;
+  const parentOf = (limit: GroupLimit) =>
+    bases[limit] === undefined ? undefined : path.join(bases[limit], name);
 
   function makeParent(limit: GroupLimit): boolean {
-    const parent = parents[limit];
-    if (parent === undefined) return false;
+    const [base, parent] = [bases[limit], parentOf(limit)];
+    if (base === undefined || parent === undefined) return false;
     if (existsSync(parent)) return true;
     return attempt(() => {
       const { controller } = kinds[version][limit];
-      if (unified) writeFileSync(path.join(root, 'cgroup.subtree_control'), `+${controller}`);
+      if (unified) writeFileSync(path.join(base, 'cgroup.subtree_control'), `+${controller}`);
       mkdirSync(parent);
       if (unified) writeFileSync(path.join(parent, 'cgroup.subtree_control'), '+memory +cpu +pids');
     });
   }
 
-  /** Any hierarchy will do to know who descends from whom; the second version's costs the least. */
-  const tracking = (
-    unified ? [root] : ['unified', 'pids', 'freezer'].map((one) => path.join(root, one))
-  ).find(
-    (base) => existsSync(path.join(base, 'cgroup.procs')) && attempt(() => accessSync(base, constants.W_OK)),
-  );
+  /** Any hierarchy will do to know who descends from whom; best is one in which a group can be held still. */
+  const tracking =
+    delegated ??
+    ['freezer', 'pids'].map((one) => path.join(root, one)).find((base) => !unified && mayWrite(base));
+
   const homes = tracking === undefined ? undefined : path.join(tracking, `${name}-runners`);
 
   return {
+    /** The folders in which this server, and others like it, make their groups. */
+    bases: [...new Set([tracking, ...Object.values(bases)])].filter((base) => base !== undefined),
+
     /**
      * Makes a home for a runner: a group without limits, which holds all that its programs start, however they
      * detach themselves. A runner enters it once, so that a job costs nothing more.
@@ -124,19 +147,14 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
 
     /** The homes that there are, also those of runners from before a restart. */
     listHomes(): string[] {
-      if (homes === undefined) return [];
-      try {
-        return readdirSync(homes, { withFileTypes: true })
-          .filter((entry) => entry.isDirectory())
-          .map((entry) => path.join(homes, entry.name));
-      } catch {
-        return [];
-      }
+      return homes === undefined ? [] : groupsIn(homes);
     },
 
     /** The groups that were made for a job, also by a server that could not store its handle any more. */
     find(uuid: string): string[] {
-      const folders = Object.values(parents).map((parent) => path.join(parent, uuid));
+      const folders = limits
+        .flatMap((limit) => parentOf(limit) ?? [])
+        .map((parent) => path.join(parent, uuid));
       return [...new Set(folders)].filter((folder) => existsSync(folder));
     },
 
@@ -145,13 +163,13 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
      *
      * @returns the folders made, and the limits that cannot be kept here
      */
-    create(uuid: string, limits: GroupLimits): { folders: string[]; unkept: GroupLimit[] } {
+    create(uuid: string, wanted: GroupLimits): { folders: string[]; unkept: GroupLimit[] } {
       const folders = new Set<string>();
       const unkept: GroupLimit[] = [];
-      for (const limit of ['memory', 'cpus', 'processes'] as const) {
-        const value = limits[limit];
+      for (const limit of limits) {
+        const value = wanted[limit];
         if (value === null) continue;
-        const parent = makeParent(limit) ? parents[limit] : undefined;
+        const parent = makeParent(limit) ? parentOf(limit) : undefined;
         const folder = parent === undefined ? undefined : path.join(parent, uuid);
         const made =
           folder !== undefined &&
@@ -175,14 +193,29 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
      * @returns those that stay
      */
     remove(folders: readonly string[]): string[] {
-      return folders.filter((folder) => !attempt(() => rmdirSync(folder)) && existsSync(folder));
+      return folders.filter((folder) => !removeGroup(folder) && existsSync(folder));
     },
   };
 }
 
 export type ControlGroups = ReturnType<typeof openControlGroups>;
 
-/** The pids in groups. */
+/** The groups in a group: a program that may can make some of its own. */
+export function groupsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => path.join(folder, entry.name));
+  } catch {
+    return [];
+  }
+}
+
+/** Removes a group with those in it; false if somebody is there still. */
+export const removeGroup = (folder: string): boolean =>
+  groupsIn(folder).every(removeGroup) && attempt(() => rmdirSync(folder));
+
+/** The pids in groups, and in the groups in these. */
 export function groupMembers(folders: readonly string[]): Set<number> {
   const pids = new Set<number>();
   for (const folder of folders) {
@@ -191,6 +224,7 @@ export function groupMembers(folders: readonly string[]): Set<number> {
         if (line !== '') pids.add(Number(line));
       }
     });
+    for (const pid of groupMembers(groupsIn(folder))) pids.add(pid);
   }
   return pids;
 }

@@ -1,6 +1,17 @@
 import { readFileSync, realpathSync } from 'node:fs';
+import { type Moment, sinceBoot } from './boot-clock.js';
 import { groupMembers } from './cgroup.js';
-import { listProcesses, lives, type Process, readProcess, usesFolder, variableOf } from './processes.js';
+import {
+  bootId,
+  descendantsOf,
+  listProcesses,
+  lives,
+  type Process,
+  readProcess,
+  ticksPerSecond,
+  usesFolder,
+  variableOf,
+} from './processes.js';
 import type { ProcessIdentity } from './runner-pool.js';
 
 /** Every process of a job carries these in its environment, however it detaches itself. */
@@ -16,7 +27,17 @@ export interface RunMarks {
   runner: ProcessIdentity | null;
   /** The control group that its runner lives in. */
   home?: string | null;
+  /** True if its runner is given whatever detaches itself. */
+  reaper?: boolean;
   groups: readonly string[];
+  /** When it began: nothing of it is older. */
+  began?: Moment;
+}
+
+/** The processes of a run, as of now, and why there may be others; null where there certainly are none. */
+export interface Found {
+  members: Process[];
+  unproven: string | null;
 }
 
 /** The folder as the kernel calls it: the data may lie behind a symbolic link. */
@@ -42,54 +63,69 @@ export function isRunner(pid: number): boolean {
   }
 }
 
+const noWay =
+  'A process that had left the session and cleared its environment would not be found: this server may use no control groups, and there is no perl or python3 here.';
+const watcherGone =
+  'A process that had left the session and cleared its environment would not be found: the shell that watched over the program is gone.';
+
 /**
- * All processes that belong to a run, by every mark that there is. The runner itself is not one of them.
+ * The processes that belong to a run. The runner itself is not one of them. A control group holds them all, and a runner
+ * that is given its orphaned descendants is above them all: where there is one of these, nothing else has to be looked
+ * at. Otherwise they are told by their marks, among all processes that are not older than the run.
  *
- * @param thorough false if the members of its control groups are enough, where there are any: they are found without
- *   a look at every process of the machine
- * @param kept asked after the processes were listed: whether the runner has had no other job since
+ * @param kept whether the runner has had no other job since; it takes one only when nothing was left behind
  * @param died whether the runner is known to have died just now
+ * @param noted whether the runner has noted the program's end: then it leaves only when nothing is left
  */
 export function membersOf(
   marks: RunMarks,
-  options: { thorough: boolean; kept: () => boolean; died: boolean },
-): Process[] {
-  const { runner } = marks;
-  // Before the question whether the runner has had no other job since: what is listed now was not of a later one.
-  const all = options.thorough ? listProcesses() : null;
-  const homeMembers = marks.home ? groupMembers([marks.home]) : new Set<number>();
-  const kept = options.kept();
-  const inGroups = groupMembers(marks.groups);
-  if (kept) for (const pid of homeMembers) inGroups.add(pid);
-  const mine = (pid: number) => pid !== runner?.pid && pid !== globalThis.process.pid && !isRunner(pid);
-  if (all === null) {
-    const members = [...inGroups].flatMap((pid) => (mine(pid) ? (readProcess(pid) ?? []) : []));
-    if (members.length > 0 || (kept && homeMembers.size > 0)) return members;
+  { kept, died, noted }: { kept: boolean; died: boolean; noted: () => boolean },
+): Found {
+  const { runner, home, groups } = marks;
+  const mine = ({ pid }: Process) => pid !== runner?.pid && pid !== process.pid;
+  const inGroups = groupMembers(groups);
+  const listed = () => [...inGroups].flatMap((pid) => readProcess(pid) ?? []);
+  const watched = runner !== null && lives(runner.pid, runner.start_time);
+  const tracked = home !== undefined && home !== null;
+  if (!kept && (tracked || marks.reaper === true)) return { members: listed().filter(mine), unproven: null };
+  if (tracked) {
+    const inside = groupMembers([home]);
+    // A runner that could not enter its home holds nothing together.
+    if (!watched || inside.has(runner.pid)) {
+      for (const pid of inside) inGroups.add(pid);
+      return { members: listed().filter(mine), unproven: null };
+    }
+  }
+  if (marks.reaper === true && watched) {
+    const below = new Map([...listed(), ...descendantsOf(runner.pid)].map((one) => [one.pid, one]));
+    return { members: [...below.values()].filter(mine), unproven: null };
   }
   // A dead leader's session keeps its number only while somebody is in it: a fresh death is certain, an old one not.
-  const sure = kept && runner !== null && (options.died || lives(runner.pid, runner.start_time));
-  return markedOf(marks, all ?? listProcesses(), inGroups, sure ? runner.pid : null).filter(({ pid }) =>
-    mine(pid),
-  );
+  const session = kept && (died || watched) ? (runner?.pid ?? null) : null;
+  return {
+    members: markedOf(marks, inGroups, session).filter((one) => mine(one) && !isRunner(one.pid)),
+    unproven: marks.reaper !== true && !tracked ? noWay : noted() ? null : watcherGone,
+  };
 }
 
+/** The processes that carry a mark of the run, and their children. */
 function markedOf(
-  marks: RunMarks,
-  all: readonly Process[],
+  { uuid, folder, began }: RunMarks,
   inGroups: ReadonlySet<number>,
   session: number | null,
 ): Process[] {
-  const { runner } = marks;
-  const folder = realFolder(marks.folder);
+  if (began !== undefined && began.boot_id !== bootId()) return [];
+  const real = realFolder(folder);
+  // Only what is younger need be looked at closely. The clock and the kernel may round differently.
+  const oldest = Math.min(began?.seconds ?? 0, sinceBoot()) * ticksPerSecond - ticksPerSecond / 10;
+  const all = listProcesses().filter(({ startTime }) => startTime >= oldest);
   const members = new Map<number, Process>();
   for (const process of all) {
-    if (process.pid === runner?.pid || process.pid === globalThis.process.pid || isRunner(process.pid))
-      continue;
     if (
       process.session === session ||
       inGroups.has(process.pid) ||
-      variableOf(process.pid, jobVariable) === marks.uuid ||
-      (!process.terminal && usesFolder(process.pid, folder))
+      variableOf(process.pid, jobVariable) === uuid ||
+      (!process.terminal && usesFolder(process.pid, real))
     ) {
       members.set(process.pid, process);
     }

@@ -8,6 +8,6 @@ import { membersOf, type RunMarks } from './members.js';
 export function listensOn(port: number, program: RunMarks): boolean {
   const sockets = listenersOn(port);
   if (sockets.length === 0) return false;
-  const members = membersOf(program, { thorough: true, kept: () => true, died: false });
+  const { members } = membersOf(program, { kept: true, died: false, noted: () => false });
   return sockets.some(({ inode }) => members.some(({ pid }) => hasSocket(pid, inode)));
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** A process as Linux tells of it in /proc. `startTime` is in clock ticks since boot. */
 export interface Process {
@@ -13,10 +13,16 @@ export interface Process {
   startTime: number;
 }
 
+let boot: string | null = null;
+
 /** This boot of this machine: a pid means nothing after another boot. */
 export function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return boot;
 }
+
+/** Clock ticks in a second, as /proc counts: the same on every Linux. */
+export const ticksPerSecond = 100;
 
 /** One process, or undefined if it is gone. */
 export function readProcess(pid: number): Process | undefined {
@@ -51,6 +57,43 @@ export function listProcesses(): Process[] {
     if (process !== undefined) list.push(process);
   }
   return list;
+}
+
+/** Whether the kernel tells of children: it is spared a look at every process then. */
+const tellsChildren = existsSync('/proc/thread-self/children');
+
+/** The pids of a process's children, those that have ended and were not noticed among them. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').split(' ').filter(Boolean).map(Number),
+    );
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * All that descend from a process, as of now. One that is born or loses its parent during the look may be missed:
+ * where the root is given its orphaned descendants (see `reaper.ts`), another look shows it as a child of the root.
+ */
+export function descendantsOf(root: number): Process[] {
+  const found = new Map<number, Process>();
+  const all = tellsChildren ? [] : listProcesses();
+  const below = (pid: number): Process[] =>
+    tellsChildren
+      ? childrenOf(pid).flatMap((child) => readProcess(child) ?? [])
+      : all.filter(({ parent }) => parent === pid);
+  const open = [root];
+  for (let pid = open.pop(); pid !== undefined; pid = open.pop()) {
+    for (const process of below(pid)) {
+      // A number may have gone to a stranger since the kernel told it.
+      if (found.has(process.pid) || (process.parent !== pid && process.parent !== root)) continue;
+      found.set(process.pid, process);
+      open.push(process.pid);
+    }
+  }
+  return [...found.values()];
 }
 
 /** The value of a variable that the process was started with, or undefined. */
@@ -100,10 +143,11 @@ function writes(pid: number, descriptor: string): boolean {
   return flags !== undefined && (Number.parseInt(flags, 8) & 3) !== 0;
 }
 
+/** True for a process that has ended and only waits to be noticed. */
+export const isOver = ({ state }: Process): boolean => state === 'Z' || state === 'X';
+
 /** True if that very process still lives: the pid alone may have been given to another. A zombie does not live. */
 export function lives(pid: number, startTime: number): boolean {
   const process = readProcess(pid);
-  return (
-    process !== undefined && process.startTime === startTime && process.state !== 'Z' && process.state !== 'X'
-  );
+  return process !== undefined && process.startTime === startTime && !isOver(process);
 }

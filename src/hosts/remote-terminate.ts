@@ -1,3 +1,4 @@
+import { handedOver } from '../domain/daemon-clients.js';
 import { folderVariable } from './members.js';
 import { processShell } from './shell-process.js';
 import type { Receipt } from './terminate.js';
@@ -147,6 +148,10 @@ END
 echo done
 `;
 
+/** Nothing there holds the processes of a run together. */
+const notFoundThere =
+  'On another machine a process that has left the session, the folder and its parents, and has cleared its environment, is not found.';
+
 /** Reads what the script said; null if it did not say all. */
 export function readReceipt(text: string): Receipt | null {
   const lines = text.split('\n');
@@ -162,5 +167,6 @@ export function readReceipt(text: string): Receipt | null {
     const entry = signalled.get(number);
     if (word === 'k' && entry !== undefined && !entry.signals.includes(third)) entry.signals.push(third);
   }
-  return { signalled: [...signalled.values()], survivors };
+  const all = [...signalled.values()];
+  return { signalled: all, survivors, unproven: handedOver(all.map(({ name }) => name)) ?? notFoundThere };
 }

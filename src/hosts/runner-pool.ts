@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { type ControlGroups, groupMembers } from './cgroup.js';
 import { basicEnvironment } from './environment.js';
-import { readProcess } from './processes.js';
+import { descendantsOf, isOver, readProcess } from './processes.js';
+import { findReaper } from './reaper.js';
 import { runnerScript } from './runner.js';
 import { umaskForPrograms } from './umask.js';
 
@@ -13,10 +14,13 @@ export interface ProcessIdentity {
   start_time: number;
 }
 
-/** Who runs a job, and the control group in which it does, if there is one. */
+/** Who runs a job, and what holds all together that comes of it. */
 export interface Placement {
   runner: ProcessIdentity;
+  /** The control group in which it does, if there is one. */
   home: string | null;
+  /** True if the runner is given whatever detaches itself; it only is where there are no control groups. */
+  reaper: boolean;
 }
 
 /** What became of a folder's job: it was run to its end, it could not be begun, or its runner has died. */
@@ -41,6 +45,8 @@ export class RunnerPool {
   readonly #maxIdle: number;
   #groups: Pick<ControlGroups, 'makeHome' | 'remove'> | null = null;
   readonly #environment: Record<string, string>;
+  /** What makes a runner of a shell that is given its orphaned descendants; undefined until it is needed. */
+  #reaper: readonly string[] | null | undefined;
   #closed = false;
 
   constructor(maxIdle: number, environment: Record<string, string> = basicEnvironment) {
@@ -88,8 +94,12 @@ export class RunnerPool {
   #start(): Runner {
     const home = this.#groups?.makeHome(randomBytes(8).toString('hex')) ?? null;
     const door = home === null ? '' : path.join(home, 'cgroup.procs');
-    const words = ['-c', runnerScript, 'penstock-runner', door, umaskForPrograms() ?? ''];
-    const child = spawn('/bin/sh', words, {
+    if (home === null && this.#reaper === undefined) this.#reaper = findReaper(this.#environment);
+    const before = home === null ? (this.#reaper ?? []) : [];
+    const reaper = before.length > 0;
+    const given = [door, umaskForPrograms() ?? '', reaper ? 'reaper' : ''];
+    const [program = '', ...words] = [...before, '/bin/sh', '-c', runnerScript, 'penstock-runner', ...given];
+    const child = spawn(program, words, {
       cwd: '/',
       detached: true, // setsid: a session of its own, which no terminal and no end of ours touches
       env: this.#environment,
@@ -106,7 +116,7 @@ export class RunnerPool {
       throw new Error('no shell can be started on this machine');
     }
     const runner: Runner = {
-      placement: { runner: { pid, start_time: readProcess(pid)?.startTime ?? 0 }, home },
+      placement: { runner: { pid, start_time: readProcess(pid)?.startTime ?? 0 }, home, reaper },
       folder: '',
       child,
       done: undefined,
@@ -141,9 +151,12 @@ export class RunnerPool {
   }
 
   #release(runner: Runner): void {
-    const { home } = runner.placement;
-    // What a program left behind stays in its home: the next one moves into another.
-    const shared = home !== null && groupMembers([home]).size > 1;
+    const { home, reaper, runner: self } = runner.placement;
+    // What a program left behind stays in its home: the next one moves into another. Or it stays with the runner, which
+    // ends it before it leaves.
+    const shared =
+      (home !== null && groupMembers([home]).size > 1) ||
+      (reaper && descendantsOf(self.pid).some((process) => !isOver(process)));
     if (shared || this.#closed || this.#idle.length >= this.#maxIdle) runner.child.stdin?.end();
     else this.#idle.push(runner);
   }

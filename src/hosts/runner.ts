@@ -1,4 +1,5 @@
 import { accompanied, type Companion } from './companions.js';
+import { processShell } from './shell-process.js';
 import { shellWord } from './shell-word.js';
 
 export type { Companion };
@@ -19,10 +20,12 @@ export type { Companion };
  *   status   made by whoever starts the job (O_EXCL: at most one can). `program` stands in it once the shell is
  *            about to become the program; at the end `exit N`, with the shell's name if that is bash
  *
- * Its first argument, unless it is empty, is the `cgroup.procs` of a control group to live in, with all that it starts;
- * its second is the umask for what it starts.
+ * $1, unless it is empty, is the `cgroup.procs` of a control group to live in, with all that it starts. $2 is the umask for
+ * what it starts. With $3 it is given whatever its programs leave behind (see `reaper.ts`), and ends that before it leaves:
+ * SIGTERM, a second, SIGKILL. Only children are signalled, whose numbers nobody else can have; theirs become its own when
+ * they are gone. Each `sleep` also lets the shell notice who has ended.
  */
-export const runnerScript = `
+export const runnerScript = `${processShell}
 trap : HUP INT QUIT TERM PIPE
 [ -z "$2" ] || umask "$2"
 [ -z "$1" ] || { echo 0 >"$1"; } 2>/dev/null
@@ -38,6 +41,17 @@ while read -r folder; do
     cd /
     echo refused
   fi
+done
+[ -n "$3" ] || exit
+looks=0 signal=TERM
+while :; do
+  left=
+  { read -r left </proc/$$/task/$$/children; } 2>/dev/null
+  [ -n "$left" ] || exit
+  for child in $left; do signal_child "$signal" "$child" $$; done
+  sleep 0.1 2>/dev/null || sleep 1
+  looks=$((looks + 1))
+  [ "$looks" -lt 10 ] || signal=KILL
 done
 `;
 

@@ -70,6 +70,10 @@ export function openApi(services: readonly ResourceService[], paths: Json): Json
           properties: {
             signalled: { type: 'array', items: { type: 'object' } },
             survivors: { type: 'array', items: { type: 'object' } },
+            unproven: {
+              type: ['string', 'null'],
+              description: 'Why something may still run that was not found; null if nothing does.',
+            },
             job: ref('Job'),
           },
         },

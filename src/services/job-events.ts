@@ -201,14 +201,19 @@ export function jobEventService(given: {
     },
 
     /** Ends a job that runs elsewhere, as far as we can: by an event. Nothing is signalled, which the receipt says. */
-    async cancel(job: Job, by: string): Promise<{ signalled: never[]; survivors: never[] }> {
+    async cancel(
+      job: Job,
+      by: string,
+    ): Promise<{ signalled: never[]; survivors: never[]; unproven: string }> {
       const outcome = ended('cancelled', `Cancelled by ${by}.`);
       const change = (current: Job): JobChange => {
         checkTaker(current, 'fail');
         return { ended: clock(), outcome, waiting: null };
       };
       await jobs.record(job, 'fail', change, outcome);
-      return { signalled: [], survivors: [] };
+      const unproven =
+        'The job runs elsewhere. Whoever runs it hears of the cancel as an event, and has to end it.';
+      return { signalled: [], survivors: [], unproven };
     },
 
     /** A new token for a job, and a nonce for its callback; those before are good no more. For its owner. */

@@ -2,6 +2,7 @@ import type { Outcome } from '../domain/outcome.js';
 import { PenstockError } from '../errors.js';
 import type { Handle, Receipt } from '../executors/executor.js';
 import { HostError } from '../hosts/host.js';
+import { nothingToEnd } from '../hosts/terminate.js';
 import type { Run, RunContext } from './run-job.js';
 
 /**
@@ -11,7 +12,7 @@ import type { Run, RunContext } from './run-job.js';
 export function stopRun(context: RunContext, run: Run, outcome: Outcome): Promise<Receipt> {
   if (run.stop === null || run.stop.failed) {
     const receipt = run.started.then(() =>
-      run.handle === null ? nothingEnded : endThere(context, run, run.handle),
+      run.handle === null ? nothingToEnd : endThere(context, run, run.handle),
     );
     const stop = { outcome, receipt, failed: false };
     // Who waits for it hears of what went wrong; perhaps nobody does any more.
@@ -24,14 +25,12 @@ export function stopRun(context: RunContext, run: Run, outcome: Outcome): Promis
   return run.stop.receipt;
 }
 
-const nothingEnded: Receipt = { signalled: [], survivors: [] };
-
 /** Ends it where it runs. What ran on a server that is no more has ended with that. */
 async function endThere(context: RunContext, run: Run, handle: Handle): Promise<Receipt> {
   try {
     return await context.executor.cancel(handle, run.definition.killGrace);
   } catch (error) {
-    if (error instanceof HostError && error.problem === 'gone') return nothingEnded;
+    if (error instanceof HostError && error.problem === 'gone') return nothingToEnd;
     if (!(error instanceof HostError || error instanceof PenstockError)) throw error;
     const detail = `What runs there could not be ended, and may run on: ${error.message}`;
     throw new PenstockError('machine-failed', detail, { cause: error });

@@ -6,6 +6,7 @@ import type { ProcessDefinition } from '../domain/process-definition.js';
 import { Queue, type QueueLimits, type Waiting } from '../domain/queue.js';
 import { messageOf, PenstockError } from '../errors.js';
 import type { Receipt } from '../executors/executor.js';
+import { nothingToEnd } from '../hosts/terminate.js';
 import { takePlace } from './places.js';
 import { type Again, type RetryOptions, retry } from './retry.js';
 import { collect, persist, type Run, type RunContext, startProgram, waitForProgram } from './run-job.js';
@@ -231,7 +232,7 @@ export class Worker {
         { outcome, ended: new Date(), waiting: null, notBefore: null },
         outcome,
       );
-      return { signalled: [], survivors: [] };
+      return nothingToEnd;
     }
     const active = this.#active.get(job.uuid);
     if (active === undefined) return undefined;

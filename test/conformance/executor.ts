@@ -7,7 +7,7 @@ import type { Outcome } from '../../src/domain/outcome.js';
 import type { Executor, ExecutorCommand, ExecutorFiles, Handle } from '../../src/executors/executor.js';
 import { makePipes } from '../../src/hosts/pipes.js';
 import { readProcess } from '../../src/hosts/processes.js';
-import { alive, linesOf, program } from '../support/programs.js';
+import { alive, linesOf, naming, program } from '../support/programs.js';
 import { waitFor } from '../support/wait-for.js';
 
 /** What a driver's tests bring: executors that share one place, as one of before a restart and one of after it. */
@@ -15,7 +15,7 @@ export interface ExecutorStage {
   make(): Executor;
   /** Limits that this machine can keep. */
   keeps: { memory: boolean; processes: boolean };
-  /** True if a process without any mark can still be told, because a control group holds it. */
+  /** True if a process without any mark can still be told: a control group holds it, or the runner is given it. */
   tracks: boolean;
   /** True if a stream may be a named pipe, which joins two programs. */
   joins: boolean;
@@ -97,6 +97,8 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       const outcome = await executor.wait(await executor.start(job.command, job.files));
       return { ...job, outcome, out: readFileSync(job.stdout, 'utf8') };
     }
+    /** What is still to be said of a receipt where all is over. */
+    const proof = stage.tracks ? null : expect.stringContaining('not found');
     const exited = (code: number) =>
       expect.objectContaining({ cause: 'exit', exit_code: code, signal: null });
 
@@ -250,8 +252,32 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       expect(receipt.signalled.map(({ pid }) => pid)).toContain(Number(line));
       expect(alive(Number(line))).toBeUndefined();
       expect(await executor.wait(handle)).not.toMatchObject({ cause: 'exit', exit_code: 0 });
+      expect(receipt.unproven).toEqual(proof);
       // Once more, and when it has ended.
-      expect(await executor.cancel(handle, 0.3)).toEqual({ signalled: [], survivors: [] });
+      expect(await executor.cancel(handle, 0.3)).toEqual({ signalled: [], survivors: [], unproven: proof });
+    });
+
+    test.skipIf(!stage.tracks)('cancel of a chain that forks and ends leaves no link', async () => {
+      const log = path.join(root, 'log');
+      const { command, files } = prepare('fork-chain', [log, 'stay'], { killGrace: 0.3 });
+      const handle = await executor.start(command, files);
+      await waitFor(() => linesOf(log).length > 5, 'some links');
+      const receipt = await executor.cancel(handle, 0.3);
+      expect(receipt).toMatchObject({ survivors: [], unproven: null });
+      expect([naming(log), naming(log)]).toEqual([[], []]);
+      await executor.wait(handle);
+    });
+
+    test.skipIf(!stage.tracks).each([
+      'leaves-daemon',
+      'fork-chain',
+    ])('what %s leaves behind is ended, though it has no mark', async (exec) => {
+      const log = path.join(root, 'log');
+      expect((await run(exec, [log])).outcome).toEqual(exited(0));
+      await waitFor(() => linesOf(log).length > 0, 'what is left behind');
+      const pid = Number(linesOf(log)[0]);
+      // A look can miss a link of a chain, but not two in a row.
+      await waitFor(() => naming(log).length + naming(log).length === 0 && !alive(pid), 'its end');
     });
 
     test('cancel of many forks leaves none', async () => {

@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import path from 'node:path';
 import { localExecutor } from '../../src/executors/local.js';
 import { openControlGroups } from '../../src/hosts/cgroup.js';
+import { findReaper } from '../../src/hosts/reaper.js';
 import { RunnerPool } from '../../src/hosts/runner-pool.js';
 import { executorConformance } from '../conformance/executor.js';
 
@@ -20,7 +21,7 @@ function stageAt(root?: string) {
     make: () => localExecutor({ instance: name, pool: new RunnerPool(8), groups }),
     keeps: { memory: !unkept.includes('memory'), processes: !unkept.includes('processes') },
     joins: true,
-    tracks: home !== null && writable(path.dirname(home)),
+    tracks: (home !== null && writable(path.dirname(home))) || findReaper() !== null,
     // The runners have left by now, or do so at once.
     close: () => void groups.remove([...groups.listHomes(), ...(home === null ? [] : [path.dirname(home)])]),
   };

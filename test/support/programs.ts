@@ -17,6 +17,17 @@ export function alive(pid: number): Process | undefined {
   return process === undefined || process.state === 'Z' || process.state === 'X' ? undefined : process;
 }
 
+/** The processes in whose arguments a word stands. */
+export function naming(word: string): Process[] {
+  return listProcesses().filter(({ pid }) => {
+    try {
+      return alive(pid) !== undefined && readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(word);
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** Ends every process that works in a folder of ours, or is told of it: services outlive their server by design. */
 export function endProcessesOf(folder: string): void {
   for (const { pid } of listProcesses()) {

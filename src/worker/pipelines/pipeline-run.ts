@@ -94,6 +94,7 @@ export class PipelineRun {
     return {
       signalled: this.#receipts.flatMap(({ signalled }) => signalled),
       survivors: this.#receipts.flatMap(({ survivors }) => survivors),
+      unproven: this.#receipts.find(({ unproven }) => unproven !== null)?.unproven ?? null,
     };
   }
 

@@ -7,6 +7,7 @@ import type { Plan, PlannedStep } from '../../domain/pipeline-plan.js';
 import type { ProcessDefinition } from '../../domain/process-definition.js';
 import { PenstockError } from '../../errors.js';
 import type { Receipt } from '../../executors/executor.js';
+import { nothingToEnd } from '../../hosts/terminate.js';
 import { namesOnly } from '../../services/runs.js';
 import { fileSize, type JobFiles } from '../../store/files.js';
 import type { Store } from '../../store/store.js';
@@ -190,7 +191,7 @@ export async function cancelStepJob(
     { outcome, ended: new Date(), waiting: null, notBefore: null },
     outcome,
   );
-  return { signalled: [], survivors: [] };
+  return nothingToEnd;
 }
 
 /** Sends a job back to be run again from the beginning. It waits only when it is made ready. */

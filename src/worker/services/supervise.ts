@@ -3,6 +3,7 @@ import type { ProcessDefinition } from '../../domain/process-definition.js';
 import { type Asked, type Health, healths, withHealth } from '../../domain/service.js';
 import { messageOf, PenstockError } from '../../errors.js';
 import type { Handle, Receipt } from '../../executors/executor.js';
+import { nothingToEnd } from '../../hosts/terminate.js';
 import type { RunContext } from '../run-job.js';
 import { newRun } from '../worker.js';
 import { conclude, endOfStart } from './service-end.js';
@@ -11,8 +12,6 @@ import { isFinal, type Supervised, supervised, tell } from './supervised.js';
 
 /** Longer than this a timer cannot be: it is looked at again then. */
 const longestTimer = 24 * 60 * 60 * 1000;
-
-const nothing: Receipt = { signalled: [], survivors: [] };
 
 /** How many services there may be that have not reached their end. */
 export interface ServiceLimits {
@@ -107,7 +106,7 @@ export class Supervisor {
     if (one === undefined) return undefined;
     const heard = await this.#ask(one, { what, by });
     await one.over;
-    return heard ? (one.receipt ?? nothing) : undefined;
+    return heard ? (one.receipt ?? nothingToEnd) : undefined;
   }
 
   /**
@@ -129,7 +128,7 @@ export class Supervisor {
       one.heard.add(hear);
     });
     if (!(await this.#ask(one, { what: 'restart', by }))) return undefined;
-    return Number.isFinite(await another) ? (one.receipt ?? nothing) : undefined;
+    return Number.isFinite(await another) ? (one.receipt ?? nothingToEnd) : undefined;
   }
 
   /**
