@@ -1,3 +1,4 @@
+import type { Moment } from './moment.js';
 import type { Outcome } from './outcome.js';
 import {
   endsOf,
@@ -30,6 +31,8 @@ export interface Plan {
   output: Source;
   /** Seconds, from when it is accepted or resumed; null is no limit. */
   timeout: number | null;
+  /** When it was accepted or resumed; nothing in plans of before, and in those that have not begun. */
+  began?: Moment;
   /** How many items steps have that are run once for each, as far as they have been counted. */
   totals: Record<string, number>;
   /** Why all is to end: it was cancelled, or its time is over. Whoever comes first is kept. */

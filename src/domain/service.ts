@@ -164,9 +164,8 @@ export const withHealth = (
   since: state.health === health ? state.since : now.toISOString(),
 });
 
-/** Seconds until a start that is not ready yet counts as failed. */
-export const readyLeft = (rules: ServiceRules, started: Date, now: Date): number =>
-  Math.max(0, rules.readyTimeout - (now.getTime() - started.getTime()) / 1000);
+/** Seconds until a start that has been up for so many seconds, and is not ready yet, counts as failed. */
+export const readyLeft = (rules: ServiceRules, up: number): number => Math.max(0, rules.readyTimeout - up);
 
 /** The longest text of a line that is looked at, in characters: what comes after it in the line does not count. */
 export const longestLine = 4096;

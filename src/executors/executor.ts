@@ -1,5 +1,5 @@
+import type { Moment } from '../domain/moment.js';
 import type { Outcome } from '../domain/outcome.js';
-import type { Moment } from '../hosts/boot-clock.js';
 import type { Companion } from '../hosts/runner.js';
 import type { Receipt } from '../hosts/terminate.js';
 

@@ -1,9 +1,10 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Moment } from '../domain/moment.js';
 import { ended, type Outcome } from '../domain/outcome.js';
 import { PenstockError } from '../errors.js';
 import { findProgramAs } from '../hosts/as-user.js';
-import { type Moment, thisMoment } from '../hosts/boot-clock.js';
+import { thisMoment } from '../hosts/boot-clock.js';
 import { type ControlGroups, groupMembers, ranOutOfMemory } from '../hosts/cgroup.js';
 import {
   type Found,

@@ -1,11 +1,6 @@
 import { readFileSync } from 'node:fs';
+import type { Moment } from '../domain/moment.js';
 import { bootId } from './processes.js';
-
-/** A moment by the clock that counts since boot, in seconds: nobody can set it, and it goes on while a machine sleeps. */
-export interface Moment {
-  boot_id: string;
-  seconds: number;
-}
 
 /** Seconds since this machine's boot. */
 export const sinceBoot = (): number => Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]);

@@ -1,5 +1,6 @@
 import { readFileSync, realpathSync } from 'node:fs';
-import { type Moment, sinceBoot } from './boot-clock.js';
+import type { Moment } from '../domain/moment.js';
+import { sinceBoot } from './boot-clock.js';
 import { groupMembers } from './cgroup.js';
 import {
   bootId,

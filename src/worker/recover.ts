@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Job } from '../domain/job.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import type { Handle } from '../executors/executor.js';
+import { thisMoment } from '../hosts/boot-clock.js';
 import type { QueuedRow } from '../store/jobs.js';
 import type { Store } from '../store/store.js';
 import { clearUp } from './adapt.js';
@@ -82,7 +83,8 @@ async function takeUp(
       const run = newRun({ ...job, attempt }, definition);
       run.handle = handle;
       run.place = place;
-      if (job.state === 'CREATED')
+      if (job.state === 'CREATED') {
+        handle.began ??= thisMoment();
         run.job = await persist(
           options,
           run.job,
@@ -90,6 +92,7 @@ async function takeUp(
           { handle, attempt, started: new Date(), waiting: null },
           { attempt, found_after_restart: true },
         );
+      }
       lane.resume(waiting, run);
       return true;
     }

@@ -8,6 +8,7 @@ import { ended, type Outcome, succeeded } from '../domain/outcome.js';
 import type { ProcessDefinition } from '../domain/process-definition.js';
 import { messageOf } from '../errors.js';
 import type { Executor, ExecutorFiles, Handle, Receipt } from '../executors/executor.js';
+import { secondsSince, thisMoment } from '../hosts/boot-clock.js';
 import { basicEnvironment } from '../hosts/environment.js';
 import type { JobService } from '../services/jobs.js';
 import { fileSize, makeDurable } from '../store/files.js';
@@ -17,7 +18,7 @@ import { insist } from './insist.js';
 import { placeNamedFiles, takeNamedFiles } from './named-files.js';
 import { oversize } from './oversize.js';
 import type { Place, Places } from './places.js';
-import { stopRun } from './stop-run.js';
+import { goOnStopping, stopRun } from './stop-run.js';
 import { syncEarly } from './sync-early.js';
 
 /** What running a job needs of the house. */
@@ -40,8 +41,11 @@ export interface Run {
   placing: { asked: Date; placed: Date } | null;
   /** Aborted when it is to be ended: it need not wait for a place any more. */
   unwanted: AbortController;
-  /** Set by the first who wants it ended: the first cause wins. `failed`: what runs there could not be reached. */
-  stop: { outcome: Outcome; receipt: Promise<Receipt>; failed: boolean } | null;
+  /**
+   * Set by the first who wants it ended: the first cause wins. `failed`: what runs there could not be reached. `noted`: it
+   * goes on after a restart of ours, and the signals were perhaps sent before that.
+   */
+  stop: { outcome: Outcome; receipt: Promise<Receipt>; failed: boolean; noted: boolean } | null;
   /** True if another attempt would end the same way. */
   permanent: boolean;
   /** Resolves when there is a handle to stop, or it is certain that there will be none. */
@@ -91,6 +95,7 @@ export async function startProgram(
     await clearUp(context, run);
     throw error;
   }
+  handle.began ??= thisMoment();
   run.handle = handle;
   const started = new Date();
   const recorded = persist(
@@ -176,9 +181,9 @@ export async function waitForProgram(context: RunContext, run: Run): Promise<Out
   if (handle === null) throw new Error(`the job ${job.uuid} has no handle to wait for`);
   const seconds = timeoutOf(definition, job.request, context.defaultTimeout);
   const guards = new AbortController();
+  goOnStopping(context, run);
   if (seconds !== null) {
-    const since = job.started?.getTime() ?? Date.now();
-    const left = Math.max(0, since + seconds * 1000 - Date.now());
+    const left = Math.max(0, seconds - secondsSince(handle.began, job.started)) * 1000;
     void onTime(left, guards.signal, () => {
       void stopRun(context, run, ended('timeout', `It ran longer than its ${seconds} s.`));
     });
@@ -191,7 +196,7 @@ export async function waitForProgram(context: RunContext, run: Run): Promise<Out
     if (run.stop === null) return outcome;
     const { signalled } = await run.stop.receipt.catch(() => ({ signalled: [] }));
     // It had ended by itself before anything reached it, or nothing could reach it: that was the first cause.
-    if (signalled.length === 0) return outcome;
+    if (signalled.length === 0 && !run.stop.noted) return outcome;
     const { cause, reason } = run.stop.outcome;
     return { ...outcome, cause, reason };
   } finally {

@@ -268,17 +268,17 @@ export function executorConformance(name: string, open: () => ExecutorStage): vo
       await executor.wait(handle);
     });
 
-    test.skipIf(!stage.tracks).each([
-      'leaves-daemon',
-      'fork-chain',
-    ])('what %s leaves behind is ended, though it has no mark', async (exec) => {
-      const log = path.join(root, 'log');
-      expect((await run(exec, [log])).outcome).toEqual(exited(0));
-      await waitFor(() => linesOf(log).length > 0, 'what is left behind');
-      const pid = Number(linesOf(log)[0]);
-      // A look can miss a link of a chain, but not two in a row.
-      await waitFor(() => naming(log).length + naming(log).length === 0 && !alive(pid), 'its end');
-    });
+    test.skipIf(!stage.tracks).each(['leaves-daemon', 'fork-chain'])(
+      'what %s leaves behind is ended, though it has no mark',
+      async (exec) => {
+        const log = path.join(root, 'log');
+        expect((await run(exec, [log])).outcome).toEqual(exited(0));
+        await waitFor(() => linesOf(log).length > 0, 'what is left behind');
+        const pid = Number(linesOf(log)[0]);
+        // A look can miss a link of a chain, but not two in a row.
+        await waitFor(() => naming(log).length + naming(log).length === 0 && !alive(pid), 'its end');
+      },
+    );
 
     test('cancel of many forks leaves none', async () => {
       const { command, files, stdout } = prepare('forks', ['40']);

@@ -117,10 +117,9 @@ test('the time since when a health lasts changes with the health alone', () => {
 });
 
 test('what is left of the time to become ready goes on over a restart of the server', () => {
-  const started = new Date('2026-01-01T00:00:00Z');
   const given = { readyTimeout: 10 } as ServiceRules;
-  expect(readyLeft(given, started, new Date('2026-01-01T00:00:04Z'))).toBe(6);
-  expect(readyLeft(given, started, new Date('2026-01-01T01:00:00Z'))).toBe(0);
+  expect(readyLeft(given, 4)).toBe(6);
+  expect(readyLeft(given, 3600)).toBe(0);
 });
 
 test('an expression that is none is told as such', () => {

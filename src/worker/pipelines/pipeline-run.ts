@@ -8,6 +8,7 @@ import { failedOutcome, type Move, movesOf } from '../../domain/pipeline.js';
 import type { Plan } from '../../domain/pipeline-plan.js';
 import { messageOf, PenstockError } from '../../errors.js';
 import type { Receipt } from '../../executors/executor.js';
+import { secondsSince, thisMoment } from '../../hosts/boot-clock.js';
 import { fileSize } from '../../store/files.js';
 import { persist } from '../run-job.js';
 import { type PipelineContext, PipelineSteps } from './pipeline-steps.js';
@@ -154,6 +155,7 @@ export class PipelineRun {
     const attempt = this.job.attempt + 1;
     await mkdir(this.#context.files.attempt(this.job.uuid, attempt), { recursive: true, mode: 0o700 });
     this.#plan.again = null;
+    this.#plan.began = thisMoment();
     const change = { attempt, started: new Date(), waiting: null, plan: this.#plan };
     this.job = await persist(this.#context, this.job, 'run', change, {
       attempt,
@@ -177,7 +179,7 @@ export class PipelineRun {
     clearTimeout(this.#alarm);
     const seconds = this.job.request.timeout ?? this.#plan.timeout;
     if (seconds === null || seconds === undefined) return;
-    const left = (this.job.started?.getTime() ?? Date.now()) + seconds * 1000 - Date.now();
+    const left = (seconds - secondsSince(this.#plan.began, this.job.started)) * 1000;
     const ring = () => {
       if (left > longestTimer) this.#setAlarm();
       else

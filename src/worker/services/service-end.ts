@@ -4,6 +4,7 @@ import type { JobChange } from '../../domain/job.js';
 import { ended, type Outcome } from '../../domain/outcome.js';
 import { afterEnd, reasonOf, type Verdict, withHealth } from '../../domain/service.js';
 import { messageOf } from '../../errors.js';
+import { secondsSince } from '../../hosts/boot-clock.js';
 import { logStart } from '../../store/log-file.js';
 import { clearUp } from '../adapt.js';
 import { describe } from '../retry.js';
@@ -29,7 +30,7 @@ export async function endOfStart(
   }
   const now = new Date();
   const outcome = ownEnd(given, one.state);
-  const verdict = verdictOn(one, run, outcome, now);
+  const verdict = verdictOn(one, run, outcome);
   one.run = null;
   one.state = { ...one.state, last_end: { ...outcome, attempt, date: now.toISOString() } };
   if (verdict.next !== 'start') return conclude(context, one, attempt, verdict);
@@ -56,12 +57,12 @@ export async function endOfStart(
   ring(one, attempt);
 }
 
-function verdictOn(one: Supervised, run: Run, outcome: Outcome, now: Date): Verdict {
+function verdictOn(one: Supervised, run: Run, outcome: Outcome): Verdict {
   if (isFinal(one)) return { next: 'finish' };
   const { permanent, handle } = run;
   if (one.state.asked !== null && !permanent) return { next: 'start', wait: 0, inARow: 0 };
   const { started } = run.job;
-  const up = handle === null || started === null ? 0 : (now.getTime() - started.getTime()) / 1000;
+  const up = handle === null || started === null ? 0 : secondsSince(handle.began, started);
   const { successCodes } = one.definition;
   return afterEnd(one.rules, successCodes, { outcome, up, permanent }, one.state.in_a_row, Math.random());
 }

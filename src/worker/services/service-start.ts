@@ -2,6 +2,7 @@ import { ended, type Outcome } from '../../domain/outcome.js';
 import { reasonOf, type ServiceState, withHealth } from '../../domain/service.js';
 import { messageOf, PenstockError } from '../../errors.js';
 import type { Handle } from '../../executors/executor.js';
+import { secondsSince, thisMoment } from '../../hosts/boot-clock.js';
 import type { RunMarks } from '../../hosts/members.js';
 import { type Run, type RunContext, startProgram, waitForProgram } from '../run-job.js';
 import { stopRun } from '../stop-run.js';
@@ -61,6 +62,7 @@ async function takeUp(context: RunContext, one: Supervised, run: Run): Promise<v
   const { attempt } = run.job;
   if (one.job.attempt !== attempt) {
     // It was started, and we died before that was stored. A restart that was asked for is this one.
+    if (run.handle !== null) run.handle.began ??= thisMoment();
     one.state = { ...stateOfStart(one, attempt), asked: afterRestart(one.state) };
     const change = { handle: run.handle, attempt, started: new Date(), waiting: null, notBefore: null };
     await tell(context, one, 'run', change, { attempt, found_after_restart: true });
@@ -97,7 +99,7 @@ function watch(context: RunContext, one: Supervised, run: Run, signal: AbortSign
       // A handle of this machine's has all of the marks.
       program: run.handle as Handle & RunMarks,
       rules: one.rules,
-      started: started ?? new Date(),
+      up: () => secondsSince(run.handle?.began, started),
       ready: one.state.ready,
     },
     {

@@ -18,7 +18,8 @@ export interface Watched {
   /** By which its processes are told from others. */
   program: RunMarks;
   rules: ServiceRules;
-  started: Date;
+  /** Seconds since its program was started. */
+  up: () => number;
   /** Known before, as of a program that goes on over a restart of ours. */
   ready: boolean;
 }
@@ -34,7 +35,7 @@ export interface WatchTold {
 
 /** Looks after a program that is up until `signal` is aborted: whether it is ready, and how large its logs are. */
 export async function watchService(watched: Watched, told: WatchTold, signal: AbortSignal): Promise<void> {
-  const { folder, rules, started } = watched;
+  const { folder, rules } = watched;
   const isReady = readiness(watched);
   let { ready } = watched;
   let failed = false;
@@ -44,7 +45,7 @@ export async function watchService(watched: Watched, told: WatchTold, signal: Ab
       if (await isReady()) {
         ready = true;
         await told.ready();
-      } else if (readyLeft(rules, started, new Date()) <= 0) {
+      } else if (readyLeft(rules, watched.up()) <= 0) {
         failed = true;
         told.failed(`It was not ready within ${rules.readyTimeout} s.`);
       }
