@@ -8,11 +8,15 @@ import { examineCloud } from './doctor-cloud.js';
 import { examineData } from './doctor-data.js';
 import { examineMachines } from './doctor-machines.js';
 import { examineNode } from './doctor-node.js';
+import { daemonClients } from './domain/daemon-clients.js';
 import { messageOf } from './errors.js';
-import { openControlGroups } from './hosts/cgroup.js';
+import { type ControlGroups, openControlGroups } from './hosts/cgroup.js';
+import { basicEnvironment } from './hosts/environment.js';
+import { findProgram } from './hosts/find-program.js';
 import { openFilesLimit } from './hosts/own-limits.js';
 import { bootId } from './hosts/processes.js';
 import { punchHole } from './hosts/punch.js';
+import { findReaper } from './hosts/reaper.js';
 
 export interface Finding {
   check: string;
@@ -117,6 +121,7 @@ async function examine(flags: Flags): Promise<Finding[]> {
         : `not to be had here: limits on ${unkept.join(', ')}`,
     mend: 'run the server as root or in a delegated cgroup; memory is then limited by address space only',
   });
+  findings.push(...examineEnding(groups));
   if (config.tls !== null) {
     for (const [check, file] of Object.entries(config.tls)) {
       findings.push(
@@ -144,6 +149,42 @@ async function examine(flags: Flags): Promise<Finding[]> {
   const { amqp_url } = config.streams;
   if (amqp_url !== null) findings.push(await examineBroker(amqp_url));
   return findings;
+}
+
+/** Whether everything that a job starts can be ended with it. */
+function examineEnding(groups: ControlGroups): Finding[] {
+  const check = 'ending of jobs';
+  const home = groups.makeHome('probe');
+  if (home !== null) groups.remove([home, path.dirname(home)]);
+  const reaper = home === null ? findReaper() : null;
+  const clients = daemonClients.filter((name) => {
+    try {
+      return findProgram(name, '/', basicEnvironment.PATH) !== '';
+    } catch {
+      return false;
+    }
+  });
+  const means = home !== null ? 'control groups' : reaper?.[0];
+  return [
+    means === undefined
+      ? {
+          check,
+          state: 'note',
+          detail: 'a daemon that leaves its session and clears its environment is not found, and stays',
+          mend: 'run the server in a delegated cgroup (docs/operations.md), or install perl or python3',
+        }
+      : { check, state: 'ok', detail: `all processes of a job are found, by ${means}` },
+    ...(clients.length === 0
+      ? []
+      : [
+          {
+            check: 'daemons',
+            state: 'note' as const,
+            detail: `${clients.join(', ')}: work that a job hands to a daemon through these is not ended with the job`,
+            mend: 'let the program wait for that work, and end it on SIGTERM (docs/jobs.md, Cancelling)',
+          },
+        ]),
+  ];
 }
 
 /** Whether the older part of a log can be cut away while its program goes on. */

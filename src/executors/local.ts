@@ -6,6 +6,7 @@ import { PenstockError } from '../errors.js';
 import { findProgramAs } from '../hosts/as-user.js';
 import { thisMoment } from '../hosts/boot-clock.js';
 import { type ControlGroups, groupMembers, ranOutOfMemory } from '../hosts/cgroup.js';
+import { openGoneGroups } from '../hosts/gone-groups.js';
 import {
   type Found,
   instanceVariable,
@@ -69,6 +70,7 @@ export function localExecutor(options: LocalOptions): Executor {
   const keysOf = ({ uuid, home }: LocalHandle) =>
     home === null || home === undefined ? [uuid] : [uuid, home];
   const hold = (handle: LocalHandle, by: 1 | -1) => sweep.hold(keysOf(handle), by);
+  const goneGroups = openGoneGroups(groups.bases, groups.names);
   // A server that was killed while it held groups still has left them so.
   for (const home of groups.listHomes()) release(home);
 
@@ -260,6 +262,7 @@ export function localExecutor(options: LocalOptions): Executor {
 
     async close(): Promise<void> {
       // Who comes after us has jobs of its own, which this sweep knows nothing of.
+      goneGroups.close();
       await sweep.close();
       pool.close();
     },

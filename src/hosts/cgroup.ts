@@ -130,6 +130,8 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
   const homes = tracking === undefined ? undefined : path.join(tracking, `${name}-runners`);
 
   return {
+    /** The names of ours in these. */
+    names: [name, `${name}-runners`],
     /** The folders in which this server, and others like it, make their groups. */
     bases: [...new Set([tracking, ...Object.values(bases)])].filter((base) => base !== undefined),
 

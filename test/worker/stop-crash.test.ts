@@ -11,7 +11,7 @@ let server: TestServer;
 let aside: string;
 beforeEach(async () => {
   aside = mkdtempSync(path.join(os.tmpdir(), 'penstock-stop-'));
-  server = await startServer({ application: { LOG_LEVEL: 'warn', MAX_OUTPUT_SIZE: 2 ** 30 } });
+  server = await startServer({ application: { LOG_LEVEL: 'warn' } });
 });
 afterEach(async () => {
   await server.remove();
@@ -82,7 +82,11 @@ describe.each(causes)('a server that is killed after it has sent the signal of $
 });
 
 test('another attempt does not inherit why the one before was ended', async () => {
-  const { uuid } = await begin({ timeout: 1, kill_grace: 0.2, retries: { limit: 1, initial: 0.1 } });
+  const { uuid } = await begin({
+    timeout: 1,
+    kill_grace: 0.2,
+    retries: { limit: 1, backoff: { initial: 0.1 } },
+  });
   await waitFor(() => linesOf(log()).length === 2, 'the second attempt');
   await server.kill();
   rmSync(asked(), { force: true });
