@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
 import { connect, serverCommand } from './connect.js';
-import { usageError } from './failure.js';
+import { CliError, usageError } from './failure.js';
 import { follow } from './follow.js';
 import type { CliIo } from './io.js';
 import { hasEnded } from './outcome.js';
@@ -37,7 +37,13 @@ export function registerJobStreams(job: Command, io: CliIo): void {
         return toStdout(await client.ask('GET', path, { query, headers: { Accept: '*/*' } }), io);
       }
       const ended = async () => hasEnded(await client.object('GET', jobPath(uuid)));
-      await follow({ client, path, query, ended, write: (text) => write(io, text) });
+      await follow({
+        client,
+        path,
+        query: { ...query, as: 'json' },
+        ended,
+        write: (data) => write(io, data),
+      });
     });
 
   serverCommand(job, 'output', 'print the output of a job, or write it to a file', false)
@@ -51,6 +57,14 @@ export function registerJobStreams(job: Command, io: CliIo): void {
     });
 }
 
-async function write(io: CliIo, text: string): Promise<void> {
-  if (!io.stdout.write(text)) await once(io.stdout, 'drain');
+/** Writes the bytes of a log that an event tells: a text, or what is none in base64. */
+async function write(io: CliIo, data: string): Promise<void> {
+  let told: string | { base64: string };
+  try {
+    told = JSON.parse(data) as typeof told;
+  } catch (error) {
+    throw new CliError('The server sent a piece of a log that is not JSON.', { cause: error });
+  }
+  const bytes = typeof told === 'string' ? told : Buffer.from(told.base64, 'base64');
+  if (!io.stdout.write(bytes)) await once(io.stdout, 'drain');
 }

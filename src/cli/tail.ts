@@ -14,19 +14,19 @@ export async function tailOf(
   try {
     answer = await client.ask('GET', path, { headers: { Range: `bytes=-${byteLimit}`, Accept: '*/*' } });
   } catch (error) {
-    // Empty (416), cleared away, out of reach: the outcome has been told, and that is what counts.
+    // Cleared away, out of reach: the outcome has been told, and that is what counts.
     if (error instanceof CliError) return undefined;
     throw error;
   }
   return lastLines(
     await textOf(answer),
-    answer.status === 206 && !startsAtZero(answer.headers['content-range']),
+    answer.status === 206 && !isWhole(answer.headers['content-range'], answer.headers['log-start']),
   );
 }
 
-function startsAtZero(range: string | undefined): boolean {
-  return range?.startsWith('bytes 0-') === true;
-}
+/** True if a range begins where its log does. */
+const isWhole = (range: string | undefined, start: unknown): boolean =>
+  range?.startsWith(`bytes ${start ?? 0}-`) === true;
 
 /** The last lines of a text; if that is itself only the end of something, its first line is not whole. */
 export function lastLines(text: string, partial: boolean): { text: string; cut: boolean } | undefined {

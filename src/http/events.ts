@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { open } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import type { Request, RequestHandler, Response } from 'express';
@@ -156,19 +157,19 @@ export function doorbell(signal: AbortSignal) {
 export type EventStream = ReturnType<typeof eventStream>;
 
 /**
- * Sends what stands in a log from an offset on, as events whose id tells the offset after them. Bytes that are not
- * UTF-8 are replaced; neither a character nor a CR LF is ever cut in two. What was cut away is passed over.
+ * Sends what stands in a log from an offset on, as events whose id tells the offset after them. No character is ever
+ * cut in two. What was cut away is passed over.
  *
- * @param whole true if nothing more will be written: then what looks unfinished is sent as well
- * @param idOf an event's id, made of the offset
+ * @param how `whole`: nothing more will be written, so that what looks unfinished is sent as well; `idOf`: an event's id,
+ *   made of the offset; `exact`: data is JSON, a text or `{"base64": …}` where it is not UTF-8. Otherwise it is the text
+ *   itself, in which a CR is the end of a line, as in every stream of events, and bytes that are not UTF-8 are replaced
  * @returns the offset reached
  */
 export async function sendLog(
   stream: EventStream,
   file: string,
   from: number,
-  whole: boolean,
-  idOf: (offset: number) => number | string,
+  { whole, exact, idOf }: { whole: boolean; exact: boolean; idOf: (offset: number) => number | string },
 ): Promise<number> {
   let handle: Awaited<ReturnType<typeof open>>;
   try {
@@ -195,12 +196,13 @@ export async function sendLog(
       if (atEnd && whole) {
         text += decoder.end();
         next = offset + bytesRead;
-      } else if (text.endsWith('\r')) {
+      } else if (!exact && text.endsWith('\r')) {
         // Perhaps the first half of a line's end.
         text = text.slice(0, -1);
         next -= 1;
       }
-      if (text !== '') await stream.send({ id: idOf(next), data: text });
+      const data = exact ? exactly(buffer.subarray(0, next - offset), text) : text;
+      if (text !== '') await stream.send({ id: idOf(next), data });
       offset = next;
       if (atEnd) break;
     }
@@ -209,6 +211,10 @@ export async function sendLog(
     await handle.close();
   }
 }
+
+/** Bytes as JSON: what stands for them, if that is text, else in base64. */
+const exactly = (bytes: Buffer, text: string): string =>
+  JSON.stringify(isUtf8(bytes) ? text : { base64: bytes.toString('base64') });
 
 /** How many bytes of an unfinished character a decoder keeps. */
 function heldBack(decoder: StringDecoder): number {

@@ -1,9 +1,11 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { Job } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
+import { PenstockError } from '../errors.js';
 import { jobFile, oldLog } from '../services/job-files.js';
 import type { JobService } from '../services/jobs.js';
 import type { JobFiles } from '../store/files.js';
+import { queryValue } from './answer.js';
 import { eventStream, lastEventText, loginKeeper, sendLog } from './events.js';
 
 /** Milliseconds between two looks at a log. */
@@ -14,7 +16,7 @@ const look = 100;
  * log of its own: one follows the other. An event's id is the offset after it; from the second attempt on the
  * attempt's number and a point stand before that.
  *
- * @param asked whose log, and the attempt to begin with; null for the latest
+ * @param asked whose log, the attempt to begin with (null for the latest), and whether it is told to the letter
  */
 export async function followLog(
   {
@@ -26,7 +28,7 @@ export async function followLog(
   request: Request,
   response: Response,
   given: Job,
-  asked: { stream: 'stdout' | 'stderr'; attempt: number | null },
+  asked: { stream: 'stdout' | 'stderr'; attempt: number | null; exact: boolean },
 ): Promise<void> {
   const { stream } = asked;
   if (asked.attempt === null) jobFile(files, given, stream);
@@ -46,7 +48,11 @@ export async function followLog(
       // An attempt that another one has followed has said all.
       const over = attempt < latest(job);
       const { file } = jobFile(files, job, stream, attempt);
-      place.offset = await sendLog(sent, file, offset, ended || over, (reached) => idOf(attempt, reached));
+      place.offset = await sendLog(sent, file, offset, {
+        whole: ended || over,
+        exact: asked.exact,
+        idOf: (reached) => idOf(attempt, reached),
+      });
       if (!over) break;
       place = { attempt: attempt + 1, offset: 0 };
     }
@@ -62,6 +68,15 @@ export async function followLog(
 }
 
 const idOf = (attempt: number, offset: number) => (attempt === 1 ? offset : `${attempt}.${offset}`);
+
+/** True if a log is to be told to the letter, as JSON. */
+export function exactOf(request: Request): boolean {
+  const text = queryValue(request, 'as');
+  if (text === undefined || text === 'json') return text !== undefined;
+  throw new PenstockError('bad-query', `as: '${text.slice(0, 40)}' is not 'json', which is all there is.`, {
+    problems: [{ pointer: '?as', detail: "it is 'json'" }],
+  });
+}
 
 /** Where a client broke off; null if it begins. */
 function placeOf(request: Request): { attempt: number; offset: number } | null {

@@ -1,5 +1,3 @@
-import { closeSync, openSync, readSync } from 'node:fs';
-import type { Readable } from 'node:stream';
 import type { Request, Response } from 'express';
 import { type RequestHandler, Router } from 'express';
 import type { Job } from '../domain/job.js';
@@ -9,17 +7,20 @@ import { stringifyWritten } from '../domain/written-json.js';
 import { PenstockError } from '../errors.js';
 import type { Actor } from '../services/actor.js';
 import type { ControlService } from '../services/control.js';
-import { type JobFile, jobFile, namedOutput, oldLog, streams } from '../services/job-files.js';
+import { jobFile, namedOutput, oldLog, streams } from '../services/job-files.js';
 import { showEvent } from '../services/job-view.js';
 import type { JobService } from '../services/jobs.js';
 import type { PipelineRunService } from '../services/pipeline-runs.js';
 import type { Shown } from '../services/resource.js';
-import { fileSize, type JobFiles } from '../store/files.js';
+import type { JobFiles } from '../store/files.js';
 import { actorOf, queryValue, sendJson } from './answer.js';
 import { hasBody, readJson, shuttingDown } from './body.js';
 import { doorbell, eventStream, followOf, lastEventId, loginKeeper } from './events.js';
-import { followLog } from './follow-log.js';
+import { exactOf, followLog } from './follow-log.js';
+import { askedPart } from './log-part.js';
 import { checkMethod } from './resource.js';
+import { sendBytes } from './send-bytes.js';
+import { sendLogFile } from './send-log.js';
 
 export interface JobRouteOptions {
   authenticate: RequestHandler;
@@ -69,6 +70,11 @@ function attemptOf(request: Request): number | null {
   });
 }
 
+const notBoth = new PenstockError(
+  'bad-query',
+  'as=json is for follow=1, and offset and length are for a log that is not followed; a stream goes on by last_event_id.',
+);
+
 /** Aborted when the client has gone before its answer. */
 export function goneSignal(response: Response): AbortSignal {
   const gone = new AbortController();
@@ -76,84 +82,6 @@ export function goneSignal(response: Response): AbortSignal {
     if (!response.writableFinished) gone.abort();
   });
   return gone.signal;
-}
-
-const smallFile = 64 * 1024;
-
-function readPart(file: string, start: number, length: number): Buffer {
-  const descriptor = openSync(file, 'r');
-  try {
-    const bytes = Buffer.alloc(length);
-    return bytes.subarray(0, readSync(descriptor, bytes, 0, length, start));
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-/** Requests with one of these want more than just all of the bytes. */
-const conditional = [
-  'range',
-  'if-match',
-  'if-none-match',
-  'if-modified-since',
-  'if-unmodified-since',
-  'if-range',
-];
-
-/**
- * Closes the connection where a file turns out to be shorter than its answer has said: a program or a cap on its log cut
- * it meanwhile. What comes next on the connection would else be read as the rest of it.
- */
-function closeIfShort(response: Response): void {
-  response.once('pipe', (file: Readable) => {
-    let sent = 0;
-    file.on('data', (piece: Buffer) => {
-      sent += piece.length;
-    });
-    // Before the response learns of the end, and is whole for it.
-    file.prependListener('end', () => {
-      if (sent < Number(response.getHeader('Content-Length'))) response.destroy();
-    });
-  });
-}
-
-/** Sends a job's bytes: `Range`, conditional requests, type by name. */
-export async function sendBytes(response: Response, { file, name, start }: JobFile): Promise<void> {
-  const whole = fileSize(file);
-  const size = whole === null ? null : Math.max(0, whole - start);
-  const suffix = /^bytes=-(\d+)$/.exec(response.req.headers.range ?? '')?.[1];
-  // The last n bytes of fewer than n are all of them (RFC 9110, 14.1.2); the library calls that unsatisfiable.
-  if (suffix !== undefined && size !== null && size > 0 && Number(suffix) > size) {
-    response.req.headers.range = 'bytes=0-';
-  }
-  if (size === null) {
-    // A stream that nothing was written to has no file before the program starts.
-    response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': '0' }).end();
-    return;
-  }
-  response.attachment(name);
-  // A name without a known extension says nothing of the bytes.
-  if (!/\.[^.]+$/.test(name) || response.get('Content-Type') === undefined)
-    response.type('application/octet-stream');
-  const asked = conditional.some((header) => response.req.headers[header] !== undefined);
-  if (size <= smallFile && !asked) {
-    // Small ones are in memory anyway: one answer, without the way through streams.
-    const bytes = readPart(file, start, size);
-    response.writeHead(200, { 'Content-Length': bytes.length, 'Accept-Ranges': 'bytes' });
-    response.end(response.req.method === 'HEAD' ? undefined : bytes);
-    return;
-  }
-  closeIfShort(response);
-  await new Promise<void>((resolve, reject) => {
-    response.sendFile(file, { dotfiles: 'allow', cacheControl: false, start }, (error?: Error) => {
-      if (error === undefined || error === null) resolve();
-      else if (response.headersSent || response.req.destroyed) {
-        // The client went away in the middle, or the file cannot be read to its end: nothing more can be told.
-        response.destroy();
-        resolve();
-      } else reject(error);
-    });
-  });
 }
 
 /** What a job has beyond what every resource has: its bytes, its history, waiting, cancelling. */
@@ -194,14 +122,16 @@ export function jobRouter(options: JobRouteOptions): Router {
         return;
       }
       const attempt = attemptOf(request);
+      const part = askedPart(request);
+      const exact = exactOf(request);
       if (followOf(request)) {
-        await followLog(options, request, response, job, { stream, attempt });
+        if (part !== null) throw notBoth;
+        await followLog(options, request, response, job, { stream, attempt, exact });
         return;
       }
-      await sendBytes(
-        response,
-        attempt === null ? jobFile(files, job, stream) : oldLog(files, job, stream, attempt),
-      );
+      if (exact) throw notBoth;
+      const log = attempt === null ? jobFile(files, job, stream) : oldLog(files, job, stream, attempt);
+      await sendLogFile(request, response, log, Math.max(attempt ?? job.attempt, 1), part);
     });
   }
 

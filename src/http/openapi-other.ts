@@ -27,6 +27,21 @@ const followParameter = parameter(
   { enum: ['0', '1'] },
   'Live, as server-sent events, ending with an `end` event.',
 );
+const logParameters = [
+  parameter(
+    'as',
+    'query',
+    { enum: ['json'] },
+    'With `follow`: the data of each event is JSON, the exact text, or `{"base64": "…"}` where it is not UTF-8.',
+  ),
+  parameter(
+    'offset',
+    'query',
+    { type: 'integer' },
+    'From where on, in bytes from the first that was ever written, whatever was cut away since; below 0 from the end. Whole lines are sent, and `Log-Start`, `Log-From`, `Log-To`, `Log-End` and `Log-Attempt` say where they stand.',
+  ),
+  parameter('length', 'query', { type: 'integer', minimum: 1 }, 'How many bytes of it, at most.'),
+];
 const resume = [
   parameter('Last-Event-ID', 'header', { type: 'integer' }, 'Where a stream broke off.'),
   parameter('last_event_id', 'query', { type: 'integer' }, 'The same, for clients that cannot set headers.'),
@@ -90,7 +105,7 @@ export function otherPaths(): Json {
       summary: `The bytes of a job's ${name}`,
       parameters: [
         parameter('Range', 'header', { type: 'string' }, 'Part of the bytes.'),
-        ...(live ? [followParameter, attemptParameter, ...resumeLog] : []),
+        ...(live ? [followParameter, attemptParameter, ...logParameters, ...resumeLog] : []),
         ...(name === 'output' ? [nameParameter] : []),
       ],
       responses: {

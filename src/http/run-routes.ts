@@ -16,9 +16,10 @@ import type { DefinitionRow } from '../store/process-definitions.js';
 import { actorOf, originOf, queryValue, sendJson } from './answer.js';
 import { beginning, bodyOf, hasBody, mediaType, readJson, shuttingDown } from './body.js';
 import { problemBody } from './error-handler.js';
-import { goneSignal, sendBytes, waitOf } from './job-routes.js';
+import { goneSignal, waitOf } from './job-routes.js';
 import { readMultipart } from './multipart.js';
 import { checkMethod } from './resource.js';
+import { sendBytes } from './send-bytes.js';
 
 /** What can be run with an input: a process definition, or a pipeline. */
 export interface Runnable<Row> {

@@ -64,11 +64,16 @@ export function jobFile(files: JobFiles, job: Job, stream: Stream, attempt = job
         );
       }
       // Before the first attempt there is nothing; the log of a job that waits is an empty one.
-      return ofLog(files.log(job.uuid, Math.max(attempt, 1), stream), `${stream}.txt`);
+      return ofLog(job, files.log(job.uuid, Math.max(attempt, 1), stream), `${stream}.txt`);
   }
 }
 
-const ofLog = (file: string, name: string): JobFile => ({ file, name, start: logStart(file) });
+/** Only the logs of services are cut. */
+const ofLog = ({ service }: Job, file: string, name: string): JobFile => ({
+  file,
+  name,
+  start: service === null ? 0 : logStart(file),
+});
 
 /** True if the output of a service is what it wrote to a stream, which may have been cut. */
 const isLog = ({ service, outputPath }: Job): boolean =>
@@ -82,6 +87,23 @@ export function oldLog(files: JobFiles, job: Job, stream: 'stdout' | 'stderr', a
   const found = jobFile(files, job, stream, attempt);
   if (existsSync(path.dirname(found.file))) return found;
   throw new PenstockError('gone', `The files of attempt ${attempt} were taken away; later ones are kept.`);
+}
+
+/** Where the logs of a job's latest attempt begin and end; null where there are none here. */
+export function logPlaces(files: JobFiles, job: Job): Record<'stdout' | 'stderr', LogPlace> | null {
+  const elsewhereOrNone = [elsewhere, pipelineExecutor].includes(job.executor) || job.attempt === 0;
+  if (elsewhereOrNone || job.cleared !== null) return null;
+  const place = (stream: 'stdout' | 'stderr'): LogPlace => {
+    const { file, start } = jobFile(files, job, stream);
+    return { start, end: Math.max(start, fileSize(file) ?? 0) };
+  };
+  return { stdout: place('stdout'), stderr: place('stderr') };
+}
+
+/** In bytes from the first that was ever written, whatever was cut away since. */
+export interface LogPlace {
+  start: number;
+  end: number;
 }
 
 /** The file behind an output beside the main one: what the program wrote to `${output_file.NAME}`. */

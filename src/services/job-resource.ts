@@ -5,6 +5,7 @@ import { PenstockError } from '../errors.js';
 import type { JobFiles } from '../store/files.js';
 import type { Store } from '../store/store.js';
 import { type Actor, mayUse } from './actor.js';
+import { logPlaces } from './job-files.js';
 import { shownSteps } from './job-steps.js';
 import { jobFields, jobUri, showJob } from './job-view.js';
 import type { JobService } from './jobs.js';
@@ -31,13 +32,14 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
     return known ?? null;
   }
 
-  /** In a list without its steps, which would have to be counted for each. */
+  /** In a list without its steps, which would have to be counted for each, and without the places of its logs. */
   async function present(job: Job, listed = false): Promise<Shown> {
     const isPipeline = job.plan !== null && !listed;
     return showJob(job, await ownerOf(job), {
       parent: await parentOf(job),
       uses: job.executor === 'cloud' ? await store.servers.usesFor(job.id) : [],
       steps: isPipeline ? shownSteps(job, await store.stepJobs.counts(job.id)) : null,
+      logs: listed ? null : logPlaces(files, job),
     });
   }
 

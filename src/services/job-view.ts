@@ -137,6 +137,13 @@ export const jobFields: Fields = {
     nullable: true,
     lookups: ['isnull'],
   },
+  logs: {
+    type: 'dict',
+    help_text:
+      'Where the logs of its latest attempt begin and end: `stdout` and `stderr`, each with `start` (what was before is cut away) and `end`, in bytes from the first that was ever written. Null before it has begun, for what has no logs here, and where jobs are listed.',
+    readonly: true,
+    nullable: true,
+  },
   archive_system: {
     type: 'string',
     help_text: 'Where its results are kept, if it runs elsewhere.',
@@ -220,7 +227,7 @@ export const serverUri = uriOf('server');
 export function showJob(
   job: Job,
   owner: string,
-  more: { parent: string | null; steps: Shown[] | null; uses: readonly ServerUse[] },
+  more: { parent: string | null; steps: Shown[] | null; uses: readonly ServerUse[]; logs: Shown | null },
 ): Shown {
   const { environment, attended: _, feed: _feed, joined: _joined, message, server, ...request } = job.request;
   return {
@@ -255,6 +262,7 @@ export function showJob(
     },
     outcome: job.outcome,
     service: job.service,
+    logs: more.logs,
     archive_system: job.archiveSystem,
     archive_path: job.archivePath,
     data: job.data,

@@ -40,9 +40,9 @@ describe('following a log', () => {
       asked.push(request.headers['last-event-id']);
       response.writeHead(200, { 'Content-Type': 'text/event-stream' });
       if (turn === 0) {
-        response.write('retry: 1\n\nid: 4\ndata: one\ndata:\n\nid: 8\ndata: tw');
+        response.write('retry: 1\n\nid: 4\ndata: "one\\n"\n\nid: 8\ndata: "tw');
         setTimeout(() => response.destroy(), 20);
-      } else response.end('id: 8\ndata: two\ndata:\n\nevent: end\ndata: {}\n\n');
+      } else response.end('id: 8\ndata: "two\\n"\n\nevent: end\ndata: {}\n\n');
     });
     expect(await penstock(['job', 'logs', '-f', 'u'], env)).toEqual({
       code: 0,
