@@ -3,26 +3,41 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { entryOf, sshFile } from './support/machines.js';
+import { atPace } from './support/pace.js';
 import { type Machine, noSshd, startMachine } from './support/sshd.js';
 
 const main = path.join(import.meta.dirname, '../dist/main.js');
 
 const name = 'what doctor says of machines';
 describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${noSshd})`, () => {
+  /** One whose start file prints something, and one that may run one command only. */
+  const talkers = [
+    { user: 'loud', shell: '/bin/bash', home: { '.bashrc': 'echo "Have a nice day"\n' } },
+    { user: 'boxed', shell: '/bin/sh', home: {} },
+  ];
   let machine: Machine;
   let away: Machine;
   let home: string;
   beforeAll(async () => {
     home = mkdtempSync(path.join(os.tmpdir(), 'penstock-doctor-'));
     mkdirSync(path.join(home, 'config'));
-    [machine, away] = [await startMachine(), await startMachine()];
+    machine = await startMachine({
+      accounts: talkers,
+      lines: ['Match User boxed', 'ForceCommand echo backups only'],
+    });
+    away = await startMachine();
   });
   afterAll(async () => {
     for (const each of [machine, away]) await each?.remove();
     rmSync(home, { recursive: true, force: true });
+  });
+
+  // Whatever failed shall not fail the next.
+  afterEach(async () => {
+    for (const each of [machine, away]) await each.restore();
   });
 
   /** Its exit code, its lines of machines by name, and how many seconds it took. */
@@ -104,9 +119,27 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     );
     expect(all.told('proc')).toMatch(/proc\/penstock cannot be written: [^:]*\.\n.*REMOTE_BASE_FOLDER/);
     for (const secret of [machine.guest.password, 'a wrong secret']) expect(all.text).not.toContain(secret);
-    expect(all.seconds).toBeLessThan(20);
+    expect(all.seconds * 1000).toBeLessThan(atPace(20_000));
     expect(readdirSync(machine.base).sort()).toEqual(['closed', 'file']);
     chmodSync(closed, 0o700);
+  });
+
+  test('a login shell that prints something is quoted, and a forced command told as such', async () => {
+    const base = path.join(machine.base, 'for-all');
+    mkdirSync(base);
+    chmodSync(base, 0o777);
+    const said = await examine([
+      entryOf('loud', machine, { AUTH_USER: 'loud', REMOTE_BASE_FOLDER: base }),
+      entryOf('boxed', machine, { AUTH_USER: 'boxed', REMOTE_BASE_FOLDER: base }),
+    ]);
+    expect(said.told('loud')).toMatch(
+      /note .*GiB free in .*its login shell prints "Have a nice day"\n.*start files/,
+    );
+    expect(said.told('boxed')).toMatch(
+      /WRONG .*does not run our commands: a forced command.* It said: backups only\n.*forced command/,
+    );
+    expect(said.status).toBe(1);
+    expect(readdirSync(base)).toEqual([]);
   });
 
   test('machines that hang keep it no longer than they may, however patient ssh.yaml is', async () => {
@@ -116,9 +149,9 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
       expect(hung.told('one')).toMatch(/does not answer within 10 s/);
       expect(hung.told('two')).toMatch(/ok .*GiB free/);
       expect(hung.status).toBe(1);
-      expect(hung.seconds).toBeLessThan(20);
+      expect(hung.seconds * 1000).toBeLessThan(atPace(20_000));
     } finally {
-      machine.thaw();
+      await machine.restore();
     }
   });
 });
