@@ -16,6 +16,8 @@ export const bounds = {
   keyLength: 1000,
   /** Characters of any one number. */
   numberLength: 1000,
+  /** Objects that one request makes, changes, deletes or asks for by name: as many as a page has. */
+  objects: 1000,
   /** Characters of a name up to which the nearest right one is looked for. */
   guessLength: 300,
 } as const;

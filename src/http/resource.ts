@@ -1,11 +1,13 @@
 import { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express';
+import { bounds } from '../domain/bounds.js';
 import { type Fields, type ListQuery, pageMeta, paging, readListQuery } from '../domain/query.js';
 import { PenstockError } from '../errors.js';
-import { objectBody } from '../services/body.js';
+import { pacer } from '../services/pace.js';
 import type { Change, Method, ResourceService, Shown } from '../services/resource.js';
 import { actorOf, etagOf, originOf, queryPairs, sendEmpty, sendJson, sendJsonText } from './answer.js';
 import { readJson } from './body.js';
 import { formatJson } from './json.js';
+import { listBody } from './list-body.js';
 import { idOfItem, idOfUri, putsOf } from './list-items.js';
 import { beyond } from './openapi-resource.js';
 import { type CheckQuery, queryNames } from './parameters.js';
@@ -52,25 +54,15 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
   const besides = queryNames(beyond[service.name]?.list?.parameters);
   const missing = (id: string) => new PenstockError('not-found', `There is no ${service.name} ${id}.`);
 
-  function objectsOf(value: unknown, keys: string[]): { objects: unknown[]; deleted: unknown[] } {
-    const given = objectBody(value, keys, `a list of ${service.name}`);
-    const list = (key: string, needed: boolean) => {
-      const items = given[key];
-      if (items === undefined && !needed) return [];
-      if (Array.isArray(items)) return items as unknown[];
-      throw new PenstockError(
-        'invalid-body',
-        `/${key}: ${items === undefined ? 'this key is missing; it holds a list of objects' : 'it must be a list'}`,
-        {
-          problems: [{ pointer: `/${key}`, detail: 'it must be a list of objects' }],
-        },
-      );
-    };
-    return { objects: list('objects', true), deleted: list('deleted_objects', false) };
-  }
-
   async function selected(response: Response, query: ListQuery): Promise<Change[]> {
-    const ids = (await service.select?.(actorOf(response), query)) ?? [];
+    const ids = (await service.select?.(actorOf(response), query, bounds.objects + 1)) ?? [];
+    if (ids.length > bounds.objects) {
+      const most = bounds.objects.toLocaleString('en');
+      throw new PenstockError(
+        'too-large',
+        `A list that is put in place of another may replace at most ${most} objects, and there are more. Delete some first, or select fewer.`,
+      );
+    }
     return ids.map((id) => ({ op: 'delete', id, maybe: true }));
   }
 
@@ -105,7 +97,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
     },
     async PUT(request, response) {
       const query = listQuery(request, service.fields, false);
-      const { objects } = objectsOf(await body(request), ['objects', 'meta']);
+      const { objects } = listBody(await body(request), ['objects', 'meta'], service.name);
       const puts = putsOf(objects, service.key, prefix);
       const staying = new Set(puts.map((change) => (change.op === 'put' ? change.id : '')));
       const deletes = (await selected(response, query)).filter(
@@ -116,9 +108,15 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
       else sendEmpty(response, 204);
     },
     async PATCH(request, response) {
-      const { objects, deleted } = objectsOf(await body(request), ['objects', 'deleted_objects', 'meta']);
+      const { objects, deleted } = listBody(
+        await body(request),
+        ['objects', 'deleted_objects', 'meta'],
+        service.name,
+      );
       const changes: Change[] = [];
+      const pace = pacer();
       for (const [index, item] of objects.entries()) {
+        await pace();
         const uri = typeof item === 'object' && item !== null ? (item as Shown).resource_uri : undefined;
         const id =
           uri === undefined || uri === null
@@ -137,8 +135,7 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
       else sendEmpty(response, 202);
     },
     async DELETE(request, response) {
-      const changes = await selected(response, listQuery(request, service.fields, false));
-      if (changes.length > 0) await apply(response, changes);
+      await service.removeAll?.(actorOf(response), listQuery(request, service.fields, false));
       sendEmpty(response, 204);
     },
   };
@@ -206,7 +203,12 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
 
   const setVerb: Verb = async (request, response) => {
     const ids = String(request.params.ids).split(';').slice(0, paging.maxLimit);
-    const found = await Promise.all(ids.map((id) => service.get(actorOf(response), id)));
+    const found: (Shown | null)[] = [];
+    const pace = pacer();
+    for (const id of ids) {
+      await pace();
+      found.push(await service.get(actorOf(response), id));
+    }
     const notFound = ids.filter((_, index) => found[index] === null);
     sendJson(response, 200, {
       objects: found.filter((object) => object !== null).map(shown),

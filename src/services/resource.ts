@@ -31,8 +31,10 @@ export interface ResourceService {
   get(actor: Actor, id: string): Promise<Shown | null>;
   /** Makes all the changes or none; gives the objects created or changed, in order. */
   apply?(actor: Actor, changes: readonly Change[]): Promise<Shown[]>;
-  /** The ids that a query selects, for deleting them all. */
-  select?(actor: Actor, query: ListQuery): Promise<string[]>;
+  /** The ids that a query selects, at most so many. */
+  select?(actor: Actor, query: ListQuery, most: number): Promise<string[]>;
+  /** Deletes all that a query selects, however many there are; a piece at a time, so that others have their turn. */
+  removeAll?(actor: Actor, query: ListQuery): Promise<void>;
 }
 
 /** A path's id as a number, or null if it is none. */

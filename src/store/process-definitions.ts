@@ -1,6 +1,14 @@
 import type { ListQuery } from '../domain/query.js';
+import { messageOf } from '../errors.js';
 import type { PrismaClient } from './client.js';
+import {
+  deleteDefinitionsSql,
+  insertDefinitionsSql,
+  mustHaveChangedSql,
+  updateDefinitionsSql,
+} from './definition-sql.js';
 import type { DefinitionRevision, ProcessDefinition } from './generated/client.js';
+import { storedDate } from './job-sql.js';
 import { ownedBy, pageOf } from './page.js';
 import { whereOf } from './where.js';
 import type { Writer } from './writer.js';
@@ -15,6 +23,37 @@ export type DefinitionWrite =
   | { op: 'delete'; id: number };
 
 const columns = { process_type: 'processType', owner: 'owner.username' };
+
+/** A row as the SQL takes it: dates are stored as Prisma stores them. */
+const stored = (row: Partial<ProcessDefinition>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(row).map(([key, value]) => [key, value instanceof Date ? storedDate(value) : value]),
+  );
+
+/** A statement for a list, if there is anything in it, that must change a row for each. */
+const changing = (client: PrismaClient, sql: string, list: readonly unknown[]) =>
+  list.length === 0
+    ? []
+    : [
+        client.$executeRawUnsafe(sql, JSON.stringify(list)),
+        client.$queryRawUnsafe(mustHaveChangedSql, list.length),
+      ];
+
+/** The id of each write; ids that were made rise in the order of the rows. */
+function idsOfWrites(writes: readonly DefinitionWrite[], inserted: readonly number[]): number[] {
+  const chosen = new Set(writes.map((write) => (write.op === 'create' ? write.row.id : write.id)));
+  const made = inserted.filter((id) => !chosen.has(id)).sort((a, b) => a - b);
+  return writes.map((write) => (write.op === 'create' ? (write.row.id ?? made.shift() ?? 0) : write.id));
+}
+
+/**
+ * Whether a write failed because somebody else was faster: a row was changed or gone (the check of `changes()`), an id
+ * was taken, or an operation runs the definition since a moment ago.
+ */
+const isOvertaken = (error: unknown): boolean =>
+  /malformed JSON|UNIQUE constraint failed|FOREIGN KEY constraint failed|P2002|P2003/.test(
+    `${(error as { code?: unknown }).code} ${messageOf(error)}`,
+  );
 
 /** Process definitions and their revisions. */
 export function definitionRepository(reader: PrismaClient, writer: Writer) {
@@ -65,37 +104,56 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
       return rows.map((row) => row.id);
     },
 
-    /** The ids that a list's filters select. */
-    async idsOf(ownerId: number | null, query: ListQuery): Promise<number[]> {
+    /** The ids that a list's filters select, the lowest first: those above `after`, at most so many. */
+    async idsOf(ownerId: number | null, query: ListQuery, most: number, after = 0): Promise<number[]> {
       const where = { ...ownedBy(ownerId), ...whereOf(query.filters, columns) };
-      const rows = await reader.processDefinition.findMany({ where, select: { id: true } });
+      const rows = await reader.processDefinition.findMany({
+        where: { AND: [where, { id: { gt: after } }] },
+        orderBy: { id: 'asc' },
+        take: most,
+        select: { id: true },
+      });
       return rows.map((row) => row.id);
     },
 
+    /** The first of those that a list's filters select which an operation runs; null if there is none. */
+    async firstUsed(ownerId: number | null, query: ListQuery): Promise<number | null> {
+      const where = { ...ownedBy(ownerId), ...whereOf(query.filters, columns) };
+      const row = await reader.processDefinition.findFirst({
+        where: { AND: [where, { operations: { some: {} } }] },
+        orderBy: { id: 'asc' },
+        select: { id: true },
+      });
+      return row?.id ?? null;
+    },
+
     /**
-     * Makes all the writes or none. An update carries the revision that it was made from, and fails the whole
-     * (with `false`) if that is no longer the current one.
+     * Makes all the writes or none, deletions first. An update carries the revision that it was made from, and fails the
+     * whole (with `false`) if that is no longer the current one; so does an update or a deletion of what is gone.
      *
      * @returns the ids written, in the order of the writes; or false
      */
     async write(writes: readonly DefinitionWrite[]): Promise<number[] | false> {
+      const creates = writes.flatMap((write) => (write.op === 'create' ? [stored(write.row)] : []));
+      const updates = writes.flatMap((write) =>
+        write.op === 'update' ? [{ ...stored(write.row), id: write.id, from: write.from }] : [],
+      );
+      const deletes = writes.flatMap((write) => (write.op === 'delete' ? [write.id] : []));
       try {
-        const results = await writer.batch((client) =>
-          writes.map((write) => {
-            if (write.op === 'create') return client.processDefinition.create({ data: write.row });
-            if (write.op === 'delete') return client.processDefinition.delete({ where: { id: write.id } });
-            return client.processDefinition.update({
-              where: { id: write.id, revision: write.from },
-              data: write.row,
-            });
-          }),
+        const results = await writer.batch((client) => [
+          ...changing(client, deleteDefinitionsSql, deletes),
+          ...changing(client, updateDefinitionsSql, updates),
+          ...(creates.length === 0
+            ? []
+            : [client.$queryRawUnsafe(insertDefinitionsSql, JSON.stringify(creates))]),
+        ]);
+        const inserted = creates.length === 0 ? [] : (results.at(-1) as { id: number | bigint }[]);
+        return idsOfWrites(
+          writes,
+          inserted.map(({ id }) => Number(id)),
         );
-        return (results as ProcessDefinition[]).map((row) => row.id);
       } catch (error) {
-        // P2025: the row of an update or delete was not there any more; P2002: the id was taken meanwhile; P2003: an
-        // operation runs it since a moment ago.
-        const code = (error as { code?: unknown }).code;
-        if (code === 'P2025' || code === 'P2002' || code === 'P2003') return false;
+        if (isOvertaken(error)) return false;
         throw error;
       }
     },
