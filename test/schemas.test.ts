@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compile, schema, schemaNames, validator } from '../src/schemas.js';
+import { unbounded } from './support/unbounded.js';
 
 test('the schemas are found beside the package', () => {
   expect(schemaNames()).toContain('process-definition');
@@ -13,6 +14,13 @@ describe.each(schemaNames())('%s', (name) => {
   test('has a title and a description for every key', () => {
     expect(undescribed(schema(name), schema(name), '')).toEqual([]);
   });
+});
+
+/** What is not ours comes by these; those below `config/` are read from files of whoever runs the server. */
+test.each(
+  schemaNames().filter((name) => !name.startsWith('config/')),
+)('%s bounds every text, list and map', (name) => {
+  expect(unbounded(schema(name) as Record<string, unknown>)).toEqual([]);
 });
 
 test('a schema at hand may refer to the files', () => {

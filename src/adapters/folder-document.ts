@@ -1,5 +1,7 @@
 import { type FileHandle, readFile, stat } from 'node:fs/promises';
+import { bounds } from '../domain/bounds.js';
 import { checkFileDocument, type FileDocument, filesOf } from '../domain/file-document.js';
+import { checkJsonBounds } from '../domain/json-bounds.js';
 import { parseJsonText, plain } from '../domain/json-text.js';
 import { apart } from '../domain/shown-name.js';
 import { messageOf, PenstockError } from '../errors.js';
@@ -15,7 +17,9 @@ export async function readDocument(file: string): Promise<Map<string, string | B
   if (size > largestInput) throw noDocument(`it has more than ${largestInput} bytes`);
   let value: unknown;
   try {
-    value = plain(parseJsonText(new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file))));
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
+    checkJsonBounds(text, bounds.nodeValues);
+    value = plain(parseJsonText(text));
   } catch (error) {
     throw noDocument(`it is not JSON (${messageOf(error)})`);
   }

@@ -18,6 +18,14 @@ export const bounds = {
   numberLength: 1000,
   /** Objects that one request makes, changes, deletes or asks for by name: as many as a page has. */
   objects: 1000,
+  /** Characters of a field of a task. */
+  taskField: 4096,
+  /** Files, and options, of a task. */
+  taskItems: 1000,
+  /** Characters of a task's options, and of each one. */
+  taskOptions: 131_071,
+  /** Characters of a task's input; MAX_BODY_SIZE bounds it, too. */
+  taskInput: 100_000_000,
   /** Characters of a name up to which the nearest right one is looked for. */
   guessLength: 300,
 } as const;

@@ -1,9 +1,11 @@
 import { quote, split } from 'shlex';
 import { messageOf, type Problem } from '../errors.js';
 import type { ServerWishes } from './application.js';
+import { bounds } from './bounds.js';
 import type { DefinitionDocument } from './definition-document.js';
 import { fileNameProblem } from './file-name.js';
 import { nearest } from './nearest.js';
+import { count, shorten } from './wording.js';
 
 export const taskTypes = ['xnat', 'process'] as const;
 export type TaskType = (typeof taskTypes)[number];
@@ -103,8 +105,15 @@ export function xnatTask(given: Readonly<Record<string, unknown>>): Checked<Task
   };
 }
 
-function textOf(key: string, value: unknown, problems: Problem[]): string {
+const tooLong = (what: string, most: number, length: number): string =>
+  `${what} may have at most ${count(most, 'character')}, not ${length}`;
+
+function textOf(key: string, value: unknown, problems: Problem[], most: number = bounds.taskField): string {
   if (typeof value === 'number') return String(value);
+  if (typeof value === 'string' && value.length > most) {
+    problems.push({ pointer: `/${key}`, detail: tooLong(key, most, value.length) });
+    return '';
+  }
   if (typeof value === 'string' && !value.includes('\0')) return value;
   const is =
     value === null
@@ -133,7 +142,10 @@ function wishesOf(
   problems: Problem[],
 ): Pick<Task, 'application' | 'server'> {
   const text = (key: string) =>
-    given[key] === undefined || given[key] === null ? null : textOf(key, given[key], problems);
+    given[key] === undefined || given[key] === null
+      ? null
+      : // What is longer is told in bytes, below.
+        textOf(key, given[key], problems, key === 'application' ? bounds.taskField : bounds.taskInput);
   const server: ServerWishes = {};
   for (const [key, most] of Object.entries(longest) as [keyof ServerWishes, number][]) {
     const value = text(key);
@@ -181,6 +193,8 @@ export function processTask(given: Readonly<Record<string, unknown>>): Checked<T
   const input = inputOf(fed, problems);
   if (output !== null && typeof output !== 'string')
     problems.push({ pointer: '/output', detail: 'output must be the name that it is to have' });
+  else if (output !== null && output.length > bounds.taskField)
+    problems.push({ pointer: '/output', detail: tooLong('output', bounds.taskField, output.length) });
   const isMap = typeof environment === 'object' && environment !== null && !Array.isArray(environment);
   if (!isMap || !Object.values(environment).every((value) => typeof value === 'string'))
     problems.push({ pointer: '/environment', detail: 'environment must be an object of strings' });
@@ -216,6 +230,11 @@ function inputOf(value: unknown, problems: Problem[]): Task['input'] {
 
 function listOf(key: string, value: unknown, problems: Problem[]): string[] {
   if (value === undefined || value === null) return [];
+  if (Array.isArray(value) && value.length > bounds.taskItems) {
+    const detail = `${key} may have at most ${count(bounds.taskItems, 'item')}, not ${value.length}`;
+    problems.push({ pointer: `/${key}`, detail });
+    return [];
+  }
   if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value;
   problems.push({ pointer: `/${key}`, detail: `${key} must be a list of strings` });
   return [];
@@ -224,10 +243,17 @@ function listOf(key: string, value: unknown, problems: Problem[]): string[] {
 /** Options are a list, or a text that is split as a shell splits words. */
 function optionsOf(value: unknown, problems: Problem[]): string[] {
   if (typeof value !== 'string') return listOf('options', value, problems);
+  if (value.length > bounds.taskOptions) {
+    problems.push({ pointer: '/options', detail: tooLong('options', bounds.taskOptions, value.length) });
+    return [];
+  }
   try {
     return split(value);
   } catch (error) {
-    problems.push({ pointer: '/options', detail: `options ${JSON.stringify(value)}: ${messageOf(error)}` });
+    problems.push({
+      pointer: '/options',
+      detail: `options ${JSON.stringify(shorten(value))}: ${messageOf(error)}`,
+    });
     return [];
   }
 }

@@ -198,7 +198,10 @@ export function otherPaths(): Json {
         requestBody: {
           content: jsonContent({
             type: 'object',
-            properties: { from: { type: 'string', description: 'The step to begin with instead.' } },
+            additionalProperties: false,
+            properties: {
+              from: { type: 'string', maxLength: 64, description: 'The step to begin with instead.' },
+            },
           }),
         },
         responses: {

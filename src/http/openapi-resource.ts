@@ -1,3 +1,4 @@
+import { bounds } from '../domain/bounds.js';
 import { paging } from '../domain/query.js';
 import type { ErrorCode } from '../errors.js';
 import { schema } from '../schemas.js';
@@ -30,7 +31,8 @@ export const bodies: Record<string, Json> = {
   process_definition: {
     type: 'object',
     required: ['definition'],
-    properties: { definition: ref('Definition'), name: { type: 'string' } },
+    maxProperties: 20,
+    properties: { definition: ref('Definition'), name: { type: 'string', maxLength: 255 } },
   },
   pipeline: { oneOf: [ref('PipelineOfSteps'), ref('ExternalPipeline')] },
   user: userBody,
@@ -135,7 +137,8 @@ export function resourcePaths(service: ResourceService): Json {
       ...requestBody({
         type: 'object',
         required: ['objects'],
-        properties: { objects: { type: 'array', items: body ?? object } },
+        additionalProperties: false,
+        properties: { objects: { type: 'array', maxItems: bounds.objects, items: body ?? object } },
       }),
       responses: { 204: { description: 'Replaced' }, ...errors(...change) },
     },
@@ -144,9 +147,14 @@ export function resourcePaths(service: ResourceService): Json {
       ...requestBody({
         type: 'object',
         required: ['objects'],
+        additionalProperties: false,
         properties: {
-          objects: { type: 'array', items: body ?? object },
-          deleted_objects: { type: 'array', items: { type: 'string' } },
+          objects: { type: 'array', maxItems: bounds.objects, items: body ?? object },
+          deleted_objects: {
+            type: 'array',
+            maxItems: bounds.objects,
+            items: { type: 'string', maxLength: 1000 },
+          },
         },
       }),
       responses: { 202: { description: 'Done' }, ...errors(...change, 'not-found') },

@@ -37,6 +37,7 @@ export const runPath = (noun: 'process_definition' | 'pipeline', key: Json): Jso
         'multipart/form-data': {
           schema: {
             type: 'object',
+            maxProperties: 130,
             properties: { input_file: { type: 'string', format: 'binary' }, job: ref('RunRequest') },
           },
         },

@@ -95,11 +95,12 @@ export const replayBody = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'Replay',
   type: 'object',
+  maxProperties: 20,
   properties: {
     state: { title: 'State', enum: ['dead', 'all'], default: 'dead', description: 'Which deliveries.' },
     since: {
       title: 'Since',
-      anyOf: [{ type: 'string', format: 'date-time' }, { type: 'null' }],
+      anyOf: [{ type: 'string', format: 'date-time', maxLength: 64 }, { type: 'null' }],
       'x-expects': 'a date and time such as 2030-01-31T12:00:00Z, or null',
       description: 'Only those of events from then on.',
     },

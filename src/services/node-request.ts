@@ -3,6 +3,7 @@ import { checkFileDocument, type FileDocument } from '../domain/file-document.js
 import { checkJsonBounds } from '../domain/json-bounds.js';
 import { type JsonNode, member, parseJsonText, plain, writeJsonText } from '../domain/json-text.js';
 import { datasetContent, datasets, isProduct } from '../domain/product.js';
+import { count } from '../domain/wording.js';
 import { PenstockError } from '../errors.js';
 import { invalid } from './body.js';
 
@@ -55,8 +56,9 @@ export function originOf(request: NodeRequest): { creator: string; rootCause: st
   const text = (key: string) => {
     const part = partOf(request, key);
     const value = part === undefined ? '' : plain(part);
-    if (typeof value === 'string') return value;
-    throw invalid('invalid-body', [{ pointer: `/${key}`, detail: 'it must be a text' }]);
+    if (typeof value === 'string' && value.length <= bounds.keyLength) return value;
+    const detail = `it must be a text of at most ${count(bounds.keyLength, 'character')}`;
+    throw invalid('invalid-body', [{ pointer: `/${key}`, detail }]);
   };
   return { creator: text('creator'), rootCause: text('rootcause') };
 }

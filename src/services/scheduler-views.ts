@@ -5,6 +5,7 @@ import type { ServerRow } from '../store/servers.js';
 import type { Store } from '../store/store.js';
 import type { Actor } from './actor.js';
 import type { ApplicationService } from './applications.js';
+import { pacer } from './pace.js';
 import type { TaskService } from './tasks.js';
 
 /** A task with what there is to it besides its job. */
@@ -59,8 +60,14 @@ export function schedulerViews(given: {
 
     /** Those of these tasks that there are, in the order in which they are asked for. */
     async tasks(actor: Actor, ids: readonly string[]): Promise<TaskView[]> {
-      const found = await Promise.all(ids.filter(isUuid).map((id) => tasks.find(actor, id)));
-      return Promise.all(found.filter((job) => job !== null).map(viewOf));
+      const views: TaskView[] = [];
+      const pace = pacer();
+      for (const id of ids.filter(isUuid)) {
+        await pace();
+        const job = await tasks.find(actor, id);
+        if (job !== null) views.push(await viewOf(job));
+      }
+      return views;
     },
 
     /** The servers that run jobs, or will: all but those that are on their way out. */

@@ -3,6 +3,7 @@ import { PenstockError } from '../errors.js';
 import type { StreamMessage } from '../streams/stream.js';
 import type { Actor } from './actor.js';
 import type { Channels } from './channels.js';
+import { pacer } from './pace.js';
 import { streamError } from './stream-error.js';
 import type { StreamService } from './streams.js';
 
@@ -79,7 +80,9 @@ export function streamMessages(streams: StreamService, channels: Channels) {
       let published = 0;
       let next: StreamMessage[] = [];
       let bytes = 0;
+      const pace = pacer();
       const flush = async () => {
+        await pace();
         await publishGroup(name, next, published);
         published += next.length;
         next = [];

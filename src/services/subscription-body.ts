@@ -16,7 +16,10 @@ const common = {
   url: { title: 'URL', type: 'string', maxLength: longestUrl, description: 'Where events are POSTed to.' },
   events: {
     title: 'Events',
-    anyOf: [{ type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 100 }, { type: 'null' }],
+    anyOf: [
+      { type: 'array', items: { type: 'string', maxLength: 100 }, minItems: 1, maxItems: 100 },
+      { type: 'null' },
+    ],
     'x-expects': `a list of names of events, or null for all; events are ${events.join(', ')}`,
     description: 'Which events; null is all.',
   },
@@ -35,6 +38,7 @@ export const subscriptionBody = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'Subscription',
   type: 'object',
+  maxProperties: 20,
   properties: {
     ...common,
     job: key('Job', 'Only events of this job.'),

@@ -11,12 +11,16 @@ import { invalid } from './body.js';
 import type { JobService } from './jobs.js';
 import type { ownAccount } from './own-account.js';
 import { ownDefinitions } from './own-definitions.js';
+import { pacer } from './pace.js';
 import type { DefinitionService } from './process-definitions.js';
 import type { Receiver } from './receive.js';
 import type { RunService } from './runs.js';
 
 /** Who asks the scheduler: a user, or somebody with one of its tokens, whom its own account stands for. */
 export type TaskActor = Actor;
+
+/** How many tasks are read from the database at once. */
+const atOnce = 200;
 
 /** Tasks of the scheduler's protocol: each is a job on the executor cloud. */
 export function taskService(given: {
@@ -129,7 +133,16 @@ export function taskService(given: {
     },
 
     /** The tasks that have not ended, oldest first. */
-    unfinished: (actor: TaskActor): Promise<Job[]> => store.tasks.unfinished(actor.admin ? null : actor.id),
+    async unfinished(actor: TaskActor): Promise<Job[]> {
+      const found: Job[] = [];
+      const pace = pacer();
+      for (let piece: Job[] = []; ; ) {
+        piece = await store.tasks.unfinished(actor.admin ? null : actor.id, found.at(-1)?.id ?? 0, atOnce);
+        found.push(...piece);
+        if (piece.length < atOnce) return found;
+        await pace();
+      }
+    },
 
     /** A task by its id, ended or not; null if there is none that the actor may see. */
     async find(actor: TaskActor, id: string): Promise<Job | null> {

@@ -44,11 +44,12 @@ export const tokenBody = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'Token',
   type: 'object',
+  maxProperties: 20,
   properties: {
     name: { title: 'Name', type: 'string', maxLength: 200, description: 'What it is for.' },
     expires: {
       title: 'Expires',
-      anyOf: [{ type: 'string', format: 'date-time' }, { type: 'null' }],
+      anyOf: [{ type: 'string', format: 'date-time', maxLength: 64 }, { type: 'null' }],
       'x-expects': 'a date and time such as 2030-01-31T12:00:00Z, or null',
       description: 'When it ends.',
     },

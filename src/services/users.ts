@@ -43,6 +43,7 @@ export const userBody = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'User',
   type: 'object',
+  maxProperties: 20,
   properties: {
     username: {
       title: 'Name',

@@ -7,11 +7,21 @@ import { ownedBy } from './page.js';
 /** Jobs as tasks of the scheduler's protocol. */
 export function taskRepository(reader: PrismaClient) {
   return {
-    /** The tasks that have not reached their end, oldest first. `ownerId` null: everybody's. */
-    async unfinished(ownerId: number | null): Promise<Job[]> {
+    /**
+     * The tasks that have not reached their end, oldest first: those after the job of that id, at most so many.
+     *
+     * @param ownerId null: everybody's
+     */
+    async unfinished(ownerId: number | null, after: number, most: number): Promise<Job[]> {
       const rows = await reader.job.findMany({
-        where: { ...ownedBy(ownerId), state: { in: [...unfinishedStates] }, task: { not: null } },
+        where: {
+          ...ownedBy(ownerId),
+          id: { gt: after },
+          state: { in: [...unfinishedStates] },
+          task: { not: null },
+        },
         orderBy: { id: 'asc' },
+        take: most,
       });
       return rows.map(jobOf);
     },

@@ -1,12 +1,23 @@
 import type { Request } from 'express';
+import { bounds } from '../../domain/bounds.js';
+import { count } from '../../domain/wording.js';
 import { PenstockError } from '../../errors.js';
 import { queryPairs } from '../../http/answer.js';
 import { parseJson, readBody, textOf } from '../../http/body.js';
 
-/** A request's JSON; null if there is no body. What it is called does not matter: old clients call it what they like. */
+/** A request's JSON, a list only up to its bound; null if there is no body. What it is called does not matter: old clients call it what they like. */
 export async function readValue(request: Request, limit: number): Promise<unknown> {
   const text = textOf(await readBody(request, limit));
-  return text.trim() === '' ? null : parseJson(text);
+  const value = text.trim() === '' ? null : parseJson(text);
+  if (Array.isArray(value)) refuseLong(value.length);
+  return value;
+}
+
+/** One request is for no more tasks or servers than a page has objects. */
+function refuseLong(length: number): void {
+  if (length <= bounds.objects) return;
+  const detail = `a list may have at most ${count(bounds.objects, 'item')}, not ${length}`;
+  throw new PenstockError('invalid-body', detail, { problems: [{ pointer: '', detail }] });
 }
 
 export const isIds = (value: unknown): value is string[] =>

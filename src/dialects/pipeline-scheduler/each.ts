@@ -1,4 +1,5 @@
 import { PenstockError } from '../../errors.js';
+import { pacer } from '../../services/pace.js';
 
 /** True for an error that is the item's own: it would be as wrong at another time. */
 export const isOfItem = (error: unknown): error is PenstockError =>
@@ -17,7 +18,9 @@ export async function each(
 ): Promise<{ results: unknown[]; bad: number }> {
   const results: unknown[] = [];
   let bad = 0;
+  const pace = pacer();
   for (const item of items) {
+    await pace();
     try {
       results.push(await register(item));
     } catch (error) {

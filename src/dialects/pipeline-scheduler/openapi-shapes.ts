@@ -1,7 +1,8 @@
+import { bounds } from '../../domain/bounds.js';
 import type { Json } from '../../http/openapi-parts.js';
 
-export const text = { type: 'string' };
-const described = (description: string): Json => ({ type: 'string', description });
+export const text = { type: 'string', maxLength: bounds.taskField };
+const described = (description: string): Json => ({ ...text, description });
 const maybe = (description: string): Json => ({ type: ['string', 'null'], description });
 
 const fields = {
@@ -12,9 +13,16 @@ const fields = {
   user: text,
   pwd: described('Never shown again. The script has it as the variable TASK_PWD.'),
   script: described('The name of a file in LOCAL_SCRIPTS_FOLDER.'),
-  files: { type: 'array', items: text, description: 'More files of that folder that are uploaded.' },
+  files: {
+    type: 'array',
+    maxItems: bounds.taskItems,
+    items: text,
+    description: 'More files of that folder that are uploaded.',
+  },
   options: {
     type: ['string', 'array'],
+    maxLength: bounds.taskOptions,
+    maxItems: bounds.taskItems,
     items: text,
     description: 'More arguments of the script: a list, or a text that is split as a shell splits words.',
   },
@@ -24,7 +32,7 @@ const wishes = {
   application: described('The application whose servers it runs on.'),
   image: described('Another image than the application says.'),
   flavor: described('Another flavor.'),
-  user_data: described('Other user data.'),
+  user_data: { type: 'string', maxLength: 49_151, description: 'Other user data.' },
 };
 const sample = {
   project: 'SampleProject',
@@ -44,6 +52,7 @@ export const taskBody: Json = {
       title: 'xnat',
       type: 'object',
       required: ['type', ...required],
+      maxProperties: bounds.keys,
       properties: { type: { const: 'xnat' }, ...fields, ...wishes },
       examples: [{ type: 'xnat', ...sample }],
     },
@@ -51,16 +60,27 @@ export const taskBody: Json = {
       title: 'process',
       type: 'object',
       required: ['type', 'process_definition'],
+      additionalProperties: false,
       properties: {
         type: { const: 'process' },
-        process_definition: { type: ['integer', 'string'], description: 'Its id or its resource_uri.' },
+        process_definition: {
+          type: ['integer', 'string'],
+          maxLength: 300,
+          description: 'Its id or its resource_uri.',
+        },
         input: {
           type: ['string', 'object'],
-          properties: { text, name: text },
+          maxLength: bounds.taskInput,
+          maxProperties: 20,
+          properties: { text: { type: 'string', maxLength: bounds.taskInput }, name: text },
           description: 'Its input: a text, or one with a file name.',
         },
         output: described('The file name that its output is to have.'),
-        environment: { type: 'object', additionalProperties: text },
+        environment: {
+          type: 'object',
+          maxProperties: 1000,
+          additionalProperties: { type: 'string', maxLength: 131_071 },
+        },
         ...wishes,
       },
       examples: [{ type: 'process', process_definition: 1, input: 'some text' }],
@@ -72,11 +92,12 @@ export const taskBody: Json = {
 export const pipelineBody: Json = {
   type: 'object',
   required,
+  maxProperties: bounds.keys,
   properties: { ...fields, ...wishes },
   examples: [sample],
 };
 
-const wanted = { type: 'object', required: ['id'], properties: { id: text } };
+const wanted = { type: 'object', required: ['id'], maxProperties: bounds.keys, properties: { id: text } };
 const timestamp = { type: 'number', description: 'Seconds since 1970.' };
 const state = described("The job's state.");
 const of = (properties: Json): Json => ({ type: 'object', properties });
@@ -112,5 +133,5 @@ export const shown = {
   server,
   instance: server,
   /** What the first version's clients ask for: one, or several. */
-  wanted: { anyOf: [wanted, { type: 'array', items: wanted }] },
+  wanted: { anyOf: [wanted, { type: 'array', maxItems: bounds.objects, items: wanted }] },
 } satisfies Record<string, Json>;

@@ -1,3 +1,4 @@
+import { bounds } from '../../domain/bounds.js';
 import type { ErrorCode } from '../../errors.js';
 import {
   answer,
@@ -39,7 +40,7 @@ const asking: ErrorCode[] = [
 const registering: ErrorCode[] = [...asking, 'queue-full', 'shutting-down'];
 
 const token = parameter('token', 'query', text, 'A line of the file `tokens`; or log in.');
-const ids = { type: 'array', items: text };
+const ids = { type: 'array', maxItems: bounds.objects, items: text };
 const list = (one: Json): Json => ({ type: 'array', items: one });
 const byState = (one: Json): Json => ({
   type: 'object',
@@ -100,7 +101,7 @@ export const pipelineSchedulerPaths: Json = {
       { parameters: [token, idParameter], ...body(ids, false) },
     ),
     post: call('register', 'Register a task or several; or list those of these ids', registered(shown.task), {
-      ...body({ anyOf: [taskBody, list(taskBody), ids] }),
+      ...body({ anyOf: [taskBody, { ...list(taskBody), maxItems: bounds.objects }, ids] }),
     }),
   },
   '/tasks/{task}': {
@@ -182,7 +183,7 @@ export const pipelineSchedulerPaths: Json = {
       'register_pipeline',
       'Register a pipeline or several',
       registered(shown.pipeline),
-      body({ anyOf: [pipelineBody, list(pipelineBody)] }),
+      body({ anyOf: [pipelineBody, { ...list(pipelineBody), maxItems: bounds.objects }] }),
     ),
     delete: call('delete_pipeline', 'Never supported', errors(...login, 'method-not-allowed')),
   },

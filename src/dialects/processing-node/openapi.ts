@@ -1,3 +1,4 @@
+import { bounds } from '../../domain/bounds.js';
 import type { ErrorCode } from '../../errors.js';
 import { answer, type Json, jsonContent, errors as ownErrors, parameter } from '../../http/openapi-parts.js';
 
@@ -46,7 +47,13 @@ const changing: ErrorCode[] = [
 const timeout = { type: 'number', exclusiveMinimum: 0, description: 'Seconds.' };
 const product = {
   type: 'object',
-  properties: { creator: text, rootcause: text, input: {}, timeout },
+  maxProperties: bounds.keys,
+  properties: {
+    creator: { ...text, maxLength: bounds.keyLength },
+    rootcause: { ...text, maxLength: bounds.keyLength },
+    input: { description: 'Any JSON.' },
+    timeout,
+  },
 };
 
 const get = (id: string, summary: string): Json => ({
@@ -63,7 +70,7 @@ const change = (id: string, summary: string, body: Json): Json => ({
   requestBody: { content: jsonContent(body) },
   responses: { 200: answer('The envelope', envelope), ...errors(...changing) },
 });
-const only = { type: 'object', properties: { timeout } };
+const only = { type: 'object', maxProperties: bounds.keys, properties: { timeout } };
 
 /** A call that runs something as a job. */
 const running = (id: string, summary: string, body: Json): Json => {
@@ -119,7 +126,8 @@ export function processingNodePaths(baseurl: string): Json {
       put: change('pnsconf', 'Put another configuration in place of this one', {
         type: 'object',
         required: ['input'],
-        properties: { input: { type: 'object' }, timeout },
+        maxProperties: bounds.keys,
+        properties: { input: { type: 'object', maxProperties: bounds.keys }, timeout },
       }),
     },
     [`${baseurl}/inittest`]: { put: change('inittest', 'Link the scripts to the installed ones', only) },
