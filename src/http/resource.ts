@@ -86,10 +86,14 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
     async GET(request, response) {
       const query = listQuery(request, service.fields, true, besides);
       const { total, objects } = await service.list(actorOf(response), query);
-      sendJson(response, 200, {
-        meta: pageMeta(prefix, queryPairs(request), query, total),
-        objects: objects.map(shown),
-      });
+      const meta = formatJson(pageMeta(prefix, queryPairs(request), query, total));
+      const texts: string[] = [];
+      const pace = pacer();
+      for (const object of objects) {
+        await pace();
+        texts.push(formatJson(shown(object)));
+      }
+      sendJsonText(response, 200, `{"meta": ${meta}, "objects": [${texts.join(', ')}]}`);
     },
     async POST(request, response) {
       const [object] = await apply(response, [{ op: 'create', body: await body(request) }]);

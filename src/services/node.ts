@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { FileDocument } from '../domain/file-document.js';
-import { rawMember, writeJsonText } from '../domain/json-text.js';
+import { writeJsonText } from '../domain/json-text.js';
 import { type ScriptName, scriptNames } from '../domain/node-settings.js';
 import { answerProduct, testProduct, theName } from '../domain/product.js';
 import { pythonList } from '../domain/python-text.js';
@@ -143,10 +143,12 @@ export function nodeService(given: {
     exclusive: true,
     async run(request) {
       const done = attempt(() => {
-        if (partOf(request, 'input') === undefined) {
+        const part = partOf(request, 'input');
+        if (part === undefined) {
           throw new PenstockError('invalid-body', '/input: the new configuration is missing.');
         }
-        const text = rawMember(request.text, 'input') ?? '';
+        // What nobody changed is written to the letter as it came.
+        const text = writeJsonText(part);
         given.settings.replace(text, '/input');
         return { result: text, message: '""' };
       });

@@ -103,7 +103,13 @@ export function definitionService(store: Store, clock: () => Date) {
     fields: definitionFields,
     async list(actor: Actor, query: ListQuery) {
       const { total, objects } = await store.definitions.list(scopeOf(actor), query);
-      return { total, objects: objects.map(show) };
+      const shown: Shown[] = [];
+      const pace = pacer();
+      for (const row of objects) {
+        await pace();
+        shown.push(show(row));
+      }
+      return { total, objects: shown };
     },
     async get(actor, id) {
       const row = await find(actor, id);

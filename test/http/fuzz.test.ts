@@ -3,8 +3,11 @@ import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bodiesAtBounds } from '../support/at-bounds.js';
+import { type Waits, watchHealth } from '../support/health.js';
 import { deep, headerText, json, junk, type Random, random, wellFormed, words } from '../support/junk.js';
 import { startNode, type TestNode } from '../support/node.js';
+import { atPace } from '../support/pace.js';
 import { type Answer, ask } from '../support/raw.js';
 import { basic, type TestServer } from '../support/server.js';
 
@@ -12,6 +15,10 @@ import { basic, type TestServer } from '../support/server.js';
 const requests = Number(process.env.FUZZ_REQUESTS ?? 20_000);
 const seed = Number(process.env.FUZZ_SEED ?? 20260101);
 const lanes = 8;
+const size = 4 * 1024 * 1024;
+/** Milliseconds that one request may keep `/healthz` waiting on a quiet machine. */
+const longestWait = 100;
+const large = bodiesAtBounds(size).map(([, text]) => Buffer.from(text));
 const deadline = 15_000;
 
 interface Operation {
@@ -29,6 +36,7 @@ interface Shot {
   body?: Buffer;
 }
 
+let health: Awaited<ReturnType<typeof watchHealth>>;
 let node: TestNode;
 let server: TestServer;
 let paths: Paths;
@@ -64,8 +72,10 @@ beforeAll(async () => {
     tasks.push((await ask(server, '/tasks', { json: task })).json.content.task.id);
   await ask(server, '/api/application/', { json: { name: 'one', connector: 'local' } });
   paths = (await ask(server, '/api/openapi.json')).json.paths;
+  health = await watchHealth(server);
 });
 afterAll(async () => {
+  health.stop();
   await server.remove();
   rmSync(base, { recursive: true, force: true });
 });
@@ -177,6 +187,7 @@ function body(dice: Random, type: string): Buffer {
     );
     return Buffer.from(parts.join('') + dice.pick(['--b--\r\n', '--b--\r\n', '--b', '']));
   }
+  if (dice.chance(0.005)) return dice.pick(large);
   const kind = dice.below(20);
   if (kind < 11) return json(sensible(dice));
   if (kind < 15) return json(junk(dice));
@@ -303,6 +314,7 @@ test(`${requests} requests, seed ${seed}: no 5xx, no hang, nothing undocumented`
   /** The operations of the node that did what they are for. */
   const reached = new Set<string>();
   let left = requests;
+  let failed = 0;
   const lane = async (number: number) => {
     const dice = random(seed + number * 7919);
     while (left-- > 0) {
@@ -319,6 +331,7 @@ test(`${requests} requests, seed ${seed}: no 5xx, no hang, nothing undocumented`
           hangUp: true,
           ...(bytes === undefined ? {} : { body: bytes }),
         });
+        if (answer.status >= 500 && answer.status !== 501) failed += 1;
         const wrong = fault(one, answer);
         if (answer.status === 200) reached.add(`${one.method.toLowerCase()} ${one.template}`);
         if (wrong !== undefined && !faults.has(wrong))
@@ -330,9 +343,14 @@ test(`${requests} requests, seed ${seed}: no 5xx, no hang, nothing undocumented`
   };
   await Promise.all(Array.from({ length: lanes }, (_, number) => lane(number)));
   agent.destroy();
+  const { server: longest } = await health.report();
+  console.log(
+    `${requests} requests: ${failed} answers with 5xx; /healthz waited ${longest.toFixed(0)} ms at most while ${lanes} were sent at once`,
+  );
+  expect(failed).toBe(0);
   expect([...faults].map(([wrong, where]) => `${wrong}: ${where}`).join('\n\n')).toBe('');
-  const health = await ask(server, '/healthz', { as: null });
-  expect(health.json.status).toBe('ok');
+  const well = await ask(server, '/healthz', { as: null });
+  expect(well.json.status).toBe('ok');
   expect((await ask(server, '/api/process_definition/?limit=1')).status).toBe(200);
   const missed = Object.entries(paths)
     .filter(([path]) => path.startsWith('/v0.6/'))
@@ -342,4 +360,64 @@ test(`${requests} requests, seed ${seed}: no 5xx, no hang, nothing undocumented`
   expect((await node.call('PUT', 'pnsconf', { input: {} })).json.result).toEqual({});
   expect((await node.call('PUT', 'init', { timeout: 20 })).json.result).toBe(0);
   expect(server.log()).not.toMatch(/"level":[56]0/);
+});
+
+/** Routes that take a body, each with its parameters filled in, but for what would take long by itself. */
+function routesWithBodies(): [string, string][] {
+  const values: Record<string, string> = {
+    uuid: uuids[0] ?? '',
+    actor: 'pipelinejobs-manager',
+    script: 'init',
+    seconds: '0',
+    name: 'readings',
+    task: tasks[0] ?? '',
+    server: 'local-1',
+  };
+  return Object.entries(paths).flatMap(([template, item]) =>
+    Object.keys(item)
+      .filter((method) => ['post', 'put', 'patch', 'delete'].includes(method))
+      .map((method): [string, string] => [
+        method.toUpperCase(),
+        template.replace(/\{(\w+)\}/g, (_whole, name: string) => values[name] ?? '1'),
+      ]),
+  );
+}
+
+test('a body at its bounds keeps nobody waiting, whatever route it is sent to', async () => {
+  const all = bodiesAtBounds(size);
+  for (const [, text] of all) expect(Buffer.byteLength(text)).toBeLessThanOrEqual(size);
+  const longest = { wait: 0, where: '' };
+  /** Waits of one request that the machine is not to blame for: of several tries the shortest counts. */
+  async function waitOf(method: string, path: string, body: string): Promise<number> {
+    let shortest = Number.POSITIVE_INFINITY;
+    for (let tries = 0; tries < 4 && shortest > longestWait; tries += 1) {
+      await health.report();
+      const { status } = await ask(server, path, {
+        method,
+        body,
+        headers: { 'Content-Type': 'application/json' },
+        deadline: atPace(deadline),
+        hangUp: true,
+      });
+      if (status >= 500 && status !== 501) throw new Error(`status ${status} for ${method} ${path}`);
+      const waits: Waits = await health.report();
+      shortest = Math.min(shortest, waits.server - waits.idle);
+    }
+    return shortest;
+  }
+  const slow: string[] = [];
+  const routes = routesWithBodies();
+  expect(routes.length).toBeGreaterThan(60);
+  for (const [number, [method, path]] of routes.entries()) {
+    // Every body goes to the routes of each kind in turn; all of them everywhere would take minutes.
+    for (const [at, [what, body]] of all.entries()) {
+      if (!process.env.CI && (at + number) % 3 !== 0) continue;
+      const wait = await waitOf(method, path, body);
+      const where = `${what} to ${method} ${path}: ${wait.toFixed(0)} ms`;
+      if (wait > longest.wait) Object.assign(longest, { wait, where });
+      if (wait > atPace(longestWait)) slow.push(where);
+    }
+  }
+  console.log(`The longest that one request kept /healthz waiting: ${longest.where}`);
+  expect(slow).toEqual([]);
 });

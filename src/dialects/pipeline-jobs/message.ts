@@ -1,5 +1,5 @@
 import type { EventName } from '../../domain/job-state.js';
-import { member, parseJsonText, writeJsonText } from '../../domain/json-text.js';
+import { member, parseJsonText, rawMember } from '../../domain/json-text.js';
 import { eventOfStatus } from '../../domain/platform-status.js';
 import { numbersAsWritten } from '../../domain/python-text.js';
 import { copyWritten } from '../../domain/written-json.js';
@@ -31,10 +31,7 @@ function unwrapped(text: string): { text: string; body: unknown } {
   const own = form ?? joined;
   const body = parseJson(own);
   const inner = isObject(body) && Object.keys(body).length === 1 ? body.message : undefined;
-  if (isObject(inner)) {
-    const written = member(parseJsonText(own), 'message');
-    return { text: written === undefined ? '' : writeJsonText(written), body: inner };
-  }
+  if (isObject(inner)) return { text: rawMember(own, 'message') ?? '', body: inner };
   if (typeof inner !== 'string' || !inner.trimStart().startsWith('{')) return { text: own, body };
   return { text: inner, body: parseJson(inner) };
 }
