@@ -151,7 +151,7 @@ export async function startServer(
       log += piece.toString();
     });
     await waitFor(
-      () => /listening on/.test(out) || child.exitCode !== null,
+      () => /listening on/.test(out) || child.exitCode !== null || child.signalCode !== null,
       'the server to listen',
       30_000,
     ).catch((error: unknown) => {
