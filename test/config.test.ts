@@ -6,6 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../src/config.js';
+import { atPace } from './support/pace.js';
 import { startServer } from './support/server.js';
 
 const root = mkdtempSync(path.join(os.tmpdir(), 'penstock-config-'));
@@ -130,7 +131,7 @@ test('TLS; a second server on the folder and on the port is refused with the rea
       spawnSync(process.execPath, [main, 'serve', '--data', data, '--port', new URL(server.url).port], {
         encoding: 'utf8',
         env: { PATH: process.env.PATH, HOME: root },
-        timeout: 20_000,
+        timeout: atPace(20_000),
       });
     const sameFolder = again(server.data);
     expect([sameFolder.status === 0, sameFolder.stderr]).toEqual([

@@ -15,6 +15,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { atPace } from './support/pace.js';
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const isRoot = process.getuid?.() === 0;
@@ -28,7 +29,7 @@ const run = (args: string[], more: { uid?: number } = {}) =>
   spawnSync(process.execPath, [main, ...args], {
     encoding: 'utf8',
     cwd: home,
-    timeout: 30_000,
+    timeout: atPace(30_000),
     ...more,
     env: { PATH: process.env.PATH, HOME: home },
   });

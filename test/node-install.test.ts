@@ -16,6 +16,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { atPace } from './support/pace.js';
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const root = mkdtempSync(path.join(os.tmpdir(), 'penstock-node-'));
@@ -37,7 +38,7 @@ const run = (args: string[], more: { cwd?: string; env?: Record<string, string>;
   spawnSync(process.execPath, [main, ...args], {
     encoding: 'utf8',
     cwd: home,
-    timeout: 30_000,
+    timeout: atPace(30_000),
     ...more,
     env: { PATH: process.env.PATH, HOME: home, ...more.env },
   });

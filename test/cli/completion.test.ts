@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bashCompletion } from '../../src/cli/completion-bash.js';
 import { completionTree } from '../../src/cli/completion-tree.js';
 import { zshCompletion } from '../../src/cli/completion-zsh.js';
+import { atPace } from '../support/pace.js';
 import { penstock } from './io.js';
 
 const here = import.meta.dirname;
@@ -89,7 +90,7 @@ describe.skipIf(!zsh)(`completion in zsh${zsh ? '' : ' (skipped: there is no zsh
     const answer = execFileSync(
       'zsh',
       ['-f', join(here, 'complete.zsh'), join(folder, 'zsh'), ['penstock', ...line].join(' ')],
-      { cwd: folder, encoding: 'utf8', timeout: 20_000 },
+      { cwd: folder, encoding: 'utf8', timeout: atPace(20_000) },
     );
     expect(
       answer

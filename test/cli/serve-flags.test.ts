@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { atPace } from '../support/pace.js';
 
 const main = join(import.meta.dirname, '../../dist/main.js');
 let home: string;
@@ -18,7 +19,7 @@ beforeAll(() => {
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 const run = (...args: string[]) =>
-  spawnSync(process.execPath, [main, ...args], { env, encoding: 'utf8', timeout: 30_000 });
+  spawnSync(process.execPath, [main, ...args], { env, encoding: 'utf8', timeout: atPace(30_000) });
 
 let folders = 0;
 /** Starts a server with these switches until it listens; where, and what it had logged by the time that it ended. */

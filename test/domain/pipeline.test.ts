@@ -10,6 +10,7 @@ import {
   stepsAgain,
 } from '../../src/domain/pipeline.js';
 import { groupOf, type Plan, type PlannedStep } from '../../src/domain/pipeline-plan.js';
+import { atPace } from '../support/pace.js';
 
 type JobState = 'resting' | 'unended' | 'finished' | 'failed';
 
@@ -189,7 +190,7 @@ function live(
     expect(open.length).toBeGreaterThan(0);
     const [step, item] = open[pick % open.length] as [string, number];
     world.of(step).set(item, failing && fails === 0 ? 'failed' : 'finished');
-    expect(turn).toBeLessThan(2000);
+    expect(turn).toBeLessThan(atPace(2000));
   }
 }
 

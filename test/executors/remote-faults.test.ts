@@ -21,6 +21,7 @@ import type { Host } from '../../src/hosts/host.js';
 import { listProcesses } from '../../src/hosts/processes.js';
 import { remoteFolder } from '../../src/hosts/remote-launch.js';
 import { type SshOptions, sshHost } from '../../src/hosts/ssh.js';
+import { atPace } from '../support/pace.js';
 import { alive, linesOf, program } from '../support/programs.js';
 import { type Machine, noSshd, startMachine } from '../support/sshd.js';
 import { waitFor } from '../support/wait-for.js';
@@ -165,7 +166,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? 'faults' : `faults (skipped: 
     machine.cut();
     const from = Date.now();
     await waitFor(() => told.length > 0, 'word of the trouble');
-    expect(Date.now() - from).toBeLessThan(20_000);
+    expect(Date.now() - from).toBeLessThan(atPace(20_000));
     await waitFor(() => Date.now() - from > 30_000, '30 s', 40_000);
     machine.mend();
     expect(await ended).toEqual(exited(0));

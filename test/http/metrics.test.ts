@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import { atPace } from '../support/pace.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 let server: TestServer | undefined;
@@ -20,5 +21,5 @@ test('servers are counted by their state', async () => {
   const id = await server.register({ exec: 'true', executor: 'cloud' });
   const answer = await server.fetch(`/api/process_definition/${id}/run/?wait=60`, { method: 'POST' });
   expect(answer.status).toBe(200);
-  await expect.poll(counts).toEqual({ ...none, idle: '1' });
+  await expect.poll(counts, { timeout: atPace(10_000) }).toEqual({ ...none, idle: '1' });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeOperation, makeStream, operationOf } from '../support/operations.js';
+import { atPace } from '../support/pace.js';
 import { type Login, startServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -268,7 +269,7 @@ test('an operation that was removed leaves no queue and no stream of dead letter
       stream: string;
       total: number;
     };
-  await expect.poll(async () => (await letters()).total, { timeout: 60_000 }).toBe(1);
+  await expect.poll(async () => (await letters()).total, { timeout: atPace(60_000) }).toBe(1);
   const { stream } = await letters();
   expect(await streams()).toContain(stream);
   expect((await server.fetch(`/api/operation/${id}/`, { method: 'DELETE' })).status).toBe(204);

@@ -14,6 +14,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
+import { atPace } from '../support/pace.js';
 import { startServer } from '../support/server.js';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -26,7 +27,7 @@ const mode = (place: string) => statSync(place).mode & 0o777;
 function refusal(args: string[], as: { uid: number; gid: number } | object = {}): string {
   const run = spawnSync(process.execPath, [main, ...args], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: atPace(30_000),
     env: { PATH: '/usr/bin:/bin', HOME: root },
     ...as,
   });

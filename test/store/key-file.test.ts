@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { memoryStream } from '../../src/streams/memory.js';
+import { atPace } from '../support/pace.js';
 import { ask } from '../support/raw.js';
 import { startServer, type TestServer } from '../support/server.js';
 
@@ -27,7 +28,7 @@ const secretNow = async () => (await ask(server, '/api/subscription/1/secret/'))
 function refusal(): string {
   const run = spawnSync(process.execPath, [main, 'serve', '--data', server.data, '--port', '0'], {
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: atPace(20_000),
   });
   expect(run.status).toBe(1);
   return run.stderr;

@@ -10,6 +10,7 @@ import { StreamFailure } from '../../src/streams/stream.js';
 import { type Stage, streamConformance } from '../conformance/stream.js';
 import { readingConformance } from '../conformance/stream-reading.js';
 import { consume } from '../support/amqp-consumer.js';
+import { atPace } from '../support/pace.js';
 import { noRabbitmq, startRabbitmq, type TestBroker } from '../support/rabbitmq.js';
 import {
   closeAfterEach,
@@ -122,7 +123,7 @@ describe.skipIf(noRabbitmq !== null)(
       );
       for (const { text, took } of failures) {
         expect(text).toMatch(/takes no messages \(low on memory\)/);
-        expect(took).toBeLessThan(3000);
+        expect(took).toBeLessThan(atPace(3000));
       }
       // Those that wait when it has room again are taken.
       const consumer = await consumeAt(broker.url(), 'full');
@@ -144,7 +145,7 @@ describe.skipIf(noRabbitmq !== null)(
       try {
         const { text, took } = await failureOf(stream.publish('hangs', message('during')));
         expect(text).toMatch(/did not confirm/);
-        expect(took).toBeLessThan(3000);
+        expect(took).toBeLessThan(atPace(3000));
         await failureOf(stream.publish('hangs', message('during, too')));
       } finally {
         broker.thaw();
@@ -167,7 +168,7 @@ describe.skipIf(noRabbitmq !== null)(
       }
       const { text, took } = await failureOf(stream.publish('away', message('during')));
       expect(text).toMatch(/ECONNREFUSED|closed|CONNECTION_FORCED/i);
-      expect(took).toBeLessThan(quick.timeout);
+      expect(took).toBeLessThan(atPace(quick.timeout));
       await broker.start();
       const after = await consumeAt(broker.url(), 'away');
       await publishInTheEnd(stream, 'away', 'after');

@@ -20,5 +20,5 @@ export function measurePace(): number {
 /** The pace that was measured once, before all tests: `vitest.config.ts` hands it to every worker. */
 const pace = Number(process.env.PENSTOCK_TEST_PACE ?? 1);
 
-/** So many milliseconds of a quiet machine, as long as they take on this one. */
-export const atPace = (milliseconds: number): number => milliseconds * pace;
+/** So much time of a quiet machine, in any unit, as long as it takes on this one. */
+export const atPace = (time: number): number => time * pace;

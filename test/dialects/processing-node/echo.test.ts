@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { productText, startNode, type TestNode } from '../../support/node.js';
+import { atPace } from '../../support/pace.js';
 
 let node: TestNode;
 beforeAll(async () => {
@@ -109,7 +110,7 @@ const { value: anyJson } = fc.letrec<{ value: string }>((tie) => {
   };
 });
 
-test('whatever JSON is sent comes back to the letter', { timeout: 120_000 }, async () => {
+test('whatever JSON is sent comes back to the letter', { timeout: atPace(120_000) }, async () => {
   const seen = { numbers: 0, objects: 0 };
   await fc.assert(
     fc.asyncProperty(anyJson, async (text) => {

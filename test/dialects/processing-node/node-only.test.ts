@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { nodeLogin, startNode, type TestNode } from '../../support/node.js';
+import { atPace } from '../../support/pace.js';
 import { freePorts } from '../../support/ports.js';
 import { ask } from '../../support/raw.js';
 import { type Login, startServer, type TestServer } from '../../support/server.js';
@@ -207,7 +208,7 @@ test.each([
   const main = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
   const data = path.join('/proc', 'nowhere');
   const ended = spawnSync(process.execPath, [main, 'serve', '--data', data, ...switches], {
-    timeout: 20_000,
+    timeout: atPace(20_000),
   });
   expect([ended.status, ended.stdout.toString()]).toEqual([status, '']);
   expect(ended.stderr.toString()).toMatch(/^penstock: |^error: /);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readProcess } from '../../../src/hosts/processes.js';
 import { endsOf, filter, jobOf, leftOf } from '../../support/jobs.js';
 import { type Node, startNode } from '../../support/node-home.js';
+import { atPace } from '../../support/pace.js';
 import { linesOf } from '../../support/programs.js';
 import { waitFor } from '../../support/wait-for.js';
 
@@ -82,7 +83,7 @@ test('a server that was killed ends the script in its time when it is started ag
   await waitFor(async () => !(await node.busy()), 'the node to be free');
   const { state, outcome, ended } = await jobOf(node.server, job?.uuid ?? '');
   expect([state, outcome?.cause]).toEqual(['FAILED', 'timeout']);
-  expect(Date.parse(ended ?? '') - Date.parse(started)).toBeLessThan(4000);
+  expect(Date.parse(ended ?? '') - Date.parse(started)).toBeLessThan(atPace(4000));
   expect(leftOf([job?.uuid ?? ''])).toEqual([]);
 });
 

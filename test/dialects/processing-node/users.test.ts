@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { listProcesses } from '../../../src/hosts/processes.js';
 import { type Node, nodeLogin, startNode } from '../../support/node-home.js';
+import { atPace } from '../../support/pace.js';
 import { alive, linesOf } from '../../support/programs.js';
 import { basic } from '../../support/server.js';
 import { waitFor } from '../../support/wait-for.js';
@@ -136,7 +137,7 @@ describe.skipIf(!isRoot)(
       const begun = Date.now();
       const { json } = await node.put('config', { timeout: 1 });
       expect(json).toMatchObject({ result: -9, message: { stdout: 'x\n', returncode: -9 } });
-      expect(Date.now() - begun).toBeLessThan(2000);
+      expect(Date.now() - begun).toBeLessThan(atPace(2000));
       const [pid] = linesOf(log);
       expect(alive(Number(pid))).toBeUndefined();
       const theirs = listProcesses().filter((one) => {

@@ -2,6 +2,7 @@ import { connect } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkAnswers, many } from '../../support/many-messages.js';
 import { makeOperation, makeStream, operationIs, operationOf, putLines } from '../../support/operations.js';
+import { atPace } from '../../support/pace.js';
 import { noRabbitmq, startRabbitmq, type TestBroker } from '../../support/rabbitmq.js';
 import { startServer, type TestServer } from '../../support/server.js';
 import { waitFor } from '../../support/wait-for.js';
@@ -90,64 +91,75 @@ describe.skipIf(noRabbitmq !== null)(
         await channel.waitForConfirms();
       });
 
-    test(`${many} messages through a service, while the broker is stopped and started and the server killed`, async () => {
-      const definition = await server.register({ exec: 'tr', argv: ['a-z', 'A-Z'], process_type: 'service' });
-      await makeStream(server, 'lines', amqp);
-      await makeStream(server, 'shouts', amqp);
-      const json = {
-        name: 'shout',
-        process_definition: definition,
-        input_stream: 'lines',
-        output_stream: 'shouts',
-        active: false,
-      };
-      const id = await makeOperation(server, json);
-      await collect('shouts');
-      await publish(
-        'lines',
-        Array.from({ length: many }, (_, index) => `message ${index}`),
-        (index) => ({ number: index }),
-      );
-      expect(await operationOf(server, id)).toMatchObject({ state: 'inactive', lag: { ready: many } });
-      await server.fetch(`/api/operation/${id}/start/`, { method: 'POST' });
-      const published = (count: number) =>
-        waitFor(async () => (await countOf('all of shouts')) >= count, `${count} results`, 60_000);
+    test(
+      `${many} messages through a service, while the broker is stopped and started and the server killed`,
+      async () => {
+        const definition = await server.register({
+          exec: 'tr',
+          argv: ['a-z', 'A-Z'],
+          process_type: 'service',
+        });
+        await makeStream(server, 'lines', amqp);
+        await makeStream(server, 'shouts', amqp);
+        const json = {
+          name: 'shout',
+          process_definition: definition,
+          input_stream: 'lines',
+          output_stream: 'shouts',
+          active: false,
+        };
+        const id = await makeOperation(server, json);
+        await collect('shouts');
+        await publish(
+          'lines',
+          Array.from({ length: many }, (_, index) => `message ${index}`),
+          (index) => ({ number: index }),
+        );
+        expect(await operationOf(server, id)).toMatchObject({ state: 'inactive', lag: { ready: many } });
+        await server.fetch(`/api/operation/${id}/start/`, { method: 'POST' });
+        const published = (count: number) =>
+          waitFor(async () => (await countOf('all of shouts')) >= count, `${count} results`, 60_000);
 
-      await published(many / 10);
-      const midway = await countOf('all of shouts');
-      await broker.stop();
-      await operationIs(server, id, ({ state }) => state === 'waiting', 'it to wait for the broker');
-      await broker.start();
-      await published(midway + many / 5);
-      const { service } = await operationOf(server, id);
-      await server.kill();
-      const atDeath = await countOf('all of shouts');
-      expect(atDeath).toBeLessThan(many);
-      await server.restart();
+        await published(many / 10);
+        const midway = await countOf('all of shouts');
+        await broker.stop();
+        await operationIs(server, id, ({ state }) => state === 'waiting', 'it to wait for the broker');
+        await broker.start();
+        await published(midway + many / 5);
+        const { service } = await operationOf(server, id);
+        await server.kill();
+        const atDeath = await countOf('all of shouts');
+        expect(atDeath).toBeLessThan(many);
+        await server.restart();
 
-      await operationIs(
-        server,
-        id,
-        ({ state, lag }) => state === 'running' && lag?.ready === 0 && lag.unsettled === 0,
-        'all to be done',
-        120_000,
-      );
-      // The very same program all the time.
-      const after = await operationOf(server, id);
-      expect(after.service).toBe(service);
-      expect(await (await server.fetch(`${service}`)).json()).toMatchObject({ state: 'RUNNING', attempt: 1 });
-      const came = await drain('shouts', await countOf('all of shouts'));
-      checkAnswers(
-        came.map(({ text, headers }) => ({ text, redelivered: headers.redelivered === 'true' })),
-        (index) => `MESSAGE ${index}`,
-      );
-      expect(came[0]).toEqual({
-        id: 'm-0',
-        contentType: 'text/plain',
-        headers: { number: '0' },
-        text: 'MESSAGE 0',
-      });
-    }, 240_000);
+        await operationIs(
+          server,
+          id,
+          ({ state, lag }) => state === 'running' && lag?.ready === 0 && lag.unsettled === 0,
+          'all to be done',
+          120_000,
+        );
+        // The very same program all the time.
+        const after = await operationOf(server, id);
+        expect(after.service).toBe(service);
+        expect(await (await server.fetch(`${service}`)).json()).toMatchObject({
+          state: 'RUNNING',
+          attempt: 1,
+        });
+        const came = await drain('shouts', await countOf('all of shouts'));
+        checkAnswers(
+          came.map(({ text, headers }) => ({ text, redelivered: headers.redelivered === 'true' })),
+          (index) => `MESSAGE ${index}`,
+        );
+        expect(came[0]).toEqual({
+          id: 'm-0',
+          contentType: 'text/plain',
+          headers: { number: '0' },
+          text: 'MESSAGE 0',
+        });
+      },
+      atPace(240_000),
+    );
 
     test('a job for each message; what fails is kept on the broker, with the way to its job', async () => {
       const definition = await server.register({
