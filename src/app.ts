@@ -221,7 +221,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const application = buildApplication({
     log,
     metrics,
-    trustProxy: config.trustProxy,
+    trust: config.trust,
     health: async () => {
       await store.check();
       return {

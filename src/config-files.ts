@@ -39,6 +39,8 @@ export interface ApplicationFile {
   TLS_CERTIFICATE: string | null;
   TLS_KEY: string | null;
   TRUST_PROXY: boolean;
+  TRUSTED_ORIGINS: readonly string[];
+  TRUSTED_HOSTS: readonly string[];
   LOG_LEVEL: string;
   MAX_RUNNING_JOBS: number | null;
   MAX_RUNNING_JOBS_PER_USER: number | null;

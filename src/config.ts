@@ -46,7 +46,8 @@ export interface Config {
   host: string;
   port: number;
   tls: { certificate: string; key: string } | null;
-  trustProxy: boolean;
+  /** Whom requests are taken from: what a proxy says, pages of these origins, and these host names. */
+  trust: { proxy: boolean; origins: readonly string[]; hosts: readonly string[] };
   logLevel: string;
   maxRunningJobs: number;
   maxRunningJobsPerUser: number;
@@ -119,6 +120,17 @@ function sizeOf(file: string, key: string, value: string | number): number {
     ]);
   }
   return size;
+}
+
+/** An origin as browsers write it: in small letters, and without the port that its scheme has anyway. */
+function originOf(file: string, index: number, text: string): string {
+  if (URL.canParse(text)) return new URL(text).origin;
+  throw explainProblems(file, [
+    {
+      pointer: `/TRUSTED_ORIGINS/${index}`,
+      detail: `'${text}' is not an origin such as https://lab.example`,
+    },
+  ]);
 }
 
 function portOf(text: string, from: string): number {
@@ -230,7 +242,11 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
       TLS_CERTIFICATE === null || TLS_KEY === null
         ? null
         : { certificate: beside(TLS_CERTIFICATE), key: beside(TLS_KEY) },
-    trustProxy: application.TRUST_PROXY,
+    trust: {
+      proxy: application.TRUST_PROXY,
+      origins: application.TRUSTED_ORIGINS.map((text, index) => originOf(file, index, text)),
+      hosts: application.TRUSTED_HOSTS.map((name) => name.toLowerCase()),
+    },
     logLevel: level,
     maxRunningJobs: application.MAX_RUNNING_JOBS ?? Math.max(4, 2 * os.availableParallelism()),
     maxRunningJobsPerUser: application.MAX_RUNNING_JOBS_PER_USER ?? Number.POSITIVE_INFINITY,

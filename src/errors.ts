@@ -22,6 +22,8 @@ export const catalogue = {
   'nonce-used-up': { status: 401, title: 'The nonce has no uses left' },
   'folder-unusable': { status: 401, title: 'A folder of the processing node cannot be made' },
   forbidden: { status: 403, title: 'This login may not do that' },
+  'cross-site': { status: 403, title: 'Cross-site request' },
+  'foreign-host': { status: 403, title: 'Unknown host name' },
   'wrong-token': { status: 403, title: 'That is not a token of this job' },
   'nonce-too-low': { status: 403, title: 'The nonce is not good for that' },
   'not-found': { status: 404, title: 'There is no such thing here' },

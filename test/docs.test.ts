@@ -61,6 +61,25 @@ describe('docs/errors.md', () => {
   });
 });
 
+describe('docs/security.md', () => {
+  const [, table = ''] = read('docs/security.md').split('\n## Which test keeps which promise\n');
+  const rows = [...table.matchAll(/^\| (?!promise )([^|]+) \| ([^|]+) \|$/gm)].map(
+    ([, promise = '', tests = '']) => [promise, tests] as const,
+  );
+
+  it('has a table of promises', () => {
+    expect(rows.length).toBeGreaterThan(2);
+  });
+
+  it.each(rows)('names a test that exists: %s', (_promise, tests) => {
+    const files = [...tests.matchAll(/`([^`]+)`/g)].map(([, file]) => file ?? '');
+    expect(files).not.toEqual([]);
+    expect(
+      files.filter((file) => !/^test\/.*\.test\.ts$/.test(file) || !existsSync(path.join(root, file))),
+    ).toEqual([]);
+  });
+});
+
 describe.each(pages)('%s', (page) => {
   it('names only npm scripts that exist', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };

@@ -8,6 +8,8 @@ import { formatJson } from './json.js';
 export interface Known {
   actor: Actor;
   requestId: string;
+  /** A web page of another origin has made the request. */
+  crossSite: boolean;
   /** How an error looks in the dialect that is spoken, if it is not our own. */
   problemShape?: (code: ErrorCode, detail: string, problems: readonly Problem[]) => unknown;
 }

@@ -9,6 +9,7 @@ import { readJson } from './body.js';
 import { formatJson } from './json.js';
 import { listBody } from './list-body.js';
 import { idOfItem, idOfUri, putsOf } from './list-items.js';
+import { overrides } from './method-override.js';
 import { beyond } from './openapi-resource.js';
 import { type CheckQuery, queryNames } from './parameters.js';
 import { schemaOf } from './resource-schema.js';
@@ -224,55 +225,38 @@ export function resourceRouter(service: ResourceService, options: ResourceOption
 
   const { list, detail } = service.methods;
   const router = Router();
-  const mount = (
-    path: string,
-    allowed: readonly Method[],
-    verbs: Partial<Record<Method, Verb>>,
-    override: boolean,
-  ) => {
-    router.all(
-      path,
-      checkMethod(allowed, override),
-      options.authenticate,
-      checkAccept,
-      (request, response, next) => {
-        const verb = verbs[(request.method === 'HEAD' ? 'GET' : request.method) as Method];
-        verb?.(request, response).catch(next);
-      },
-    );
+  const mount = (path: string, allowed: readonly Method[], verbs: Partial<Record<Method, Verb>>) => {
+    router.all(path, checkMethod(allowed), options.authenticate, checkAccept, (request, response, next) => {
+      const verb = verbs[(request.method === 'HEAD' ? 'GET' : request.method) as Method];
+      verb?.(request, response).catch(next);
+    });
   };
-  mount('/', list, listVerbs, true);
-  mount('/schema', ['GET'], { GET: schemaVerb }, false);
-  mount('/set/:ids', ['GET'], { GET: setVerb }, false);
-  mount('/:id', detail, detailVerbs, true);
+  mount('/', list, listVerbs);
+  mount('/schema', ['GET'], { GET: schemaVerb });
+  mount('/set/:ids', ['GET'], { GET: setVerb });
+  mount('/:id', detail, detailVerbs);
   return router;
 }
 
 /** First of all checks: OPTIONS, 405 and a parameter that the route does not take need no login. */
-export function checkMethod(allowed: readonly string[], override = false): RequestHandler {
+export function checkMethod(allowed: readonly string[]): RequestHandler {
   const allow = allowed.join(',');
   return (request: Request, response: Response, next: NextFunction) => {
-    const other = override ? request.get('x-http-method-override') : undefined;
-    if (other !== undefined) request.method = other.trim().toUpperCase();
-    if (request.method === 'OPTIONS') {
-      response.writeHead(200, { Allow: allow, 'Content-Type': 'text/html; charset=utf-8' }).end(allow);
-      return;
-    }
+    const refuse = (detail: string) =>
+      next(new PenstockError('method-not-allowed', detail, { headers: { Allow: allow } }));
+    const override = request.get('x-http-method-override');
     const method = request.method === 'HEAD' ? 'GET' : request.method;
-    if (allowed.includes(method)) {
+    if (override !== undefined) {
+      const asked = `X-HTTP-Method-Override: ${override.trim().slice(0, 20)}`;
+      refuse(
+        `${asked} is not possible on a ${request.method.slice(0, 20)}; a POST can become ${overrides.join(', ')}.`,
+      );
+    } else if (method === 'OPTIONS') {
+      response.writeHead(200, { Allow: allow, 'Content-Type': 'text/html; charset=utf-8' }).end(allow);
+    } else if (allowed.includes(method)) {
       (request.app.locals.checkQuery as CheckQuery)(request, method);
       next();
-    } else {
-      next(
-        new PenstockError(
-          'method-not-allowed',
-          `${request.method.slice(0, 20)} is not for this URL; it takes ${allowed.join(', ')}.`,
-          {
-            headers: { Allow: allow },
-          },
-        ),
-      );
-    }
+    } else refuse(`${request.method.slice(0, 20)} is not for this URL; it takes ${allowed.join(', ')}.`);
   };
 }
 

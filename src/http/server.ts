@@ -9,8 +9,11 @@ import { PenstockError } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { ResourceService } from '../services/resource.js';
 import { queryValue, sendJson } from './answer.js';
+import { refuseCrossSite } from './cross-site.js';
 import { docsRouter, errorsRouter } from './docs.js';
 import { errorHandler } from './error-handler.js';
+import { refuseForeignHosts } from './foreign-host.js';
+import { overrideMethod } from './method-override.js';
 import type { Metrics } from './metrics.js';
 import { apiPaths, openApi } from './openapi.js';
 import type { Json } from './openapi-parts.js';
@@ -24,12 +27,20 @@ export interface Noun {
   routers: Router[];
 }
 
+export interface Dialect {
+  path: string;
+  router: Router;
+  paths: Json;
+  /** Each of its routes asks for a login, in whatever form. */
+  asksLogin?: boolean;
+}
+
 export interface DoorOptions {
   log: Logger;
   metrics: Metrics;
-  trustProxy: boolean;
+  trust: { proxy: boolean; origins: readonly string[]; hosts: readonly string[] };
   /** Older protocols, each below a path of its own, with its part of the API's description. */
-  dialects: { path: string; router: Router; paths: Json }[];
+  dialects: Dialect[];
   nouns: Noun[];
   /** Whether the whole API is there, so that it can be described as a whole. */
   documented: boolean;
@@ -44,7 +55,7 @@ export function buildApplication(options: DoorOptions): Express {
   application.disable('x-powered-by');
   application.disable('etag');
   application.set('query parser', 'simple');
-  if (options.trustProxy) application.set('trust proxy', true);
+  if (options.trust.proxy) application.set('trust proxy', true);
 
   const security = helmet({
     contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } },
@@ -74,6 +85,21 @@ export function buildApplication(options: DoorOptions): Express {
     });
     security(request, response, next);
   });
+  // What a request asks for comes before whether it may.
+  application.use(overrideMethod, refuseCrossSite(options.trust));
+
+  for (const { service, routers } of options.nouns) application.use(`/api/${service.name}`, ...routers);
+  if (options.documented) {
+    // A program that asks here is a client of the scheduler's protocol.
+    application.get('/', (request, response, next) => {
+      if (request.accepts(['json', 'html']) === 'html') response.redirect('/api/docs/');
+      else next();
+    });
+  }
+  for (const { path, router, asksLogin } of options.dialects) if (asksLogin) application.use(path, router);
+
+  // Whatever follows can be read without a login.
+  application.use(refuseForeignHosts(options.trust));
 
   const services = options.nouns.map(({ service }) => service);
   const paths = apiPaths(
@@ -116,15 +142,8 @@ export function buildApplication(options: DoorOptions): Express {
       sendJson(response, 200, document);
     });
     application.use('/api/docs', docsRouter());
-    // A program that asks here is a client of the scheduler's protocol.
-    application.get('/', (request, response, next) => {
-      if (request.accepts(['json', 'html']) === 'html') response.redirect('/api/docs/');
-      else next();
-    });
   }
-  for (const { service, routers } of options.nouns) application.use(`/api/${service.name}`, ...routers);
-
-  for (const { path, router } of options.dialects) application.use(path, router);
+  for (const { path, router, asksLogin } of options.dialects) if (!asksLogin) application.use(path, router);
 
   application.use((request) => {
     throw new PenstockError(

@@ -1,3 +1,4 @@
+import http from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Ask, ask } from '../support/raw.js';
 import { type Login, startServer, type TestServer } from '../support/server.js';
@@ -48,13 +49,59 @@ describe('order of checks', () => {
     expect(answer.status).toBe(401);
   });
 
-  test('a method override replaces the method, on list and detail', async () => {
-    const header = (method: string) => ({ 'X-HTTP-Method-Override': method });
-    expect((await get(prefix, { method: 'POST', headers: header('get') })).json.meta.total_count).toBe(5);
-    expect((await get(`${prefix}1/`, { method: 'POST', headers: header('GET') })).json.id).toBe(1);
-    expect((await get(prefix, { headers: header('BREW') })).status).toBe(405);
-    expect((await get(prefix, { headers: header('OPTIONS'), as: null })).text).toContain('GET,POST');
-    expect((await get(`${prefix}schema/`, { headers: header('DELETE') })).status).toBe(200);
+  test('a POST can become a PUT, PATCH or DELETE by its header', async () => {
+    const as = (method: string, path: string, body: string) => {
+      const headers = { 'X-HTTP-Method-Override': method, 'Content-Type': 'application/json' };
+      return get(path, { method: 'POST', headers, body });
+    };
+    const { json } = await get(`${prefix}?name=n5`);
+    const [{ id, definition }] = json.objects;
+    expect((await as('patch', `${prefix}${id}/`, '{"name": "patched"}')).status).toBe(202);
+    expect((await get(`${prefix}${id}/`)).json.name).toBe('patched');
+    expect((await as(' PUT ', `${prefix}${id}/`, JSON.stringify({ name: 'n5', definition }))).status).toBe(
+      204,
+    );
+    expect((await get(`${prefix}${id}/`)).json.name).toBe('n5');
+    expect((await as('DELETE', `${prefix}?name=none-such`, '')).status).toBe(204);
+    expect((await as('DELETE', '/api/job/none-such/', '')).status).toBe(404);
+  });
+
+  test.each([
+    ['POST', 'GET'],
+    ['POST', 'get'],
+    ['POST', 'HEAD'],
+    ['POST', 'OPTIONS'],
+    ['POST', 'POST'],
+    ['POST', 'BREW'],
+    ['POST', ''],
+    ['GET', 'DELETE'],
+    ['PUT', 'DELETE'],
+    ['GET', 'GET'],
+  ])('nothing else can be made of anything by it: a %s into %s', async (method, asked) => {
+    const headers = { 'X-HTTP-Method-Override': asked };
+    for (const path of [prefix, `${prefix}1/`, `${prefix}schema/`, '/healthz', '/tasks', '/v0.6/run']) {
+      const answer = await get(path, { method, headers, ...(method === 'GET' ? {} : { body: '{}' }) });
+      expect([path, answer.status]).toEqual([path, 405]);
+      expect(answer.headers.allow).toMatch(/GET|POST/);
+      expect(Number(answer.headers['content-length'])).toBe(answer.body.length);
+    }
+    expect((await get(prefix)).json.meta.total_count).toBe(5);
+  });
+
+  test('a connection that is kept tells each answer from the next, whatever the header asked for', async () => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      for (const asked of ['HEAD', 'DELETE', 'GET', 'TRACE']) {
+        const headers = { 'X-HTTP-Method-Override': asked };
+        const path = `${prefix}?name=none-such`;
+        const first = await get(path, { method: 'POST', body: '', headers, agent });
+        expect(first.status).toBe(asked === 'DELETE' ? 204 : 405);
+        const next = await get(`${prefix}1/`, { agent });
+        expect([next.status, next.json.id]).toEqual([200, 1]);
+      }
+    } finally {
+      agent.destroy();
+    }
   });
 });
 

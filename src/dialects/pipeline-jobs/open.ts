@@ -62,5 +62,6 @@ export function openPipelineJobs(given: {
     showSubscriptions: (actor, job) => subscriptions.ofJob(actor, job),
     maxBodySize: given.maxBodySize,
   });
-  return { nonces, jobEvents, callback, dialect: { path: '/actors/v2', router, paths: pipelineJobsPaths() } };
+  const dialect = { path: '/actors/v2', router, paths: pipelineJobsPaths(), asksLogin: true };
+  return { nonces, jobEvents, callback, dialect };
 }

@@ -3,6 +3,7 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { PenstockError } from '../../errors.js';
 import { type Known, queryValue } from '../../http/answer.js';
 import { addressOf } from '../../http/auth.js';
+import { isCalledLoopback, isLoopback } from '../../http/foreign-host.js';
 import type { Actor } from '../../services/actor.js';
 import type { LoginService } from '../../services/logins.js';
 
@@ -22,25 +23,23 @@ const guessed = 'scheduler';
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
-const loopback = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/;
-/** A web page of elsewhere can make a browser on this machine ask under a name of its own, but not under these. */
-const ownNames = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i;
-
 /** What proxies say of whom they ask for: of `Via` and `X-Forwarded-…` and the names that some have of their own. */
 const proxied = /^(via|forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-original-.*|true-client-ip|cf-.*)$/;
 
-/** True for who asks from this machine, by no proxy, under no foreign name, and not for a web page of elsewhere. */
-function isHere({ socket, headers, httpVersion }: Request): boolean {
-  const { host = '', origin, 'sec-fetch-site': site = 'none' } = headers;
+/**
+ * True for who asks from this machine, by no proxy, under no name that can be had elsewhere (one of TRUSTED_HOSTS may well
+ * be a proxy's), and not for a web page of another origin.
+ */
+function isHere(request: Request, { crossSite }: Known): boolean {
+  const { socket, headers, httpVersion } = request;
   return (
-    loopback.test(socket.remoteAddress ?? '') &&
-    loopback.test(socket.localAddress ?? '') &&
+    isLoopback(socket.remoteAddress) &&
+    isLoopback(socket.localAddress) &&
     !Object.keys(headers).some((name) => proxied.test(name)) &&
     // So nginx asks that was told nothing but where to.
     httpVersion !== '1.0' &&
-    ownNames.test(host) &&
-    (origin === undefined || origin === `http://${host}` || origin === `https://${host}`) &&
-    (site === 'none' || site === 'same-origin')
+    isCalledLoopback(request) &&
+    !crossSite
   );
 }
 
@@ -75,7 +74,7 @@ export function schedulerLogin({ tokens, account, authenticate, logins }: Schedu
       });
     }
     if (isGuess) logins.wrongSecret(guessed, addressOf(request));
-    if (known.length === 0 && isHere(request)) return enter();
+    if (known.length === 0 && isHere(request, response.locals as Known)) return enter();
     const how = known.length === 0 ? 'Log in' : 'Give a token in ?token=, or log in';
     throw new PenstockError('unauthenticated', `Do I know you? ${how}.`);
   };

@@ -79,5 +79,6 @@ export function openPipelineScheduler(given: {
   router.use(['/tasks', '/servers', '/config', '/pipeline', '/instance', '/error'], inOurShape);
   router.use(schedulerRouter(options), firstSchedulerRouter(options));
   const timesWritten = keepTaskTimes({ ...given, file: given.timesFile });
-  return { dialect: { path: '/', router, paths: pipelineSchedulerPaths }, close: timesWritten };
+  const dialect = { path: '/', router, paths: pipelineSchedulerPaths, asksLogin: true };
+  return { dialect, close: timesWritten };
 }

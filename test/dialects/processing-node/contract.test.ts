@@ -6,7 +6,7 @@ import { ask } from '../../support/raw.js';
 
 let node: TestNode;
 beforeAll(async () => {
-  node = await startNode({ application: { MAX_BODY_SIZE: '64 KiB' } });
+  node = await startNode({ application: { MAX_BODY_SIZE: '64 KiB', TRUSTED_HOSTS: ['node.example'] } });
 });
 afterAll(() => node.server.remove());
 
