@@ -167,7 +167,7 @@ export function openCloud(options: {
     door: {
       applications,
       tokens: () => settings.current().tokens,
-      config: () => shownConfig(settings.current()),
+      config: (whole: boolean) => shownConfig(settings.current(), whole),
       /** Reads the files again; gives the keys that need a restart. */
       reload(): string[] {
         try {

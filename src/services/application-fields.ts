@@ -31,14 +31,14 @@ export const applicationFields: Fields = {
   connector: { type: 'string', ...told('Who makes its servers; null: CONNECTOR of application.yaml.') },
   image: { type: 'string', ...told('Name or id of the image.') },
   flavor: { type: 'string', ...told('Name or id of the flavor.') },
-  key_name: { type: 'string', ...told('Name of the key pair.') },
+  key_name: { type: 'string', ...told('Name of the key pair. For admins only.') },
   networks: { type: 'list', ...told('Names or ids of the networks.') },
   security_groups: { type: 'list', ...told('Names or ids of the security groups.') },
   floating_ip: { type: 'string', ...told('Whether its servers get floating IPs, or where from.') },
   user_data: { type: 'string', ...told('What a server is given at its first boot. For admins only.') },
   files: { type: 'list', help_text: 'Files that a server is given before its first job.', default: [] },
-  ssh_user: { type: 'string', ...told('Whom we log in as.') },
-  ssh_port: { type: 'integer', ...told('Where its sshd listens.') },
+  ssh_user: { type: 'string', ...told('Whom we log in as. For admins only.') },
+  ssh_port: { type: 'integer', ...told('Where its sshd listens. For admins only.') },
   remote_base_folder: { type: 'string', ...told('The folder of a server that jobs work below.') },
   uses: { type: 'integer', ...told('How many jobs a server runs before it is deleted.') },
   idle_timeout: { type: 'float', ...told('Seconds that a server may wait for a job.') },
@@ -51,8 +51,8 @@ export const applicationFields: Fields = {
 /** Keys that are ours to tell: who sends them back as they were read is not refused. */
 export const applicationToldKeys = ['id', 'revision', 'owner', 'created', 'updated', 'resource_uri'];
 
-/** What may hold secrets of a server is for those who may write it. */
-const forAdmins = ['user_data', 'files'] as const;
+/** What may hold secrets of a server, and how it is logged in to, is for those who may write it. */
+const forAdmins = ['user_data', 'files', 'key_name', 'ssh_user', 'ssh_port'] as const;
 
 /** An application as it is shown: every key, null where the installation decides. */
 export function showApplication(row: ApplicationRow, actor: Actor): Shown {

@@ -46,17 +46,70 @@ function ordered(file: object, first: readonly string[]): object {
 }
 
 /**
- * The configuration as the newer protocol shows it: three maps, of application.yaml, ssh.yaml and the connector's file,
- * with no secret in them.
+ * Keys that concern whoever has tasks: limits, times, and what a server is. All others (where machines are, who logs in
+ * there, files and networks of ours) are for whoever keeps the installation; so are keys that are still to come.
  */
-export const shownConfig = (files: {
+const forEveryone = {
+  application: [
+    'CONNECTOR',
+    'MAX_ACTIVE_TASKS',
+    'MAX_SERVERS',
+    'VIRTUAL_SERVER_TTL',
+    'IDLE_TIMEOUT',
+    'MIN_IDLE',
+    'MAX_TASK_ATTEMPTS',
+    'MAX_RUNNING_JOBS',
+    'MAX_RUNNING_JOBS_PER_USER',
+    'MAX_QUEUED_JOBS',
+    'MAX_QUEUED_JOBS_PER_USER',
+    'MAX_SERVICES',
+    'MAX_SERVICES_PER_USER',
+    'MAX_INPUT_SIZE',
+    'MAX_BODY_SIZE',
+    'MAX_MESSAGE_SIZE',
+    'MAX_STREAMS_PER_USER',
+    'MAX_SUBSCRIPTIONS_PER_USER',
+    'MAX_WAIT',
+    'DEFAULT_TIMEOUT',
+    'MAX_PLATFORM_RETRIES',
+    'KEEP_FILES',
+    'KEEP_JOBS',
+    'KEEP_DELIVERIES',
+  ],
+  ssh: ['MAX_CONNECTION_RETRIES', 'CONNECTION_RETRY_INTERVAL', 'LOST_AFTER', 'MACHINES'],
+  machine: ['NAME', 'MAX_JOBS'],
+  cloud: ['MAX_CONNECTION_RETRIES', 'CONNECTION_RETRY_INTERVAL', 'FLAVOR', 'IMAGE_ID'],
+} as const;
+
+const only = (file: object, keys: readonly string[]): object =>
+  Object.fromEntries(Object.entries(file).filter(([key]) => keys.includes(key)));
+
+interface Files {
   application: object;
-  ssh: object;
+  ssh: { MACHINES: readonly object[] };
   nova: object | null;
   heat: object | null;
-}): unknown =>
-  masked([
-    ordered(files.application, order.application),
-    ordered(files.ssh, order.ssh),
-    ordered(files.nova ?? files.heat ?? {}, order.nova),
+}
+
+/**
+ * The configuration as the newer protocol shows it: three maps, of application.yaml, ssh.yaml and the connector's file,
+ * with no secret in them.
+ *
+ * @param whole for whoever keeps the installation; others see what concerns their tasks
+ */
+export function shownConfig(files: Files, whole: boolean): unknown {
+  const cloud = files.nova ?? files.heat ?? {};
+  if (whole) {
+    return masked([
+      ordered(files.application, order.application),
+      ordered(files.ssh, order.ssh),
+      ordered(cloud, order.nova),
+    ]);
+  }
+  const ssh = { ...files.ssh, MACHINES: files.ssh.MACHINES.map((one) => only(one, forEveryone.machine)) };
+  return masked([
+    ordered(only(files.application, forEveryone.application), order.application),
+    ordered(only(ssh, forEveryone.ssh), order.ssh),
+    ordered(only(cloud, forEveryone.cloud), order.nova),
   ]);
+}

@@ -62,6 +62,7 @@ export function openPipelineScheduler(given: {
     ...given,
     login,
     tasks,
+    keeps,
     views: schedulerViews({ ...given, tasks, keeps }),
     mayKeep: (actor: Actor) => {
       if (!keeps(actor)) requireAdmin(actor, 'do this without one of the scheduler’s tokens');

@@ -21,6 +21,8 @@ export interface SchedulerRouteOptions {
   files: JobFiles;
   maxBodySize: number;
   cancel: (actor: Actor, job: TaskView['job']) => Promise<unknown>;
+  /** Whether this one keeps the installation: an admin, or whom the scheduler's tokens stand for. */
+  keeps: (actor: Actor) => boolean;
   /** Throws unless this one may delete servers and change the configuration. */
   mayKeep: (actor: Actor) => void;
   /** Deletes servers that nobody here needs. */
@@ -28,8 +30,8 @@ export interface SchedulerRouteOptions {
     all: boolean,
     dry: boolean,
   ) => Promise<{ deleted: string[]; failed: { id: string; reason: string }[] }>;
-  /** The configuration, as a list of maps by file, secrets masked. */
-  config: () => unknown;
+  /** The configuration, as a list of maps by file, secrets masked; the whole of it, or what concerns everybody's tasks. */
+  config: (whole: boolean) => unknown;
   /** Reads it again; gives the keys that need a restart. Throws what is wrong with it. */
   reload: () => string[];
 }
@@ -153,11 +155,12 @@ export function schedulerRouter(options: SchedulerRouteOptions): Router {
   });
 
   router.all('/config', checkMethod(['GET', 'PUT']), options.login, (request, response) => {
-    if (request.method !== 'PUT') return send(response, 200, 'success', options.config());
+    const whole = options.keeps(actorOf(response));
+    if (request.method !== 'PUT') return send(response, 200, 'success', options.config(whole));
     options.mayKeep(actorOf(response));
     const restart = options.reload();
     const more = restart.length > 0 ? { needs_restart: restart } : {};
-    send(response, 200, 'success', options.config(), more);
+    send(response, 200, 'success', options.config(whole), more);
   });
   return router;
 }

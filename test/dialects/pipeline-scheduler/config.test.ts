@@ -238,3 +238,58 @@ describe('no secret is told', () => {
     expect(JSON.parse(said[0] ?? '').content.task.pwd).toBe('***');
   });
 });
+
+test('users who are not admins see what concerns their tasks, and not where machines are and who logs in there', async () => {
+  const machines = [
+    { NAME: 'tahiti', ADDRESS: 'tahiti.private.example', AUTH_USER: 'operator-1', MAX_JOBS: 3 },
+    { NAME: 'bora', ADDRESS: '192.0.2.77', PORT: 2222, REMOTE_BASE_FOLDER: '/srv/secret-place' },
+  ];
+  const ssh = {
+    AUTH_USER: 'operator-2',
+    AUTH_AGENT: '/run/agent-socket',
+    JUMP_HOST: 'tahiti',
+    LOST_AFTER: 77,
+  };
+  application({ MAX_ACTIVE_TASKS: 5, TIMETEST_CSV_FILE: '/srv/times.csv' });
+  scheduler.write('ssh.yaml', { ...ssh, MACHINES: machines });
+  expect((await call('PUT', '/config')).status).toBe(200);
+  const ordinary = await scheduler.server.addUser('ordinary');
+  const seen = await call('GET', '/config', undefined, { as: ordinary });
+  expect(seen.status).toBe(200);
+  const [shownApplication, shownSsh, cloud] = seen.json.content;
+  expect(shownApplication).toMatchObject({ MAX_ACTIVE_TASKS: 5, CONNECTOR: 'local' });
+  expect(shownSsh).toMatchObject({
+    LOST_AFTER: 77,
+    MACHINES: [{ NAME: 'tahiti', MAX_JOBS: 3 }, { NAME: 'bora' }],
+  });
+  expect(cloud).toEqual({});
+  const places = [
+    'example',
+    '192.0.2',
+    'operator',
+    '2222',
+    'agent',
+    '/srv',
+    scheduler.server.data,
+    'JUMP_HOST',
+  ];
+  expect(places.filter((place) => seen.text.includes(place))).toEqual([]);
+  // Older clients, who come without a login or with a token, and admins see all of it.
+  for (const as of [null, scheduler.server.admin]) {
+    const { text } = await call('GET', '/config', undefined, { as });
+    expect(places.filter((place) => !text.includes(place))).toEqual([]);
+  }
+  const made = await call(
+    'POST',
+    '/api/application/',
+    { name: 'x', ssh_user: 'operator-3', ssh_port: 2223 },
+    { as: scheduler.server.admin },
+  );
+  expect(made.status).toBe(201);
+  const { text } = await call('GET', '/api/application/?name=x', undefined, { as: ordinary });
+  expect(text).toContain('"name": "x"');
+  expect(text).not.toMatch(/operator|2223/);
+  scheduler.write('ssh.yaml', null);
+  application({});
+  expect((await call('PUT', '/config')).status).toBe(200);
+});
