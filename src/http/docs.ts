@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import express, { Router } from 'express';
+import { contentSecurityPolicy } from 'helmet';
 import { catalogue } from '../errors.js';
 import { checkMethod } from './resource.js';
 
@@ -48,10 +49,13 @@ ${Object.entries(catalogue)
 </dl></body></html>
 `;
 
+/** Pages of ours run scripts of ours. */
+const pagePolicy = contentSecurityPolicy({ directives: { 'upgrade-insecure-requests': null } });
+
 /** What the `type` of an error leads to. */
 export function errorsRouter(): Router {
   const router = Router();
-  router.all('/', checkMethod(['GET']), (_request, response) => {
+  router.all('/', checkMethod(['GET']), pagePolicy, (_request, response) => {
     response.type('html').send(errorsPage);
   });
   return router;
@@ -62,7 +66,7 @@ export function docsRouter(): Router {
   const require = createRequire(import.meta.url);
   const assets = path.dirname(require.resolve('swagger-ui-dist/package.json'));
   const router = Router();
-  router.all('/', checkMethod(['GET']), (_request, response) => {
+  router.all('/', checkMethod(['GET']), pagePolicy, (_request, response) => {
     response.type('html').send(page);
   });
   router.all('/start.js', checkMethod(['GET']), (_request, response) => {

@@ -6,6 +6,7 @@ import type { JobFile } from '../services/job-files.js';
 import { fileSize } from '../store/files.js';
 import { logStart } from '../store/log-file.js';
 import { queryValue } from './answer.js';
+import { saveAs } from './untrusted.js';
 
 /** A part of a log, in bytes from where its very first byte was, whatever was cut away since: [from, to). */
 interface Part {
@@ -112,7 +113,7 @@ export async function sendPart(
   part: Part,
   answer: { status: 200 | 206; headers: Record<string, string> },
 ): Promise<void> {
-  response.attachment(name);
+  saveAs(response, name);
   response.writeHead(answer.status, {
     'Accept-Ranges': 'bytes',
     'Content-Length': String(part.to - part.from),

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Response } from 'express';
 import type { JobFile } from '../services/job-files.js';
 import { fileSize } from '../store/files.js';
+import { saveAs } from './untrusted.js';
 
 const smallFile = 64 * 1024;
 
@@ -57,10 +58,7 @@ export async function sendBytes(response: Response, { file, name, start }: JobFi
     response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': '0' }).end();
     return;
   }
-  response.attachment(name);
-  // A name without a known extension says nothing of the bytes.
-  if (!/\.[^.]+$/.test(name) || response.get('Content-Type') === undefined)
-    response.type('application/octet-stream');
+  saveAs(response, name);
   const asked = conditional.some((header) => response.req.headers[header] !== undefined);
   if (size <= smallFile && !asked) {
     // Small ones are in memory anyway: one answer, without the way through streams.

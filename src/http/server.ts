@@ -20,6 +20,7 @@ import type { Json } from './openapi-parts.js';
 import { queryCheck } from './parameters.js';
 import { checkMethod } from './resource.js';
 import { schemaOf } from './resource-schema.js';
+import { sandbox } from './untrusted.js';
 
 /** A noun with its router, and whatever goes before that. */
 export interface Noun {
@@ -58,7 +59,7 @@ export function buildApplication(options: DoorOptions): Express {
   if (options.trust.proxy) application.set('trust proxy', true);
 
   const security = helmet({
-    contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } },
+    contentSecurityPolicy: false,
     // Only behind TLS does the promise of TLS mean anything; a proxy makes it better than we can.
     strictTransportSecurity: false,
   });
@@ -68,6 +69,8 @@ export function buildApplication(options: DoorOptions): Express {
     const requestId = given !== undefined && /^[\w.-]{1,100}$/.test(given) ? given : randomUUID();
     response.locals.requestId = requestId;
     response.setHeader('X-Request-Id', requestId);
+    // Pages of ours say otherwise, each for itself.
+    response.setHeader('Content-Security-Policy', sandbox);
     response.on('close', () => {
       const seconds = (performance.now() - started) / 1000;
       metrics.answered(request.method, response.statusCode, seconds);
