@@ -65,6 +65,7 @@ export function queryCheck(paths: Json, lists: readonly string[]): CheckQuery {
   }
   return (request, asked) => {
     if (!request.originalUrl.includes('?')) return;
+    refuseFormats(request);
     const path = request.originalUrl.slice(0, request.originalUrl.indexOf('?'));
     const method = asked === 'HEAD' ? 'GET' : asked;
     const route = byLength.get(slashes(path))?.find((one) => one.taken.has(method) && one.path.test(path));
@@ -73,6 +74,15 @@ export function queryCheck(paths: Json, lists: readonly string[]): CheckQuery {
     const unknown = queryPairs(request).find(([name]) => !taken.has(name) && !everywhere.includes(name));
     if (unknown !== undefined) throw notTaken(unknown[0], [...taken]);
   };
+}
+
+/** Tastypie has more formats than one; whoever asks for another must not take what comes for that. */
+function refuseFormats(request: Request): void {
+  if (!request.originalUrl.includes('format=')) return;
+  const wrong = queryPairs(request).find(([name, value]) => name === 'format' && value !== 'json');
+  if (wrong === undefined) return;
+  const detail = `format: '${wrong[1].slice(0, 40)}' is not possible here; all answers are json.`;
+  throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?format', detail }] });
 }
 
 function notTaken(name: string, taken: readonly string[]): PenstockError {

@@ -4,6 +4,7 @@ import { type Fields, type ListQuery, pageMeta, paging, readListQuery } from '..
 import { PenstockError } from '../errors.js';
 import { pacer } from '../services/pace.js';
 import type { Change, Method, ResourceService, Shown } from '../services/resource.js';
+import { checkAccept } from './accept.js';
 import { actorOf, etagOf, originOf, queryPairs, sendEmpty, sendJson, sendJsonText } from './answer.js';
 import { readJson } from './body.js';
 import { formatJson } from './json.js';
@@ -258,18 +259,4 @@ export function checkMethod(allowed: readonly string[]): RequestHandler {
       next();
     } else refuse(`${request.method.slice(0, 20)} is not for this URL; it takes ${allowed.join(', ')}.`);
   };
-}
-
-/** A media range without a slash is no media range; everything else gets JSON, whatever it asks for. */
-function checkAccept(request: Request, _response: Response, next: NextFunction): void {
-  const accept = request.get('accept');
-  const wrong = accept?.split(',').find((range) => range.trim() !== '' && !range.includes('/'));
-  if (wrong === undefined) next();
-  else
-    next(
-      new PenstockError(
-        'bad-header',
-        `Accept: '${wrong.trim()}' is not a media type such as application/json.`,
-      ),
-    );
 }

@@ -8,6 +8,7 @@ import helmet from 'helmet';
 import { PenstockError } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { ResourceService } from '../services/resource.js';
+import { wantsPage } from './accept.js';
 import { queryValue, sendJson } from './answer.js';
 import { refuseCrossSite } from './cross-site.js';
 import { docsRouter, errorsRouter } from './docs.js';
@@ -95,7 +96,7 @@ export function buildApplication(options: DoorOptions): Express {
   if (options.documented) {
     // A program that asks here is a client of the scheduler's protocol.
     application.get('/', (request, response, next) => {
-      if (request.accepts(['json', 'html']) === 'html') response.redirect('/api/docs/');
+      if (wantsPage(request)) response.redirect('/api/docs/');
       else next();
     });
   }

@@ -232,10 +232,58 @@ describe('reading', () => {
     '*/*',
     'application/xml;q=0.9',
     'application/json',
+    '*',
+    '*;q=.2',
+    'text/html, image/gif, image/png, *; q=0.5, */*; q=.1',
+    'application/json, text/javascript, */*; q=0.01',
+    'text/plain; charset="a,b", text/html;level="1;,2"',
+    '',
+    ' , ',
   ])('Accept: %s gets JSON', async (accept) => {
     expect((await get(prefix, { headers: { Accept: accept } })).headers['content-type']).toBe(
       'application/json',
     );
+  });
+});
+
+describe('what libraries add', () => {
+  const paths = [
+    prefix,
+    `${prefix}1/`,
+    `${prefix}schema/`,
+    `${prefix}set/1/`,
+    '/api/job/',
+    '/api/',
+    '/tasks',
+    '/healthz',
+  ];
+
+  test.each(['_=1', '_=1700000000000&_=2', '_='])('?%s of jQuery means nothing', async (query) => {
+    for (const path of paths) {
+      const answer = await get(`${path}?${query}`);
+      expect([path, answer.status]).toEqual([path, 200]);
+    }
+    const { json } = await get(`${prefix}?${query}&order_by=-id`);
+    expect(json.objects.map(({ name }: { name: string }) => name)).toEqual(['n5', 'n4', 'n3', 'n2', 'n1']);
+  });
+
+  test('?format= may be json, and nothing else', async () => {
+    for (const path of paths) {
+      expect([path, (await get(`${path}?format=json`)).status]).toEqual([path, 200]);
+      for (const format of ['xml', 'yaml', 'jsonp', 'plist', 'JSON', '']) {
+        const answer = await get(`${path}?format=${format}`);
+        expect([path, format, answer.status]).toEqual([path, format, 400]);
+        expect(answer.text).toContain('json');
+      }
+    }
+    expect((await get(`${prefix}?format=xml&format=json`)).status).toBe(400);
+  });
+
+  test('a program of Java gets the scheduler at /, a browser the pages', async () => {
+    const accept = (Accept: string) => get('/', { as: null, headers: { Accept } });
+    for (const theirs of ['*', 'text/html, image/gif, image/jpeg, *; q=.3, */*; q=.3', '*/*'])
+      expect((await accept(theirs)).json).toEqual({ request: 'success', content: 'A cloudy day!' });
+    expect((await accept('text/html,application/xhtml+xml,*/*;q=0.8')).status).toBe(302);
   });
 });
 
