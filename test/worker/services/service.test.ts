@@ -380,7 +380,7 @@ describe('logs', () => {
     expect((await get('?attempt=9')).status).toBe(404);
     expect((await get('?attempt=0')).status).toBe(400);
     const folder = path.join(server.data, 'jobs', uuid.slice(3, 5), uuid);
-    expect(readdirSync(folder).sort()).toEqual(['4', '5', '6', '7', '8', 'input']);
+    expect(readdirSync(folder).sort()).toEqual(['4', '5', '6', '7', '8']);
     expect(existsSync(path.join(folder, '8', 'command'))).toBe(false);
   });
 
