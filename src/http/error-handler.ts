@@ -51,6 +51,11 @@ function translate(thrown: unknown): unknown {
     statusCode?: unknown;
     code?: unknown;
   };
+  // Prisma's word for what is to be there once; it is looked for beforehand, but somebody else may be at it, too.
+  if (code === 'P2002') {
+    const detail = 'Another request has just taken this name or id. Nothing was changed. Choose another one.';
+    return new PenstockError('conflict', detail, { cause: thrown });
+  }
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new PenstockError('disk-full', 'There is no room left on the disk. Nothing was changed.', {
       cause: thrown,
