@@ -80,6 +80,11 @@ export class Client {
     return this.object('GET', this.pathOf(location));
   }
 
+  /** The objects of a list that has no pages. */
+  async whole(path: string): Promise<Json[]> {
+    return objectsOf(await this.object('GET', path), path);
+  }
+
   /** The objects of a list, page after page, at most `limit`; and how many there are in all. */
   async list(
     path: string,
@@ -89,9 +94,7 @@ export class Client {
     const objects: Json[] = [];
     let page = await this.object('GET', path, { query: { limit: Math.min(limit, 1000), ...query } });
     for (;;) {
-      if (!Array.isArray(page.objects))
-        throw new CliError(`The server did not answer with a list at ${path}`);
-      objects.push(...(page.objects as Json[]));
+      objects.push(...objectsOf(page, path));
       const meta = (page.meta ?? {}) as { next?: unknown; total_count?: unknown };
       const total = typeof meta.total_count === 'number' ? meta.total_count : objects.length;
       if (typeof meta.next !== 'string' || objects.length >= limit) {
@@ -131,4 +134,9 @@ function parse(text: string, path: string): Json {
   throw new CliError(`The server did not answer in JSON at ${path}`, {
     hints: ['Is it a Penstock server? See --url and PENSTOCK_URL.'],
   });
+}
+
+function objectsOf(page: Json, path: string): Json[] {
+  if (Array.isArray(page.objects)) return page.objects as Json[];
+  throw new CliError(`The server did not answer with a list at ${path}`);
 }

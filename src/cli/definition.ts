@@ -75,7 +75,7 @@ export function registerDefinition(program: Command, io: CliIo): void {
     .option('--name <name>', 'only the example of this name');
 
   verbs.one('revisions', 'list what a process definition has been', async ({ client, path }, options) => {
-    const { objects } = await client.list(`${path}revisions/`);
+    const objects = await client.whole(`${path}revisions/`);
     if (options.json === true) return printJson(io, objects);
     print(
       io,

@@ -40,7 +40,7 @@ export function registerJob(program: Command, io: CliIo): void {
   serverCommand(job, 'history', 'list what happened to a job, oldest first')
     .argument('<uuid>')
     .action(async (uuid: string, options: { json?: boolean }, command: Command) => {
-      const { objects } = await (await connect(command, io)).list(jobPath(uuid, 'history'));
+      const objects = await (await connect(command, io)).whole(jobPath(uuid, 'history'));
       if (options.json === true) return printJson(io, objects);
       print(
         io,
