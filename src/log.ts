@@ -21,12 +21,18 @@ export function lineWriter(descriptor: number) {
   let size = 0;
   let lost = 0;
   let writing = false;
+  /** Told when nothing is left to be written. */
+  const listeners: (() => void)[] = [];
 
   const lostLine = () =>
     `${JSON.stringify({ level: 40, time: new Date().toISOString(), lines: lost, msg: 'log lines were lost: they could not be written' })}\n`;
 
   function next(): void {
-    if (writing || waiting.length === 0) return;
+    if (writing) return;
+    if (waiting.length === 0) {
+      for (const done of listeners.splice(0)) done();
+      return;
+    }
     writing = true;
     const lines = waiting;
     waiting = [];
@@ -64,6 +70,11 @@ export function lineWriter(descriptor: number) {
       }
       waiting.push(line);
       size += line.length;
+      next();
+    },
+    /** Calls back once what was written so far has been taken, or is lost: `process.exit` waits for no write. */
+    flush(done: () => void): void {
+      listeners.push(done);
       next();
     },
   };

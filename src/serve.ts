@@ -37,6 +37,14 @@ function reload(app: { reload(): string[] } | undefined, log: Logger): void {
   }
 }
 
+/** Milliseconds that the last lines of the log may take; a reader who takes none keeps nobody. */
+const lastWords = 1000;
+
+function leave(log: Logger, code: number): void {
+  setTimeout(() => process.exit(code), lastWords);
+  log.flush(() => process.exit(code));
+}
+
 /** The server as a command: until SIGTERM or SIGINT. SIGHUP reads the configuration again. */
 export async function serve(flags: Flags): Promise<void> {
   let config: ReturnType<typeof loadConfig>;
@@ -71,10 +79,10 @@ export async function serve(flags: Flags): Promise<void> {
     stopping = true;
     log.info({ signal }, 'stopping; running programs go on');
     running.stop().then(
-      () => process.exit(0),
+      () => leave(log, 0),
       (error: unknown) => {
         log.error({ error: messageOf(error) }, 'stopping failed');
-        process.exit(1);
+        leave(log, 1);
       },
     );
   };
