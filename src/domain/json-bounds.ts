@@ -1,5 +1,6 @@
 import { PenstockError } from '../errors.js';
 import { bounds } from './bounds.js';
+import { isOfWord } from './json-text-parser.js';
 import { below } from './pointer.js';
 import { count, shorten } from './wording.js';
 
@@ -139,15 +140,6 @@ export function checkJsonBounds(text: string, most: number = bounds.values): voi
     }
   }
 }
-
-/** Letters, digits, sign and point. */
-const isOfWord = (code: number) =>
-  (code >= 0x30 && code <= 0x39) ||
-  (code >= 0x61 && code <= 0x7a) ||
-  (code >= 0x41 && code <= 0x5a) ||
-  code === 0x2b ||
-  code === 0x2d ||
-  code === 0x2e;
 
 /** A key as it is meant: escapes count as the characters that they stand for. */
 function nameOf(written: string): string {

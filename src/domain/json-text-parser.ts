@@ -143,8 +143,8 @@ function endOfString(text: string, start: number, from: number): number {
   return -1;
 }
 
-/** Letters, digits, sign and point. */
-const isOfWord = (code: number) =>
+/** Whether a character may be part of a number or a word of JSON: letters, digits, sign and point. */
+export const isOfWord = (code: number) =>
   (code >= 0x30 && code <= 0x39) ||
   (code >= 0x61 && code <= 0x7a) ||
   (code >= 0x41 && code <= 0x5a) ||

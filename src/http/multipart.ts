@@ -57,6 +57,11 @@ export async function readMultipart(
       },
     );
 
+  const unreadablePart = () =>
+    new PenstockError(
+      'invalid-body',
+      'A part of the multipart body cannot be taken: its Content-Disposition has no name, or a name or file name that holds a line break.',
+    );
   const jobTooLarge = () =>
     new PenstockError(
       'too-large',
@@ -72,8 +77,12 @@ export async function readMultipart(
   } catch (error) {
     throw new PenstockError('bad-header', `Content-Type: ${messageOf(error)}`);
   }
-  preferExtendedNames(parser);
+  let missing = 0;
+  preferExtendedNames(parser, () => {
+    missing += 1;
+  });
   parser.on('file', (name, stream, fileName) => {
+    missing -= 1;
     open.add(stream);
     stream.on('error', fail);
     stream.on('close', () => open.delete(stream));
@@ -128,6 +137,7 @@ export async function readMultipart(
     }
   });
   parser.on('field', (name, value, _nameTruncated, valueTruncated) => {
+    missing -= 1;
     if (name !== 'job') fail(wrongPart(name));
     else if (valueTruncated) fail(jobTooLarge());
     else setJob(Buffer.from(value));
@@ -146,7 +156,11 @@ export async function readMultipart(
     }
   }
 
-  parser.on('finish', stop);
+  parser.on('finish', () => {
+    // What cannot be read is not to be lost without a word.
+    if (missing > 0) fail(unreadablePart());
+    stop();
+  });
   parser.on('error', (error: unknown) =>
     fail(new PenstockError('bad-request', `The multipart body cannot be read: ${messageOf(error)}.`)),
   );

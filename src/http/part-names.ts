@@ -46,13 +46,19 @@ interface Inside {
   _parser?: { parser?: EventEmitter };
 }
 
-/** Has a parser of multipart bodies take the right one of two file names. To be called before it reads anything. */
-export function preferExtendedNames(busboy: object): void {
+/**
+ * Has a parser of multipart bodies take the right one of two file names. To be called before it reads anything.
+ *
+ * @param seen called for each part: the parser passes over some, such as one whose file name holds a line break, without
+ *   a word
+ */
+export function preferExtendedNames(busboy: object, seen: () => void): void {
   const parts = (busboy as Inside)._parser?.parser;
   if (parts === undefined) {
     throw new PenstockError('unsupported-media-type', 'Only multipart/form-data is understood here.');
   }
   parts.on('part', (part: EventEmitter) => {
+    seen();
     part.prependListener('header', (header: Record<string, string[]>) => {
       const [disposition, ...others] = header['content-disposition'] ?? [];
       if (disposition !== undefined) header['content-disposition'] = [withOneName(disposition), ...others];

@@ -36,8 +36,16 @@ describe('a file in a form with two names', () => {
     ['filename="say \\"hi\\".txt"', 'say "hi".txt'],
     // It is checked like any other.
     [`filename="a.txt"; filename*=UTF-8''bell%07`, 400],
+    [`filename*=UTF-8''two%0Alines`, 400],
+    [`filename="a.txt"; filename*=UTF-8''two%0D%0Alines.txt`, 400],
   ])('%s: %s', async (names, expected) => {
     expect(await nameOf(`form-data; name="input_file"; ${names}`)).toBe(expected);
+  });
+
+  test('a part that cannot be taken is refused, and not passed over', async () => {
+    expect(await nameOf(`form-data; name*=UTF-8''input%0Afile; filename="a"`)).toBe(400);
+    expect(await nameOf('attachment; name="input_file"; filename="a"')).toBe(400);
+    expect(await nameOf('form-data; filename="a"')).toBe(400);
   });
 
   test('before the name of the part, too', async () => {
