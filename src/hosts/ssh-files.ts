@@ -169,7 +169,7 @@ async function told(link: FileLink, error: unknown, file: string): Promise<unkno
     args: [beside(file, `${randomBytes(6).toString('hex')}.room`)],
   });
   if (problemIn(stderr) === 'full') {
-    // What could not be finished shall not take the room of others.
+    // An unfinished file must not take room from others.
     await link.run('rm -f "$1"', { args: [file] });
     return new HostError('full', `There is no room left on ${link.name} for ${file}.`);
   }

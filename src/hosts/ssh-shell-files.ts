@@ -73,7 +73,7 @@ export async function appendByShell(
 
 async function failed(link: ShellLink, to: string, stderr: string): Promise<HostError> {
   const problem = problemIn(stderr);
-  // What could not be finished shall not take the room of others.
+  // An unfinished file must not take room from others.
   if (problem === 'full') await link.raw('rm -f "$1"', { args: [to] });
   const why = problem === 'full' ? 'There is no room left' : stderr.trim();
   return new HostError(problem ?? 'missing', `${to} cannot be written on ${link.name}: ${why}.`);

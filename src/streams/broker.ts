@@ -105,7 +105,7 @@ function brokerOn(connection: Connection, channel: ConfirmChannel, topology: Top
     await declared;
     const first = await send(exchangeOf(stream), '', message, topology.expects(stream));
     if (first !== 'unrouted') return first;
-    // Of many that came back one declares anew.
+    // When many reconnect at once, one of them declares it again.
     if (exchanges.get(stream) === declared) exchanges.delete(stream);
     await exchange(stream);
     return send(exchangeOf(stream), '', message, topology.expects(stream));
