@@ -1,4 +1,4 @@
-// `npm test`: prepares a fresh clone, runs every test, and ends with what was skipped and the line
+// `npm test`: prepares a fresh clone, runs every test, and ends with what was skipped, what failed, and the line
 // `N passed, N failed, N skipped`. Arguments go to vitest: `npm test -- test/domain`.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -15,7 +15,7 @@ const { status, signal } = spawnSync(
     path.join(root, 'node_modules/vitest/vitest.mjs'),
     'run',
     '--reporter=default',
-    '--reporter=./test/support/skips.ts',
+    '--reporter=./test/support/summary.ts',
     ...process.argv.slice(2),
   ],
   { cwd: root, stdio: 'inherit', env: { ...process.env, PENSTOCK_TEST_SUMMARY: file } },
@@ -30,7 +30,8 @@ rmSync(folder, { recursive: true, force: true });
 if (summary === undefined) process.exitCode = status || 1;
 else {
   const { passed, failed, skipped } = summary;
-  process.exitCode = status || (failed > 0 ? 1 : 0);
   // Vitest can fail without a failing test, as when it finds none.
-  console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`);
+  process.exitCode = status || (failed.length > 0 ? 1 : 0);
+  for (const { name, file, why } of failed) console.log(`failed: ${name} (${file}): ${why}`);
+  console.log(`${passed} passed, ${failed.length} failed, ${skipped.length} skipped`);
 }

@@ -1,11 +1,18 @@
 import { writeFileSync } from 'node:fs';
-import type { Reporter, TestCase, TestModule, TestSuite } from 'vitest/node';
+import type { Reporter, SerializedError, TestCase, TestModule, TestSuite } from 'vitest/node';
 
-/** What `npm test` says at its end: how many tests there were, and what was not run. */
+/** A test that was not run, or did not pass, and why. */
+interface Told {
+  name: string;
+  file: string;
+  why: string;
+}
+
+/** What `npm test` says at its end: how many tests there were, what was not run, and what failed. */
 export interface Summary {
   passed: number;
-  failed: number;
-  skipped: { name: string; file: string; why: string }[];
+  failed: Told[];
+  skipped: Told[];
 }
 
 /** A group that is skipped as a whole says why in its name: `a server over TLS (skipped: there is no openssl)`. */
@@ -31,24 +38,32 @@ function reasonOf(test: TestCase): string {
   );
 }
 
+/** The first line of what went wrong. */
+const firstLine = (errors: readonly { message: string }[] | undefined): string =>
+  errors?.[0]?.message.split('\n')[0]?.slice(0, 300) ?? 'no reason given';
+
 /** Counts the tests of a run and writes the summary as JSON to the file that PENSTOCK_TEST_SUMMARY names. */
-export default class Skips implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
-    const summary: Summary = { passed: 0, failed: errors.length, skipped: [] };
-    const groups = new Map<TestCase | TestSuite, Summary['skipped'][number]>();
+export default class SummaryReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
+    const summary: Summary = { passed: 0, failed: [], skipped: [] };
+    if (errors.length > 0) summary.failed.push({ name: 'the run', file: 'no file', why: firstLine(errors) });
+    const groups = new Map<TestCase | TestSuite, Told>();
     for (const module of modules) {
       const tests = [...module.children.allTests()];
+      const file = module.relativeModuleId;
       // A file that cannot even be loaded has no tests that could fail.
-      if (module.errors().length > 0) summary.failed += 1;
+      const broken = module.errors();
+      if (broken.length > 0) summary.failed.push({ name: 'the file', file, why: firstLine(broken) });
       for (const test of tests) {
-        const { state } = test.result();
+        const { state, errors } = test.result();
         if (state === 'passed') summary.passed += 1;
-        else if (state === 'failed') summary.failed += 1;
+        else if (state === 'failed')
+          summary.failed.push({ name: test.fullName, file, why: firstLine(errors) });
         else {
           const group = skippedAsWhole(test);
           const name = group.fullName.replace(inName, '');
-          groups.set(group, { name, file: module.relativeModuleId, why: reasonOf(test) });
-          summary.skipped.push({ name: test.fullName, file: module.relativeModuleId, why: reasonOf(test) });
+          groups.set(group, { name, file, why: reasonOf(test) });
+          summary.skipped.push({ name: test.fullName, file, why: reasonOf(test) });
         }
       }
     }
