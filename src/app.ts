@@ -16,6 +16,7 @@ import { openControlGroups } from './hosts/cgroup.js';
 import * as nodeFolders from './hosts/node-folders.js';
 import { RunnerPool } from './hosts/runner-pool.js';
 import { authenticate, authenticatePeople } from './http/auth.js';
+import { openFollowers } from './http/followers.js';
 import { openMetrics } from './http/metrics.js';
 import { allNouns, nodeNouns } from './http/nouns.js';
 import { buildApplication, listen } from './http/server.js';
@@ -158,8 +159,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
 
   let accepting = true;
   const stopping = new AbortController();
-  // One listener for each stream.
-  setMaxListeners(0, stopping.signal);
+  setMaxListeners(0, stopping.signal); // one for each live stream
   const authenticateAll = authenticate(logins);
   const generic = { authenticate: authenticatePeople(authenticateAll), maxBodySize: config.maxBodySize };
   const manager = openPipelineJobs({
@@ -222,6 +222,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     log,
     metrics,
     trust: config.trust,
+    patience: config.patience,
     health: async () => {
       await store.check();
       return {
@@ -257,8 +258,8 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       testDefinition: definitionTestService({ ...running, runs }),
       accepting: () => accepting,
       maxWait: config.maxWait,
-      privateAddresses: config.inputUrlPrivateAddresses,
-      stopping: stopping.signal,
+      inputUrl: config.inputUrl,
+      followers: openFollowers(config.followers, stopping.signal),
     }),
     documented: !config.nodeOnly,
   });

@@ -70,6 +70,13 @@ export interface ApplicationFile {
   KEEP_FILES: number | null;
   KEEP_JOBS: number | null;
   INPUT_URL_PRIVATE_ADDRESSES: boolean;
+  INPUT_URL_TIMEOUT: number;
+  HEADERS_TIMEOUT: number;
+  SILENCE_TIMEOUT: number;
+  BODY_TIMEOUT: number;
+  MAX_CONNECTIONS_PER_ADDRESS: number;
+  MAX_FOLLOWERS: number;
+  MAX_FOLLOWERS_PER_USER: number;
   LOGIN_MEMORY: number;
   MAX_SUBSCRIPTIONS_PER_USER: number;
   WEBHOOK_TIMEOUT: number;

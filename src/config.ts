@@ -6,7 +6,6 @@ import { type CloudFiles, namedBeside, readCloud } from './config-cloud.js';
 import {
   type ApplicationFile,
   ConfigError,
-  explainProblems,
   files,
   type PipelineJobsFile,
   pathBeside,
@@ -17,9 +16,9 @@ import {
   theirFiles,
   writtenConcern,
 } from './config-files.js';
+import { databaseFile, originOf, portOf, sizeOf } from './config-values.js';
 import { nearest } from './domain/nearest.js';
 import type { NodeFile } from './domain/node-settings.js';
-import { parseSize } from './domain/size.js';
 import { ownName } from './hosts/accounts.js';
 import { schema } from './schemas.js';
 
@@ -65,7 +64,14 @@ export interface Config {
   maxPlatformRetries: number;
   keepFiles: number | null;
   keepJobs: number | null;
-  inputUrlPrivateAddresses: boolean;
+  /** How inputs are fetched from URLs. */
+  inputUrl: { privateAddresses: boolean; timeout: number };
+  /** How long clients may take to send what they send. */
+  patience: { headers: number; silence: number; body: number };
+  /** From one address at a time. */
+  maxConnections: number;
+  /** Live streams at a time. */
+  followers: { perUser: number; all: number };
   loginMemory: number;
   webhooks: {
     timeout: number;
@@ -111,44 +117,6 @@ const variables = [
 ];
 /** The environment, for the parts that are started by hand (the command line client). Nobody else reads it. */
 export const environment: Environment = process.env;
-
-function sizeOf(file: string, key: string, value: string | number): number {
-  const size = parseSize(value);
-  if (size === undefined) {
-    throw explainProblems(file, [
-      { pointer: `/${key}`, detail: `'${value}' is not a size such as 500000, "10KB" or "2GiB"` },
-    ]);
-  }
-  return size;
-}
-
-/** An origin as browsers write it: in small letters, and without the port that its scheme has anyway. */
-function originOf(file: string, index: number, text: string): string {
-  if (URL.canParse(text)) return new URL(text).origin;
-  throw explainProblems(file, [
-    {
-      pointer: `/TRUSTED_ORIGINS/${index}`,
-      detail: `'${text}' is not an origin such as https://lab.example`,
-    },
-  ]);
-}
-
-function portOf(text: string, from: string): number {
-  const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65535)
-    throw new ConfigError(`${from}: '${text}' is not a port (0 to 65535)`);
-  return port;
-}
-
-function databaseFile(url: string | undefined, data: string): string {
-  if (url === undefined) return path.join(data, 'penstock.sqlite');
-  if (!/^(file|sqlite):/.test(url)) {
-    throw new ConfigError(
-      `PENSTOCK_DATABASE_URL: '${url.replace(/\/\/.*@/, '//***@')}' is not one of ours; this version keeps its data in SQLite: file:/path/to/penstock.sqlite`,
-    );
-  }
-  return path.resolve(url.replace(/^(file|sqlite):(\/\/)?/, ''));
-}
 
 /** Where the data are when nobody says: the XDG place for data of a user. */
 export function dataFolder(flags: Flags, env: Environment = environment): string {
@@ -263,7 +231,17 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     maxPlatformRetries: application.MAX_PLATFORM_RETRIES,
     keepFiles: application.KEEP_FILES === null ? null : application.KEEP_FILES * day,
     keepJobs: application.KEEP_JOBS === null ? null : application.KEEP_JOBS * day,
-    inputUrlPrivateAddresses: application.INPUT_URL_PRIVATE_ADDRESSES,
+    inputUrl: {
+      privateAddresses: application.INPUT_URL_PRIVATE_ADDRESSES,
+      timeout: application.INPUT_URL_TIMEOUT * 1000,
+    },
+    patience: {
+      headers: application.HEADERS_TIMEOUT * 1000,
+      silence: application.SILENCE_TIMEOUT * 1000,
+      body: application.BODY_TIMEOUT * 1000,
+    },
+    maxConnections: application.MAX_CONNECTIONS_PER_ADDRESS,
+    followers: { perUser: application.MAX_FOLLOWERS_PER_USER, all: application.MAX_FOLLOWERS },
     loginMemory: application.LOGIN_MEMORY * 1000,
     webhooks: {
       timeout: application.WEBHOOK_TIMEOUT * 1000,

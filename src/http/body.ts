@@ -3,18 +3,37 @@ import { checkJsonBounds } from '../domain/json-bounds.js';
 import { below } from '../domain/pointer.js';
 import { parseWritten } from '../domain/written-json.js';
 import { PenstockError } from '../errors.js';
+import { watchBody } from './patience.js';
 
 /** The media type of a body, without its parameters; empty if there is none. */
 export function mediaType(request: Request): string {
   return (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 }
 
-/** A request's body, piece by piece. Whoever stops reading leaves the connection open for the answer. */
-export async function* bodyOf(request: Request): AsyncGenerator<Buffer> {
+/**
+ * A request's body, piece by piece. Whoever stops reading leaves the connection open for the answer.
+ *
+ * @param whole whether it is read as a whole, and so has to be there after a while
+ */
+export async function* bodyOf(request: Request, whole = false): AsyncGenerator<Buffer> {
+  const pieces = request.iterator({ destroyOnReturn: false });
+  let giveUp: (error: PenstockError) => void = () => {};
+  const unwatch = watchBody(request, whole, (error) => giveUp(error));
   try {
-    for await (const piece of request.iterator({ destroyOnReturn: false })) yield piece as Buffer;
-  } catch (error) {
-    throw new PenstockError('bad-request', 'The request was cut off.', { cause: error });
+    for (;;) {
+      const { done, value } = await new Promise<IteratorResult<Buffer>>((resolve, reject) => {
+        giveUp = reject;
+        const cutOff = (error: unknown) =>
+          reject(new PenstockError('bad-request', 'The request was cut off.', { cause: error }));
+        pieces.next().then(resolve, cutOff);
+      });
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    unwatch();
+    // Not awaited: a piece that never comes would be awaited first.
+    void pieces.return?.();
   }
 }
 
@@ -58,7 +77,7 @@ export async function readBody(request: Request, limit: number, setting = 'MAX_B
   const whole = Buffer.allocUnsafeSlow(told);
   const pieces: Buffer[] = [];
   let size = 0;
-  for await (const piece of bodyOf(request)) {
+  for await (const piece of bodyOf(request, true)) {
     if (told > 0) piece.copy(whole, size);
     else pieces.push(piece);
     size += piece.length;

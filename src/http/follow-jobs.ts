@@ -4,16 +4,17 @@ import { stringifyWritten } from '../domain/written-json.js';
 import { PenstockError } from '../errors.js';
 import type { FollowJobsService } from '../services/follow-jobs.js';
 import { definitionUri, jobFields, jobUri, pipelineUri, showEvent } from '../services/job-view.js';
+import { textOnce } from '../services/shared-reading.js';
 import type { StoredEvent } from '../store/job-events.js';
 import { actorOf } from './answer.js';
-import { doorbell, eventStream, followOf, lastEventId, loginKeeper } from './events.js';
+import { doorbell, followOf, lastEventId, loginKeeper } from './events.js';
+import type { Followers } from './followers.js';
 import { checkMethod, listQuery } from './resource.js';
 
 export interface FollowJobsOptions {
   authenticate: RequestHandler;
   service: FollowJobsService;
-  /** Aborted when the server stops. */
-  stopping: AbortSignal;
+  followers: Followers;
 }
 
 /** After a page the next one is not read at once: what happens meanwhile is read together. */
@@ -36,8 +37,9 @@ export function followJobsRouter(options: FollowJobsOptions): Router {
   return router;
 }
 
-function shown({ event, job }: StoredEvent): string {
-  return stringifyWritten({
+/** Those who read the same page get the same objects. */
+const shown = textOnce(({ event, job }: StoredEvent) =>
+  stringifyWritten({
     ...showEvent(event),
     job: jobUri(job.uuid),
     job_uuid: job.uuid,
@@ -45,8 +47,8 @@ function shown({ event, job }: StoredEvent): string {
     session: job.session,
     process_definition: definitionUri(job.processDefinitionId),
     owner: job.owner,
-  });
-}
+  }),
+);
 
 /** Where to go on: after the id that the client names, or else from now. */
 async function startOf(request: Request, service: FollowJobsService): Promise<number> {
@@ -69,7 +71,7 @@ async function follow(options: FollowJobsOptions, request: Request, response: Re
   const actor = actorOf(response);
   let after = await startOf(request, service);
 
-  const sent = eventStream(request, response, options.stopping);
+  const sent = options.followers.open(request, response);
   const bell = doorbell(sent.signal);
   const unlisten = service.listen(actor, query, bell.ring);
   const stillIn = loginKeeper(options.authenticate, request, response);

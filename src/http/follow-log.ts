@@ -1,15 +1,28 @@
+import { stat } from 'node:fs/promises';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Job } from '../domain/job.js';
 import { isUnfinished } from '../domain/job-state.js';
 import { PenstockError } from '../errors.js';
 import { jobFile, oldLog } from '../services/job-files.js';
 import type { JobService } from '../services/jobs.js';
+import { sharedReading } from '../services/shared-reading.js';
 import type { JobFiles } from '../store/files.js';
 import { queryValue } from './answer.js';
-import { eventStream, lastEventText, loginKeeper, sendLog } from './events.js';
+import { lastEventText, loginKeeper, sendLog } from './events.js';
+import type { Followers } from './followers.js';
 
 /** Milliseconds between two looks at a log. */
 const look = 100;
+
+const sizes = sharedReading<number>(look / 2);
+/** A log's size in bytes, looked up once for all who follow it; 0 if it is not made yet. */
+const sizeOf = (file: string) =>
+  sizes(file, () =>
+    stat(file).then(
+      ({ size }) => size,
+      () => 0,
+    ),
+  );
 
 /**
  * A log as it grows, ending with an `end` event once the job has ended and all of it was sent. Each attempt writes a
@@ -23,8 +36,8 @@ export async function followLog(
     authenticate,
     jobs,
     files,
-    stopping,
-  }: { authenticate: RequestHandler; jobs: JobService; files: JobFiles; stopping: AbortSignal },
+    followers,
+  }: { authenticate: RequestHandler; jobs: JobService; files: JobFiles; followers: Followers },
   request: Request,
   response: Response,
   given: Job,
@@ -36,7 +49,7 @@ export async function followLog(
   const latest = (job: Job) => Math.max(job.attempt, 1);
   let place = placeOf(request) ?? { attempt: asked.attempt ?? latest(given), offset: 0 };
   if (place.attempt > latest(given)) place = { attempt: latest(given), offset: 0 };
-  const sent = eventStream(request, response, stopping);
+  const sent = followers.open(request, response);
   const stillIn = loginKeeper(authenticate, request, response);
   let job = given;
   while (!sent.signal.aborted && (await stillIn())) {
@@ -48,11 +61,14 @@ export async function followLog(
       // An attempt that another one has followed has said all.
       const over = attempt < latest(job);
       const { file } = jobFile(files, job, stream, attempt);
-      place.offset = await sendLog(sent, file, offset, {
-        whole: ended || over,
-        exact: asked.exact,
-        idOf: (reached) => idOf(attempt, reached),
-      });
+      const whole = ended || over;
+      if (whole || (await sizeOf(file)) !== offset) {
+        place.offset = await sendLog(sent, file, offset, {
+          whole,
+          exact: asked.exact,
+          idOf: (reached) => idOf(attempt, reached),
+        });
+      }
       if (!over) break;
       place = { attempt: attempt + 1, offset: 0 };
     }

@@ -12,11 +12,13 @@ import { showEvent } from '../services/job-view.js';
 import type { JobService } from '../services/jobs.js';
 import type { PipelineRunService } from '../services/pipeline-runs.js';
 import type { Shown } from '../services/resource.js';
+import { sharedReading, textOnce } from '../services/shared-reading.js';
 import type { JobFiles } from '../store/files.js';
 import { actorOf, queryValue, sendJson } from './answer.js';
 import { hasBody, readJson, shuttingDown } from './body.js';
-import { doorbell, eventStream, followOf, lastEventId, loginKeeper } from './events.js';
+import { doorbell, followOf, lastEventId, loginKeeper } from './events.js';
 import { exactOf, followLog } from './follow-log.js';
+import type { Followers } from './followers.js';
 import { askedPart } from './log-part.js';
 import { checkMethod } from './resource.js';
 import { sendBytes } from './send-bytes.js';
@@ -33,8 +35,7 @@ export interface JobRouteOptions {
   maxWait: number;
   maxBodySize: number;
   accepting: () => boolean;
-  /** Aborted when the server stops. */
-  stopping: AbortSignal;
+  followers: Followers;
 }
 
 /** How long a request wants to wait, in milliseconds: `?wait=SECONDS`, or `Prefer: wait=SECONDS`; null if not at all. */
@@ -172,16 +173,20 @@ export function jobRouter(options: JobRouteOptions): Router {
   return router;
 }
 
+/** One reading after each event, and one text of it, for all who follow one job. */
+const readTogether = sharedReading<{ events: Awaited<ReturnType<JobService['history']>>; job: Job }>();
+const shownOnce = textOnce((event: Parameters<typeof showEvent>[0]) => stringifyWritten(showEvent(event)));
+
 /** A job's history as it grows. It ends with the job's own end; what others add later is there to be read. */
 async function followHistory(
-  { authenticate, jobs, stopping }: JobRouteOptions,
+  { authenticate, jobs, followers }: JobRouteOptions,
   request: Request,
   response: Response,
   { uuid }: Job,
 ): Promise<void> {
   let revision = lastEventId(request) ?? -1;
   let after = 0;
-  const sent = eventStream(request, response, stopping);
+  const sent = followers.open(request, response);
   const stillIn = loginKeeper(authenticate, request, response);
   const actor = actorOf(response);
   const bell = doorbell(sent.signal);
@@ -189,13 +194,20 @@ async function followHistory(
   try {
     while (!sent.signal.aborted && (await stillIn())) {
       bell.reset();
-      for (const event of await jobs.history(actor, uuid, after)) {
+      const { events, job } = await readTogether(
+        `${jobs.announced()} ${actor.id} ${uuid} ${after}`,
+        async () => ({
+          events: await jobs.history(actor, uuid, after),
+          // After its events: one that ended meanwhile has one more, which is read first.
+          job: await jobs.get(actor, uuid),
+        }),
+      );
+      for (const event of events) {
         after = event.id;
         if (event.revision <= revision) continue;
         revision = event.revision;
-        await sent.send({ name: 'event', id: revision, data: stringifyWritten(showEvent(event)) });
+        await sent.send({ name: 'event', id: revision, data: shownOnce(event) });
       }
-      const job = await jobs.get(actor, uuid);
       if (job.revision > revision) continue;
       if (isUnfinished(job.state)) await bell.rung();
       else {

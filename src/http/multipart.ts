@@ -6,6 +6,7 @@ import type { Received, Receiver } from '../services/receive.js';
 import { checkedFileName } from '../services/receive.js';
 import { parseJson, textOf } from './body.js';
 import { preferExtendedNames } from './part-names.js';
+import { watchBody } from './patience.js';
 
 /** What a multipart run has brought. */
 export interface Multipart {
@@ -164,9 +165,11 @@ export async function readMultipart(
   parser.on('error', (error: unknown) =>
     fail(new PenstockError('bad-request', `The multipart body cannot be read: ${messageOf(error)}.`)),
   );
+  const unwatch = watchBody(request, false, fail);
   request.on('aborted', () => fail(new PenstockError('bad-request', 'The request was cut off.')));
   request.pipe(parser);
   await stopped;
+  unwatch();
   await Promise.all(stores);
   if (failure !== undefined) {
     request.unpipe(parser);

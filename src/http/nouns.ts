@@ -77,10 +77,10 @@ export function nodeNouns(options: NounOptions): Noun[] {
 }
 
 function jobNoun(options: NounOptions): Noun {
-  const { jobResource: service, authenticate, followJobs, stopping } = options;
+  const { jobResource: service, authenticate, followJobs, followers } = options;
   const routers = [
     jobTokenRouter(options),
-    followJobsRouter({ authenticate, service: followJobs, stopping }),
+    followJobsRouter({ authenticate, service: followJobs, followers }),
     jobRouter(options),
     resourceRouter(service, options),
   ];

@@ -211,6 +211,7 @@ export function otherPaths(): Json {
             'invalid-body',
             'bad-json',
             'unsupported-media-type',
+            'too-slow',
             'too-large',
             'illegal-transition',
             'conflict',

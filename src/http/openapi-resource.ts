@@ -104,6 +104,7 @@ export function resourcePaths(service: ResourceService): Json {
     ...always,
     'invalid-body',
     'bad-json',
+    'too-slow',
     'too-large',
     'unsupported-media-type',
     'forbidden',

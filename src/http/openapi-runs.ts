@@ -61,6 +61,7 @@ export const runPath = (noun: 'process_definition' | 'pipeline', key: Json): Jso
         'invalid-input-url',
         'idempotency-conflict',
         ...(noun === 'pipeline' ? (['conflict'] as const) : (['services-full'] as const)),
+        'too-slow',
         'too-large',
         'job-failed',
         'queue-full',

@@ -35,6 +35,7 @@ export function streamPaths(): Json {
           ...errors(
             ...login,
             'bad-header',
+            'too-slow',
             'too-large',
             'unsupported-media-type',
             'stream-full',

@@ -50,7 +50,10 @@ export function subscriptionPaths(): Json {
         requestBody: {
           content: jsonContent(replayBody),
         },
-        responses: { 200: replayed, ...errors(...login, 'invalid-body', 'bad-json', 'too-large') },
+        responses: {
+          200: replayed,
+          ...errors(...login, 'invalid-body', 'bad-json', 'too-slow', 'too-large'),
+        },
       },
     },
     '/api/delivery/{id}/replay/': {

@@ -49,7 +49,8 @@ export interface RunDoorOptions {
   accepting: () => boolean;
   maxBodySize: number;
   maxWait: number;
-  privateAddresses: boolean;
+  /** How inputs are fetched from URLs; the time, in milliseconds, bounds the whole of it. */
+  inputUrl: { privateAddresses: boolean; timeout: number };
 }
 
 export interface RunRouteOptions extends RunDoorOptions {
@@ -146,7 +147,7 @@ export function runDoor<Row>(runnable: Runnable<Row>, options: RunDoorOptions): 
       );
     } else if (input?.url !== undefined) {
       const fetched = await fetchInput(input.url, {
-        allowPrivate: options.privateAddresses,
+        ...options.inputUrl,
         signal: goneSignal(response),
         limit: receiver.limit,
       });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import http, { type RequestListener } from 'node:http';
+import http, { type RequestListener, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import express, { type Express, type Router } from 'express';
@@ -10,15 +10,18 @@ import type { Logger } from '../log.js';
 import type { ResourceService } from '../services/resource.js';
 import { wantsPage } from './accept.js';
 import { queryValue, sendJson } from './answer.js';
+import { boundConnections } from './connections.js';
 import { refuseCrossSite } from './cross-site.js';
 import { docsRouter, errorsRouter } from './docs.js';
-import { errorHandler } from './error-handler.js';
+import { errorHandler, problemBody } from './error-handler.js';
 import { refuseForeignHosts } from './foreign-host.js';
+import { formatJson } from './json.js';
 import { overrideMethod } from './method-override.js';
 import type { Metrics } from './metrics.js';
 import { apiPaths, openApi } from './openapi.js';
 import type { Json } from './openapi-parts.js';
 import { queryCheck } from './parameters.js';
+import { endUnread, type Patience } from './patience.js';
 import { checkMethod } from './resource.js';
 import { schemaOf } from './resource-schema.js';
 import { sandbox } from './untrusted.js';
@@ -41,6 +44,7 @@ export interface DoorOptions {
   log: Logger;
   metrics: Metrics;
   trust: { proxy: boolean; origins: readonly string[]; hosts: readonly string[] };
+  patience: Patience;
   /** Older protocols, each below a path of its own, with its part of the API's description. */
   dialects: Dialect[];
   nouns: Noun[];
@@ -58,6 +62,7 @@ export function buildApplication(options: DoorOptions): Express {
   application.disable('etag');
   application.set('query parser', 'simple');
   if (options.trust.proxy) application.set('trust proxy', true);
+  application.locals.patience = options.patience;
 
   const security = helmet({
     contentSecurityPolicy: false,
@@ -89,6 +94,7 @@ export function buildApplication(options: DoorOptions): Express {
     });
     security(request, response, next);
   });
+  application.use(endUnread);
   // What a request asks for comes before whether it may.
   application.use(overrideMethod, refuseCrossSite(options.trust));
 
@@ -159,27 +165,71 @@ export function buildApplication(options: DoorOptions): Express {
   return application;
 }
 
+/** What Node refuses before there is a request: the status, and what is wrong in words. */
+const refusals: Readonly<Record<string, readonly [string, string]>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The headers are longer than 16 KiB in all.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The headers of the request came too slowly.'],
+};
+
+function tooManyConnections(response: ServerResponse, most: number): void {
+  const text = formatJson(
+    problemBody(
+      'too-many-connections',
+      `From one address ${most} connections are taken at a time (MAX_CONNECTIONS_PER_ADDRESS). Close some, or try again.`,
+    ),
+  );
+  response.writeHead(429, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    'Retry-After': '1',
+    Connection: 'close',
+  });
+  response.end(text);
+}
+
 /**
  * Takes the port. Requests are answered from `open` on; until then they wait. `stop` lets requests under way end, for so
  * many milliseconds at most, and closes the rest.
  */
 export async function listen(
   application: Express,
-  options: { host: string; port: number; tls: { certificate: string; key: string } | null },
+  options: {
+    host: string;
+    port: number;
+    tls: { certificate: string; key: string } | null;
+    trust: { proxy: boolean };
+    patience: Patience;
+    /** From one address at a time, unless a proxy stands between. */
+    maxConnections: number;
+  },
 ): Promise<{ url: string; open: () => void; stop: (patience?: number) => Promise<void> }> {
+  const { headers } = options.patience;
+  const timing = {
+    keepAliveTimeout: 65_000,
+    // An upload may take hours: bodies are watched by those who read them.
+    requestTimeout: 0,
+    headersTimeout: headers,
+    connectionsCheckingInterval: Math.min(headers / 4, 5000),
+  };
   const server =
     options.tls === null
-      ? http.createServer({ keepAliveTimeout: 65_000 })
+      ? http.createServer(timing)
       : https.createServer({
+          ...timing,
+          handshakeTimeout: headers,
           cert: readFileSync(options.tls.certificate),
           key: readFileSync(options.tls.key),
           minVersion: 'TLSv1.2',
         });
+  const most = options.trust.proxy ? Number.POSITIVE_INFINITY : options.maxConnections;
+  const withinBound = boundConnections(server, most, (_request, response) =>
+    tooManyConnections(response, most),
+  );
   const early: Parameters<RequestListener>[] = [];
-  server.on('request', (...asked) => early.push(asked));
-  // An upload may take hours; what may not is a client that never finishes its headers.
-  server.requestTimeout = 0;
-  server.headersTimeout = 30_000;
+  server.on(
+    'request',
+    withinBound((...asked) => early.push(asked)),
+  );
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -187,12 +237,11 @@ export async function listen(
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable) return;
-    const status =
-      error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
-    const text = JSON.stringify({
-      error: 'This is not HTTP as we know it.',
-      status: Number(status.slice(0, 3)),
-    });
+    const [status, detail] = refusals[error.code ?? ''] ?? [
+      '400 Bad Request',
+      'This is not HTTP as we know it.',
+    ];
+    const text = JSON.stringify({ error: detail, status: Number(status.slice(0, 3)) });
     socket.end(
       `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
     );
@@ -207,7 +256,7 @@ export async function listen(
     url: `${options.tls === null ? 'http' : 'https'}://${host}:${port}`,
     open() {
       server.removeAllListeners('request');
-      server.on('request', application);
+      server.on('request', withinBound(application));
       for (const asked of early.splice(0)) application(...asked);
     },
     async stop(patience = 5000) {

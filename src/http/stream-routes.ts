@@ -1,10 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { PenstockError } from '../errors.js';
+import { textOnce } from '../services/shared-reading.js';
 import type { FollowEvent, StreamMessage, StreamMessages } from '../services/stream-messages.js';
 import { actorOf, queryValue, sendJson } from './answer.js';
 import { bodyOf, mediaType, readBody, refuseCoding } from './body.js';
-import { doorbell, eventStream, followOf, loginKeeper } from './events.js';
+import { doorbell, followOf, loginKeeper } from './events.js';
+import type { Followers } from './followers.js';
 import { linesOf } from './lines.js';
 import { checkMethod } from './resource.js';
 
@@ -15,8 +17,7 @@ export interface StreamRouteOptions {
   maxMessageSize: number;
   /** Bytes of a body that is many messages, at most. */
   maxInputSize: number;
-  /** Aborted when the server stops. */
-  stopping: AbortSignal;
+  followers: Followers;
 }
 
 /** What RabbitMQ allows of an id, a type, or the name of a header. */
@@ -104,7 +105,7 @@ async function publish(
 
 /** `GET …/messages/?follow=1`: messages as they come, as server-sent events. */
 async function follow(
-  { streams: { messages }, authenticate, stopping }: StreamRouteOptions,
+  { streams: { messages }, authenticate, followers }: StreamRouteOptions,
   name: string,
   request: Request,
   response: Response,
@@ -120,7 +121,7 @@ async function follow(
   const follower = await messages.follow(actorOf(response), name, () => ring());
   try {
     if (response.closed) return;
-    const sent = eventStream(request, response, stopping);
+    const sent = followers.open(request, response);
     const bell = doorbell(sent.signal);
     ring = bell.ring;
     const stillIn = loginKeeper(authenticate, request, response);
@@ -143,9 +144,14 @@ async function follow(
 }
 
 function shown(event: FollowEvent): { name: string; data: string } {
+  // Of what was left out each follower has his own count, and it grows.
+  return { name: event.kind, data: event.kind === 'left_out' ? dataOf(event) : sharedData(event) };
+}
+
+function dataOf(event: FollowEvent): string {
   if (event.kind !== 'message') {
-    const { kind: name, ...data } = event;
-    return { name, data: JSON.stringify(data) };
+    const { kind: _, ...data } = event;
+    return JSON.stringify(data);
   }
   const { id, contentType, headers, body, redelivered } = event.message;
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
@@ -156,5 +162,8 @@ function shown(event: FollowEvent): { name: string; data: string } {
     ...(redelivered ? { redelivered } : {}),
     ...(isUtf8(bytes) ? { text: bytes.toString('utf8') } : { base64: bytes.toString('base64') }),
   };
-  return { name: 'message', data: JSON.stringify(data) };
+  return JSON.stringify(data);
 }
+
+/** All who follow a stream are told of the same objects. */
+const sharedData = textOnce(dataOf);

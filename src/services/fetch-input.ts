@@ -67,13 +67,20 @@ function get(
   });
 }
 
-/** What another server sends; if it breaks off, that is its failure and not ours. */
-async function* bytesOf(answer: IncomingMessage, host: string): AsyncGenerator<Buffer> {
+/**
+ * What another server sends; if it breaks off, that is its failure and not ours.
+ *
+ * @param failure what to throw, made of what it was doing and of what was thrown
+ */
+async function* bytesOf(
+  answer: IncomingMessage,
+  failure: (what: string, error: unknown) => PenstockError,
+): AsyncGenerator<Buffer> {
   const pieces = answer[Symbol.asyncIterator]();
   try {
     for (;;) {
       const next = await pieces.next().catch((error: unknown) => {
-        throw new PenstockError('input-source-failed', `${host} broke off: ${messageOf(error)}.`);
+        throw failure('broke off', error);
       });
       if (next.done) return;
       yield next.value as Buffer;
@@ -88,21 +95,31 @@ async function* bytesOf(answer: IncomingMessage, host: string): AsyncGenerator<B
  * first address. What was encoded for the way is decoded. Throws `invalid-input-url` for what is refused and
  * `input-source-failed` for what went wrong there.
  *
- * @param options `limit`: how many bytes there may be between two encodings; whoever reads the stream bounds the rest
+ * @param options `timeout`: in milliseconds, for the whole of it, redirects and bytes and all; `limit`: how many bytes
+ *   there may be between two encodings; whoever reads the stream bounds the rest
  * @returns the bytes as a stream, and the file name that the URL suggests, if it suggests one
  */
 export async function fetchInput(
   text: string,
-  options: { allowPrivate: boolean; signal: AbortSignal; limit: number },
+  options: { privateAddresses: boolean; signal: AbortSignal; timeout: number; limit: number },
 ): Promise<{ stream: AsyncIterable<Buffer>; name: string | undefined }> {
+  const deadline = AbortSignal.timeout(options.timeout);
+  const signal = AbortSignal.any([options.signal, deadline]);
+  const failure = (what: string, error: unknown) => {
+    const late = `has not sent all of it within ${options.timeout / 1000} s (INPUT_URL_TIMEOUT)`;
+    return new PenstockError(
+      'input-source-failed',
+      `${url.host} ${deadline.aborted ? late : `${what}: ${messageOf(error)}`}.`,
+    );
+  };
   let url = checkedUrl(text);
   for (let redirects = 0; ; redirects += 1) {
-    const addresses = await addressesOf(url, options.allowPrivate);
+    const addresses = await addressesOf(url, options.privateAddresses);
     let answer: IncomingMessage;
     try {
-      answer = await get(url, addresses, options.signal);
+      answer = await get(url, addresses, signal);
     } catch (error) {
-      throw new PenstockError('input-source-failed', `${url.host} did not answer: ${messageOf(error)}.`);
+      throw failure('did not answer', error);
     }
     const status = answer.statusCode ?? 0;
     if (status >= 300 && status < 400 && answer.headers.location !== undefined) {
@@ -119,7 +136,7 @@ export async function fetchInput(
       );
     }
     try {
-      const sent = bytesOf(answer, url.host);
+      const sent = bytesOf(answer, failure);
       const coding = answer.headers['content-encoding'];
       return { stream: decoded(sent, coding, url.host, options.limit), name: nameIn(url) };
     } catch (error) {

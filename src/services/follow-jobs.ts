@@ -3,6 +3,7 @@ import type { EventPage } from '../store/job-events.js';
 import type { Store } from '../store/store.js';
 import { type Actor, mayUse, scopeOf } from './actor.js';
 import type { JobNews, JobService } from './jobs.js';
+import { sharedReading } from './shared-reading.js';
 
 /** What a filter speaks of, where news alone can tell. */
 const told: Readonly<Record<string, (news: JobNews) => FilterValue>> = {
@@ -25,13 +26,18 @@ function mayPass({ field, lookup, values }: Filter, news: JobNews): boolean {
 
 /** The events of all jobs that somebody may see, as they are stored. */
 export function followJobsService(store: Store, jobs: JobService) {
+  const shared = sharedReading<EventPage>();
+
   return {
     /** The id of the newest event, anybody's. */
     lastId: (): Promise<number> => store.jobEvents.lastId(),
 
-    /** What came after an id; see the store's page. */
-    page: (actor: Actor, query: ListQuery, after: number): Promise<EventPage> =>
-      store.jobEvents.page(scopeOf(actor), query, after),
+    /** What came after an id; see the store's page. Who asks for the same at the same time gets the same objects. */
+    page(actor: Actor, query: ListQuery, after: number): Promise<EventPage> {
+      const scope = scopeOf(actor);
+      const key = JSON.stringify([jobs.announced(), scope, after, query]);
+      return shared(key, () => store.jobEvents.page(scope, query, after));
+    },
 
     /**
      * Calls `wake` after the commit of an event that the actor may want to read.

@@ -52,6 +52,8 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
   /** Jobs of which something was heard lately, so that nobody has to read what was just written. */
   const recent = new Map<string, Job>();
   let lastId = 0;
+  /** How many events were announced: what was read before the latest may lack it. */
+  let announced = 0;
 
   function remember(job: Job): void {
     recent.delete(job.uuid);
@@ -80,6 +82,7 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
   }
 
   function announce(change: JobNews): void {
+    announced += 1;
     remember(change.job);
     news.emit('news', change);
     for (const tell of listeners.get(change.job.uuid) ?? []) tell(change.job);
@@ -87,6 +90,7 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
 
   return {
     news,
+    announced: () => announced,
 
     async start(): Promise<void> {
       lastId = await store.jobs.lastId();

@@ -6,17 +6,15 @@ import type { Channels } from './channels.js';
 import { pacer } from './pace.js';
 import { streamError } from './stream-error.js';
 import type { StreamService } from './streams.js';
+import { openTaps, type TapEvent } from './taps.js';
 
 export type { StreamMessage };
 
 /** What a follower is told. */
 export type FollowEvent =
-  | { kind: 'message'; message: StreamMessage & { redelivered: boolean } }
+  | TapEvent
   /** So many messages came while the follower had not taken what there was. */
-  | { kind: 'left_out'; count: number }
-  /** The way to the stream is lost, or there again: what was published meanwhile did not come. */
-  | { kind: 'link'; linked: boolean; reason: string | null }
-  | { kind: 'end'; reason: string };
+  | { kind: 'left_out'; count: number };
 
 export interface Follower {
   /** The oldest event that was not taken yet. */
@@ -31,6 +29,8 @@ const group = { messages: 500, bytes: 4 * 2 ** 20 };
 
 /** Messages that users put on streams, and read. */
 export function streamMessages(streams: StreamService, channels: Channels) {
+  const taps = openTaps(channels);
+
   async function publish(name: string, message: StreamMessage): Promise<void> {
     try {
       await channels.publish(name, message);
@@ -116,47 +116,29 @@ export function streamMessages(streams: StreamService, channels: Channels) {
       const events: FollowEvent[] = [];
       let messages = 0;
       let bytes = 0;
-      let away: string | null = null;
       let begun = false;
-      const tell = (event: FollowEvent) => {
+      const tell = (event: TapEvent) => {
+        if (event.kind === 'message') {
+          if (messages >= waiting.messages || bytes >= waiting.bytes) {
+            const last = events.at(-1);
+            if (last?.kind === 'left_out') last.count += 1;
+            else events.push({ kind: 'left_out', count: 1 });
+            ring();
+            return;
+          }
+          messages += 1;
+          bytes += event.message.body.length;
+        }
+        if (event.kind === 'link' && !begun) return;
         events.push(event);
         ring();
       };
-      const unlisten = channels.onRemoved(name, () =>
-        tell({ kind: 'end', reason: 'the stream was removed' }),
-      );
-      const subscription = await channels
-        .subscribe(name, {
-          queue: null,
-          prefetch: 500,
-          onMessage({ id, contentType, headers, body, redelivered, ack }) {
-            ack();
-            if (messages < waiting.messages && bytes < waiting.bytes) {
-              messages += 1;
-              bytes += body.length;
-              tell({ kind: 'message', message: { id, contentType, headers, body, redelivered } });
-              return;
-            }
-            const last = events.at(-1);
-            if (last?.kind === 'left_out') last.count += 1;
-            else tell({ kind: 'left_out', count: 1 });
-          },
-          onLink(linked, reason) {
-            away = linked ? null : (reason ?? 'the way to the stream is lost');
-            if (begun) tell({ kind: 'link', linked, reason });
-          },
-        })
-        .catch((error: unknown) => {
-          unlisten();
-          throw streamError(error);
-        });
-      const close = async () => {
-        unlisten();
-        await subscription.close();
-      };
+      const { away, leave } = await taps.join(name, tell).catch((error: unknown) => {
+        throw streamError(error);
+      });
       if (away !== null) {
-        await close();
-        const detail = `The stream ${name} cannot be read: ${away as string}`;
+        await leave();
+        const detail = `The stream ${name} cannot be read: ${away}`;
         throw new PenstockError('stream-unavailable', detail, { headers: { 'Retry-After': '5' } });
       }
       begun = true;
@@ -169,7 +151,7 @@ export function streamMessages(streams: StreamService, channels: Channels) {
           }
           return event;
         },
-        close,
+        close: leave,
       };
     },
   };

@@ -29,7 +29,7 @@ afterAll(() => {
 /** What is fetched of a server that sends these bytes, or what is said of them. */
 async function fetched(body: Buffer, coding?: string, pieces = 1): Promise<Buffer> {
   next = { body, coding, pieces };
-  const options = { allowPrivate: true, signal: new AbortController().signal, limit };
+  const options = { privateAddresses: true, timeout: 60_000, signal: new AbortController().signal, limit };
   const { stream } = await fetchInput(`http://127.0.0.1:${port}/a`, options);
   const all: Buffer[] = [];
   for await (const piece of stream) all.push(piece);
@@ -122,7 +122,7 @@ describe('what cannot be decoded is told', () => {
 describe('the name that a URL suggests', () => {
   const nameOf = async (path: string) => {
     next = { body: Buffer.from('x'), coding: undefined, pieces: 1 };
-    const options = { allowPrivate: true, signal: new AbortController().signal, limit };
+    const options = { privateAddresses: true, timeout: 60_000, signal: new AbortController().signal, limit };
     const { stream, name } = await fetchInput(`http://127.0.0.1:${port}/${path}`, options);
     for await (const _ of stream);
     return name;

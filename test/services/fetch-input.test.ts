@@ -32,11 +32,16 @@ async function raw(text: string): Promise<number> {
   return port;
 }
 
-const fetching = (url: string, allowPrivate = true) =>
-  fetchInput(url, { allowPrivate, signal: new AbortController().signal, limit: 2 ** 20 });
-async function textOf(url: string): Promise<string> {
+const fetching = (url: string, privateAddresses = true, timeout = 60_000) =>
+  fetchInput(url, {
+    privateAddresses,
+    timeout,
+    signal: new AbortController().signal,
+    limit: 2 ** 20,
+  });
+async function textOf(url: string, timeout?: number): Promise<string> {
   const pieces: Buffer[] = [];
-  for await (const piece of (await fetching(url)).stream) pieces.push(piece);
+  for await (const piece of (await fetching(url, true, timeout)).stream) pieces.push(piece);
   return Buffer.concat(pieces).toString();
 }
 /** The code of the error, and what it says. */
@@ -116,5 +121,22 @@ describe('a server that fails', () => {
   test('in the middle of the body is told of, and what it said before is not all', async () => {
     const port = await raw('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nthe beginning');
     expect(await failure(textOf(`http://127.0.0.1:${port}/x`))).toMatch(/^input-source-failed: .*broke off/);
+  });
+
+  test('by never coming to an end is told of after a while, though something comes all the time', async () => {
+    const { port } = await web((request, response) => {
+      const timer = setInterval(() => response.write('more'), 20);
+      request.on('close', () => clearInterval(timer));
+    });
+    expect(await failure(textOf(`http://127.0.0.1:${port}/x`, 500))).toMatch(
+      /^input-source-failed: 127\.0\.0\.1:\d+ has not sent all of it within 0\.5 s \(INPUT_URL_TIMEOUT\)\.$/,
+    );
+  });
+
+  test('by redirecting slowly is told of, too', async () => {
+    const { port } = await web((_request, response) => {
+      setTimeout(() => response.writeHead(302, { Location: '/again' }).end(), 300);
+    });
+    expect(await failure(fetching(`http://127.0.0.1:${port}/x`, true, 500))).toMatch(/within 0\.5 s/);
   });
 });

@@ -86,6 +86,7 @@ export function pipelineJobsPaths(): Json {
             'job-hidden',
             'runs-here',
             'conflict',
+            'too-slow',
             'too-large',
             'unsupported-media-type',
           ),
@@ -111,7 +112,7 @@ export function pipelineJobsPaths(): Json {
         requestBody: { content: jsonContent(content('nonce')) },
         responses: {
           201: answer('The nonce: `id` is what to send, and is not shown again', envelope),
-          ...errors(...login, 'bad-json', 'invalid-body', 'too-large', 'unsupported-media-type'),
+          ...errors(...login, 'bad-json', 'invalid-body', 'too-slow', 'too-large', 'unsupported-media-type'),
         },
       },
     },

@@ -34,6 +34,7 @@ const asking: ErrorCode[] = [
   'bad-json',
   'invalid-body',
   'bad-request',
+  'too-slow',
   'too-large',
   'unsupported-media-type',
 ];

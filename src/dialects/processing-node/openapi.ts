@@ -38,6 +38,7 @@ const changing: ErrorCode[] = [
   'folder-unusable',
   'not-found',
   'node-busy',
+  'too-slow',
   'too-large',
   'unsupported-media-type',
   'queue-full',

@@ -1,0 +1,49 @@
+import type { Request, Response } from 'express';
+import { PenstockError } from '../errors.js';
+import { actorOf } from './answer.js';
+import { type EventStream, eventStream } from './events.js';
+
+/** The live streams that are open: all are opened here, so that there are only so many. */
+export interface Followers {
+  /** Begins to answer with a live stream. Throws `too-many-followers` if there are as many as there may be. */
+  open(request: Request, response: Response): EventStream;
+}
+
+/**
+ * @param limits how many live streams there may be, of one user and in all
+ * @param stopping ends all of them when it is aborted
+ */
+export function openFollowers(limits: { perUser: number; all: number }, stopping: AbortSignal): Followers {
+  const counts = new Map<number, number>();
+  let all = 0;
+
+  const tooMany = (detail: string) =>
+    new PenstockError('too-many-followers', detail, { headers: { 'Retry-After': '5' } });
+
+  return {
+    open(request, response) {
+      const { id } = actorOf(response);
+      const count = counts.get(id) ?? 0;
+      if (count >= limits.perUser) {
+        throw tooMany(
+          `You follow ${count} live streams, and may follow ${limits.perUser} at a time (MAX_FOLLOWERS_PER_USER). Close some, or ask for what you need without follow=1.`,
+        );
+      }
+      if (all >= limits.all) {
+        throw tooMany(
+          `All ${limits.all} live streams of this server are taken (MAX_FOLLOWERS). Try again later, or ask without follow=1.`,
+        );
+      }
+      const stream = eventStream(request, response, stopping);
+      counts.set(id, count + 1);
+      all += 1;
+      response.once('close', () => {
+        all -= 1;
+        const left = (counts.get(id) ?? 1) - 1;
+        if (left === 0) counts.delete(id);
+        else counts.set(id, left);
+      });
+      return stream;
+    },
+  };
+}
