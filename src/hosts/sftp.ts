@@ -18,6 +18,11 @@ export class NoSftp extends Error {}
 export class SftpEnded extends HostError {}
 
 const sessions = new WeakMap<Client, Promise<Sftp>>();
+/**
+ * Connections that have ended because ssh2 could not read what came. It takes the first bytes of a session for a length
+ * with a sign; from 0x80 on, as in most that is not ASCII, it then fails as a whole.
+ */
+const garbled = new WeakSet<Client>();
 
 /**
  * The SFTP session of a connection: there is one, since each takes a channel.
@@ -50,7 +55,15 @@ function open(client: Client, name: string, patience: number, prove: () => Promi
     };
     const fail = (error: Error) => settle(() => reject(error));
     const broken = () =>
-      fail(new HostError('unreachable', `The connection to ${name} broke while SFTP was asked for.`));
+      fail(
+        garbled.has(client)
+          ? new NoSftp('something else answers there')
+          : new HostError('unreachable', `The connection to ${name} broke while SFTP was asked for.`),
+      );
+    // What is wrong with the connection itself has a level.
+    client.on('error', (error) => {
+      if (error.level === undefined) garbled.add(client);
+    });
     const late = setTimeout(() => fail(silent(name, patience)), patience);
     client.once('close', broken);
     client.sftp((error, session) => {
@@ -82,7 +95,8 @@ function wrap(client: Client, session: SFTPWrapper, name: string, patience: numb
   let connected = true;
   const broken = () => {
     connected = false;
-    fail(new HostError('unreachable', `The connection to ${name} broke during a transfer.`));
+    const how = `The connection to ${name} broke during a transfer.`;
+    fail(garbled.has(client) ? new SftpEnded('unreachable', how) : new HostError('unreachable', how));
   };
   /** If the connection has broken, that is the reason, and is told in a moment. */
   const ended = () =>

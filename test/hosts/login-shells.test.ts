@@ -21,6 +21,8 @@ const noises: Record<string, string> = {
   zero: 'echo 0; echo -1; echo 2\n',
   many: 'seq 1 400; id; ps\n',
   megabytes: 'head -c 41000000 /dev/zero | tr "\\0" x\n',
+  // Not ASCII from the first byte on: ssh2 takes it for a negative length.
+  banner: 'printf "\\342\\225\\220\\342\\225\\220 Willkommen \\342\\225\\220\\n"\n',
   binary: 'head -c 100000 /dev/urandom; head -c 100000 /dev/urandom >&2\n',
   complaints: 'ls /no/such/file; echo "cannot create: No space left on device" >&2\n',
   traced: 'set -xv\n',
