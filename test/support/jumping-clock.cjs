@@ -20,4 +20,8 @@ globalThis.Date = class extends Real {
   static now() {
     return Real.now() + off;
   }
+  // What comes from another thread is a date of the real kind.
+  static [Symbol.hasInstance](value) {
+    return value instanceof Real;
+  }
 };
