@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { CliError } from '../cli/failure.js';
 import { ask, type Json, register, type Stage } from './stage.js';
 
@@ -7,6 +8,8 @@ import { ask, type Json, register, type Stage } from './stage.js';
 const uses = 2;
 /** How many jobs are run. */
 const jobs = 4;
+/** How often the servers are looked at, a tenth of a second apart. */
+const mostLooks = 100;
 
 /** Writes the configuration of servers that this machine stands in for. @returns the config folder */
 export function configure(folder: string): string {
@@ -41,12 +44,22 @@ export async function showServers(stage: Stage): Promise<void> {
   );
   for (const output of outputs) say(`     ${output.trimEnd()}`);
   say(`\n   The servers that ran them:\n   $ curl -u '${stage.login}' ${stage.url}/api/server/`);
-  const { objects } = (await (await ask(stage, '/api/server/')).json()) as { objects: Json[] };
+  const objects = await settledServers(stage);
   for (const { name, uses: had, state, reason } of objects)
     say(`     ${name}  ${had} jobs, ${state}${reason === null ? '' : `: ${reason}`}`);
   const counts = objects.map((server) => Number(server.uses));
   const right = outputs.every((output, index) => output === `JOB ${index + 1}\n`);
   if (!right || counts.some((each) => each > uses) || counts.reduce((sum, each) => sum + each, 0) !== jobs) {
     throw new CliError('The servers did not run the jobs as they should.');
+  }
+}
+
+/** The servers, once those that have had their jobs are being deleted: that begins a moment after the last job has ended. */
+async function settledServers(stage: Stage): Promise<Json[]> {
+  for (let looks = 1; ; looks += 1) {
+    const { objects } = (await (await ask(stage, '/api/server/')).json()) as { objects: Json[] };
+    const over = objects.every(({ uses: had, reason }) => Number(had) < uses || reason !== null);
+    if (over || looks === mostLooks) return objects;
+    await setTimeout(100);
   }
 }
