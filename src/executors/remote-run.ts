@@ -102,12 +102,12 @@ export async function untilReached<T>(
   act: () => Promise<T>,
   patience: (error: HostError) => number,
 ): Promise<T> {
-  const from = Date.now();
+  const from = performance.now();
   for (;;) {
     try {
       return await act();
     } catch (error) {
-      if (!(error instanceof HostError) || Date.now() - from >= patience(error) * 1000) throw error;
+      if (!(error instanceof HostError) || performance.now() - from >= patience(error) * 1000) throw error;
       await delay(100);
     }
   }

@@ -75,7 +75,7 @@ export function watchHost(name: string, options: WatchOptions) {
   async function loop(): Promise<void> {
     looping = true;
     while (runs.size > 0 && !stopped) {
-      const wait = Math.min(...[...runs].map(({ next }) => next)) - Date.now();
+      const wait = Math.min(...[...runs].map(({ next }) => next)) - performance.now();
       if (wait > 0) await pauseFor(wait);
       if (stopped) break;
       const looked = [...runs];
@@ -127,8 +127,9 @@ export function watchHost(name: string, options: WatchOptions) {
       return;
     }
     if (seen.state === 'dead' || rebooted) {
-      run.orphaned ??= Date.now();
-      const certain = rebooted || run.handle.runner !== null || Date.now() - run.orphaned > orphanPatience;
+      run.orphaned ??= performance.now();
+      const certain =
+        rebooted || run.handle.runner !== null || performance.now() - run.orphaned > orphanPatience;
       if (certain) {
         end(run, { by: 'seen', seen, rebooted });
         return;
@@ -137,18 +138,18 @@ export function watchHost(name: string, options: WatchOptions) {
     const bytes = seen.stdout + seen.stderr;
     run.pause = bytes > run.bytes ? Math.min(run.pause * 1.5, lively) : Math.min(run.pause * 1.5, longest);
     run.bytes = bytes;
-    run.next = Date.now() + run.pause;
+    run.next = performance.now() + run.pause;
     run.look(seen);
   }
 
   function outOfReach(looked: readonly Watched[], error: HostError): void {
-    const since = troubled?.since ?? Date.now();
+    const since = troubled?.since ?? performance.now();
     troubled = { since, error };
     const patience = patienceWith(error, options.patience());
-    const seconds = (Date.now() - since) / 1000;
+    const seconds = (performance.now() - since) / 1000;
     for (const run of looked) {
       // The host itself takes its time before it tries to reach the machine again.
-      run.next = Date.now() + 100;
+      run.next = performance.now() + 100;
       // Each by itself: one that came while its machine was away has heard of nothing yet.
       tell(run, error.message);
       if (seconds >= patience) end(run, { by: 'patience', problem: error, seconds });
@@ -164,7 +165,7 @@ export function watchHost(name: string, options: WatchOptions) {
         look,
         end: ended,
         pause,
-        next: Date.now() + pause,
+        next: performance.now() + pause,
         bytes,
         orphaned: null,
         told: null,

@@ -199,7 +199,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
       const handle = (stored as RemoteHandle | null) ?? notePlace(folder, null);
       if (handle === null) return 'never-started';
       if (stored !== null || readOutcome(folder) !== null) return handle;
-      const from = Date.now();
+      const from = performance.now();
       const late = AbortSignal.timeout(Math.max(1, recoverTime));
       try {
         const settled = await settle(await hostFor(handle), handle, late);
@@ -209,7 +209,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
         if (error instanceof HostError || late.aborted) return handle;
         throw error;
       } finally {
-        recoverTime -= Date.now() - from;
+        recoverTime -= performance.now() - from;
       }
     },
 

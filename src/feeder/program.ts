@@ -54,10 +54,10 @@ export async function tellToEnd(
 
 /** Sends SIGTERM to each, and SIGKILL to those that are there after the grace; until there are none. */
 async function signal(program: Program, find: () => Process[], grace: number): Promise<void> {
-  const until = Date.now() + grace * 1000;
+  const until = performance.now() + grace * 1000;
   const asked = new Set<number>();
   for (let left = find(); left.length > 0 && !program.ended.aborted; left = find()) {
-    const kill = Date.now() > until;
+    const kill = performance.now() > until;
     for (const process of left) {
       if (!kill && asked.has(process.pid)) continue;
       asked.add(process.pid);
@@ -83,7 +83,7 @@ const restlessTicks = 2;
  */
 export async function quiet(program: Program, file: string | null, seconds: number): Promise<boolean> {
   let read = file === null;
-  let since = Date.now();
+  let since = performance.now();
   let before = new Map<number, Activity>();
   for (;;) {
     await delay(look, undefined, { signal: program.ended });
@@ -105,8 +105,8 @@ export async function quiet(program: Program, file: string | null, seconds: numb
       if (at !== null && at < size) unread = true;
     }
     before = now;
-    if (!still) since = Date.now();
-    const passed = Date.now() - since;
+    if (!still) since = performance.now();
+    const passed = performance.now() - since;
     if (passed >= seconds * 1000 && read && !unread) return true;
     if (passed >= seconds * 1000 * unreadFactor) return read && !unread;
   }

@@ -27,7 +27,8 @@ export function openLink(login: SshLogin, times: SshTimes): SshLink {
   const closing = new AbortController();
 
   async function attempt(): Promise<SshConnection> {
-    const wait = failures === 0 ? 0 : failedAt + backoffDelay(pauses, failures, Math.random()) - Date.now();
+    const wait =
+      failures === 0 ? 0 : failedAt + backoffDelay(pauses, failures, Math.random()) - performance.now();
     if (wait > 0) await delay(wait, undefined, { signal: closing.signal });
     try {
       const made = await logIn(login, times, known);
@@ -43,7 +44,7 @@ export function openLink(login: SshLogin, times: SshTimes): SshLink {
       return made;
     } catch (error) {
       failures += 1;
-      failedAt = Date.now();
+      failedAt = performance.now();
       throw error;
     }
   }

@@ -42,8 +42,8 @@ export function sshHost(options: SshOptions): Host {
   let refused: { since: number; renewed: boolean } | null = null;
   let renewals = 0;
   function refusedOnce({ message }: NoChannel): void {
-    refused ??= { since: Date.now(), renewed: false };
-    const passed = Date.now() - refused.since;
+    refused ??= { since: performance.now(), renewed: false };
+    const passed = performance.now() - refused.since;
     if (passed > renewAfter && !refused.renewed) {
       refused.renewed = true;
       renewals += 1;

@@ -71,10 +71,10 @@ export function definitionTestService(given: {
     until: { time: number; signal: AbortSignal },
   ): Promise<Result> {
     const late = { job: null, passed: null, problem: 'It was not begun in time.' };
-    if (Date.now() >= until.time || until.signal.aborted) return late;
+    if (performance.now() >= until.time || until.signal.aborted) return late;
     try {
       const begun = await submit(actor, row, test);
-      const job = await jobs.waitForEnd(begun, Math.max(0, until.time - Date.now()), until.signal);
+      const job = await jobs.waitForEnd(begun, Math.max(0, until.time - performance.now()), until.signal);
       if (isUnfinished(job.state)) return { job, passed: null, problem: 'It has not ended in time.' };
       const most = Buffer.byteLength(test.expect.output ?? '') + 100;
       const outcome = job.outcome ?? ended('lost');
@@ -121,7 +121,7 @@ export function definitionTestService(given: {
       throw new PenstockError('conflict', 'A service has no one output: its definition cannot be tested.');
     }
     const tests = chosen(definition.tests, names);
-    const until = { time: Date.now() + milliseconds, signal };
+    const until = { time: performance.now() + milliseconds, signal };
     const results: Result[] = [];
     const left = tests.entries();
     const work = async () => {

@@ -36,16 +36,16 @@ export function openLink(options: ConnectionOptions & { backoff: Backoff }, log:
     if (failures === 0) log.warn({ broker: name, error: reason.message }, 'streams cannot be read');
     failures += 1;
     failure = reason;
-    pauseEnd = Date.now() + backoffDelay(backoff, failures, Math.random());
+    pauseEnd = performance.now() + backoffDelay(backoff, failures, Math.random());
   }
 
   async function open(): Promise<Connection> {
-    const since = Date.now();
+    const since = performance.now();
     try {
       const lost = (reason: string) => {
         opening = undefined;
         // One that ends as soon as it is there is as good as none; one that has lasted is tried again soon.
-        if (Date.now() - since > backoff.maximum * 1000) failures = 0;
+        if (performance.now() - since > backoff.maximum * 1000) failures = 0;
         failed(new StreamFailure(`The broker ${name}: ${reason}`));
       };
       const opened = await openConnection(options, { lost }, async (connection) => connection);
@@ -66,7 +66,7 @@ export function openLink(options: ConnectionOptions & { backoff: Backoff }, log:
         return Promise.reject(new StreamFailure(`The connection to the broker ${name} has been closed.`));
       }
       if (opening === undefined) {
-        if (Date.now() < pauseEnd) return Promise.reject(failure);
+        if (performance.now() < pauseEnd) return Promise.reject(failure);
         opening = open();
       }
       return opening;
@@ -79,7 +79,7 @@ export function openLink(options: ConnectionOptions & { backoff: Backoff }, log:
           resolve();
         };
         const least = backoffDelay(backoff, Math.max(1, own), Math.random());
-        const timer = setTimeout(end, Math.max(pauseEnd - Date.now(), least));
+        const timer = setTimeout(end, Math.max(pauseEnd - performance.now(), least));
         pauses.add(end);
         if (closed) end();
       });

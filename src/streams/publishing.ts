@@ -63,7 +63,7 @@ export function amqpPublisher(options: PublishingOptions, log: Logger, topology:
       log.warn({ broker: name, error: reason.message }, 'the message broker is out of reach');
     failures += 1;
     failure = reason;
-    pauseEnd = Date.now() + backoffDelay(backoff, failures, Math.random());
+    pauseEnd = performance.now() + backoffDelay(backoff, failures, Math.random());
   }
 
   async function open(): Promise<void> {
@@ -108,7 +108,7 @@ export function amqpPublisher(options: PublishingOptions, log: Logger, topology:
     if (closed) throw new StreamFailure(`The connection to the broker ${name} has been closed.`);
     if (broker !== undefined) return broker.blocked === null && busy < inFlight ? broker : undefined;
     if (opening === undefined) {
-      if (Date.now() < pauseEnd) throw failure;
+      if (performance.now() < pauseEnd) throw failure;
       opening = open();
     }
     return undefined;
@@ -191,8 +191,8 @@ export function amqpPublisher(options: PublishingOptions, log: Logger, topology:
       closed = true;
       serve();
       await opening;
-      const end = Date.now() + closePatience;
-      while (busy > 0 && broker !== undefined && Date.now() < end) {
+      const end = performance.now() + closePatience;
+      while (busy > 0 && broker !== undefined && performance.now() < end) {
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       await broker?.close();

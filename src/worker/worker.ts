@@ -76,7 +76,9 @@ export class Worker {
       this.#pump();
       return;
     }
-    const timer = setTimeout(() => this.enqueue(waiting, notBefore), Math.min(left, longestTimer));
+    // The timer, and not the clock, tells when it is over: somebody may set the clock meanwhile.
+    const rest = left > longestTimer ? notBefore : null;
+    const timer = setTimeout(() => this.enqueue(waiting, rest), Math.min(left, longestTimer));
     timer.unref();
     this.#delayed.set(waiting.uuid, { timer, ownerId: waiting.ownerId });
   }

@@ -85,5 +85,32 @@ test('a clock that was set back gives no job more time, and what passes without 
   expect(linesOf(path.join(aside, 'late'))).toHaveLength(1);
 });
 
+test('a clock that is set back holds up neither a retry nor the next start of a service', async () => {
+  const again = { limit: 1, backoff: { initial: 2, factor: 1, maximum: 2 } };
+  // Each fails the first time, and is right the second.
+  const script = 'echo $$ >>"$1"; [ "$(wc -l <"$1")" -gt 1 ] || exit 1; exec "$2" 1000';
+  const argv = (name: string, program: string) => ['-c', script, 'sh', path.join(aside, name), program];
+  const retried = await submit(
+    server,
+    await server.register({ exec: '/bin/sh', argv: argv('retried', '/bin/true'), retries: again }),
+  );
+  const service = await submit(
+    server,
+    await server.register({
+      exec: '/bin/sh',
+      argv: argv('service', '/bin/sleep'),
+      process_type: 'service',
+      service: { backoff: again.backoff },
+    }),
+  );
+  const failed = (name: string) => linesOf(path.join(aside, name)).length === 1;
+  await waitFor(() => failed('retried') && failed('service'), 'both to fail');
+  await waitFor(async () => (await jobOf(server, retried)).waiting !== null, 'the retry to wait');
+  writeFileSync(path.join(aside, 'clock'), String(-day));
+  expect(await jobOf(server, retried, 30)).toMatchObject({ state: 'FINISHED' });
+  await waitFor(() => linesOf(path.join(aside, 'service')).length === 2, 'the second start');
+  await server.fetch(`/api/job/${service}/cancel/`, { method: 'POST' });
+});
+
 /** Sets the clock right while no server runs. */
 const jump0 = async () => writeFileSync(path.join(aside, 'clock'), '0');

@@ -48,10 +48,10 @@ export function openNames(session: Session): Names {
 
   function entriesOf(kind: Kind): Promise<Entry[]> {
     const known = remembered.get(kind);
-    if (known !== undefined && known.until > Date.now()) return known.entries;
+    if (known !== undefined && known.until > performance.now()) return known.entries;
     const { service, path, key, query } = kinds[kind];
     const entries = session.all(service, path, key, query) as Promise<Entry[]>;
-    remembered.set(kind, { until: Date.now() + goodFor, entries });
+    remembered.set(kind, { until: performance.now() + goodFor, entries });
     entries.catch(() => remembered.delete(kind));
     return entries;
   }

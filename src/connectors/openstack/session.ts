@@ -82,7 +82,7 @@ export function openSession(wire: Wire, options: SessionOptions): Session {
   async function token(refused?: Token): Promise<Token> {
     const used = current;
     const known = await used;
-    if (known !== null && known !== refused && known.until > Date.now()) return known;
+    if (known !== null && known !== refused && known.until > performance.now()) return known;
     // Many may find it ended at the same time: the first renews it.
     if (current === used) {
       const renewing = signIn();
@@ -198,7 +198,12 @@ function tokenOf(id: string, answer: Answer): Token {
   const told = Date.parse(token.expires_at) - Date.parse(token.issued_at);
   const lifetime = told > 1000 ? told : 1000;
   const margin = Math.min(60_000, lifetime / 5);
-  return { id, until: Date.now() + lifetime - margin, project: token.project.id, catalog: token.catalog };
+  return {
+    id,
+    until: performance.now() + lifetime - margin,
+    project: token.project.id,
+    catalog: token.catalog,
+  };
 }
 
 /** The address of a service, or an error that says what there is. */

@@ -43,7 +43,7 @@ export class Dispatcher {
   #wanted = false;
   #turning: Promise<void> | undefined;
   #alarm: NodeJS.Timeout | undefined;
-  #looked = 0;
+  #looked = Number.NEGATIVE_INFINITY;
   /** What came of attempts since the start. */
   readonly counts = { accepted: 0, failed: 0, dead: 0 };
 
@@ -134,8 +134,8 @@ export class Dispatcher {
 
   /** Subscriptions also go with their job or user, which nobody tells us. */
   async #lookForAny(): Promise<void> {
-    if (Date.now() - this.#looked < lookInterval) return;
-    this.#looked = Date.now();
+    if (performance.now() - this.#looked < lookInterval) return;
+    this.#looked = performance.now();
     await this.#options.store.subscriptions.lookForAny();
     this.#receivers.tidy(Date.now());
   }

@@ -94,8 +94,8 @@ export class Outflow {
   /** Lets what is on its way arrive, for so many milliseconds; what else there is, is not sent any more. */
   async finish(patience: number): Promise<void> {
     this.#closed = true;
-    const end = Date.now() + patience;
-    while (this.#publishing > 0 && Date.now() < end) await delay(5);
+    const end = performance.now() + patience;
+    while (this.#publishing > 0 && performance.now() < end) await delay(5);
     this.drop();
   }
 

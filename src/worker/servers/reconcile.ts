@@ -105,7 +105,7 @@ export class Reconciler {
   ): Promise<{ deleted: string[]; failed: { id: string; reason: string }[] }> {
     const deleted: string[] = [];
     const failed: { id: string; reason: string }[] = [];
-    const deadline = Date.now() + clearPatience;
+    const deadline = performance.now() + clearPatience;
     const each = async ([name, connector]: [string, Connector]) => {
       const servers = await connector.list().catch((error: unknown) => {
         failed.push({ id: name, reason: `its servers cannot be listed: ${messageOf(error)}` });
@@ -171,7 +171,7 @@ async function untilGone(
       if (!(error instanceof ConnectorError && error.problem === 'unavailable')) return messageOf(error);
       reason = error.message;
     }
-    if (Date.now() > deadline) return reason;
+    if (performance.now() > deadline) return reason;
     await delay(askPause);
   }
 }

@@ -180,16 +180,22 @@ export class Supervisor {
       return asked !== null || next === null ? 0 : new Date(next).getTime() - Date.now();
     };
     const left = due();
+    // The timer, and not the clock, tells when it is over: somebody may set the clock meanwhile.
+    let over = false;
     if (left > 0) {
       let timer: NodeJS.Timeout | undefined;
       const time = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, Math.min(left, longestTimer));
+        const come = () => {
+          over = left <= longestTimer;
+          resolve();
+        };
+        timer = setTimeout(come, Math.min(left, longestTimer));
         timer.unref();
       });
       await Promise.race([time, woken]);
       clearTimeout(timer);
     }
-    if (isFinal(one) || this.#closed || due() > 0) return false;
+    if (isFinal(one) || this.#closed || (!over && due() > 0)) return false;
     const restarted = one.state.asked !== null;
     one.state = { ...one.state, asked: afterRestart(one.state), ...(restarted ? { in_a_row: 0 } : {}) };
     return true;
