@@ -9,16 +9,18 @@ import type { Actor } from '../services/actor.js';
 import type { ControlService } from '../services/control.js';
 import { jobFile, namedOutput, oldLog, streams } from '../services/job-files.js';
 import { showEvent } from '../services/job-view.js';
-import type { JobService } from '../services/jobs.js';
+import { historyPage, type JobService } from '../services/jobs.js';
+import { pacer } from '../services/pace.js';
 import type { PipelineRunService } from '../services/pipeline-runs.js';
 import type { Shown } from '../services/resource.js';
 import { sharedReading, textOnce } from '../services/shared-reading.js';
 import type { JobFiles } from '../store/files.js';
-import { actorOf, queryValue, sendJson } from './answer.js';
+import { actorOf, queryValue, sendJson, sendJsonText } from './answer.js';
 import { hasBody, readJson, shuttingDown } from './body.js';
 import { doorbell, followOf, lastEventId, loginKeeper } from './events.js';
 import { exactOf, followLog } from './follow-log.js';
 import type { Followers } from './followers.js';
+import { formatJson } from './json.js';
 import { askedPart } from './log-part.js';
 import { checkMethod } from './resource.js';
 import { sendBytes } from './send-bytes.js';
@@ -150,11 +152,9 @@ export function jobRouter(options: JobRouteOptions): Router {
       await followHistory(options, request, response, job);
       return;
     }
-    const events = (await jobs.history(actorOf(response), job.uuid)).map(showEvent);
-    sendJson(response, 200, {
-      meta: { limit: events.length, next: null, offset: 0, previous: null, total_count: events.length },
-      objects: events,
-    });
+    const events = await wholeHistory(jobs, actorOf(response), job.uuid);
+    const meta = { limit: events.length, next: null, offset: 0, previous: null, total_count: events.length };
+    sendJsonText(response, 200, `{"meta": ${formatJson(meta)}, "objects": [${events.join(', ')}]}`);
   });
 
   router.all('/:uuid/cancel', checkMethod(['POST']), options.authenticate, async (request, response) => {
@@ -173,8 +173,23 @@ export function jobRouter(options: JobRouteOptions): Router {
   return router;
 }
 
+/** The events of a job as JSON texts, in pieces that let others have their turn. */
+async function wholeHistory(jobs: JobService, actor: Actor, uuid: string): Promise<string[]> {
+  const texts: string[] = [];
+  const pace = pacer();
+  for (let after = 0; ; ) {
+    const page = await jobs.historyPage(actor, uuid, after);
+    for (const event of page) {
+      texts.push(formatJson(showEvent(event)));
+      after = event.id;
+    }
+    if (page.length < historyPage) return texts;
+    await pace();
+  }
+}
+
 /** One reading after each event, and one text of it, for all who follow one job. */
-const readTogether = sharedReading<{ events: Awaited<ReturnType<JobService['history']>>; job: Job }>();
+const readTogether = sharedReading<{ events: Awaited<ReturnType<JobService['historyPage']>>; job: Job }>();
 const shownOnce = textOnce((event: Parameters<typeof showEvent>[0]) => stringifyWritten(showEvent(event)));
 
 /** A job's history as it grows. It ends with the job's own end; what others add later is there to be read. */
@@ -197,7 +212,7 @@ async function followHistory(
       const { events, job } = await readTogether(
         `${jobs.announced()} ${actor.id} ${uuid} ${after}`,
         async () => ({
-          events: await jobs.history(actor, uuid, after),
+          events: await jobs.historyPage(actor, uuid, after),
           // After its events: one that ended meanwhile has one more, which is read first.
           job: await jobs.get(actor, uuid),
         }),

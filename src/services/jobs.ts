@@ -42,6 +42,9 @@ export interface Recorded {
   event: JobEvent;
 }
 
+/** Events of one job that are read at once: there may be very many, and each may hold much. */
+export const historyPage = 200;
+
 /** Jobs: what happened to them, and the only door to a state change. */
 export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
   const newUuid = (kind: 'job' | 'job_event') => uuids.of(kind, random16());
@@ -211,8 +214,9 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
     list: (actor: Actor, query: ListQuery) => store.jobs.list(scopeOf(actor), query),
 
     /** A job's events, oldest first; `after` an id leaves out those up to it. */
-    async history(actor: Actor, uuid: string, after = 0): Promise<(JobEvent & { id: number })[]> {
-      return store.jobs.history((await this.get(actor, uuid)).id, after);
+    /** A page of a job's events, after the one with that id; a short page is the last. */
+    async historyPage(actor: Actor, uuid: string, after: number): Promise<(JobEvent & { id: number })[]> {
+      return store.jobs.history((await this.get(actor, uuid)).id, after, historyPage);
     },
 
     listen,

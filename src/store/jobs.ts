@@ -137,11 +137,12 @@ export function jobRepository(
       return { total: await total(where, ownerId, query), objects: rows.map(jobOf) };
     },
 
-    /** A job's events, oldest first; `after` an id leaves out those up to it. */
-    async history(jobId: number, after = 0): Promise<(JobEvent & { id: number })[]> {
+    /** A job's events, oldest first; `after` an id leaves out those up to it, `take` bounds how many are read. */
+    async history(jobId: number, after = 0, take?: number): Promise<(JobEvent & { id: number })[]> {
       const rows = await reader.jobEvent.findMany({
         where: { jobId, id: { gt: after } },
         orderBy: { id: 'asc' },
+        ...(take === undefined ? {} : { take }),
       });
       return rows.map(eventOf);
     },

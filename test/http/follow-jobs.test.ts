@@ -186,6 +186,24 @@ describe('who may see what', () => {
     expect((await followed).text).toMatch(/event: end\nid: 5\n/);
   });
 
+  test('a history of many pages is whole, in order, read and followed', async () => {
+    const job = await (await manager(server)).create();
+    const names = ['run', ...Array.from({ length: 450 }, () => 'update'), 'finish'];
+    for (const name of names) {
+      await ask(server, `${actor}/messages`, { json: { uuid: job.uuid, token: job.token, name } });
+    }
+    const { meta, objects } = (await ask(server, `/api/job/${job.uuid}/history/`)).json;
+    expect(meta).toEqual({ limit: 453, next: null, offset: 0, previous: null, total_count: 453 });
+    expect(objects.map(({ name }: { name: string }) => name)).toEqual(['create', ...names]);
+    expect(objects.map(({ revision }: { revision: number }) => revision)).toEqual(
+      Array.from({ length: 453 }, (_, index) => index),
+    );
+    const { text } = await ask(server, `/api/job/${job.uuid}/history/?follow=1`);
+    expect([...text.matchAll(/^event: event\nid: (\d+)$/gm)].map(([, id]) => Number(id))).toEqual(
+      Array.from({ length: 453 }, (_, index) => index),
+    );
+  });
+
   test.each<[string, number, string | undefined]>([
     ['follow=nonsense', 400, 'bad-query'],
     ['follow=1&state__contains=x', 400, 'bad-query'],
