@@ -26,3 +26,22 @@ test('a flood of names from one address is bounded, and does not keep others out
     if (status === 429) expect(Number(headers['retry-after'])).toBeGreaterThan(0);
   expect((await from('198.51.100.78', vera)).status).toBe(200);
 });
+
+test('an unknown name takes as long as a wrong password', async () => {
+  const known: Login[] = [];
+  for (const name of ['wilma', 'xaver', 'yann', 'zoe', 'ulla']) known.push(await server.addUser(name));
+  // The quickest of each kind: whatever else the machine does makes single ones slower.
+  let [unknown, wrong] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (const [index, { username }] of known.entries()) {
+    const timed = async (name: string, address: string) => {
+      const began = performance.now();
+      expect((await from(address, { username: name, password: 'a wrong one' })).status).toBe(401);
+      return performance.now() - began;
+    };
+    unknown = Math.min(unknown, await timed(`no-${username}`, `203.0.113.${index + 1}`));
+    wrong = Math.min(wrong, await timed(username, `203.0.113.${index + 101}`));
+  }
+  // A hash takes 20 ms and more, all else one or two.
+  expect(unknown).toBeGreaterThan(wrong / 3);
+  expect(wrong).toBeGreaterThan(unknown / 3);
+});
