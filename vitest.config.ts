@@ -11,6 +11,7 @@ export default defineConfig({
     // For machines with much else to do: who waits, waits for a condition, with a deadline of its own.
     testTimeout: 180_000 * pace,
     hookTimeout: 180_000 * pace,
+    expect: { poll: { timeout: 30_000 * pace } },
     env: { PENSTOCK_TEST_PACE: String(pace) },
     pool: 'forks',
     maxWorkers: 2,

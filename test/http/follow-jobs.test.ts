@@ -7,6 +7,7 @@ import { addElsewhere } from '../support/elsewhere.js';
 import { type FollowedEvent, type Follower, followJobs } from '../support/follow.js';
 import { everyEnd, jobOf, submit } from '../support/jobs.js';
 import { actor, manager } from '../support/manager.js';
+import { atPace } from '../support/pace.js';
 import { ask } from '../support/raw.js';
 import { type Login, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait-for.js';
@@ -355,7 +356,7 @@ test('a server that stops ends its streams at once, the live log and history inc
   await server.stop();
   expect(await follower.closed).toBe(true);
   for (const other of others) expect((await other).status).toBe(200);
-  expect(Date.now() - begin).toBeLessThan(3000);
+  expect(Date.now() - begin).toBeLessThan(atPace(3000));
   expect(server.log()).not.toContain('a request failed');
   await server.restart();
   await ask(server, `/api/job/${uuid}/cancel/`, { method: 'POST' });

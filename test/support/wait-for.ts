@@ -15,14 +15,16 @@ export async function waitFor<T>(
   instead?: () => unknown,
 ): Promise<NonNullable<T>> {
   const patience = atPace(deadline);
-  const end = Date.now() + patience;
+  const begin = Date.now();
   for (;;) {
     const value = await condition();
     if (value) return value as NonNullable<T>;
-    if (Date.now() > end) {
+    const waited = Date.now() - begin;
+    if (waited > patience) {
       const found = instead === undefined ? '' : `; there was ${JSON.stringify(instead())}`;
       throw new Error(`waited ${patience} ms in vain for ${what}${found}\n${await hearWitnesses()}`);
     }
-    await delay(20);
+    // Often at first, then more and more seldom: each look may cost the server something.
+    await delay(Math.min(20 + waited / 20, 100));
   }
 }

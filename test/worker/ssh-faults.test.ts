@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { stringify } from 'yaml';
 import { historyOf, jobOf, leftOf, submit } from '../support/jobs.js';
 import { entryOf, fileOn, foldersOn, sshFile } from '../support/machines.js';
+import { atPace } from '../support/pace.js';
 import { linesOf, program } from '../support/programs.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { type Machine, noSshd, startMachine } from '../support/sshd.js';
@@ -169,7 +170,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     const from = Date.now();
     await server.restart();
     // A second is for asking; a machine as busy as those of tests needs some for the rest.
-    expect(Date.now() - from).toBeLessThan(6000);
+    expect(Date.now() - from).toBeLessThan(atPace(6000));
     machine.thaw();
     for (const uuid of uuids) expect(await jobOf(server, uuid, 60)).toMatchObject({ state: 'FINISHED' });
     expect(linesOf(log)).toHaveLength(4);
