@@ -8,6 +8,7 @@ const secret = ['password', 'authorization', 'token', 'secret', 'hash', 'passwor
 
 /** Bytes of lines that wait for a reader who is slow; lines beyond are lost. */
 const mostWaiting = 4 * 1024 * 1024;
+const lineFeed = 0x0a;
 /** Milliseconds before a reader who is behind is tried again. */
 const pause = 50;
 
@@ -21,6 +22,8 @@ export function lineWriter(descriptor: number) {
   let size = 0;
   let lost = 0;
   let writing = false;
+  /** True if what was written last ends within a line. */
+  let torn = false;
   /** Told when nothing is left to be written. */
   const listeners: (() => void)[] = [];
 
@@ -34,29 +37,36 @@ export function lineWriter(descriptor: number) {
       return;
     }
     writing = true;
-    const lines = waiting;
+    const told = lost;
+    const lines = told > 0 ? [lostLine(), ...waiting] : waiting;
     waiting = [];
     size = 0;
-    send(Buffer.from(lost > 0 ? lostLine() + lines.join('') : lines.join('')), lines.length);
-  }
-
-  function send(bytes: Buffer, lines: number): void {
-    write(descriptor, bytes, (error, written) => {
-      if (error?.code === 'EAGAIN') {
-        setTimeout(() => send(bytes, lines), pause).unref();
-        return;
-      }
-      if (error === null && written < bytes.length) return send(bytes.subarray(written), lines);
-      lost = error === null ? 0 : lost + lines;
+    const end = torn ? '\n' : '';
+    const whole = Buffer.from(end + lines.join(''));
+    send(whole, 0, (written) => {
+      if (written > 0) torn = whole[written - 1] !== lineFeed;
+      const left = whole.subarray(Math.max(written, end.length)).filter((byte) => byte === lineFeed).length;
+      lost += left;
+      // The first line told of those that were lost before. Unwritten it is none of ours to count.
+      if (told > 0) lost -= left === lines.length ? 1 : told;
       writing = false;
       next();
+    });
+  }
+
+  /** @param done told how many of the bytes were written */
+  function send(bytes: Buffer, from: number, done: (written: number) => void): void {
+    write(descriptor, bytes, from, bytes.length - from, null, (error, written) => {
+      if (error?.code === 'EAGAIN') setTimeout(() => send(bytes, from, done), pause).unref();
+      else if (error === null && from + written < bytes.length) send(bytes, from + written, done);
+      else done(error === null ? bytes.length : from);
     });
   }
 
   // What waits then is written at once, or not at all.
   process.once('exit', () => {
     try {
-      if (waiting.length > 0) writeSync(descriptor, waiting.join(''));
+      if (waiting.length > 0) writeSync(descriptor, `${torn ? '\n' : ''}${waiting.join('')}`);
     } catch {
       // Nobody is left to tell.
     }

@@ -26,10 +26,11 @@ function ownOrigins(request: Request, trustProxy: boolean): (string | undefined)
 
 /**
  * True for a request that a web page of another origin has made. Only browsers send `Sec-Fetch-Site` and `Origin`, and
- * no page can forge them. Over plain HTTP, and in older browsers, there is only `Origin`.
+ * no page can forge them. Over plain HTTP, and in older browsers, there is only `Origin`; in some that are older still,
+ * `Referer`.
  */
 function isCrossSite(request: Request, trust: { origins: readonly string[]; proxy: boolean }): boolean {
-  const { origin, 'sec-fetch-site': site } = request.headers;
+  const { origin = request.headers.referer, 'sec-fetch-site': site } = request.headers;
   const from = origin === undefined ? undefined : readOrigin(origin);
   if (from !== undefined && trust.origins.includes(from)) return false;
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return true;
@@ -48,7 +49,7 @@ export function refuseCrossSite(trust: { origins: readonly string[]; proxy: bool
     (response.locals as Known).crossSite = crossSite;
     if (!crossSite || safeMethods.includes(request.method)) next();
     else {
-      const { origin } = request.headers;
+      const { origin = request.headers.referer } = request.headers;
       const from = origin === undefined ? 'another site' : `another origin (${origin.slice(0, 100)})`;
       const detail = `This request was made by a web page of ${from}. Only Penstock's own pages and those of TRUSTED_ORIGINS may send a ${request.method.slice(0, 20)}.`;
       next(new PenstockError('cross-site', detail));

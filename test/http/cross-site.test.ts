@@ -24,6 +24,7 @@ const foreign: [string, Record<string, string>][] = [
   ['another port of this host', { 'Sec-Fetch-Site': 'same-site', Origin: 'http://127.0.0.1:9' }],
   ['a page without an origin of its own', { Origin: 'null' }],
   ['an old browser', { Origin: 'http://pages.example' }],
+  ['a browser that is older still', { Referer: 'http://pages.example/a/page?of=it' }],
   ['another scheme', { Origin: 'ftp://127.0.0.1' }],
   ['several headers at once', { 'Sec-Fetch-Site': 'same-origin, cross-site' }],
   ['a word that is still to be invented', { 'Sec-Fetch-Site': 'near-site' }],

@@ -45,3 +45,20 @@ test('an unknown name takes as long as a wrong password', async () => {
   expect(unknown).toBeGreaterThan(wrong / 3);
   expect(wrong).toBeGreaterThan(unknown / 3);
 });
+
+test('a right token is let in whatever others get wrong at its address', async () => {
+  const zora = await server.addUser('zora');
+  const { token } = (await ask(server, '/api/token/', { json: {}, as: zora })).json;
+  const address = '198.51.100.99';
+  const by = (bearer: string) =>
+    ask(server, '/api/job/', {
+      as: null,
+      headers: { Authorization: `Bearer ${bearer}`, 'X-Forwarded-For': address },
+    });
+  const wrong = await Promise.all(
+    Array.from({ length: 30 }, (_, index) => by(`pst_${index}${'x'.repeat(38)}`)),
+  );
+  expect(wrong.filter(({ status }) => status === 429).length).toBeGreaterThan(20);
+  expect((await by(token)).status).toBe(200);
+  expect((await by(`${token.slice(0, -1)}!`)).status).toBe(429);
+});
