@@ -76,7 +76,8 @@ export function eventStream(request: Request, response: Response, stopping: Abor
   };
   stopping.addEventListener('abort', end);
   response.on('close', end);
-  if (request.method === 'HEAD' || stopping.aborted) end();
+  // Who has gone already is not told of it again.
+  if (request.method === 'HEAD' || stopping.aborted || response.closed) end();
 
   return {
     /** Aborted when the client has gone, or the stream was ended. */

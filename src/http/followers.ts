@@ -35,6 +35,7 @@ export function openFollowers(limits: { perUser: number; all: number }, stopping
         );
       }
       const stream = eventStream(request, response, stopping);
+      if (response.closed) return stream;
       counts.set(id, count + 1);
       all += 1;
       response.once('close', () => {

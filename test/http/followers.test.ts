@@ -1,9 +1,11 @@
+import { once } from 'node:events';
+import net from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { followJobs } from '../support/follow.js';
 import { followStream } from '../support/follow-stream.js';
 import { submit } from '../support/jobs.js';
 import { ask } from '../support/raw.js';
-import { type Login, startServer, type TestServer } from '../support/server.js';
+import { basic, type Login, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait-for.js';
 
 let server: TestServer;
@@ -74,6 +76,40 @@ test('a user follows so many streams, of whatever kind, and all users together s
   }
   expect((await refusal('/api/job/?follow=1', ada)).status).toBe(429);
   for (const one of again) one.cut();
+  await ask(server, `${job}/cancel/`, { method: 'POST', as: ada });
+});
+
+test('who leaves before the answer takes no place', async () => {
+  const { hostname, port } = new URL(server.url);
+  const sleeper = await server.register({ exec: '/bin/sleep', argv: ['1000'] }, ada);
+  const job = `/api/job/${await submit(server, sleeper, 'x', ada)}`;
+  const paths = [
+    '/api/job/?follow=1',
+    `${job}/history/?follow=1`,
+    `${job}/stdout/?follow=1`,
+    '/api/stream/news/messages/?follow=1',
+  ];
+  for (let round = 0; round < 40; round += 1) {
+    const socket = net.connect(Number(port), hostname);
+    socket.on('error', () => {});
+    const path = paths[round % paths.length];
+    socket.end(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${basic(ada)}\r\n\r\n`, () => {
+      socket.destroy();
+    });
+    await once(socket, 'close');
+  }
+  const free: { cut(): void }[] = [];
+  while (free.length < 4) {
+    await waitFor(
+      async () => {
+        const place = await followJobs(server, { as: ada }).catch(() => null);
+        if (place !== null) free.push(place);
+        return place !== null;
+      },
+      `place ${free.length + 1}`,
+    );
+  }
+  for (const one of free) one.cut();
   await ask(server, `${job}/cancel/`, { method: 'POST', as: ada });
 });
 
