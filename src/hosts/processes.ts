@@ -146,6 +146,20 @@ function writes(pid: number, descriptor: string): boolean {
 /** True for a process that has ended and only waits to be noticed. */
 export const isOver = ({ state }: Process): boolean => state === 'Z' || state === 'X';
 
+/**
+ * True if that very process is on its way out. The kernel takes its memory first, and with it every mark of whose it
+ * is; files, ports and locks are held for a moment more.
+ */
+export function isDying({ pid, startTime }: Process): boolean {
+  const process = readProcess(pid);
+  if (process === undefined || process.startTime !== startTime || isOver(process)) return false;
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`).length === 0;
+  } catch {
+    return false;
+  }
+}
+
 /** True if that very process still lives: the pid alone may have been given to another. A zombie does not live. */
 export function lives(pid: number, startTime: number): boolean {
   const process = readProcess(pid);

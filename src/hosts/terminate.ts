@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { handedOver } from '../domain/daemon-clients.js';
 import type { Found } from './members.js';
-import { isOver, type Process } from './processes.js';
+import { isDying, isOver, type Process } from './processes.js';
 import { signalProcess } from './signal.js';
 import { holdStill } from './still.js';
 
@@ -67,10 +67,16 @@ export async function terminate(quarry: Quarry, grace: number): Promise<Receipt>
   const { over, ended, groups = [] } = quarry;
   const { send, signalled } = openSending();
   let unproven: string | null = null;
+  /** All that were found so far. */
+  const known = new Map<number, Process>();
   const look = (): Process[] => {
     const found = quarry.look();
     unproven = found.unproven;
-    return found.members.filter((process) => !isOver(process));
+    const now = new Map(found.members.map((process) => [process.pid, process]));
+    for (const process of known.values())
+      if (!now.has(process.pid) && isDying(process)) now.set(process.pid, process);
+    for (const [pid, process] of now) known.set(pid, process);
+    return [...now.values()].filter((process) => !isOver(process));
   };
   const ask = (left: readonly Process[]) => {
     for (const process of left) {
