@@ -1,4 +1,4 @@
-// `npm test`: prepares a fresh clone, runs every test, and ends with what was skipped, what failed, and the line
+// `npm test`: prepares a fresh clone, runs every test, and ends with what was skipped, took longest or failed, and the line
 // `N passed, N failed, N skipped`. Arguments go to vitest: `npm test -- test/domain`.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -29,9 +29,10 @@ try {
 rmSync(folder, { recursive: true, force: true });
 if (summary === undefined) process.exitCode = status || 1;
 else {
-  const { passed, failed, skipped } = summary;
+  const { passed, failed, skipped, longest } = summary;
   // Vitest can fail without a failing test, as when it finds none.
   process.exitCode = status || (failed.length > 0 ? 1 : 0);
+  console.log(`took longest: ${longest.map(({ file, seconds }) => `${file} ${seconds} s`).join(', ')}`);
   for (const { name, file, why } of failed) console.log(`failed: ${name} (${file}): ${why}`);
   console.log(`${passed} passed, ${failed.length} failed, ${skipped.length} skipped`);
 }

@@ -8,12 +8,16 @@ interface Told {
   why: string;
 }
 
-/** What `npm test` says at its end: how many tests there were, what was not run, and what failed. */
+/** What `npm test` says at its end: how many tests there were, what was not run, what failed, and what took longest. */
 export interface Summary {
   passed: number;
   failed: Told[];
   skipped: Told[];
+  /** The files that took longest, in seconds, the longest first. */
+  longest: { file: string; seconds: number }[];
 }
+
+const mostLongest = 10;
 
 /** A group that is skipped as a whole says why in its name: `a server over TLS (skipped: there is no openssl)`. */
 const inName = /\s*\(skipped: (.*)\)$/;
@@ -45,7 +49,7 @@ const firstLine = (errors: readonly { message: string }[] | undefined): string =
 /** Counts the tests of a run and writes the summary as JSON to the file that PENSTOCK_TEST_SUMMARY names. */
 export default class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
-    const summary: Summary = { passed: 0, failed: [], skipped: [] };
+    const summary: Summary = { passed: 0, failed: [], skipped: [], longest: [] };
     if (errors.length > 0) summary.failed.push({ name: 'the run', file: 'no file', why: firstLine(errors) });
     const groups = new Map<TestCase | TestSuite, Told>();
     for (const module of modules) {
@@ -67,6 +71,13 @@ export default class SummaryReporter implements Reporter {
         }
       }
     }
+    summary.longest = modules
+      .map((module) => ({
+        file: module.relativeModuleId,
+        seconds: Math.round(module.diagnostic().duration / 1000),
+      }))
+      .sort((a, b) => b.seconds - a.seconds)
+      .slice(0, mostLongest);
     for (const { name, file, why } of groups.values()) console.log(`skipped: ${name} (${file}): ${why}`);
     const target = process.env.PENSTOCK_TEST_SUMMARY;
     if (target !== undefined) writeFileSync(target, JSON.stringify(summary));
