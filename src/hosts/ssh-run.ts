@@ -41,6 +41,8 @@ export function runOver(
   return new Promise((resolve, reject) => {
     let channel: ClientChannel | null = null;
     let over = false;
+    /** It was given up, and may be running. */
+    let givenUp = false;
     let said = 0;
     let ended: { code: number | null; signal: string | null } | null = null;
     let linger: NodeJS.Timeout | undefined;
@@ -65,10 +67,16 @@ export function runOver(
       end(() => {
         reject(error);
         channel?.close();
-        // It shall end there, too. SSH's own signals do not reach what root runs.
-        const [, pid, start] = /^(\d+) (\d+)$/.exec(out.head() ?? '') ?? [];
-        if (pid !== undefined && start !== undefined && out.tail() === null) endThere(pid, start);
+        givenUp = true;
+        endIt();
       });
+    /** What was given up shall end there, too. SSH's own signals do not reach what root runs. */
+    const endIt = () => {
+      const [, pid, start] = /^(\d+) (\d+)$/.exec(out.head() ?? '') ?? [];
+      if (pid === undefined || start === undefined || out.tail() !== null) return;
+      givenUp = false;
+      endThere(pid, start);
+    };
     const broken = () =>
       end(() =>
         reject(
@@ -133,6 +141,9 @@ export function runOver(
       if (proven.has(client)) send();
       const heard = (stream: MarkedStream) => (chunk: Buffer) => {
         stream.feed(chunk);
+        // Its word that it runs may have been under way when it was given up.
+        if (givenUp) endIt();
+        if (over) return;
         if (!sent && out.head() !== null) {
           proven.add(client);
           send();
