@@ -2,6 +2,9 @@ import path from 'node:path';
 import { ConfigError, explainProblems } from './config-files.js';
 import { parseSize } from './domain/size.js';
 
+/** Whole milliseconds, as Node takes them for a signal's or a server's times: 0.0011 s are not. */
+export const milliseconds = (seconds: number): number => Math.ceil(seconds * 1000);
+
 /** A size in bytes, of a key that takes it with its unit. */
 export function sizeOf(file: string, key: string, value: string | number): number {
   const size = parseSize(value);

@@ -16,7 +16,7 @@ import {
   theirFiles,
   writtenConcern,
 } from './config-files.js';
-import { databaseFile, originOf, portOf, sizeOf } from './config-values.js';
+import { databaseFile, milliseconds, originOf, portOf, sizeOf } from './config-values.js';
 import { nearest } from './domain/nearest.js';
 import type { NodeFile } from './domain/node-settings.js';
 import { ownName } from './hosts/accounts.js';
@@ -226,27 +226,27 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     maxBodySize: sizeOf(file, 'MAX_BODY_SIZE', application.MAX_BODY_SIZE),
     maxMessageSize: sizeOf(file, 'MAX_MESSAGE_SIZE', application.MAX_MESSAGE_SIZE),
     maxStreams: application.MAX_STREAMS_PER_USER,
-    maxWait: application.MAX_WAIT * 1000,
+    maxWait: milliseconds(application.MAX_WAIT),
     defaultTimeout: application.DEFAULT_TIMEOUT,
     maxPlatformRetries: application.MAX_PLATFORM_RETRIES,
     keepFiles: application.KEEP_FILES === null ? null : application.KEEP_FILES * day,
     keepJobs: application.KEEP_JOBS === null ? null : application.KEEP_JOBS * day,
     inputUrl: {
       privateAddresses: application.INPUT_URL_PRIVATE_ADDRESSES,
-      timeout: application.INPUT_URL_TIMEOUT * 1000,
+      timeout: milliseconds(application.INPUT_URL_TIMEOUT),
     },
     patience: {
-      headers: application.HEADERS_TIMEOUT * 1000,
-      silence: application.SILENCE_TIMEOUT * 1000,
-      body: application.BODY_TIMEOUT * 1000,
+      headers: milliseconds(application.HEADERS_TIMEOUT),
+      silence: milliseconds(application.SILENCE_TIMEOUT),
+      body: milliseconds(application.BODY_TIMEOUT),
     },
     maxConnections: application.MAX_CONNECTIONS_PER_ADDRESS,
     followers: { perUser: application.MAX_FOLLOWERS_PER_USER, all: application.MAX_FOLLOWERS },
-    loginMemory: application.LOGIN_MEMORY * 1000,
+    loginMemory: milliseconds(application.LOGIN_MEMORY),
     webhooks: {
-      timeout: application.WEBHOOK_TIMEOUT * 1000,
-      maxPause: application.WEBHOOK_MAX_PAUSE * 1000,
-      keepTrying: application.WEBHOOK_KEEP_TRYING * 1000,
+      timeout: milliseconds(application.WEBHOOK_TIMEOUT),
+      maxPause: milliseconds(application.WEBHOOK_MAX_PAUSE),
+      keepTrying: milliseconds(application.WEBHOOK_KEEP_TRYING),
       privateAddresses: application.WEBHOOK_PRIVATE_ADDRESSES,
       maxSubscriptions: application.MAX_SUBSCRIPTIONS_PER_USER,
     },

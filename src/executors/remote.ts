@@ -200,7 +200,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
       if (handle === null) return 'never-started';
       if (stored !== null || readOutcome(folder) !== null) return handle;
       const from = performance.now();
-      const late = AbortSignal.timeout(Math.max(1, recoverTime));
+      const late = AbortSignal.timeout(Math.max(1, Math.ceil(recoverTime)));
       try {
         const settled = await settle(await hostFor(handle), handle, late);
         if (settled === 'never-started') clearing.clear(handle);

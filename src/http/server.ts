@@ -209,7 +209,7 @@ export async function listen(
     // An upload may take hours: bodies are watched by those who read them.
     requestTimeout: 0,
     headersTimeout: headers,
-    connectionsCheckingInterval: Math.min(headers / 4, 5000),
+    connectionsCheckingInterval: Math.ceil(Math.min(headers / 4, 5000)),
   };
   const server =
     options.tls === null

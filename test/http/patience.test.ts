@@ -6,8 +6,8 @@ import { ask } from '../support/raw.js';
 import { basic, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait-for.js';
 
-/** Seconds. All tests wait side by side. */
-const bounds = { HEADERS_TIMEOUT: 2, SILENCE_TIMEOUT: 2, BODY_TIMEOUT: 5 };
+/** Seconds, any fraction of them. All tests wait side by side. */
+const bounds = { HEADERS_TIMEOUT: 2.0011, SILENCE_TIMEOUT: 2, BODY_TIMEOUT: 5 };
 /** Milliseconds between two pieces: many of them make no silence, also where one comes late. */
 const beat = 100;
 
