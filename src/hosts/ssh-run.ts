@@ -70,7 +70,7 @@ export function runOver(
         givenUp = true;
         endIt();
       });
-    /** What was given up shall end there, too. SSH's own signals do not reach what root runs. */
+    /** Ends over there, too, what was given up. SSH's own signals do not reach what root runs. */
     const endIt = () => {
       const [, pid, start] = /^(\d+) (\d+)$/.exec(out.head() ?? '') ?? [];
       if (pid === undefined || start === undefined || out.tail() !== null) return;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import type { Request, Response } from 'express';
 import type { ErrorCode, Problem } from '../errors.js';
 import type { Actor } from '../services/actor.js';
@@ -38,7 +39,7 @@ export const etagOf = (text: string): string => `"${createHash('sha1').update(te
 
 /** Answers with JSON, exactly `application/json`: an old client compares that string. */
 export function sendJson(
-  response: Response,
+  response: ServerResponse,
   status: number,
   value: unknown,
   headers: Record<string, string> = {},
@@ -47,7 +48,7 @@ export function sendJson(
 }
 
 export function sendJsonText(
-  response: Response,
+  response: ServerResponse,
   status: number,
   text: string,
   headers: Record<string, string> = {},

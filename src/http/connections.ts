@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { networkOf } from '../domain/network.js';
+import { openCounts } from './counts.js';
 
 /** So many connections beyond the bound are told why they are closed. The rest are closed at once. */
 const told = 32;
@@ -19,19 +20,14 @@ export function boundConnections(
   most: number,
   refuse: RequestListener,
 ): (listener: RequestListener) => RequestListener {
-  const counts = new Map<string, number>();
+  const counts = openCounts<string>();
   /** By address and port: under TLS a request knows another socket than the one that was taken. */
   const tooMany = new Set<string>();
   server.on('connection', (socket: Socket) => {
     // It can be gone already.
     const network = networkOf(socket.remoteAddress ?? '');
-    const count = (counts.get(network) ?? 0) + 1;
-    counts.set(network, count);
-    socket.once('close', () => {
-      const left = (counts.get(network) ?? 1) - 1;
-      if (left === 0) counts.delete(network);
-      else counts.set(network, left);
-    });
+    const count = counts.add(network, 1);
+    socket.once('close', () => counts.add(network, -1));
     if (count <= most) return;
     if (count > most + told) {
       socket.destroy();

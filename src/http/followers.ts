@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express';
 import { PenstockError } from '../errors.js';
 import { actorOf } from './answer.js';
+import { openCounts } from './counts.js';
 import { type EventStream, eventStream } from './events.js';
 
 /** The live streams that are open: all are opened here, so that there are only so many. */
@@ -14,7 +15,7 @@ export interface Followers {
  * @param stopping ends all of them when it is aborted
  */
 export function openFollowers(limits: { perUser: number; all: number }, stopping: AbortSignal): Followers {
-  const counts = new Map<number, number>();
+  const counts = openCounts<number>();
   let all = 0;
 
   const tooMany = (detail: string) =>
@@ -23,7 +24,7 @@ export function openFollowers(limits: { perUser: number; all: number }, stopping
   return {
     open(request, response) {
       const { id } = actorOf(response);
-      const count = counts.get(id) ?? 0;
+      const count = counts.of(id);
       if (count >= limits.perUser) {
         throw tooMany(
           `You follow ${count} live streams, and may follow ${limits.perUser} at a time (MAX_FOLLOWERS_PER_USER). Close some, or ask for what you need without follow=1.`,
@@ -36,13 +37,11 @@ export function openFollowers(limits: { perUser: number; all: number }, stopping
       }
       const stream = eventStream(request, response, stopping);
       if (response.closed) return stream;
-      counts.set(id, count + 1);
+      counts.add(id, 1);
       all += 1;
       response.once('close', () => {
+        counts.add(id, -1);
         all -= 1;
-        const left = (counts.get(id) ?? 1) - 1;
-        if (left === 0) counts.delete(id);
-        else counts.set(id, left);
       });
       return stream;
     },

@@ -13,8 +13,7 @@ export interface Patience {
 
 const patienceOf = (request: Request): Patience => request.app.locals.patience as Patience;
 
-const tooSlow = (detail: string) =>
-  new PenstockError('too-slow', `The body came too slowly: ${detail}. Nothing was changed. Send it again.`);
+const tooSlow = (detail: string) => new PenstockError('too-slow', `The body came too slowly: ${detail}.`);
 
 /**
  * Watches a body while somebody reads it.

@@ -15,7 +15,6 @@ import { refuseCrossSite } from './cross-site.js';
 import { docsRouter, errorsRouter } from './docs.js';
 import { errorHandler, problemBody } from './error-handler.js';
 import { refuseForeignHosts } from './foreign-host.js';
-import { formatJson } from './json.js';
 import { overrideMethod } from './method-override.js';
 import type { Metrics } from './metrics.js';
 import { apiPaths, openApi } from './openapi.js';
@@ -172,19 +171,11 @@ const refusals: Readonly<Record<string, readonly [string, string]>> = {
 };
 
 function tooManyConnections(response: ServerResponse, most: number): void {
-  const text = formatJson(
-    problemBody(
-      'too-many-connections',
-      `From one address ${most} connections are taken at a time (MAX_CONNECTIONS_PER_ADDRESS). Close some, or try again.`,
-    ),
-  );
-  response.writeHead(429, {
-    'Content-Type': 'application/json',
-    'Content-Length': Buffer.byteLength(text),
+  const detail = `From one address ${most} connections are taken at a time (MAX_CONNECTIONS_PER_ADDRESS). Close some, or try again.`;
+  sendJson(response, 429, problemBody('too-many-connections', detail), {
     'Retry-After': '1',
     Connection: 'close',
   });
-  response.end(text);
 }
 
 /**

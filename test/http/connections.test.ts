@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, expect, test } from 'vitest';
+import { makeCertificate } from '../support/certificate.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -14,7 +14,6 @@ const most = 5;
 const told = 32;
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-connections-'));
-const [certificate, key] = [path.join(folder, 'certificate.pem'), path.join(folder, 'key.pem')];
 const open: Held[] = [];
 let server: TestServer | undefined;
 afterEach(async () => {
@@ -93,9 +92,7 @@ test('a flood of connections that ask for nothing is closed, and leaves nothing 
   await several(most, bounded);
   const { hostname, port } = new URL(bounded.url);
   const flood = Array.from({ length: 3 * told }, () => {
-    const agent = new http.Agent({ keepAlive: true });
-    // biome-ignore lint/suspicious/noExplicitAny: the type of Agent does not know that it makes connections
-    const socket = (agent as any).createConnection({ host: hostname, port: Number(port) }) as Socket;
+    const socket = connect(Number(port), hostname);
     socket.on('error', () => {});
     return socket;
   });
@@ -105,15 +102,7 @@ test('a flood of connections that ask for nothing is closed, and leaves nothing 
 });
 
 test('it holds under TLS, too', async () => {
-  execFileSync(
-    'openssl',
-    ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost'].concat(
-      ['-keyout', key],
-      ['-out', certificate],
-    ),
-    { stdio: 'ignore' },
-  );
-  const bounded = await start({ TLS_CERTIFICATE: certificate, TLS_KEY: key });
+  const bounded = await start(makeCertificate(folder));
   await several(most, bounded);
   expect((await hold(bounded)).status).toBe(429);
   open[0]?.close();

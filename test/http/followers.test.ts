@@ -31,6 +31,16 @@ const stays = async (path: string, as: Login) => {
   return { cut: () => cut.abort() };
 };
 
+/** So many followers of all jobs, as soon as there are places for them. */
+async function places(count: number): Promise<{ cut(): void }[]> {
+  const taken: { cut(): void }[] = [];
+  while (taken.length < count) {
+    const place = () => followJobs(server, { as: ada }).catch(() => undefined);
+    taken.push(await waitFor(place, `place ${taken.length + 1}`));
+  }
+  return taken;
+}
+
 test('a user follows so many streams, of whatever kind, and all users together so many', async () => {
   const sleeper = await server.register({ exec: '/bin/sleep', argv: ['1000'] }, ada);
   const job = `/api/job/${await submit(server, sleeper, 'x', ada)}`;
@@ -63,17 +73,7 @@ test('a user follows so many streams, of whatever kind, and all users together s
   });
   for (const one of [...ofAda, ...ofBob]) one.cut();
   // Each that has gone makes room: again as many, and not one more.
-  const again: { cut(): void }[] = [];
-  while (again.length < 4) {
-    await waitFor(
-      async () => {
-        const place = await followJobs(server, { as: ada }).catch(() => null);
-        if (place !== null) again.push(place);
-        return place !== null;
-      },
-      `place ${again.length + 1}`,
-    );
-  }
+  const again = await places(4);
   expect((await refusal('/api/job/?follow=1', ada)).status).toBe(429);
   for (const one of again) one.cut();
   await ask(server, `${job}/cancel/`, { method: 'POST', as: ada });
@@ -98,17 +98,7 @@ test('who leaves before the answer takes no place', async () => {
     });
     await once(socket, 'close');
   }
-  const free: { cut(): void }[] = [];
-  while (free.length < 4) {
-    await waitFor(
-      async () => {
-        const place = await followJobs(server, { as: ada }).catch(() => null);
-        if (place !== null) free.push(place);
-        return place !== null;
-      },
-      `place ${free.length + 1}`,
-    );
-  }
+  const free = await places(4);
   for (const one of free) one.cut();
   await ask(server, `${job}/cancel/`, { method: 'POST', as: ada });
 });

@@ -1,18 +1,15 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeCertificate } from '../support/certificate.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-tls-'));
 let server: TestServer;
 beforeAll(async () => {
-  const [certificate, key] = [path.join(folder, 'certificate.pem'), path.join(folder, 'key.pem')];
-  const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost'];
-  execFileSync('openssl', [...request, '-keyout', key, '-out', certificate], { stdio: 'ignore' });
-  server = await startServer({ application: { TLS_CERTIFICATE: certificate, TLS_KEY: key } });
+  server = await startServer({ application: makeCertificate(folder) });
 });
 afterAll(async () => {
   await server.remove();
