@@ -165,11 +165,11 @@ export function amqpSubscriber(
       onLink?.(linked, reason);
     };
     let failures = 0;
-    while (!reader.closed) {
+    for (let first = true; !reader.closed; first = false) {
       let reason: string;
       failures += 1;
       try {
-        reason = await read(await link.connection(), reader, () => {
+        reason = await read(await link.connection(first), reader, () => {
           failures = 0;
           tell(true, null);
           settled();
@@ -183,9 +183,9 @@ export function amqpSubscriber(
     }
   }
 
-  /** Does something on a channel of its own: an error of the broker's ends the channel. */
-  async function apart<T>(work: (channel: Channel) => Promise<T>): Promise<T> {
-    const connection = await link.connection();
+  /** Does something on a channel of its own: an error of the broker's ends the channel. For `atOnce` see `Link`. */
+  async function apart<T>(work: (channel: Channel) => Promise<T>, atOnce = false): Promise<T> {
+    const connection = await link.connection(atOnce);
     let channel: Channel | undefined;
     try {
       channel = await connection.model.createChannel();
@@ -247,7 +247,7 @@ export function amqpSubscriber(
         if (queue !== undefined) return channel.deleteQueue(queueOf(stream, queue));
         // One that queues of others are bound to stays.
         return channel.deleteExchange(exchangeOf(stream), { ifUnused: true }).catch(unlessInUse);
-      });
+      }, true);
     },
 
     async close() {

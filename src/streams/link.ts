@@ -10,8 +10,10 @@ export interface Link {
   /**
    * The connection; rejects with a StreamFailure if there is none and it is not due to be tried again, or if it cannot
    * be made.
+   *
+   * @param atOnce tries now, whatever the pause: for what a user has just asked for, since the broker may be back
    */
-  connection(): Promise<Connection>;
+  connection(atOnce?: boolean): Promise<Connection>;
   /**
    * Resolves when it is time to ask for the connection again.
    *
@@ -61,12 +63,12 @@ export function openLink(options: ConnectionOptions & { backoff: Backoff }, log:
 
   return {
     name,
-    connection() {
+    connection(atOnce = false) {
       if (closed) {
         return Promise.reject(new StreamFailure(`The connection to the broker ${name} has been closed.`));
       }
       if (opening === undefined) {
-        if (performance.now() < pauseEnd) return Promise.reject(failure);
+        if (!atOnce && performance.now() < pauseEnd) return Promise.reject(failure);
         opening = open();
       }
       return opening;

@@ -185,6 +185,21 @@ describe.skipIf(noRabbitmq !== null)(
       await waitFor(() => reader.got.length > 0, 'the message');
     });
 
+    test('what is asked for when the broker is back is done at once, however long the pause after its loss', async () => {
+      const hour = 3600;
+      const backoff = { initial: hour, factor: 1, maximum: hour };
+      const [stream, on] = [streamAt(broker.url(), { backoff }), fresh()];
+      await broker.stop();
+      await expect(stream.remove(on)).rejects.toMatchObject({ kind: 'away' });
+      await broker.start();
+      await expect(stream.counts(on, 'q')).rejects.toMatchObject({ kind: 'away' });
+      expect((await read(stream, on, { queue: 'q' })).links).toEqual([true]);
+      await broker.stop();
+      await expect(stream.counts(on, 'q')).rejects.toMatchObject({ kind: 'away' });
+      await broker.start();
+      await stream.remove(on, 'q');
+    });
+
     test('a broker in need of memory takes nothing, and lets go of what is settled', async () => {
       const [stream, on] = [streamAt(broker.url(), { timeout: 1000 }), fresh()];
       const reader = await read(stream, on, { queue: 'q' });
