@@ -7,6 +7,7 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts'],
     testTimeout: 180_000,
     hookTimeout: 120_000,
+    retry: process.env.CI ? 1 : 0,
     pool: 'forks',
     fileParallelism: false,
     reporters: ['default'],

@@ -13,6 +13,8 @@ export interface Summary {
   passed: number;
   failed: Told[];
   skipped: Told[];
+  /** Passed, but not at the first try: each is a fault of the test or of the product that waits to be found. */
+  unsteady: Told[];
   /** The files that took longest, in seconds, the longest first. */
   longest: { file: string; seconds: number }[];
 }
@@ -49,7 +51,7 @@ const firstLine = (errors: readonly { message: string }[] | undefined): string =
 /** Counts the tests of a run and writes the summary as JSON to the file that PENSTOCK_TEST_SUMMARY names. */
 export default class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
-    const summary: Summary = { passed: 0, failed: [], skipped: [], longest: [] };
+    const summary: Summary = { passed: 0, failed: [], skipped: [], unsteady: [], longest: [] };
     if (errors.length > 0) summary.failed.push({ name: 'the run', file: 'no file', why: firstLine(errors) });
     const groups = new Map<TestCase | TestSuite, Told>();
     for (const module of modules) {
@@ -60,8 +62,11 @@ export default class SummaryReporter implements Reporter {
       if (broken.length > 0) summary.failed.push({ name: 'the file', file, why: firstLine(broken) });
       for (const test of tests) {
         const { state, errors } = test.result();
-        if (state === 'passed') summary.passed += 1;
-        else if (state === 'failed')
+        if (state === 'passed') {
+          summary.passed += 1;
+          if (test.diagnostic()?.flaky)
+            summary.unsteady.push({ name: test.fullName, file, why: firstLine(errors) });
+        } else if (state === 'failed')
           summary.failed.push({ name: test.fullName, file, why: firstLine(errors) });
         else {
           const group = skippedAsWhole(test);

@@ -250,8 +250,10 @@ describe('stop, restart, cancel', () => {
 
   test('what a program leaves behind is ended before the next start', async () => {
     const log = file('daemon');
+    // Each start waits for the word of its own daemon, or the daemon might be ended before it has said anything.
     const script =
-      '(setsid sh -c \'echo $$ >>"$1"; exec sleep 100000\' d "$1" &); until [ -s "$1" ]; do sleep 0.01; done; exit 1';
+      'touch "$1"; had=$(wc -l <"$1"); (setsid sh -c \'echo $$ >>"$1"; exec sleep 100000\' d "$1" &); ' +
+      'until [ "$(wc -l <"$1")" -gt "$had" ]; do sleep 0.01; done; exit 1';
     const uuid = await start(shell(script, log));
     await waitFor(() => linesOf(log).length >= 2, 'the second start');
     expect(alive(Number(linesOf(log)[0]))).toBeUndefined();
