@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../src/config.js';
 import { atPace } from './support/pace.js';
+import { main } from './support/paths.js';
 import { startServer } from './support/server.js';
 
 const root = mkdtempSync(path.join(os.tmpdir(), 'penstock-config-'));
@@ -126,7 +126,6 @@ test('TLS; a second server on the folder and on the port is refused with the rea
         .on('error', reject);
     });
     expect(status).toBe(200);
-    const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
     const again = (data: string) =>
       spawnSync(process.execPath, [main, 'serve', '--data', data, '--port', new URL(server.url).port], {
         encoding: 'utf8',

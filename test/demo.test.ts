@@ -2,11 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { main } from './support/paths.js';
 import { waitFor } from './support/wait-for.js';
-
-const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
 let folder: string;
 beforeEach(() => {

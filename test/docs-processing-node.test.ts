@@ -2,14 +2,13 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { shellBlocks } from './support/pages.js';
+import { root } from './support/paths.js';
 import { freePorts } from './support/ports.js';
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('../', import.meta.url));
 const page = readFileSync(path.join(root, 'docs/processing-node.md'), 'utf8');
 
 test('docs/processing-node.md: every command works when it is pasted, and gives what the page says', async () => {

@@ -2,15 +2,14 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { shellBlocks } from './support/pages.js';
+import { root } from './support/paths.js';
 import { freePorts } from './support/ports.js';
 import { type Machine, noSshd, startMachine } from './support/sshd.js';
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('../', import.meta.url));
 const blocks = shellBlocks('servers.md');
 /** The blocks from the one that holds the first text to before the one that holds the second. */
 const between = (first: string, second: string) => {

@@ -5,11 +5,10 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { main } from './support/paths.js';
 
-const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const password = 'a s3cret of the cloud';
 
 /** A cloud as far as its answers go, at the wire: Keystone, and every service at the same address. */

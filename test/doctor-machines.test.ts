@@ -7,9 +7,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { entryOf, sshFile } from './support/machines.js';
 import { atPace } from './support/pace.js';
+import { main } from './support/paths.js';
 import { type Machine, noSshd, startMachine } from './support/sshd.js';
-
-const main = path.join(import.meta.dirname, '../dist/main.js');
 
 const name = 'what doctor says of machines';
 describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${noSshd})`, () => {

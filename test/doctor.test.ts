@@ -2,10 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { main } from './support/paths.js';
 
-const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const isRoot = process.getuid?.() === 0;
 let home: string;
 beforeEach(() => {

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { root } from './support/paths.js';
 
-const log = new URL('../dist/log.js', import.meta.url).href;
+const log = `${root}/dist/log.js`;
 
 test('the last line is written before the process leaves', () => {
   const program = `
@@ -16,7 +16,7 @@ test('the last line is written before the process leaves', () => {
     log.flush(() => process.exit(3));`;
   for (let round = 0; round < 5; round += 1) {
     const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
-      cwd: fileURLToPath(new URL('..', import.meta.url)),
+      cwd: root,
       encoding: 'utf8',
     });
     const lines = stderr.trimEnd().split('\n');
@@ -47,7 +47,7 @@ test('a line that could not be written whole spoils no other, and what is lost i
     await flushed();`;
   const shell = 'ulimit -f 8; exec "$0" --input-type=module --eval "$1" 2>>"$2"';
   const { status } = spawnSync('/bin/sh', ['-c', shell, process.execPath, program, file], {
-    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    cwd: root,
   });
   expect(status).toBe(0);
   const first = readFileSync(before, 'utf8');

@@ -13,11 +13,10 @@ import {
 } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { atPace } from './support/pace.js';
+import { main } from './support/paths.js';
 
-const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const isRoot = process.getuid?.() === 0;
 let home: string;
 beforeEach(() => {

@@ -14,11 +14,10 @@ import {
 } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { atPace } from './support/pace.js';
+import { main } from './support/paths.js';
 
-const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const root = mkdtempSync(path.join(os.tmpdir(), 'penstock-node-'));
 // Others than root have to be able to go in, for what is made for them.
 beforeAll(() => chmodSync(root, 0o755));

@@ -1,9 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { main } from './support/paths.js';
 import { startServer } from './support/server.js';
-
-const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
 test('a lost password is set anew while the server is stopped, and only then', async () => {
   const server = await startServer();

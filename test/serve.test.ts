@@ -4,12 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
+import { main } from './support/paths.js';
 import { startServer } from './support/server.js';
 import { waitFor } from './support/wait-for.js';
 
-const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const root = mkdtempSync(path.join(os.tmpdir(), 'penstock-serve-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 const env = { PATH: '/usr/bin:/bin', HOME: root };

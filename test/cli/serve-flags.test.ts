@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { atPace } from '../support/pace.js';
+import { main } from '../support/paths.js';
 
-const main = join(import.meta.dirname, '../../dist/main.js');
 let home: string;
 let env: Record<string, string | undefined>;
 beforeAll(() => {

@@ -5,9 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Json } from '../../src/cli/client.js';
+import { main } from '../support/paths.js';
 import type { Ran } from './io.js';
-
-const main = join(import.meta.dirname, '../../dist/main.js');
 
 /** Whether there is something installed to test. */
 export const built = existsSync(main);

@@ -8,13 +8,12 @@ import {
 } from '../../src/domain/process-definition.js';
 import type { Problem } from '../../src/errors.js';
 import { schema, validator } from '../../src/schemas.js';
-
-const folder = new URL('../fixtures/definitions/', import.meta.url);
+import { fixtureFile } from '../support/paths.js';
 
 function fixtures(kind: 'valid' | 'invalid'): { name: string; content: unknown }[] {
-  return readdirSync(new URL(`${kind}/`, folder)).map((name) => ({
+  return readdirSync(fixtureFile(`definitions/${kind}/`)).map((name) => ({
     name: name.replace(/\.json$/, ''),
-    content: JSON.parse(readFileSync(new URL(`${kind}/${name}`, folder), 'utf8')),
+    content: JSON.parse(readFileSync(fixtureFile(`definitions/${kind}/${name}`), 'utf8')),
   }));
 }
 
@@ -24,7 +23,7 @@ function problemsOf(definition: unknown): Problem[] {
 }
 
 function valid(name: string): DefinitionDocument {
-  const document = JSON.parse(readFileSync(new URL(`valid/${name}.json`, folder), 'utf8'));
+  const document = JSON.parse(readFileSync(fixtureFile(`definitions/valid/${name}.json`), 'utf8'));
   expect(problemsOf(document)).toEqual([]);
   return document;
 }

@@ -20,9 +20,10 @@ import {
 } from '../../src/domain/product.js';
 import { emptied } from '../../src/domain/product-parts.js';
 import { PenstockError } from '../../src/errors.js';
+import { fixtureFile } from '../support/paths.js';
 
 const fixture = (version: string): JsonNode =>
-  parseJsonText(readFileSync(new URL(`../fixtures/products/${version}.json`, import.meta.url), 'utf8'));
+  parseJsonText(readFileSync(fixtureFile(`products/${version}.json`), 'utf8'));
 const now = new Date('2026-01-01T00:00:00.123Z');
 const request = (input: JsonNode) => ({ creator: 'me', rootCause: 'a "test"', input, now });
 const product = (text: string) => request(parseJsonText(text));

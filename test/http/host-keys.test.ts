@@ -5,11 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { jobOf, submit } from '../support/jobs.js';
 import { entryOf, sshFile } from '../support/machines.js';
+import { main } from '../support/paths.js';
 import { ask } from '../support/raw.js';
 import { type Login, startServer, type TestServer } from '../support/server.js';
 import { type Machine, noSshd, startMachine } from '../support/sshd.js';
-
-const main = path.join(import.meta.dirname, '../../dist/main.js');
 
 /** The key's fingerprint, as OpenSSH itself tells it. */
 const fingerprintOf = (machine: Machine): string =>

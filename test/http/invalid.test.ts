@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fixtureFile } from '../support/paths.js';
 import { type Ask, ask } from '../support/raw.js';
 import { startServer, type TestServer } from '../support/server.js';
 
@@ -203,9 +204,9 @@ describe('wrong requests', () => {
   });
 });
 
-const folder = new URL('../fixtures/definitions/invalid/', import.meta.url);
+const folder = fixtureFile('definitions/invalid');
 test.each(readdirSync(folder))('the definition %s', async (name) => {
-  const { definition, pointer, detail } = JSON.parse(readFileSync(new URL(name, folder), 'utf8'));
+  const { definition, pointer, detail } = JSON.parse(readFileSync(`${folder}/${name}`, 'utf8'));
   for (const [path, options] of [
     [list, post({ definition })],
     [`${list}1/`, put({ definition })],

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fixtureFile } from '../support/paths.js';
 import { ask } from '../support/raw.js';
 import { basic, startServer, type TestServer } from '../support/server.js';
 
@@ -199,7 +200,7 @@ const ffmpeg = findFfmpeg();
 test(`ffmpeg makes an MP3 of a WAV${ffmpeg === undefined ? ' (skipped: ffmpeg is not installed)' : ''}`, {
   skip: ffmpeg === undefined,
 }, async () => {
-  const fixture = new URL('../fixtures/definitions/valid/registry-ffmpeg.json', import.meta.url);
+  const fixture = fixtureFile('definitions/valid/registry-ffmpeg.json');
   const id = await server.register({ ...JSON.parse(readFileSync(fixture, 'utf8')), exec: ffmpeg });
   const answer = await ask(
     server,

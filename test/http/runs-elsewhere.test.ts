@@ -1,13 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CloudServer, startCloud } from '../support/cloud.js';
 import { entryOf, foldersOn, sshFile } from '../support/machines.js';
+import { main } from '../support/paths.js';
 import { type Ask, ask } from '../support/raw.js';
 import { type Machine, noSshd, startMachine } from '../support/sshd.js';
 
-const main = path.join(import.meta.dirname, '../../dist/main.js');
 const nobody = '00000000-0000-0000-0000-000000000000';
 
 const name = 'dry runs and examples of what runs elsewhere';

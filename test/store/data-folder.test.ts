@@ -12,12 +12,11 @@ import {
 } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { atPace } from '../support/pace.js';
+import { main } from '../support/paths.js';
 import { startServer } from '../support/server.js';
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const isRoot = process.getuid?.() === 0;
 const root = mkdtempSync(path.join(os.tmpdir(), 'penstock-data-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));

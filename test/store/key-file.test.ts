@@ -1,15 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { memoryStream } from '../../src/streams/memory.js';
 import { atPace } from '../support/pace.js';
+import { main } from '../support/paths.js';
 import { ask } from '../support/raw.js';
 import { startServer, type TestServer } from '../support/server.js';
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const json = { url: 'https://example.org/hook' };
 
 let server: TestServer;

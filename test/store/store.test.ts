@@ -7,6 +7,7 @@ import Database from 'better-sqlite3';
 import { afterAll, expect, test } from 'vitest';
 import { migrate } from '../../src/store/migrate.js';
 import { backup, openStore } from '../../src/store/store.js';
+import { root as repository } from '../support/paths.js';
 import { ask } from '../support/raw.js';
 import { startServer } from '../support/server.js';
 
@@ -21,10 +22,10 @@ test('migrations make an empty folder ready, once', async () => {
 
 test('a migration that is cut off, wherever, leaves nothing half done', async () => {
   const program = path.join(root, 'migrate.mjs');
-  const migrateUrl = new URL('../../dist/store/migrate.js', import.meta.url);
+  const migrateUrl = `${repository}/dist/store/migrate.js`;
   writeFileSync(
     program,
-    `import { migrate } from ${JSON.stringify(migrateUrl.href)};
+    `import { migrate } from ${JSON.stringify(migrateUrl)};
      process.stdout.write('begins\\n');
      await migrate(process.argv[2]);`,
   );

@@ -3,13 +3,13 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { historyOf, jobOf, submit } from '../support/jobs.js';
+import { root } from '../support/paths.js';
 import { ask } from '../support/raw.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 /** The migrations before there were servers. */
 const before = ['0001_start', '0002_job_events', '0003_pipelines_and_streams'];
-const sqlOf = (name: string) =>
-  readFileSync(new URL(`../../prisma/migrations/${name}/migration.sql`, import.meta.url), 'utf8');
+const sqlOf = (name: string) => readFileSync(`${root}/prisma/migrations/${name}/migration.sql`, 'utf8');
 
 type Schema = Record<string, unknown>;
 /** Tables with their columns, and indexes with theirs, as SQLite tells of them. */

@@ -5,11 +5,12 @@ import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { historyOf, jobOf, submit } from '../support/jobs.js';
 import { actor } from '../support/manager.js';
+import { root } from '../support/paths.js';
 import { ask } from '../support/raw.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 const first = '0001_start';
-const sql = readFileSync(new URL(`../../prisma/migrations/${first}/migration.sql`, import.meta.url), 'utf8');
+const sql = readFileSync(`${root}/prisma/migrations/${first}/migration.sql`, 'utf8');
 const bookkeeping = `CREATE TABLE "_prisma_migrations" (
   "id" TEXT PRIMARY KEY NOT NULL, "checksum" TEXT NOT NULL, "finished_at" DATETIME, "migration_name" TEXT NOT NULL,
   "logs" TEXT, "rolled_back_at" DATETIME, "started_at" DATETIME NOT NULL DEFAULT current_timestamp,

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { amqpStream } from '../../src/streams/amqp.js';
@@ -11,6 +10,7 @@ import { type Stage, streamConformance } from '../conformance/stream.js';
 import { readingConformance } from '../conformance/stream-reading.js';
 import { consume } from '../support/amqp-consumer.js';
 import { atPace } from '../support/pace.js';
+import { main } from '../support/paths.js';
 import { noRabbitmq, startRabbitmq, type TestBroker } from '../support/rabbitmq.js';
 import {
   closeAfterEach,
@@ -178,7 +178,6 @@ describe.skipIf(noRabbitmq !== null)(
 
     test('doctor tells whether it can be reached', async () => {
       const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-doctor-'));
-      const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
       async function ask(url: string): Promise<object | undefined> {
         writeFileSync(path.join(folder, 'streams.yaml'), `amqp_url: ${url}\n`);
         const args = [main, 'doctor', '--json', '--config', folder, '--data', path.join(folder, 'data')];

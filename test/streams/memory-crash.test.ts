@@ -2,15 +2,15 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { memoryStream } from '../../src/streams/memory.js';
 import type { Delivery } from '../../src/streams/stream.js';
+import { program } from '../support/programs.js';
 import { waitFor } from '../support/wait-for.js';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-memory-crash-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-const program = fileURLToPath(new URL('../programs/fill-stream.mjs', import.meta.url));
+const filler = program('fill-stream.mjs');
 
 interface Told {
   confirmed: Set<number>;
@@ -22,7 +22,7 @@ interface Told {
 async function fillAndKill(file: string, from: number, enough: number): Promise<Told> {
   const log = `${file}.${from}.log`;
   writeFileSync(log, '');
-  const child = spawn(process.execPath, [program, file, String(from), log], { stdio: 'inherit' });
+  const child = spawn(process.execPath, [filler, file, String(from), log], { stdio: 'inherit' });
   const exited = new Promise((resolve) => child.once('close', resolve));
   const out = () => readFileSync(log, 'utf8');
   await waitFor(

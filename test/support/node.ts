@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync 
 import path from 'node:path';
 import { type JsonNode, member, parseJsonText, writeJsonText } from '../../src/domain/json-text.js';
 import type { ScriptName } from '../../src/domain/node-settings.js';
+import { fixtureFile } from './paths.js';
 import { type Answer, type Ask, ask } from './raw.js';
 import { type Login, startServer, type TestServer } from './server.js';
 
@@ -103,4 +104,4 @@ export function written(text: string, way: readonly string[]): string | undefine
 
 /** The text of a Product of one of the generations of clients. */
 export const productText = (version: 'v0.6' | 'v0.8'): string =>
-  readFileSync(new URL(`../fixtures/products/${version}.json`, import.meta.url), 'utf8').trim();
+  readFileSync(fixtureFile(`products/${version}.json`), 'utf8').trim();

@@ -2,13 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { main } from './paths.js';
 import { endProcessesOf } from './programs.js';
 import { waitFor } from './wait-for.js';
 import { callWitness, endOf } from './witnesses.js';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
 const admin = { username: 'root', password: 'correct horse battery' };
 
 export interface Login {
@@ -68,7 +67,7 @@ export async function startServer(
     ...options.config,
     ...(options.application === undefined ? {} : { 'application.yaml': options.application }),
   };
-  const args = [path.join(root, 'dist/main.js'), 'serve', '--data', data];
+  const args = [main, 'serve', '--data', data];
   args.push(...(options.switches ?? ['--port', '0']));
   if (Object.keys(files).length > 0) {
     mkdirSync(config);

@@ -1,9 +1,9 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { jobOf, submit } from '../support/jobs.js';
+import { root } from '../support/paths.js';
 import { linesOf, program } from '../support/programs.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait-for.js';
@@ -14,7 +14,7 @@ let server: TestServer;
 let aside: string;
 beforeEach(async () => {
   aside = mkdtempSync(path.join(os.tmpdir(), 'penstock-clock-'));
-  const jumping = fileURLToPath(new URL('../support/jumping-clock.cjs', import.meta.url));
+  const jumping = `${root}/test/support/jumping-clock.cjs`;
   server = await startServer({
     application: { LOG_LEVEL: 'warn' },
     environment: { NODE_OPTIONS: `--require=${jumping}`, PENSTOCK_TEST_CLOCK: path.join(aside, 'clock') },

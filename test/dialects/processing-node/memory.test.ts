@@ -1,15 +1,15 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startNode, type TestNode } from '../../support/node.js';
+import { root } from '../../support/paths.js';
 import { waitFor } from '../../support/wait-for.js';
 
 const mebibyte = 2 ** 20;
 const size = 100 * mebibyte;
 let node: TestNode;
 beforeAll(async () => {
-  const collect = fileURLToPath(new URL('../../support/collect-garbage.cjs', import.meta.url));
+  const collect = `${root}/test/support/collect-garbage.cjs`;
   node = await startNode({
     node: { timeout: 60 },
     application: { MAX_BODY_SIZE: '150MiB' },

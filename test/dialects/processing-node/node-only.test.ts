@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { nodeLogin, startNode, type TestNode } from '../../support/node.js';
 import { atPace } from '../../support/pace.js';
+import { main } from '../../support/paths.js';
 import { freePorts } from '../../support/ports.js';
 import { ask } from '../../support/raw.js';
 import { type Login, startServer, type TestServer } from '../../support/server.js';
@@ -205,7 +205,6 @@ test.each([
   [2, ['--node-only', '--nonsense']],
   [2, ['-u', 'x', '-p', 'y']],
 ])('it exits with %i for %j', (status, switches) => {
-  const main = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
   const data = path.join('/proc', 'nowhere');
   const ended = spawnSync(process.execPath, [main, 'serve', '--data', data, ...switches], {
     timeout: atPace(20_000),

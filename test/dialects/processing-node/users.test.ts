@@ -2,12 +2,12 @@ import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { listProcesses } from '../../../src/hosts/processes.js';
 import { type Node, nodeLogin, startNode } from '../../support/node-home.js';
 import { atPace } from '../../support/pace.js';
+import { main } from '../../support/paths.js';
 import { alive, linesOf } from '../../support/programs.js';
 import { basic } from '../../support/server.js';
 import { waitFor } from '../../support/wait-for.js';
@@ -211,7 +211,6 @@ describe.skipIf(!isRoot)(
 describe.skipIf(!isRoot)(
   `a server that is not root${isRoot ? '' : ' (skipped: only root can start one as somebody else)'}`,
   () => {
-    const main = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
     const nobody = passwd('nobody');
     let place: string;
     let url = '';
