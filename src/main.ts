@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { noun } from './cli/connect.js';
+import { noun } from './cli/client/connect.js';
 import { buildProgram, registerClientCommands, runCommandLine } from './cli/program.js';
-import { serveFlags } from './cli/serve-flags.js';
-import { environment, type Flags } from './config.js';
+import { serveFlags } from './commands/serve-flags.js';
+import { environment, type Flags } from './config/config.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -28,7 +28,7 @@ withFolders(program.command('serve').description('run the server'))
   .option('-u, --username <name>', "with --node-only: the node's user")
   .option('-p, --password <password>', "with --node-only: that user's password; node.yaml keeps it to itself")
   .action(async (given: Flags & { ip?: string; verbose?: boolean }) => {
-    const { serve } = await import('./serve.js');
+    const { serve } = await import('./commands/serve.js');
     await serve(serveFlags(given));
   });
 
@@ -36,7 +36,7 @@ program
   .command('demo')
   .description('show what Penstock does: on a temporary folder, register programs and run them over HTTP')
   .action(async () => {
-    const { demo } = await import('./demo/demo.js');
+    const { demo } = await import('./commands/demo/demo.js');
     await demo(io.stdout);
   });
 
@@ -45,7 +45,7 @@ withFolders(
 )
   .option('--force', 'overwrite the file if there is one')
   .action(async (file: string, flags: Flags & { force?: boolean }) => {
-    const { makeBackup } = await import('./backup.js');
+    const { makeBackup } = await import('./commands/backup.js');
     await makeBackup(file, flags, io.stderr);
   });
 
@@ -56,7 +56,7 @@ withFolders(
 )
   .option('--json', 'as JSON')
   .action(async (flags: Flags & { json?: boolean }) => {
-    const { doctor } = await import('./doctor.js');
+    const { doctor } = await import('./commands/doctor/doctor.js');
     await doctor(flags, io);
   });
 
@@ -65,7 +65,7 @@ withFolders(
     .command('reset-password <name>')
     .description("give a user a new password, from stdin, while the server is stopped: for a lost admin's"),
 ).action(async (name: string, flags: Flags) => {
-  const { resetPassword } = await import('./reset-password.js');
+  const { resetPassword } = await import('./commands/reset-password.js');
   await resetPassword(name, flags, io);
 });
 
@@ -78,7 +78,7 @@ withFolders(
 )
   .option('--json', 'print JSON')
   .action(async (dir: string | undefined, flags: Flags & { json?: boolean }) => {
-    const { installNode } = await import('./node-install.js');
+    const { installNode } = await import('./commands/node-install/node-install.js');
     await installNode(dir, flags, io);
   });
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { catalogue } from '../src/errors.js';
+import { catalogue } from '../src/lib/errors.js';
 import { root } from './support/paths.js';
 
 const source = path.join(root, 'src');
@@ -29,43 +29,22 @@ function imports({ name, text }: { name: string; text: string }): { room: string
 }
 
 describe('imports go one way', () => {
-  const drivers = ['domain', 'errors', 'hosts', 'log', 'schemas'];
   const allowed: Record<string, readonly string[]> = {
-    domain: ['domain', 'errors'],
-    errors: [],
-    log: [],
-    schemas: ['domain', 'errors'],
-    hosts: ['hosts', 'domain', 'errors', 'log'],
-    adapters: ['adapters', ...drivers],
-    feeder: ['feeder', 'hosts', 'domain', 'errors'],
-    executors: ['executors', ...drivers],
-    connectors: ['connectors', ...drivers],
-    outbound: ['outbound', 'domain', 'errors'],
-    outlets: ['outlets', 'outbound', 'streams', ...drivers],
-    streams: ['streams', ...drivers],
-    store: ['store', 'domain', 'errors'],
-    // Of the streams only the contract: see below.
-    services: ['services', 'store', 'streams', 'outbound', 'domain', 'errors', 'schemas', 'log'],
-    http: ['http', 'services', 'store', 'domain', 'errors', 'schemas', 'log'],
-    dialects: ['dialects', 'http', 'services', 'store', 'domain', 'errors', 'schemas'],
-    cli: ['cli', 'domain', 'errors', 'config'],
-    worker: [
-      'worker',
-      'services',
-      'store',
-      'executors',
-      'connectors',
-      'adapters',
-      'outlets',
-      'streams',
-      'hosts',
-      'domain',
-      'errors',
-      'log',
-    ],
+    lib: ['domain'],
+    domain: ['lib', 'dialects'],
+    drivers: ['domain', 'lib'],
+    store: ['domain', 'lib'],
+    usecases: ['store', 'domain', 'drivers', 'lib'],
+    http: ['usecases', 'store', 'domain', 'lib'],
+    dialects: ['http', 'usecases', 'store', 'drivers', 'domain', 'lib'],
+    cli: ['domain', 'lib'],
+    worker: ['usecases', 'store', 'drivers', 'domain', 'lib'],
+    config: ['dialects', 'drivers', 'domain', 'lib'],
+    commands: ['app', 'cli', 'config', 'dialects', 'drivers', 'domain', 'store', 'usecases', 'lib'],
   };
   test.each(files.filter(({ name }) => allowed[roomOf(name)] !== undefined))('$name', (file) => {
-    const known = allowed[roomOf(file.name)] ?? [];
+    const room = roomOf(file.name);
+    const known = [room, ...(allowed[room] ?? [])];
     expect(
       imports(file)
         .map(({ room }) => room)
@@ -77,15 +56,16 @@ describe('imports go one way', () => {
     const knowing = files.filter((file) =>
       imports(file).some(({ room }) => room === 'worker' && roomOf(file.name) !== 'worker'),
     );
-    expect(knowing.map(({ name }) => name)).toEqual(['app.ts', 'cloud.ts']);
+    expect(knowing.map(({ name }) => name)).toEqual(['app/app.ts', 'app/cloud.ts']);
   });
 
   test('the drivers of streams are known to the composition root and the doctor only, others have their contract', () => {
     const knowing = files.filter(
       ({ name, text }) =>
-        roomOf(name) !== 'streams' && /(from |import\()'(\.\.?\/)+streams\/(?!stream\.js)/.test(text),
+        !name.startsWith('drivers/streams/') &&
+        /(from |import\()'(\.\.?\/)+drivers\/streams\/(?!stream\.js)/.test(text),
     );
-    expect(knowing.map(({ name }) => name).sort()).toEqual(['app.ts', 'doctor.ts']);
+    expect(knowing.map(({ name }) => name).sort()).toEqual(['app/app.ts', 'commands/doctor/doctor.ts']);
   });
 });
 
@@ -93,28 +73,34 @@ describe('one place for each thing', () => {
   const where = (pattern: RegExp) => files.filter(({ text }) => pattern.test(text)).map(({ name }) => name);
   const code = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
 
-  test('the environment is read in config.ts only', () => {
+  test('the environment is read in config/config.ts only', () => {
     expect(files.filter(({ text }) => /process\.env\b/.test(code(text))).map(({ name }) => name)).toEqual([
-      'config.ts',
+      'config/config.ts',
     ]);
   });
 
   test('the statuses of the catalogue are read by the error handler and the docs only', () => {
-    const readers = where(/import[^;]*\bcatalogue\b[^;]*errors\.js/).filter((name) => name !== 'errors.ts');
-    expect(readers.sort()).toEqual(['http/docs.ts', 'http/error-handler.ts', 'http/openapi-parts.ts']);
+    const readers = where(/import[^;]*\bcatalogue\b[^;]*errors\.js/).filter(
+      (name) => name !== 'lib/errors.ts',
+    );
+    expect(readers.sort()).toEqual([
+      'http/error-handler.ts',
+      'http/openapi/openapi-parts.ts',
+      'http/routes/docs.ts',
+    ]);
   });
 
-  test('processes are signalled in hosts/signal.ts only, which proves that they are ours', () => {
+  test('processes are signalled in drivers/processes/signal.ts only, which proves that they are ours', () => {
     const senders = files.filter(({ text }) =>
       /\.kill\b|\['kill'\]|\bkill\b[^;]*from 'node:process'/.test(code(text)),
     );
-    expect(senders.map(({ name }) => name)).toEqual(['hosts/signal.ts']);
+    expect(senders.map(({ name }) => name)).toEqual(['drivers/processes/signal.ts']);
   });
 
-  test('scripts signal processes by the functions of hosts/shell-process.ts only, or themselves', () => {
+  test('scripts signal processes by the functions of drivers/processes/shell-process.ts only, or themselves', () => {
     const sending = /(^|[^\w.$-])kill\s+(-|"|'|\$|%|\d)(?!KILL \$\$)/m;
     const senders = files.filter(({ text }) => sending.test(code(text)));
-    expect(senders.map(({ name }) => name)).toEqual(['hosts/shell-process.ts']);
+    expect(senders.map(({ name }) => name)).toEqual(['drivers/processes/shell-process.ts']);
   });
 
   test('a file tells one story: fewer than 300 lines', () => {

@@ -1,23 +1,23 @@
 import { Command, CommanderError } from 'commander';
-import { registerApplication } from './application.js';
-import { registerCompletion } from './completion.js';
-import { registerDefinition } from './definition.js';
-import { registerDelivery } from './delivery.js';
-import { CliError, Ended, exitCodes, renderError, wantsColour } from './failure.js';
-import { registerHostKey } from './host-key.js';
-import type { CliIo } from './io.js';
-import { registerJob } from './job.js';
-import { registerNonce } from './nonce.js';
-import { registerOperation } from './operation.js';
-import { registerPipeline } from './pipeline.js';
-import { registerRun } from './run.js';
-import { registerServer } from './server.js';
-import { serverOptions } from './settings.js';
-import { registerStream } from './stream.js';
-import { registerSubscription } from './subscription.js';
-import { registerTask } from './task.js';
-import { registerToken } from './token.js';
-import { registerUser } from './user.js';
+import { CliError, Ended, exitCodes, renderError, wantsColour } from './client/failure.js';
+import { serverOptions } from './client/settings.js';
+import { registerApplication } from './commands/application.js';
+import { registerCompletion } from './commands/completion.js';
+import { registerDefinition } from './commands/definition.js';
+import { registerDelivery } from './commands/delivery.js';
+import { registerHostKey } from './commands/host-key.js';
+import { registerJob } from './commands/jobs/job.js';
+import { registerNonce } from './commands/nonce.js';
+import { registerOperation } from './commands/operation.js';
+import { registerPipeline } from './commands/pipeline.js';
+import { registerRun } from './commands/run.js';
+import { registerServer } from './commands/server.js';
+import { registerStream } from './commands/stream.js';
+import { registerSubscription } from './commands/subscription.js';
+import { registerTask } from './commands/task.js';
+import { registerToken } from './commands/token.js';
+import { registerUser } from './commands/user.js';
+import type { CliIo } from './terminal/io.js';
 
 /** The bare `penstock`, without a single command. */
 export function buildProgram(io: CliIo, version: string): Command {

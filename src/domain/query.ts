@@ -1,5 +1,5 @@
-import type { Problem } from '../errors.js';
-import { nearest } from './nearest.js';
+import type { Problem } from '../lib/errors.js';
+import { nearest } from '../lib/nearest.js';
 
 /** What a field of a resource is, for filters, for `schema/` and for OpenAPI. */
 export interface Field {

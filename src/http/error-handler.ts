@@ -1,9 +1,9 @@
 import type { ErrorRequestHandler } from 'express';
-import { catalogue, type ErrorCode, messageOf, PenstockError, type Problem } from '../errors.js';
-import type { Logger } from '../log.js';
-import { storeError } from '../store/writer.js';
-import { type Known, sendJson, sendJsonAndLinger } from './answer.js';
-import { challenge } from './auth.js';
+import { catalogue, type ErrorCode, messageOf, PenstockError, type Problem } from '../lib/errors.js';
+import type { Logger } from '../lib/log.js';
+import { storeError } from '../store/sqlite/writer.js';
+import { type Known, sendJson, sendJsonAndLinger } from './answers/answer.js';
+import { challenge } from './guards/auth.js';
 
 /** What an error looks like to a client: the old `error` text, and the members of RFC 9457 beside it. */
 export function problemBody(code: ErrorCode, detail: string, problems: readonly Problem[] = []) {

@@ -1,8 +1,8 @@
 import type { Request, Response } from 'express';
-import { PenstockError } from '../errors.js';
-import { actorOf } from './answer.js';
+import { PenstockError } from '../lib/errors.js';
+import { actorOf } from './answers/answer.js';
+import { type EventStream, eventStream } from './answers/server-sent-events.js';
 import { openCounts } from './counts.js';
-import { type EventStream, eventStream } from './events.js';
 
 /** The live streams that are open: all are opened here, so that there are only so many. */
 export interface Followers {

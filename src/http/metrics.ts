@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { serverStates } from '../domain/server.js';
-import type { JobService } from '../services/jobs.js';
-import type { OperationStatus } from '../services/operation-view.js';
+import { serverStates } from '../domain/servers/server.js';
+import type { JobService } from '../usecases/jobs/jobs.js';
+import type { OperationStatus } from '../usecases/operations/operation-view.js';
 
 /** So many operations are told of one by one: each is a line in everybody's database of numbers. */
 const mostOperations = 200;

@@ -1,9 +1,9 @@
 import type { Request } from 'express';
-import { nearest } from '../domain/nearest.js';
 import { everywhere } from '../domain/query.js';
-import { PenstockError } from '../errors.js';
-import { queryPairs } from './answer.js';
-import type { Json } from './openapi-parts.js';
+import { PenstockError } from '../lib/errors.js';
+import { nearest } from '../lib/nearest.js';
+import { queryPairs } from './answers/answer.js';
+import type { Json } from './openapi/openapi-parts.js';
 
 /** What an operation takes: these names, or whatever it is given. */
 type Taken = ReadonlySet<string> | 'anything';

@@ -1,5 +1,5 @@
 import { paging } from '../domain/query.js';
-import { type Method, methods, type ResourceService, type Shown } from '../services/resource.js';
+import { type Method, methods, type ResourceService, type Shown } from '../usecases/resource.js';
 
 /** The noun described in Tastypie's way. */
 export function schemaOf(service: ResourceService): Shown {

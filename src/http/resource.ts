@@ -1,17 +1,25 @@
 import { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express';
 import { bounds } from '../domain/bounds.js';
 import { type Fields, type ListQuery, pageMeta, paging, readListQuery } from '../domain/query.js';
-import { PenstockError } from '../errors.js';
-import { pacer } from '../services/pace.js';
-import type { Change, Method, ResourceService, Shown } from '../services/resource.js';
-import { checkAccept } from './accept.js';
-import { actorOf, etagOf, originOf, queryPairs, sendEmpty, sendJson, sendJsonText } from './answer.js';
-import { readJson } from './body.js';
-import { formatJson } from './json.js';
-import { listBody } from './list-body.js';
-import { idOfItem, idOfUri, putsOf } from './list-items.js';
-import { overrides } from './method-override.js';
-import { beyond } from './openapi-resource.js';
+import { PenstockError } from '../lib/errors.js';
+import { pacer } from '../lib/pace.js';
+import type { Change, Method, ResourceService, Shown } from '../usecases/resource.js';
+import {
+  actorOf,
+  etagOf,
+  originOf,
+  queryPairs,
+  sendEmpty,
+  sendJson,
+  sendJsonText,
+} from './answers/answer.js';
+import { formatJson } from './answers/format-json.js';
+import { readJson } from './bodies/body.js';
+import { listBody } from './bodies/list-body.js';
+import { idOfItem, idOfUri, putsOf } from './bodies/list-items.js';
+import { checkAccept } from './guards/accept.js';
+import { overrides } from './guards/method-override.js';
+import { beyond } from './openapi/openapi-resource.js';
 import { type CheckQuery, queryNames } from './parameters.js';
 import { schemaOf } from './resource-schema.js';
 

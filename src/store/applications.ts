@@ -1,9 +1,9 @@
-import { unfinishedStates } from '../domain/job-state.js';
+import { unfinishedStates } from '../domain/jobs/job-state.js';
 import type { ListQuery } from '../domain/query.js';
-import type { PrismaClient } from './client.js';
 import type { Application } from './generated/client.js';
 import { pageOf } from './page.js';
-import type { Writer } from './writer.js';
+import type { PrismaClient } from './sqlite/client.js';
+import type { Writer } from './sqlite/writer.js';
 
 export type ApplicationRow = Application & { owner: { username: string } };
 export type NewApplication = Omit<Application, 'id'>;

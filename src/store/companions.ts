@@ -1,5 +1,5 @@
-import type { Job } from '../domain/job.js';
-import { storedDate } from './job-sql.js';
+import type { Job } from '../domain/jobs/job.js';
+import { storedDate } from './sqlite/job-sql.js';
 
 /** A request that must make one job only, however often it is sent. */
 export interface IdempotencyKey {

@@ -1,11 +1,11 @@
-import type { Format, ToldEvent } from '../domain/event-message.js';
+import type { Format, ToldEvent } from '../domain/jobs/event-message.js';
 import type { ListQuery } from '../domain/query.js';
-import type { PrismaClient } from './client.js';
-import { attemptSql, laneSql, pendingSql, refusedSql, replaySql, settleSql } from './delivery-sql.js';
 import type { Delivery } from './generated/client.js';
-import { storedDate } from './job-sql.js';
 import { pageOf } from './page.js';
-import type { Writer } from './writer.js';
+import type { PrismaClient } from './sqlite/client.js';
+import { attemptSql, laneSql, pendingSql, refusedSql, replaySql, settleSql } from './sqlite/delivery-sql.js';
+import { storedDate } from './sqlite/job-sql.js';
+import type { Writer } from './sqlite/writer.js';
 
 const include = {
   subscription: { select: { ownerId: true, url: true } },

@@ -1,6 +1,6 @@
-import type { PrismaClient } from './client.js';
 import type { HostKey } from './generated/client.js';
-import type { Writer } from './writer.js';
+import type { PrismaClient } from './sqlite/client.js';
+import type { Writer } from './sqlite/writer.js';
 
 /** A machine's host key: `host` is its address and port, `fingerprint` the key as `known_hosts` has it. */
 export type HostKeyRow = HostKey;

@@ -1,10 +1,10 @@
-import type { JobEvent } from '../domain/job.js';
+import type { JobEvent } from '../domain/jobs/job.js';
 import type { ListQuery } from '../domain/query.js';
-import type { PrismaClient } from './client.js';
 import { eventOf, jobColumns } from './jobs.js';
 import { ownedBy } from './page.js';
+import type { PrismaClient } from './sqlite/client.js';
+import type { Writer } from './sqlite/writer.js';
 import { whereOf } from './where.js';
-import type { Writer } from './writer.js';
 
 /** An event with what its followers want to know of its job. `id` rises in the order of the commits. */
 export interface StoredEvent {

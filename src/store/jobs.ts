@@ -1,13 +1,13 @@
-import { elsewhere, type Job, type JobEvent } from '../domain/job.js';
-import { type State, unfinishedStates } from '../domain/job-state.js';
+import { elsewhere, type Job, type JobEvent } from '../domain/jobs/job.js';
+import { type State, unfinishedStates } from '../domain/jobs/job-state.js';
+import { parseWritten } from '../domain/json/written-json.js';
 import type { ListQuery } from '../domain/query.js';
-import { parseWritten } from '../domain/written-json.js';
-import type { PrismaClient } from './client.js';
 import type { JobCompanions } from './companions.js';
 import type { JobEvent as EventRow, Job as JobRow } from './generated/client.js';
 import { ownedBy } from './page.js';
+import type { PrismaClient } from './sqlite/client.js';
+import type { Writer } from './sqlite/writer.js';
 import { exactValues, orderOf, whereOf } from './where.js';
-import type { Writer } from './writer.js';
 
 /** Where a job's fields are, if not under their own name. */
 export const jobColumns = {

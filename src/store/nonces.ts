@@ -1,8 +1,8 @@
-import type { PrismaClient } from './client.js';
 import type { StoredNonce } from './companions.js';
 import type { Nonce, User } from './generated/client.js';
 import { ownedBy } from './page.js';
-import type { Writer } from './writer.js';
+import type { PrismaClient } from './sqlite/client.js';
+import type { Writer } from './sqlite/writer.js';
 
 export type NonceRow = Nonce & { owner: User };
 

@@ -1,17 +1,17 @@
 import type { ListQuery } from '../domain/query.js';
-import { messageOf } from '../errors.js';
-import type { PrismaClient } from './client.js';
+import { messageOf } from '../lib/errors.js';
+import type { DefinitionRevision, ProcessDefinition } from './generated/client.js';
+import { ownedBy, pageOf } from './page.js';
+import type { PrismaClient } from './sqlite/client.js';
 import {
   deleteDefinitionsSql,
   insertDefinitionsSql,
   mustHaveChangedSql,
   updateDefinitionsSql,
-} from './definition-sql.js';
-import type { DefinitionRevision, ProcessDefinition } from './generated/client.js';
-import { storedDate } from './job-sql.js';
-import { ownedBy, pageOf } from './page.js';
+} from './sqlite/definition-sql.js';
+import { storedDate } from './sqlite/job-sql.js';
+import type { Writer } from './sqlite/writer.js';
 import { whereOf } from './where.js';
-import type { Writer } from './writer.js';
 
 export type DefinitionRow = ProcessDefinition & { owner: { username: string } };
 export type { DefinitionRevision };

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
-import { migrationsFolder, readMigrations } from './migrate.js';
+import { migrationsFolder, readMigrations } from './sqlite/migrate.js';
 
 /** The part of the WebAssembly interface that is used here; Node's own types leave it to the browser's. */
 declare const WebAssembly: {

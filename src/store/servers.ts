@@ -1,12 +1,12 @@
 import type { ListQuery } from '../domain/query.js';
-import { type ServerState, serverChanges } from '../domain/server.js';
-import type { PrismaClient } from './client.js';
+import { type ServerState, serverChanges } from '../domain/servers/server.js';
 import type { Server, ServerUse } from './generated/client.js';
+import type { PrismaClient } from './sqlite/client.js';
 
 export type { ServerUse };
 
 import { pageOf } from './page.js';
-import type { Writer } from './writer.js';
+import type { Writer } from './sqlite/writer.js';
 
 export type ServerRow = Omit<Server, 'state'> & { state: ServerState };
 export type NewServer = Pick<

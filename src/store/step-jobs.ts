@@ -1,8 +1,8 @@
-import { type Job, pipelineExecutor } from '../domain/job.js';
-import { type State, unfinishedStates } from '../domain/job-state.js';
-import type { PrismaClient } from './client.js';
+import { type Job, pipelineExecutor } from '../domain/jobs/job.js';
+import { type State, unfinishedStates } from '../domain/jobs/job-state.js';
 import { jobOf } from './jobs.js';
-import type { Writer } from './writer.js';
+import type { PrismaClient } from './sqlite/client.js';
+import type { Writer } from './sqlite/writer.js';
 
 /** How many of a step's jobs are in one state, and, where there is only one, which it is. Dates as stored. */
 export interface StepCount {

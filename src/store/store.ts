@@ -1,26 +1,26 @@
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { PenstockError } from '../errors.js';
+import { PenstockError } from '../lib/errors.js';
 import { applicationRepository } from './applications.js';
-import { openReader } from './client.js';
 import { deliveryRepository } from './deliveries.js';
+import { Reserve } from './folder/reserve.js';
 import { hostKeyRepository } from './host-keys.js';
 import { jobEventRepository } from './job-events.js';
 import { jobRepository } from './jobs.js';
-import { migrate } from './migrate.js';
 import { nonceRepository } from './nonces.js';
 import { operationRepository } from './operations.js';
 import { pipelineRepository } from './pipelines.js';
 import { definitionRepository } from './process-definitions.js';
-import { Reserve } from './reserve.js';
 import { serverRepository } from './servers.js';
+import { openReader } from './sqlite/client.js';
+import { migrate } from './sqlite/migrate.js';
+import { Writer } from './sqlite/writer.js';
 import { stepJobRepository } from './step-jobs.js';
 import { streamRepository } from './streams.js';
 import { subscriptionRepository } from './subscriptions.js';
 import { taskRepository } from './tasks.js';
 import { tokenRepository } from './tokens.js';
 import { userRepository } from './users.js';
-import { Writer } from './writer.js';
 
 /**
  * Opens the database, brought up to date: one repository per noun. Reads have a connection of their own, so that

@@ -1,8 +1,8 @@
 import type { ListQuery } from '../domain/query.js';
-import type { PrismaClient } from './client.js';
 import type { Stream } from './generated/client.js';
 import { ownedBy, pageOf } from './page.js';
-import type { Writer } from './writer.js';
+import type { PrismaClient } from './sqlite/client.js';
+import type { Writer } from './sqlite/writer.js';
 
 export type NewStream = Omit<Stream, 'id'>;
 /** A stream with its owner's name. */

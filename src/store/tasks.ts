@@ -1,8 +1,8 @@
-import type { Job } from '../domain/job.js';
-import { unfinishedStates } from '../domain/job-state.js';
-import type { PrismaClient } from './client.js';
+import type { Job } from '../domain/jobs/job.js';
+import { unfinishedStates } from '../domain/jobs/job-state.js';
 import { jobOf } from './jobs.js';
 import { ownedBy } from './page.js';
+import type { PrismaClient } from './sqlite/client.js';
 
 /** Jobs as tasks of the scheduler's protocol. */
 export function taskRepository(reader: PrismaClient) {

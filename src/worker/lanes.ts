@@ -1,8 +1,8 @@
-import { defaultApplication } from '../domain/application.js';
-import type { Job } from '../domain/job.js';
-import type { ProcessDefinition } from '../domain/process-definition.js';
-import type { Receipt } from '../executors/executor.js';
-import { Worker, type WorkerOptions } from './worker.js';
+import type { ProcessDefinition } from '../domain/definitions/process-definition.js';
+import type { Job } from '../domain/jobs/job.js';
+import { defaultApplication } from '../domain/servers/application.js';
+import type { Receipt } from '../drivers/executors/executor.js';
+import { Worker, type WorkerOptions } from './lane.js';
 
 /**
  * Which jobs share a lane: those of one executor, over SSH those of one machine, and in the cloud those of one

@@ -1,16 +1,16 @@
 import { existsSync } from 'node:fs';
-import type { Job } from '../domain/job.js';
-import type { ProcessDefinition } from '../domain/process-definition.js';
-import type { Handle } from '../executors/executor.js';
-import { thisMoment } from '../hosts/boot-clock.js';
+import type { ProcessDefinition } from '../domain/definitions/process-definition.js';
+import type { Job } from '../domain/jobs/job.js';
+import type { Handle } from '../drivers/executors/executor.js';
+import { thisMoment } from '../drivers/processes/boot-clock.js';
 import type { QueuedRow } from '../store/jobs.js';
 import type { Store } from '../store/store.js';
-import { clearUp } from './adapt.js';
+import { clearUp } from './attempt/adapt.js';
+import { newRun, persist } from './attempt/run.js';
+import { type WorkerOptions, waitingOf } from './lane.js';
 import { type Lanes, laneOf } from './lanes.js';
-import { persist } from './run-job.js';
 import { recoverService } from './services/recover-service.js';
 import type { Supervisor } from './services/supervise.js';
-import { newRun, type WorkerOptions, waitingOf } from './worker.js';
 
 const pieces = 1000;
 

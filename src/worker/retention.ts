@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { pipelineExecutor } from '../domain/job.js';
-import { messageOf } from '../errors.js';
-import type { Logger } from '../log.js';
-import type { JobFiles } from '../store/files.js';
+import { pipelineExecutor } from '../domain/jobs/job.js';
+import { messageOf } from '../lib/errors.js';
+import type { Logger } from '../lib/log.js';
+import type { JobFiles } from '../store/folder/job-files.js';
 import type { Store } from '../store/store.js';
 
 export interface RetentionOptions {

@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { messageOf } from '../errors.js';
-import type { Logger } from '../log.js';
-import { lowRoom, type Reserve, roomOf } from '../store/reserve.js';
+import { messageOf } from '../lib/errors.js';
+import type { Logger } from '../lib/log.js';
+import { lowRoom, type Reserve, roomOf } from '../store/folder/reserve.js';
 
 /** Bytes that are free on the disk of each. */
 export type FreeRoom = Partial<Record<'data' | 'database', number>>;

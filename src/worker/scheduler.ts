@@ -1,13 +1,13 @@
-import type { Job } from '../domain/job.js';
-import type { ProcessDefinition } from '../domain/process-definition.js';
-import type { TypedUuids } from '../domain/typed-uuid.js';
-import type { Receipt } from '../executors/executor.js';
+import type { ProcessDefinition } from '../domain/definitions/process-definition.js';
+import type { TypedUuids } from '../domain/external-jobs/typed-uuid.js';
+import type { Job } from '../domain/jobs/job.js';
+import type { Receipt } from '../drivers/executors/executor.js';
 import type { Store } from '../store/store.js';
+import type { WorkerOptions } from './lane.js';
 import { type LaneKey, type LaneOptions, Lanes, laneOf } from './lanes.js';
 import { openPipelines } from './pipelines/pipelines.js';
 import { recover } from './recover.js';
 import { type ServiceLimits, Supervisor } from './services/supervise.js';
-import type { WorkerOptions } from './worker.js';
 
 /** Sends each job to who sees it through: services to the supervisor, what comes to an end to the lanes. */
 export function openScheduler(

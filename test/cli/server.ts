@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Json } from '../../src/cli/client.js';
+import type { Json } from '../../src/cli/client/client.js';
 import { main } from '../support/paths.js';
 import type { Ran } from './io.js';
 

@@ -7,7 +7,7 @@ import {
   type Reach,
   type ServerOrder,
   type ServerReference,
-} from '../../src/connectors/connector.js';
+} from '../../src/drivers/connectors/connector.js';
 import { waitFor } from '../support/wait-for.js';
 
 /** What a driver's suite gives. */

@@ -3,10 +3,15 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync,
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Outcome } from '../../src/domain/outcome.js';
-import type { Executor, ExecutorCommand, ExecutorFiles, Handle } from '../../src/executors/executor.js';
-import { makePipes } from '../../src/hosts/pipes.js';
-import { readProcess } from '../../src/hosts/processes.js';
+import type { Outcome } from '../../src/domain/jobs/outcome.js';
+import type {
+  Executor,
+  ExecutorCommand,
+  ExecutorFiles,
+  Handle,
+} from '../../src/drivers/executors/executor.js';
+import { makePipes } from '../../src/drivers/processes/pipes.js';
+import { readProcess } from '../../src/drivers/processes/processes.js';
 import { alive, linesOf, naming, program } from '../support/programs.js';
 import { waitFor } from '../support/wait-for.js';
 

@@ -16,7 +16,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Host } from '../../src/hosts/host.js';
+import type { Host } from '../../src/drivers/hosts/host.js';
 import { alive } from '../support/programs.js';
 import { waitFor } from '../support/wait-for.js';
 

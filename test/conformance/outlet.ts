@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import type { Message, Outlet } from '../../src/outlets/outlet.js';
+import type { Message, Outlet } from '../../src/drivers/outlets/outlet.js';
 
 /** What a driver's suite gives: an outlet, somewhere that takes messages, and somewhere that does not. */
 export interface OutletUnderTest {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Delivery, Stream, SubscribeOptions, Subscription } from '../../src/streams/stream.js';
+import type { Delivery, Stream, SubscribeOptions, Subscription } from '../../src/drivers/streams/stream.js';
 import { waitFor } from '../support/wait-for.js';
 import { fresh, message, type Stage } from './stream.js';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Stream, StreamFailure, type StreamMessage } from '../../src/streams/stream.js';
+import { type Stream, StreamFailure, type StreamMessage } from '../../src/drivers/streams/stream.js';
 import { waitFor } from '../support/wait-for.js';
 
 /** What a suite needs of a driver: streams, and a way to see what is on them. */

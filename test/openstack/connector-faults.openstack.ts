@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Connector } from '../../src/connectors/connector.js';
+import type { Connector } from '../../src/drivers/connectors/connector.js';
 import { untilDeleted, untilReached } from '../conformance/connector.js';
 import { waitFor } from '../support/wait-for.js';
 import { cloudsFile, newInstance, openHeat, openNova, orderOf } from './connectors.js';

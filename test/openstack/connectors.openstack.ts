@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect } from 'vitest';
-import type { Connector, ServerReference } from '../../src/connectors/connector.js';
+import type { Connector, ServerReference } from '../../src/drivers/connectors/connector.js';
 import { connectorConformance } from '../conformance/connector.js';
 import { newInstance, openHeat, openNova, orderOf } from './connectors.js';
 import { describeOpenStack } from './openstack.js';

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { Connector, ServerOrder } from '../../src/connectors/connector.js';
-import { type HeatOptions, heatConnector } from '../../src/connectors/heat.js';
-import { novaConnector } from '../../src/connectors/nova.js';
-import type { OpenStackOptions } from '../../src/connectors/openstack/open.js';
+import type { Connector, ServerOrder } from '../../src/drivers/connectors/connector.js';
+import { type HeatOptions, heatConnector } from '../../src/drivers/connectors/heat.js';
+import { novaConnector } from '../../src/drivers/connectors/nova.js';
+import type { OpenStackOptions } from '../../src/drivers/connectors/openstack/open.js';
 import type { Login, OpenStack } from './openstack.js';
 
 /** How a connector comes to the cloud of the tests: by its openrc file, unless credentials are given. */

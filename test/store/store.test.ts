@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, expect, test } from 'vitest';
-import { migrate } from '../../src/store/migrate.js';
+import { migrate } from '../../src/store/sqlite/migrate.js';
 import { backup, openStore } from '../../src/store/store.js';
 import { root as repository } from '../support/paths.js';
 import { ask } from '../support/raw.js';
@@ -22,7 +22,7 @@ test('migrations make an empty folder ready, once', async () => {
 
 test('a migration that is cut off, wherever, leaves nothing half done', async () => {
   const program = path.join(root, 'migrate.mjs');
-  const migrateUrl = `${repository}/dist/store/migrate.js`;
+  const migrateUrl = `${repository}/dist/store/sqlite/migrate.js`;
   writeFileSync(
     program,
     `import { migrate } from ${JSON.stringify(migrateUrl)};

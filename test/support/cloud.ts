@@ -5,7 +5,7 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { expect } from 'vitest';
 import { stringify } from 'yaml';
-import type { ServerState } from '../../src/domain/server.js';
+import type { ServerState } from '../../src/domain/servers/server.js';
 import { jobOf, submit } from './jobs.js';
 import { startServer, type TestServer } from './server.js';
 import type { Machine } from './sshd.js';

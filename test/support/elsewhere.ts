@@ -1,9 +1,9 @@
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { elsewhere, type Job, type JobLinks, newJob } from '../../src/domain/job.js';
-import { typedUuids } from '../../src/domain/typed-uuid.js';
-import { jobService } from '../../src/services/jobs.js';
+import { typedUuids } from '../../src/domain/external-jobs/typed-uuid.js';
+import { elsewhere, type Job, type JobLinks, newJob } from '../../src/domain/jobs/job.js';
 import { openStore } from '../../src/store/store.js';
+import { jobService } from '../../src/usecases/jobs/jobs.js';
 import type { TestServer } from './server.js';
 
 /** What a test says of a job that runs elsewhere. */

@@ -1,5 +1,5 @@
-import type { Outcome } from '../../src/domain/outcome.js';
-import { listProcesses, variableOf } from '../../src/hosts/processes.js';
+import type { Outcome } from '../../src/domain/jobs/outcome.js';
+import { listProcesses, variableOf } from '../../src/drivers/processes/processes.js';
 import { alive } from './programs.js';
 import type { Login, TestServer } from './server.js';
 import { waitFor } from './wait-for.js';

@@ -1,5 +1,5 @@
 import http from 'node:http';
-import { SseParser } from '../../src/cli/sse.js';
+import { SseParser } from '../../src/cli/client/sse.js';
 import { basic, type Login, type TestServer } from './server.js';
 import { waitFor } from './wait-for.js';
 

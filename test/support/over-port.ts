@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { shellWord } from '../../src/hosts/shell-word.js';
+import { shellWord } from '../../src/drivers/processes/shell-word.js';
 import { program } from './programs.js';
 
 const words = [process.execPath, program('over-port.mjs')].map(shellWord).join(' ');

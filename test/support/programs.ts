@@ -1,6 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { listProcesses, type Process, readProcess, workingFolder } from '../../src/hosts/processes.js';
+import {
+  listProcesses,
+  type Process,
+  readProcess,
+  workingFolder,
+} from '../../src/drivers/processes/processes.js';
 
 /** The path of one of the tiny programs in `test/programs`. */
 export const program = (name: string): string =>

@@ -1,5 +1,5 @@
-import type { Outcome } from '../../src/domain/outcome.js';
-import type { ServiceState } from '../../src/domain/service.js';
+import type { Outcome } from '../../src/domain/jobs/outcome.js';
+import type { ServiceState } from '../../src/domain/services/service.js';
 import { jobOf, type ShownJob } from './jobs.js';
 import type { TestServer } from './server.js';
 import { waitFor } from './wait-for.js';

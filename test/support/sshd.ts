@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { listProcesses } from '../../src/hosts/processes.js';
-import type { SshLogin } from '../../src/hosts/ssh-login.js';
+import type { SshLogin } from '../../src/drivers/hosts/ssh/ssh-login.js';
+import { listProcesses } from '../../src/drivers/processes/processes.js';
 import { waitFor } from './wait-for.js';
 
 /** A machine with a real sshd: a network namespace with an address of its own. It shares the file system with us. */

@@ -1,7 +1,12 @@
 import { afterEach, expect } from 'vitest';
-import { openLog } from '../../src/log.js';
-import { type AmqpOptions, amqpStream } from '../../src/streams/amqp.js';
-import { type Publisher, type Stream, StreamFailure, type StreamMessage } from '../../src/streams/stream.js';
+import { type AmqpOptions, amqpStream } from '../../src/drivers/streams/amqp.js';
+import {
+  type Publisher,
+  type Stream,
+  StreamFailure,
+  type StreamMessage,
+} from '../../src/drivers/streams/stream.js';
+import { openLog } from '../../src/lib/log.js';
 import { type Consumer, consume } from './amqp-consumer.js';
 import { waitFor } from './wait-for.js';
 

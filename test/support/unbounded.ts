@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { schema } from '../../src/schemas.js';
+import { schema } from '../../src/lib/schemas.js';
 
 type Json = Record<string, unknown>;
 

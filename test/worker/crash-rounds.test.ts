@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type EventName, isUnfinished, nextState, type State } from '../../src/domain/job-state.js';
+import { type EventName, isUnfinished, nextState, type State } from '../../src/domain/jobs/job-state.js';
 import { type CloudServer, startCloud } from '../support/cloud.js';
 import { type crashWork as CrashWork, crashWork, kinds, type WorkJob } from '../support/crash-work.js';
 import { dice } from '../support/dice.js';

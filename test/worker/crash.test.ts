@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { listProcesses, readProcess, variableOf } from '../../src/hosts/processes.js';
+import { listProcesses, readProcess, variableOf } from '../../src/drivers/processes/processes.js';
 import { endsOf, everyEnd, filter, historyOf, jobOf, leftOf, submit } from '../support/jobs.js';
 import { alive, linesOf, program } from '../support/programs.js';
 import { startServer, type TestServer } from '../support/server.js';

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import type { ErrorCode, Problem } from '../../errors.js';
+import type { ErrorCode, Problem } from '../../lib/errors.js';
 
 const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string };
 

@@ -1,13 +1,13 @@
-import type { EventName } from '../../domain/job-state.js';
-import { member, parseJsonText, rawMember } from '../../domain/json-text.js';
-import { eventOfStatus } from '../../domain/platform-status.js';
-import { numbersAsWritten } from '../../domain/python-text.js';
-import { copyWritten } from '../../domain/written-json.js';
-import { PenstockError } from '../../errors.js';
-import { parseJson } from '../../http/body.js';
-import { validator } from '../../schemas.js';
-import { invalid } from '../../services/body.js';
-import type { CreateMessage, ParentKind } from '../../services/external-jobs.js';
+import { numbersAsWritten } from '../../domain/external-jobs/python-text.js';
+import type { EventName } from '../../domain/jobs/job-state.js';
+import { member, parseJsonText, rawMember } from '../../domain/json/json-text.js';
+import { copyWritten } from '../../domain/json/written-json.js';
+import { parseJson } from '../../http/bodies/body.js';
+import { PenstockError } from '../../lib/errors.js';
+import { validator } from '../../lib/schemas.js';
+import { invalid } from '../../usecases/body.js';
+import type { CreateMessage, ParentKind } from '../../usecases/external-jobs/external-jobs.js';
+import { eventOfStatus } from './platform-status.js';
 
 /** A message to the manager, of one of three kinds. */
 export type Message =

@@ -1,14 +1,14 @@
 import type { RequestHandler } from 'express';
-import type { AdminTokenSettings } from '../../domain/admin-token.js';
-import type { Cleared } from '../../domain/archive-path.js';
-import type { TypedUuids } from '../../domain/typed-uuid.js';
-import { externalJobService } from '../../services/external-jobs.js';
-import { jobEventService } from '../../services/job-events.js';
-import type { JobService } from '../../services/jobs.js';
-import type { LoginService } from '../../services/logins.js';
-import { nonceService } from '../../services/nonces.js';
-import type { SubscriptionService } from '../../services/subscriptions.js';
+import type { AdminTokenSettings } from '../../domain/external-jobs/admin-token.js';
+import type { Cleared } from '../../domain/external-jobs/archive-path.js';
+import type { TypedUuids } from '../../domain/external-jobs/typed-uuid.js';
 import type { Store } from '../../store/store.js';
+import { externalJobService } from '../../usecases/external-jobs/external-jobs.js';
+import { jobEventService } from '../../usecases/external-jobs/job-events.js';
+import { nonceService } from '../../usecases/external-jobs/nonces.js';
+import type { JobService } from '../../usecases/jobs/jobs.js';
+import type { SubscriptionService } from '../../usecases/subscriptions/subscriptions.js';
+import type { LoginService } from '../../usecases/users/logins.js';
 import { pipelineJobsPaths } from './openapi.js';
 import { pipelineJobsRouter } from './routes.js';
 

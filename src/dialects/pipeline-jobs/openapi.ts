@@ -1,6 +1,12 @@
-import type { ErrorCode } from '../../errors.js';
-import { answer, type Json, jsonContent, errors as ownErrors, parameter } from '../../http/openapi-parts.js';
-import { schema } from '../../schemas.js';
+import {
+  answer,
+  type Json,
+  jsonContent,
+  errors as ownErrors,
+  parameter,
+} from '../../http/openapi/openapi-parts.js';
+import type { ErrorCode } from '../../lib/errors.js';
+import { schema } from '../../lib/schemas.js';
 
 const tags = ['pipeline-jobs'];
 const text = { type: 'string' };

@@ -1,8 +1,8 @@
-import type { Job } from '../../domain/job.js';
-import { showEvent } from '../../services/job-view.js';
-import type { Recorded } from '../../services/jobs.js';
-import { type Shown, shownDate } from '../../services/resource.js';
+import type { Job } from '../../domain/jobs/job.js';
 import type { NonceRow } from '../../store/nonces.js';
+import { showEvent } from '../../usecases/jobs/job-view.js';
+import type { Recorded } from '../../usecases/jobs/jobs.js';
+import { type Shown, shownDate } from '../../usecases/resource.js';
 
 /** What an event came to: the job's state before and after it, and its entry in the history. */
 export function showRecorded(recorded: Recorded, links: Record<string, string>): Shown {

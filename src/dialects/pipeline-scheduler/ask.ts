@@ -1,9 +1,9 @@
 import type { Request } from 'express';
 import { bounds } from '../../domain/bounds.js';
-import { count } from '../../domain/wording.js';
-import { PenstockError } from '../../errors.js';
-import { queryPairs } from '../../http/answer.js';
-import { parseJson, readBody, textOf } from '../../http/body.js';
+import { queryPairs } from '../../http/answers/answer.js';
+import { parseJson, readBody, textOf } from '../../http/bodies/body.js';
+import { PenstockError } from '../../lib/errors.js';
+import { count } from '../../lib/wording.js';
 
 /** A request's JSON, a list only up to its bound; null if there is no body. What it is called does not matter: old clients call it what they like. */
 export async function readValue(request: Request, limit: number): Promise<unknown> {

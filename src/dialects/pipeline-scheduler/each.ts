@@ -1,5 +1,5 @@
-import { PenstockError } from '../../errors.js';
-import { pacer } from '../../services/pace.js';
+import { PenstockError } from '../../lib/errors.js';
+import { pacer } from '../../lib/pace.js';
 
 /** True for an error that is the item's own: it would be as wrong at another time. */
 export const isOfItem = (error: unknown): error is PenstockError =>

@@ -1,7 +1,7 @@
 import type { Response } from 'express';
-import type { ErrorCode, PenstockError, Problem } from '../../errors.js';
-import { sendJsonText } from '../../http/answer.js';
+import { sendJsonText } from '../../http/answers/answer.js';
 import { problemBody } from '../../http/error-handler.js';
+import type { ErrorCode, PenstockError, Problem } from '../../lib/errors.js';
 
 /**
  * Sends an answer in the shape that every one has, indented by four as always.

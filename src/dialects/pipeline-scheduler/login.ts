@@ -1,11 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
-import { PenstockError } from '../../errors.js';
-import { type Known, queryValue } from '../../http/answer.js';
-import { addressOf } from '../../http/auth.js';
-import { isCalledLoopback, isLoopback } from '../../http/foreign-host.js';
-import type { Actor } from '../../services/actor.js';
-import type { LoginService } from '../../services/logins.js';
+import { type Known, queryValue } from '../../http/answers/answer.js';
+import { addressOf } from '../../http/guards/auth.js';
+import { isCalledLoopback, isLoopback } from '../../http/guards/foreign-host.js';
+import { PenstockError } from '../../lib/errors.js';
+import type { Actor } from '../../usecases/actor.js';
+import type { LoginService } from '../../usecases/users/logins.js';
 
 export interface SchedulerLogin {
   /** Lines of the file `tokens`, as it is now; null or none: there are no tokens. */

@@ -1,12 +1,12 @@
 import { type Response, Router } from 'express';
-import { PenstockError } from '../../errors.js';
-import { actorOf } from '../../http/answer.js';
+import { actorOf } from '../../http/answers/answer.js';
 import { checkMethod } from '../../http/resource.js';
-import type { ServerView, TaskView } from '../../services/scheduler-views.js';
+import { PenstockError } from '../../lib/errors.js';
 import { readValue } from './ask.js';
 import { each, isOfItem } from './each.js';
 import { refusal, send } from './envelope.js';
 import type { SchedulerRouteOptions } from './routes.js';
+import type { ServerView, TaskView } from './scheduler-views.js';
 import { isIdle, showInstance, showPipeline, statusOf } from './show.js';
 
 /** What the first version said of what it was never to do. */

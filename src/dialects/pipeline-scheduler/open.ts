@@ -1,24 +1,24 @@
 import { type RequestHandler, Router } from 'express';
-import type { Known } from '../../http/answer.js';
+import type { Known } from '../../http/answers/answer.js';
 import { checkMethod } from '../../http/resource.js';
-import { type Actor, requireAdmin } from '../../services/actor.js';
-import type { ApplicationService } from '../../services/applications.js';
-import type { JobService } from '../../services/jobs.js';
-import type { LoginService } from '../../services/logins.js';
-import { ownAccount } from '../../services/own-account.js';
-import type { DefinitionService } from '../../services/process-definitions.js';
-import type { Receiver } from '../../services/receive.js';
-import type { RunService } from '../../services/runs.js';
-import { schedulerViews } from '../../services/scheduler-views.js';
-import { keepTaskTimes } from '../../services/task-times.js';
-import { taskService } from '../../services/tasks.js';
-import type { JobFiles } from '../../store/files.js';
+import type { JobFiles } from '../../store/folder/job-files.js';
 import type { Store } from '../../store/store.js';
+import { type Actor, requireAdmin } from '../../usecases/actor.js';
+import type { DefinitionService } from '../../usecases/definitions/process-definitions.js';
+import type { JobService } from '../../usecases/jobs/jobs.js';
+import type { Receiver } from '../../usecases/runs/receive.js';
+import type { RunService } from '../../usecases/runs/runs.js';
+import type { ApplicationService } from '../../usecases/servers/applications.js';
+import type { LoginService } from '../../usecases/users/logins.js';
+import { ownAccount } from '../../usecases/users/own-account.js';
 import { failure, send } from './envelope.js';
 import { schedulerLogin } from './login.js';
 import { firstSchedulerRouter } from './old-routes.js';
 import { pipelineSchedulerPaths } from './openapi.js';
 import { type SchedulerRouteOptions, schedulerRouter } from './routes.js';
+import { schedulerViews } from './scheduler-views.js';
+import { keepTaskTimes } from './task-times.js';
+import { taskService } from './tasks.js';
 
 /** Builds what the scheduler's protocols are made of. */
 export function openPipelineScheduler(given: {

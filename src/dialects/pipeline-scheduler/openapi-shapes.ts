@@ -1,5 +1,5 @@
 import { bounds } from '../../domain/bounds.js';
-import type { Json } from '../../http/openapi-parts.js';
+import type { Json } from '../../http/openapi/openapi-parts.js';
 
 export const text = { type: 'string', maxLength: bounds.taskField };
 const described = (description: string): Json => ({ ...text, description });

@@ -1,5 +1,4 @@
 import { bounds } from '../../domain/bounds.js';
-import type { ErrorCode } from '../../errors.js';
 import {
   answer,
   bytes,
@@ -7,7 +6,8 @@ import {
   jsonContent,
   errors as ownErrors,
   parameter,
-} from '../../http/openapi-parts.js';
+} from '../../http/openapi/openapi-parts.js';
+import type { ErrorCode } from '../../lib/errors.js';
 import { pipelineBody, shown, taskBody, text } from './openapi-shapes.js';
 
 const tags = ['pipeline-scheduler'];

@@ -1,18 +1,18 @@
 import { type RequestHandler, type Response, Router } from 'express';
-import { isUnfinished } from '../../domain/job-state.js';
-import { PenstockError } from '../../errors.js';
-import { actorOf, queryValue } from '../../http/answer.js';
+import { isUnfinished } from '../../domain/jobs/job-state.js';
+import { actorOf, queryValue } from '../../http/answers/answer.js';
+import { sendBytes } from '../../http/answers/send-bytes.js';
 import { checkMethod } from '../../http/resource.js';
-import { sendBytes } from '../../http/send-bytes.js';
-import type { Actor } from '../../services/actor.js';
-import { jobFile } from '../../services/job-files.js';
-import type { SchedulerViews, ServerView, TaskView } from '../../services/scheduler-views.js';
-import type { TaskService } from '../../services/tasks.js';
-import type { JobFiles } from '../../store/files.js';
+import { PenstockError } from '../../lib/errors.js';
+import type { JobFiles } from '../../store/folder/job-files.js';
+import type { Actor } from '../../usecases/actor.js';
+import { jobFile } from '../../usecases/jobs/job-files.js';
 import { idsOf, isIds, readValue } from './ask.js';
 import { each, isOfItem } from './each.js';
 import { refusal, send } from './envelope.js';
+import type { SchedulerViews, ServerView, TaskView } from './scheduler-views.js';
 import { isIdle, showServer, showTask, statusOf } from './show.js';
+import type { TaskService } from './tasks.js';
 
 export interface SchedulerRouteOptions {
   login: RequestHandler;

@@ -1,6 +1,6 @@
-import { isUnfinished } from '../../domain/job-state.js';
-import type { ServerView, TaskView } from '../../services/scheduler-views.js';
-import { addressOf } from '../../services/server-fields.js';
+import { isUnfinished } from '../../domain/jobs/job-state.js';
+import { addressOf } from '../../usecases/servers/server-fields.js';
+import type { ServerView, TaskView } from './scheduler-views.js';
 
 /** Seconds since 1970. */
 const seconds = (date: Date): number => date.getTime() / 1000;

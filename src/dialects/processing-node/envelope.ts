@@ -2,10 +2,10 @@ import { STATUS_CODES } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Response } from 'express';
-import type { ErrorCode, Problem } from '../../errors.js';
-import { sendJsonText } from '../../http/answer.js';
+import { sendJsonText } from '../../http/answers/answer.js';
 import { problemBody } from '../../http/error-handler.js';
-import type { NodeAnswer, Piece } from '../../services/node-answer.js';
+import type { ErrorCode, Problem } from '../../lib/errors.js';
+import type { NodeAnswer, Piece } from './node-answer.js';
 
 /** Seconds since 1970, to the microsecond, larger at each call than at all before: clients look at that. */
 export function risingClock(): () => number {

@@ -1,6 +1,12 @@
 import { bounds } from '../../domain/bounds.js';
-import type { ErrorCode } from '../../errors.js';
-import { answer, type Json, jsonContent, errors as ownErrors, parameter } from '../../http/openapi-parts.js';
+import {
+  answer,
+  type Json,
+  jsonContent,
+  errors as ownErrors,
+  parameter,
+} from '../../http/openapi/openapi-parts.js';
+import type { ErrorCode } from '../../lib/errors.js';
 
 const tags = ['processing-node'];
 const text = { type: 'string' };

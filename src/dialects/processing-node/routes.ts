@@ -1,14 +1,14 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
-import { nearest } from '../../domain/nearest.js';
-import { PenstockError } from '../../errors.js';
-import { actorOf, type Known, originOf, sendJson } from '../../http/answer.js';
-import { readBody, textOf } from '../../http/body.js';
+import { actorOf, type Known, originOf, sendJson } from '../../http/answers/answer.js';
+import { readBody, textOf } from '../../http/bodies/body.js';
 import { checkMethod } from '../../http/resource.js';
-import type { NodeCommand, NodeCommands } from '../../services/node.js';
-import { readRequest } from '../../services/node-request.js';
-import type { NodeView } from '../../services/node-views.js';
+import { PenstockError } from '../../lib/errors.js';
+import { nearest } from '../../lib/nearest.js';
 import { apiPage } from './api-page.js';
 import { failure, risingClock, sendAnswer } from './envelope.js';
+import type { NodeCommand, NodeCommands } from './node.js';
+import { readRequest } from './node-request.js';
+import type { NodeView } from './node-views.js';
 
 export interface ProcessingNodeOptions {
   baseurl: string;

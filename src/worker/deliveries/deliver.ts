@@ -1,15 +1,15 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Told } from '../../domain/event-message.js';
-import { messageOf } from '../../errors.js';
-import type { Logger } from '../../log.js';
-import type { Answer } from '../../outlets/outlet.js';
-import type { JobService } from '../../services/jobs.js';
+import type { Told } from '../../domain/jobs/event-message.js';
+import type { Answer } from '../../drivers/outlets/outlet.js';
+import { messageOf } from '../../lib/errors.js';
+import type { Logger } from '../../lib/log.js';
 import type { PendingRow, Settled } from '../../store/deliveries.js';
 import type { Store } from '../../store/store.js';
+import type { JobService } from '../../usecases/jobs/jobs.js';
+import { type Lane, Lanes } from './backlog.js';
 import { type AttemptOptions, judge, type Next, schemeOf, tryDelivery } from './delivery-attempt.js';
 import { Results } from './delivery-results.js';
-import { type Lane, Lanes } from './lanes.js';
 import type { Receiver } from './receiver.js';
 import { Receivers } from './receivers.js';
 

@@ -1,9 +1,9 @@
-import { type Backoff, backoffDelay } from '../../domain/backoff.js';
-import { eventMessage } from '../../domain/event-message.js';
-import type { Answer, Outlet } from '../../outlets/outlet.js';
+import { eventMessage } from '../../domain/jobs/event-message.js';
+import type { Answer, Outlet } from '../../drivers/outlets/outlet.js';
+import { type Backoff, backoffDelay } from '../../lib/backoff.js';
 import type { Attempt, PendingRow, Settled } from '../../store/deliveries.js';
 import type { Store } from '../../store/store.js';
-import type { Lane } from './lanes.js';
+import type { Lane } from './backlog.js';
 
 export interface AttemptOptions {
   store: Store;

@@ -1,11 +1,11 @@
-import type { Logger } from '../../log.js';
-import { streamOutlet } from '../../outlets/stream.js';
-import { webhookOutlet } from '../../outlets/webhook.js';
-import { deliveryService } from '../../services/deliveries.js';
-import type { JobService } from '../../services/jobs.js';
-import { ensureStreamSubscription } from '../../services/stream-subscription.js';
-import { secretOf, subscriptionService } from '../../services/subscriptions.js';
+import { streamOutlet } from '../../drivers/outlets/stream.js';
+import { webhookOutlet } from '../../drivers/outlets/webhook.js';
+import type { Logger } from '../../lib/log.js';
 import type { Store } from '../../store/store.js';
+import type { JobService } from '../../usecases/jobs/jobs.js';
+import { deliveryService } from '../../usecases/subscriptions/deliveries.js';
+import { ensureStreamSubscription } from '../../usecases/subscriptions/stream-subscription.js';
+import { secretOf, subscriptionService } from '../../usecases/subscriptions/subscriptions.js';
 import { Dispatcher } from './deliver.js';
 
 /** Who is told of events: subscriptions, what is on its way to them, and who brings it there. */

@@ -1,5 +1,5 @@
-import { type Backoff, backoffDelay } from '../../domain/backoff.js';
-import type { Lane } from './lanes.js';
+import { type Backoff, backoffDelay } from '../../lib/backoff.js';
+import type { Lane } from './backlog.js';
 
 /** How many are sent to one receiver at once. */
 const mostAtOnce = 8;

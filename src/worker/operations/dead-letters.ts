@@ -1,6 +1,6 @@
-import { deadHeaders, redeliveredHeader } from '../../domain/operation.js';
-import type { DeadLetter } from '../../services/operations.js';
-import type { Delivery, Stream, StreamMessage } from '../../streams/stream.js';
+import { deadHeaders, redeliveredHeader } from '../../domain/operations/operation.js';
+import type { Delivery, Stream, StreamMessage } from '../../drivers/streams/stream.js';
+import type { DeadLetter } from '../../usecases/operations/operations.js';
 
 export interface DeadLetters {
   readonly stream: string;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Delivery } from '../../streams/stream.js';
+import type { Delivery } from '../../drivers/streams/stream.js';
 
 /** A job as it was made for a message. */
 export interface MessageJob {

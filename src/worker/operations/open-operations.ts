@@ -1,6 +1,6 @@
-import type { StreamServices } from '../../services/open-streams.js';
-import { operationService } from '../../services/operations.js';
 import type { OperationRow } from '../../store/operations.js';
+import { operationService } from '../../usecases/operations/operations.js';
+import type { StreamServices } from '../../usecases/streams/open-streams.js';
 import { Operator, type OperatorOptions } from './operate.js';
 
 export interface OperationsOptions extends Omit<OperatorOptions, 'streams' | 'ownStream'> {

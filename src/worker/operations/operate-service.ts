@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { backoffDelay } from '../../domain/backoff.js';
-import { framingProblem } from '../../domain/framing.js';
-import type { Job } from '../../domain/job.js';
-import { isUnfinished } from '../../domain/job-state.js';
-import type { ServiceState } from '../../domain/service.js';
-import { messageOf } from '../../errors.js';
-import { type Feed, openFeed } from '../../hosts/feed.js';
+import { framingProblem } from '../../domain/feeder/framing.js';
+import type { Job } from '../../domain/jobs/job.js';
+import { isUnfinished } from '../../domain/jobs/job-state.js';
+import type { ServiceState } from '../../domain/services/service.js';
+import { backoffDelay } from '../../lib/backoff.js';
+import { messageOf } from '../../lib/errors.js';
+import { type Feed, openFeed } from './feed-socket.js';
 import type { Engine, EngineContext } from './operation-run.js';
 import type { Held } from './outflow.js';
 

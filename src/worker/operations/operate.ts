@@ -1,9 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type OperationDocument, operationQueue, operationSettings } from '../../domain/operation.js';
-import { messageOf, PenstockError } from '../../errors.js';
-import type { Lag, OperationCounts, OperationStatus } from '../../services/operation-view.js';
-import type { Operating } from '../../services/operations.js';
+import {
+  type OperationDocument,
+  operationQueue,
+  operationSettings,
+} from '../../domain/operations/operation.js';
+import { messageOf, PenstockError } from '../../lib/errors.js';
 import type { OperationRow } from '../../store/operations.js';
+import type { Lag, OperationCounts, OperationStatus } from '../../usecases/operations/operation-view.js';
+import type { Operating } from '../../usecases/operations/operations.js';
 import { type DeadLetterOptions, type DeadLetters, deadLetters, revived } from './dead-letters.js';
 import { type MessageJob, MessageJobs } from './message-jobs.js';
 import { jobsEngine } from './operate-jobs.js';

@@ -6,17 +6,17 @@ import {
   type OperationSettings,
   operationSettings,
   prefetchOf,
-} from '../../domain/operation.js';
-import type { Logger } from '../../log.js';
-import type { JobService } from '../../services/jobs.js';
-import type { Lag, OperationCounts, OperationStatus } from '../../services/operation-view.js';
-import type { DefinitionService } from '../../services/process-definitions.js';
-import type { Receiver } from '../../services/receive.js';
-import type { RunService } from '../../services/runs.js';
-import type { JobFiles } from '../../store/files.js';
+} from '../../domain/operations/operation.js';
+import type { Stream, StreamMessage, Subscription } from '../../drivers/streams/stream.js';
+import type { Logger } from '../../lib/log.js';
+import type { JobFiles } from '../../store/folder/job-files.js';
 import type { OperationRow } from '../../store/operations.js';
 import type { Store } from '../../store/store.js';
-import type { Stream, StreamMessage, Subscription } from '../../streams/stream.js';
+import type { DefinitionService } from '../../usecases/definitions/process-definitions.js';
+import type { JobService } from '../../usecases/jobs/jobs.js';
+import type { Lag, OperationCounts, OperationStatus } from '../../usecases/operations/operation-view.js';
+import type { Receiver } from '../../usecases/runs/receive.js';
+import type { RunService } from '../../usecases/runs/runs.js';
 import type { DeadLetters } from './dead-letters.js';
 import { type Held, Outflow, type Result } from './outflow.js';
 

@@ -1,5 +1,5 @@
-import type { Job } from '../../domain/job.js';
-import { type OperationDocument, operationSettings } from '../../domain/operation.js';
+import type { Job } from '../../domain/jobs/job.js';
+import { type OperationDocument, operationSettings } from '../../domain/operations/operation.js';
 import type { OperationRow } from '../../store/operations.js';
 import type { OperatorOptions } from './operate.js';
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Backoff, backoffDelay } from '../../domain/backoff.js';
-import { redeliveredHeader } from '../../domain/operation.js';
-import { messageOf } from '../../errors.js';
-import type { Delivery, StreamMessage } from '../../streams/stream.js';
+import { redeliveredHeader } from '../../domain/operations/operation.js';
+import type { Delivery, StreamMessage } from '../../drivers/streams/stream.js';
+import { type Backoff, backoffDelay } from '../../lib/backoff.js';
+import { messageOf } from '../../lib/errors.js';
 
 /** What came of a message: a result, a dead letter, or nothing that is to be published. */
 export type Result =

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Job } from '../../domain/job.js';
-import { type Failure, firstFailure } from '../../domain/pipeline.js';
-import { groupOf, type Plan, type PlannedStep } from '../../domain/pipeline-plan.js';
-import type { Receipt } from '../../executors/executor.js';
-import { makePipes } from '../../hosts/pipes.js';
+import type { Job } from '../../domain/jobs/job.js';
+import { type Failure, firstFailure } from '../../domain/pipelines/pipeline.js';
+import { groupOf, type Plan, type PlannedStep } from '../../domain/pipelines/pipeline-plan.js';
+import type { Receipt } from '../../drivers/executors/executor.js';
+import { makePipes } from '../../drivers/processes/pipes.js';
 import { StepFiles } from './step-files.js';
 import { type Items, itemsOf } from './step-items.js';
 import { cancelStepJob, makeReady, makeStepJob, pipeOf, pipesFolder, type StepContext } from './step-jobs.js';

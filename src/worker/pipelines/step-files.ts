@@ -1,12 +1,12 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { Job } from '../../domain/job.js';
-import type { Source } from '../../domain/pipeline-document.js';
-import type { Plan, PlannedStep } from '../../domain/pipeline-plan.js';
-import { PenstockError } from '../../errors.js';
-import { copyFile } from '../../hosts/copy-file.js';
-import { fileSize, type JobFiles, makeDurable } from '../../store/files.js';
+import type { Job } from '../../domain/jobs/job.js';
+import type { Source } from '../../domain/pipelines/pipeline-document.js';
+import type { Plan, PlannedStep } from '../../domain/pipelines/pipeline-plan.js';
+import { copyFile } from '../../drivers/files/copy-file.js';
+import { PenstockError } from '../../lib/errors.js';
+import { fileSize, type JobFiles, makeDurable } from '../../store/folder/job-files.js';
 import type { Store } from '../../store/store.js';
 
 /** A file with the name that it is to be known by. */

@@ -1,12 +1,12 @@
 import { createReadStream, type Dirent } from 'node:fs';
 import { open, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { globDepth, globMatcher } from '../../domain/glob.js';
-import { jsonItems, LineEnds, mostItems } from '../../domain/items.js';
-import type { PlannedStep } from '../../domain/pipeline-plan.js';
+import { globDepth, globMatcher } from '../../domain/pipelines/glob.js';
+import { jsonItems, LineEnds, mostItems } from '../../domain/pipelines/items.js';
+import type { PlannedStep } from '../../domain/pipelines/pipeline-plan.js';
 import { escapedNote, type ShownName, shownName } from '../../domain/shown-name.js';
-import { messageOf, PenstockError } from '../../errors.js';
-import { fileSize, makeDurable } from '../../store/files.js';
+import { messageOf, PenstockError } from '../../lib/errors.js';
+import { fileSize, makeDurable } from '../../store/folder/job-files.js';
 import { place, type StepFiles } from './step-files.js';
 
 /** The items of a step that is run once for each. */

@@ -1,17 +1,17 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { outputNameOf } from '../../domain/command.js';
-import { type Job, newJob, type RunRequest } from '../../domain/job.js';
-import { ended } from '../../domain/outcome.js';
-import type { Plan, PlannedStep } from '../../domain/pipeline-plan.js';
-import type { ProcessDefinition } from '../../domain/process-definition.js';
-import { PenstockError } from '../../errors.js';
-import type { Receipt } from '../../executors/executor.js';
-import { nothingToEnd } from '../../hosts/terminate.js';
-import { namesOnly } from '../../services/runs.js';
-import { fileSize, type JobFiles } from '../../store/files.js';
+import { outputNameOf } from '../../domain/definitions/command.js';
+import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
+import { type Job, newJob, type RunRequest } from '../../domain/jobs/job.js';
+import { ended } from '../../domain/jobs/outcome.js';
+import type { Plan, PlannedStep } from '../../domain/pipelines/pipeline-plan.js';
+import type { Receipt } from '../../drivers/executors/executor.js';
+import { nothingToEnd } from '../../drivers/processes/terminate.js';
+import { PenstockError } from '../../lib/errors.js';
+import { fileSize, type JobFiles } from '../../store/folder/job-files.js';
 import type { Store } from '../../store/store.js';
-import { persist, type RunContext } from '../run-job.js';
+import { namesOnly } from '../../usecases/runs/runs.js';
+import { persist, type RunContext } from '../attempt/run.js';
 import { place, type StepFiles } from './step-files.js';
 import type { Items } from './step-items.js';
 

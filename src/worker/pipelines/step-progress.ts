@@ -1,7 +1,7 @@
-import type { State } from '../../domain/job-state.js';
-import type { Outcome } from '../../domain/outcome.js';
-import type { Failure, StepState } from '../../domain/pipeline.js';
-import type { PlannedStep } from '../../domain/pipeline-plan.js';
+import type { State } from '../../domain/jobs/job-state.js';
+import type { Outcome } from '../../domain/jobs/outcome.js';
+import type { Failure, StepState } from '../../domain/pipelines/pipeline.js';
+import type { PlannedStep } from '../../domain/pipelines/pipeline-plan.js';
 
 /** What counts of a step's job here. */
 export interface StepJob {

@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { ConnectorProblem } from '../../connectors/connector.js';
-import type { Application } from '../../domain/application.js';
-import { backoffDelay } from '../../domain/backoff.js';
-import { type PoolPlan, type PoolPolicy, type PoolView, planPool } from '../../domain/pool.js';
-import { serverName } from '../../domain/server.js';
-import { messageOf } from '../../errors.js';
+import type { Application } from '../../domain/servers/application.js';
+import { type PoolPlan, type PoolPolicy, type PoolView, planPool } from '../../domain/servers/pool.js';
+import { serverName } from '../../domain/servers/server.js';
+import type { ConnectorProblem } from '../../drivers/connectors/connector.js';
+import { backoffDelay } from '../../lib/backoff.js';
+import { messageOf } from '../../lib/errors.js';
 import type { ServerRow } from '../../store/servers.js';
 import type { LifeContext } from './life.js';
 import { hasNext, live } from './life.js';

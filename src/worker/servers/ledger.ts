@@ -1,8 +1,8 @@
-import type { ServerState } from '../../domain/server.js';
-import type { Logger } from '../../log.js';
+import type { ServerState } from '../../domain/servers/server.js';
+import type { Logger } from '../../lib/log.js';
 import type { NewServer, ServerChange, ServerRow } from '../../store/servers.js';
 import type { Store } from '../../store/store.js';
-import { insist } from '../insist.js';
+import { insist } from '../keep-trying.js';
 
 /**
  * The servers that there are, as the database has them: whatever is changed here is stored first. What the cloud holds

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Connector, Reach, ServerOrder, ServerReference } from '../../connectors/connector.js';
-import { ConnectorError } from '../../connectors/connector.js';
-import type { Application } from '../../domain/application.js';
-import { backoffDelay } from '../../domain/backoff.js';
-import type { ServerState } from '../../domain/server.js';
-import { messageOf } from '../../errors.js';
-import { type Host, HostError } from '../../hosts/host.js';
-import type { Logger } from '../../log.js';
+import type { Application } from '../../domain/servers/application.js';
+import type { ServerState } from '../../domain/servers/server.js';
+import type { Connector, Reach, ServerOrder, ServerReference } from '../../drivers/connectors/connector.js';
+import { ConnectorError } from '../../drivers/connectors/connector.js';
+import { type Host, HostError } from '../../drivers/hosts/host.js';
+import { backoffDelay } from '../../lib/backoff.js';
+import { messageOf } from '../../lib/errors.js';
+import type { Logger } from '../../lib/log.js';
 import type { ServerRow } from '../../store/servers.js';
 import type { Ledger } from './ledger.js';
 

@@ -3,17 +3,17 @@ import { rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Connector, Reach } from '../../connectors/connector.js';
-import type { Application, ServerWishes } from '../../domain/application.js';
-import { type Host, HostError } from '../../hosts/host.js';
-import type { Logger } from '../../log.js';
+import type { Application, ServerWishes } from '../../domain/servers/application.js';
+import type { Connector, Reach } from '../../drivers/connectors/connector.js';
+import { type Host, HostError } from '../../drivers/hosts/host.js';
+import type { Logger } from '../../lib/log.js';
 import type { ServerRow } from '../../store/servers.js';
 import type { Store } from '../../store/store.js';
-import { type OpenHost, ServerHosts } from './hosts.js';
+import { type OpenHost, ServerHosts } from './connections.js';
 import { Keeper } from './keeper.js';
 import { Ledger } from './ledger.js';
 import { Reconciler } from './reconcile.js';
-import { serverPlaces } from './servers.js';
+import { serverPlaces } from './server-places.js';
 
 export interface ServerSettings {
   maxServers: number;

@@ -4,9 +4,9 @@ import {
   type Connector,
   ConnectorError,
   type ServerReference,
-} from '../../connectors/connector.js';
-import { messageOf } from '../../errors.js';
-import type { Logger } from '../../log.js';
+} from '../../drivers/connectors/connector.js';
+import { messageOf } from '../../lib/errors.js';
+import type { Logger } from '../../lib/log.js';
 import type { ServerRow } from '../../store/servers.js';
 import type { Store } from '../../store/store.js';
 import type { Ledger } from './ledger.js';

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { punchHole } from '../../hosts/punch.js';
-import { fileSize } from '../../store/files.js';
-import { logStart, setLogStart } from '../../store/log-file.js';
+import { punchHole } from '../../drivers/files/punch-hole.js';
+import { fileSize } from '../../store/folder/job-files.js';
+import { logStart, setLogStart } from '../../store/folder/log-file.js';
 
 /** What is kept of a log that has grown too large: there must be room before the next cut. */
 const keptShare = 0.75;

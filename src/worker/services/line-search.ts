@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { createContext, Script } from 'node:vm';
-import { longestLine } from '../../domain/service.js';
-import { logStart } from '../../store/log-file.js';
+import { longestLine } from '../../domain/services/service.js';
+import { logStart } from '../../store/folder/log-file.js';
 
 /** How much of a log is looked at in one go, in bytes. */
 const piece = 256 * 1024;

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import type { Job } from '../../domain/job.js';
-import type { ProcessDefinition } from '../../domain/process-definition.js';
-import type { Handle } from '../../executors/executor.js';
-import { clearUp } from '../adapt.js';
-import { persist, type RunContext } from '../run-job.js';
+import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
+import type { Job } from '../../domain/jobs/job.js';
+import type { Handle } from '../../drivers/executors/executor.js';
+import { clearUp } from '../attempt/adapt.js';
+import { persist, type RunContext } from '../attempt/run.js';
 import type { Supervisor } from './supervise.js';
 
 /**

@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { JobChange } from '../../domain/job.js';
-import { ended, type Outcome } from '../../domain/outcome.js';
-import { afterEnd, reasonOf, type Verdict, withHealth } from '../../domain/service.js';
-import { messageOf } from '../../errors.js';
-import { secondsSince } from '../../hosts/boot-clock.js';
-import { logStart } from '../../store/log-file.js';
-import { clearUp } from '../adapt.js';
-import { describe } from '../retry.js';
-import { collect, type Run, type RunContext } from '../run-job.js';
-import { newRun } from '../worker.js';
+import type { JobChange } from '../../domain/jobs/job.js';
+import { ended, type Outcome } from '../../domain/jobs/outcome.js';
+import { afterEnd, reasonOf, type Verdict, withHealth } from '../../domain/services/service.js';
+import { secondsSince } from '../../drivers/processes/boot-clock.js';
+import { messageOf } from '../../lib/errors.js';
+import { logStart } from '../../store/folder/log-file.js';
+import { clearUp } from '../attempt/adapt.js';
+import { describe } from '../attempt/retry.js';
+import { newRun, type Run, type RunContext } from '../attempt/run.js';
+import { collect } from '../attempt/run-job.js';
 import { afterRestart, ownEnd } from './service-start.js';
 import { isFinal, ring, type Supervised, tell } from './supervised.js';
 

@@ -1,11 +1,12 @@
-import { ended, type Outcome } from '../../domain/outcome.js';
-import { reasonOf, type ServiceState, withHealth } from '../../domain/service.js';
-import { messageOf, PenstockError } from '../../errors.js';
-import type { Handle } from '../../executors/executor.js';
-import { secondsSince, thisMoment } from '../../hosts/boot-clock.js';
-import type { RunMarks } from '../../hosts/members.js';
-import { type Run, type RunContext, startProgram, waitForProgram } from '../run-job.js';
-import { stopRun } from '../stop-run.js';
+import { ended, type Outcome } from '../../domain/jobs/outcome.js';
+import { reasonOf, type ServiceState, withHealth } from '../../domain/services/service.js';
+import type { Handle } from '../../drivers/executors/executor.js';
+import { secondsSince, thisMoment } from '../../drivers/processes/boot-clock.js';
+import type { RunMarks } from '../../drivers/processes/members.js';
+import { messageOf, PenstockError } from '../../lib/errors.js';
+import type { Run, RunContext } from '../attempt/run.js';
+import { startProgram, waitForProgram } from '../attempt/run-job.js';
+import { stopRun } from '../attempt/stop-run.js';
 import { ring, type Supervised, tell } from './supervised.js';
 import { watchService } from './watch-service.js';
 

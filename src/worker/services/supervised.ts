@@ -1,9 +1,9 @@
-import type { Job, JobChange } from '../../domain/job.js';
-import { type EventName, isUnfinished } from '../../domain/job-state.js';
-import type { ProcessDefinition } from '../../domain/process-definition.js';
-import { newServiceState, type ServiceRules, type ServiceState } from '../../domain/service.js';
-import type { Receipt } from '../../executors/executor.js';
-import { persist, type Run, type RunContext } from '../run-job.js';
+import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
+import type { Job, JobChange } from '../../domain/jobs/job.js';
+import { type EventName, isUnfinished } from '../../domain/jobs/job-state.js';
+import { newServiceState, type ServiceRules, type ServiceState } from '../../domain/services/service.js';
+import type { Receipt } from '../../drivers/executors/executor.js';
+import { persist, type Run, type RunContext } from '../attempt/run.js';
 
 /** A service that is kept going: all that is known of it here. */
 export interface Supervised {

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readyLeft, type ServiceRules } from '../../domain/service.js';
-import type { RunMarks } from '../../hosts/members.js';
-import { listensOn } from '../../hosts/port-owner.js';
+import { readyLeft, type ServiceRules } from '../../domain/services/service.js';
+import type { RunMarks } from '../../drivers/processes/members.js';
+import { listensOn } from '../../drivers/processes/ports/port-owner.js';
 import { capLog } from './cap-log.js';
 import { lineSearch } from './line-search.js';
 

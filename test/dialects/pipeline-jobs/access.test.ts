@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { adminToken } from '../../../src/domain/admin-token.js';
+import { adminToken } from '../../../src/domain/external-jobs/admin-token.js';
 import { actor, type ExternalJob, type Manager, manager } from '../../support/manager.js';
 import { ask } from '../../support/raw.js';
 import { type Login, startServer, type TestServer } from '../../support/server.js';

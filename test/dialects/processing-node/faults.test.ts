@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { listProcesses } from '../../../src/hosts/processes.js';
+import { listProcesses } from '../../../src/drivers/processes/processes.js';
 import { type Node, startNode } from '../../support/node-home.js';
 import { atPace } from '../../support/pace.js';
 import { alive, linesOf } from '../../support/programs.js';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { listProcesses, variableOf } from '../../../src/hosts/processes.js';
+import { listProcesses, variableOf } from '../../../src/drivers/processes/processes.js';
 import { filter, jobOf, submit } from '../../support/jobs.js';
 import { type Node, startNode } from '../../support/node-home.js';
 import { waitFor } from '../../support/wait-for.js';

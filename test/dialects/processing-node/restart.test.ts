@@ -2,7 +2,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readProcess } from '../../../src/hosts/processes.js';
+import { readProcess } from '../../../src/drivers/processes/processes.js';
 import { endsOf, filter, jobOf, leftOf } from '../../support/jobs.js';
 import { type Node, startNode } from '../../support/node-home.js';
 import { atPace } from '../../support/pace.js';

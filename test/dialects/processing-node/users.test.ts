@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { listProcesses } from '../../../src/hosts/processes.js';
+import { listProcesses } from '../../../src/drivers/processes/processes.js';
 import { type Node, nodeLogin, startNode } from '../../support/node-home.js';
 import { atPace } from '../../support/pace.js';
 import { main } from '../../support/paths.js';

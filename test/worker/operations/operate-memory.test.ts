@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { listProcesses, variableOf } from '../../../src/hosts/processes.js';
-import { memoryStream } from '../../../src/streams/memory.js';
-import type { Delivery } from '../../../src/streams/stream.js';
+import { listProcesses, variableOf } from '../../../src/drivers/processes/processes.js';
+import { memoryStream } from '../../../src/drivers/streams/memory.js';
+import type { Delivery } from '../../../src/drivers/streams/stream.js';
 import { checkAnswers, many } from '../../support/many-messages.js';
 import { makeOperation, makeStream, operationIs, operationOf, putLines } from '../../support/operations.js';
 import { startServer, type TestServer } from '../../support/server.js';

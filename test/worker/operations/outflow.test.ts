@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Delivery, StreamMessage } from '../../../src/streams/stream.js';
+import type { Delivery, StreamMessage } from '../../../src/drivers/streams/stream.js';
 import { type Held, Outflow } from '../../../src/worker/operations/outflow.js';
 import { waitFor } from '../../support/wait-for.js';
 

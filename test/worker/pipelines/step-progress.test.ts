@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { State } from '../../../src/domain/job-state.js';
-import type { PlannedStep } from '../../../src/domain/pipeline-plan.js';
+import type { State } from '../../../src/domain/jobs/job-state.js';
+import type { PlannedStep } from '../../../src/domain/pipelines/pipeline-plan.js';
 import { StepProgress } from '../../../src/worker/pipelines/step-progress.js';
 import { atPace } from '../../support/pace.js';
 

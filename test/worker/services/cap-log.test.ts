@@ -10,7 +10,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { logStart, setLogStart } from '../../../src/store/log-file.js';
+import { logStart, setLogStart } from '../../../src/store/folder/log-file.js';
 import { capLog } from '../../../src/worker/services/cap-log.js';
 import { lineSearch } from '../../../src/worker/services/line-search.js';
 

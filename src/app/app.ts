@@ -1,0 +1,299 @@
+import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import type { Config } from '../config/config.js';
+import { openPipelineJobs } from '../dialects/pipeline-jobs/open.js';
+import { openPipelineScheduler } from '../dialects/pipeline-scheduler/open.js';
+import { nodeAccount } from '../dialects/processing-node/node-account.js';
+import * as nodeFolders from '../dialects/processing-node/node-folders.js';
+import { nodeSettings } from '../dialects/processing-node/node-settings.js';
+import { openProcessingNode } from '../dialects/processing-node/open.js';
+import { typedUuids, typePrefixes } from '../domain/external-jobs/typed-uuid.js';
+import { adapters } from '../drivers/adapters/adapters.js';
+import { localExecutor } from '../drivers/executors/local.js';
+import { clearArchive } from '../drivers/files/archive.js';
+import { accountOf, switchTo } from '../drivers/processes/accounts.js';
+import { openControlGroups } from '../drivers/processes/cgroups/cgroup.js';
+import { RunnerPool } from '../drivers/processes/runner-pool.js';
+import { openStreams } from '../drivers/streams/open.js';
+import { openFollowers } from '../http/followers.js';
+import { authenticate, authenticatePeople } from '../http/guards/auth.js';
+import { openMetrics } from '../http/metrics.js';
+import { allNouns, nodeNouns } from '../http/routes/nouns.js';
+import { buildApplication, listen } from '../http/server.js';
+import { messageOf } from '../lib/errors.js';
+import type { Logger } from '../lib/log.js';
+import { openDataFolder } from '../store/folder/data-folder.js';
+import { JobFiles, streamsFile } from '../store/folder/job-files.js';
+import { keyFile, webhookKeyFile } from '../store/folder/key-file.js';
+import { openStore } from '../store/store.js';
+import { definitionTestService } from '../usecases/definitions/definition-tests.js';
+import { definitionService } from '../usecases/definitions/process-definitions.js';
+import { cancelService } from '../usecases/jobs/cancel.js';
+import { followJobsService } from '../usecases/jobs/follow-jobs.js';
+import { jobResource } from '../usecases/jobs/job-resource.js';
+import { jobService } from '../usecases/jobs/jobs.js';
+import { pipelineRunService } from '../usecases/pipelines/pipeline-runs.js';
+import { pipelineService } from '../usecases/pipelines/pipelines.js';
+import { idempotency } from '../usecases/runs/idempotency.js';
+import { receiver as openReceiver } from '../usecases/runs/receive.js';
+import { runService } from '../usecases/runs/runs.js';
+import { serverService } from '../usecases/servers/servers.js';
+import { controlService } from '../usecases/services/service-control.js';
+import { openStreamServices } from '../usecases/streams/open-streams.js';
+import { loginService } from '../usecases/users/logins.js';
+import { tokenService } from '../usecases/users/tokens.js';
+import { userService } from '../usecases/users/users.js';
+import { openDeliveries } from '../worker/deliveries/open-deliveries.js';
+import { openOperations } from '../worker/operations/open-operations.js';
+import { startRetention } from '../worker/retention.js';
+import { watchRoom } from '../worker/room.js';
+import { openScheduler } from '../worker/scheduler.js';
+import { troubleTeller } from '../worker/tell-out-of-reach.js';
+import { announceAdmin } from './announce.js';
+import { openCloud } from './cloud.js';
+
+export interface App {
+  url: string;
+  /** The API page of the processing node. */
+  nodeUrl: string;
+  /** Reads again what PUT /config does; gives the keys that need a restart. Throws if the files are not right. */
+  reload(): string[];
+  /** Stops taking jobs, answers what is being asked, and leaves running programs to the next start. */
+  stop(): Promise<void>;
+}
+
+/** Builds every room and opens the doors: the only place that knows them all. */
+export async function start(config: Readonly<Config>, log: Logger): Promise<App> {
+  const lock = openDataFolder(config.data, config.database);
+  const clock = () => new Date();
+
+  const store = await openStore(config.database);
+  if (store.migrations.length > 0)
+    log.info({ migrations: store.migrations }, 'the database was brought up to date');
+  const instance = await store.setting('instance', () => randomBytes(8).toString('hex'));
+  const files = new JobFiles(config.data);
+
+  const { pipelineJobs } = config;
+  const uuids = typedUuids(pipelineJobs.dns_domain, {
+    ...typePrefixes,
+    pipeline: pipelineJobs.uuid_prefix_pipeline,
+    job: pipelineJobs.uuid_prefix_pipelinejob,
+    job_event: pipelineJobs.uuid_prefix_pipelinejob_event,
+  });
+
+  const settings = nodeSettings(config.node, config.nodeWritten);
+  const account = nodeAccount(store, settings.current, clock);
+  const logins = loginService(store, {
+    memory: config.loginMemory,
+    clock,
+    configured: (username, password) => account.byPassword(username, password),
+  });
+  const users = userService(store, logins, clock);
+  const tokens = tokenService(store, logins, clock);
+  const definitions = definitionService(store, clock);
+  const jobs = jobService(store, uuids, clock);
+  await jobs.start();
+  /** What most rooms need. */
+  const house = { store, files, jobs, definitions, log, clock };
+
+  const streams = await openStreamServices({
+    store,
+    instance,
+    drivers: (settings) => openStreams({ ...config.streams, file: streamsFile(config.data), settings }, log),
+    maxStreams: config.maxStreams,
+    jobEvents: config.streams.job_events,
+    clock,
+  });
+
+  const { dispatcher, subscriptions, deliveries } = await openDeliveries({
+    ...house,
+    broker: streams.broker,
+    key: keyFile(webhookKeyFile(config.data)),
+    settings: config.webhooks,
+    streams: config.streams,
+  });
+
+  const cloud = openCloud({ ...house, instance, config, trouble: troubleTeller(house) });
+  await cloud.load();
+  const executor = localExecutor({
+    instance,
+    pool: new RunnerPool(Math.max(8, Math.min(config.maxRunningJobs, 64))),
+    groups: openControlGroups(`penstock-${instance}`),
+  });
+  const scheduler = openScheduler({
+    ...house,
+    adapters,
+    executor,
+    defaultTimeout: config.defaultTimeout,
+    mayStart: () => !store.reserve.spent,
+    limits: () => ({ running: config.maxRunningJobs, runningPerUser: config.maxRunningJobsPerUser }),
+    platformRetries: () => config.maxPlatformRetries,
+    lane: cloud.lane,
+    definitionOf: (revisionId) => definitions.definitionOf(revisionId),
+    jobOf: (uuid) => store.jobs.byUuid(uuid),
+    uuids,
+    services: config.maxServices,
+    servicesPerUser: config.maxServicesPerUser,
+  });
+  const receiver = openReceiver(files, config.maxInputSize);
+  const running = { ...house, receiver, once: idempotency(store), ...cloud.where };
+  const runs = runService({
+    ...running,
+    scheduler,
+    limits: { queued: config.maxQueuedJobs, queuedPerUser: config.maxQueuedJobsPerUser },
+    defaultTimeout: config.defaultTimeout,
+  });
+  const operations = openOperations({
+    ...house,
+    streams,
+    receiver,
+    runs,
+    instance,
+    maxMessageSize: config.maxMessageSize,
+    stopService: (uuid) => scheduler.supervisor.end(uuid, 'stop', 'its operation'),
+  });
+  const resource = jobResource(store, jobs, files);
+  const pipelines = pipelineService(store, uuids, definitions, clock);
+  const found = await scheduler.recover(store);
+  if (found.waiting + found.running > 0) log.info(found, 'jobs were taken up again');
+
+  let accepting = true;
+  const stopping = new AbortController();
+  setMaxListeners(0, stopping.signal); // one for each live stream
+  const authenticateAll = authenticate(logins);
+  const generic = { authenticate: authenticatePeople(authenticateAll), maxBodySize: config.maxBodySize };
+  const manager = openPipelineJobs({
+    ...generic,
+    ...house,
+    settings: pipelineJobs,
+    adminTokens: config.adminTokens,
+    logins,
+    uuids,
+    subscriptions,
+    clearArchive: (archive) => clearArchive(pipelineJobs.archive_systems, archive),
+  });
+  const node = await openProcessingNode({
+    ...generic,
+    ...house,
+    authenticate: authenticateAll,
+    settings,
+    account,
+    logins,
+    machine: { ...nodeFolders, accountOf },
+    runs,
+    receiver,
+    accepting: () => accepting,
+  });
+  if (config.nodeOnly) {
+    await switchTo(settings.current().ptsuser).catch((error: unknown) =>
+      log.warn({ error: messageOf(error) }, "the node's scripts cannot be run"),
+    );
+  }
+  const cancel = cancelService({
+    jobs,
+    here: scheduler.cancel,
+    elsewhere: (job, by) => manager.jobEvents.cancel(job, by),
+    show: resource.show,
+  });
+  const tasks = openPipelineScheduler({
+    ...generic,
+    ...house,
+    ...cloud.door,
+    authenticate: authenticateAll,
+    logins,
+    runs,
+    receiver,
+    cancel,
+    isActive: scheduler.isActive,
+    accepting: () => accepting,
+  });
+  const room = watchRoom({ ...config, reserve: store.reserve, log, back: scheduler.look });
+  const metrics = openMetrics({
+    jobs,
+    waiting: () => scheduler.waiting,
+    running: () => scheduler.active,
+    counts: { services: () => scheduler.supervisor.counts(), servers: cloud.servers.counts },
+    deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
+    streams: streams.channels.totals,
+    operations: operations.statuses,
+    room: { free: room.free, full: () => store.reserve.spent },
+  });
+  const application = buildApplication({
+    log,
+    metrics,
+    trust: config.trust,
+    patience: config.patience,
+    health: async () => {
+      await store.check();
+      return {
+        jobs_waiting: scheduler.waiting,
+        jobs_running: scheduler.active,
+        services: scheduler.supervisor.counts(),
+        servers: await cloud.servers.counts(),
+      };
+    },
+    dialects: config.nodeOnly ? [node] : [manager.dialect, node, tasks.dialect],
+    nouns: (config.nodeOnly ? nodeNouns : allNouns)({
+      ...generic,
+      ...manager,
+      jobResource: resource,
+      pipelines,
+      streams,
+      operations,
+      maxMessageSize: config.maxMessageSize,
+      maxInputSize: config.maxInputSize,
+      pipelineRuns: pipelineRunService({ ...running, pipelines, runs, scheduler: scheduler.pipelines }),
+      users,
+      tokens,
+      ...cloud.nouns,
+      servers: serverService({ store, letGo: cloud.servers.letGo, clock }),
+      subscriptions,
+      deliveries,
+      ...running,
+      runs,
+      show: resource.show,
+      cancel,
+      control: controlService(jobs, scheduler.supervisor, resource.show),
+      followJobs: followJobsService(store, jobs),
+      testDefinition: definitionTestService({ ...running, runs }),
+      accepting: () => accepting,
+      maxWait: config.maxWait,
+      inputUrl: config.inputUrl,
+      followers: openFollowers(config.followers, stopping.signal),
+    }),
+    documented: !config.nodeOnly,
+  });
+
+  const door = await listen(application, config);
+  if (await users.bootstrap(config.admin)) announceAdmin(config);
+  if (!config.nodeOnly) await operations.start();
+  door.open();
+  await cloud.open(scheduler.look);
+  scheduler.open();
+  dispatcher.start();
+  const stopRetention = startRetention({ ...config, ...house, forget: jobs.forget });
+
+  return {
+    url: door.url,
+    nodeUrl: `${door.url}${node.path}/`,
+    reload: cloud.door.reload,
+    async stop() {
+      accepting = false;
+      scheduler.close();
+      cloud.servers.rest();
+      stopRetention();
+      stopping.abort();
+      await door.stop();
+      await operations.stop();
+      await tasks.close();
+      await cloud.close();
+      await executor.close();
+      await manager.nonces.close();
+      await dispatcher.stop();
+      await streams.close();
+      await room.stop();
+      await store.close();
+      lock.release();
+    },
+  };
+}

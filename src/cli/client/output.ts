@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { messageOf } from '../../lib/errors.js';
+import type { CliIo } from '../terminal/io.js';
+import { transferBar } from '../terminal/progress.js';
+import { CliError, Ended, exitCodes } from './failure.js';
+import { type Answer, ConnectionError, counter } from './transport.js';
+
+/** Streams an answer to standard output. It stays open, as more may follow. */
+export async function toStdout(answer: Answer, io: CliIo, signal?: AbortSignal): Promise<void> {
+  try {
+    await pipeline(answer.body, io.stdout, { end: false, ...(signal === undefined ? {} : { signal }) });
+  } catch (error) {
+    throw transferError(error, signal);
+  }
+}
+
+/** Streams an answer to a file, which appears under its name only when it is complete. */
+export async function toFile(answer: Answer, file: string, io: CliIo, signal?: AbortSignal): Promise<void> {
+  const place = await placeOf(file);
+  const size = Number(answer.headers['content-length'] ?? Number.NaN);
+  const bar = transferBar(io, 'downloading', Number.isSafeInteger(size) ? size : undefined);
+  try {
+    await pipeline(
+      answer.body,
+      counter(bar.update),
+      createWriteStream(
+        place.temporary ?? place.target,
+        place.temporary === undefined ? {} : { flags: 'wx', mode: place.mode },
+      ),
+      signal === undefined ? {} : { signal },
+    );
+    if (place.temporary !== undefined) await rename(place.temporary, place.target);
+  } catch (error) {
+    if (place.temporary !== undefined) await rm(place.temporary, { force: true });
+    throw transferError(error, signal, file);
+  } finally {
+    bar.stop();
+  }
+}
+
+/**
+ * Where to write. Only an ordinary file is replaced by another one: a device or a FIFO, /dev/null
+ * above all, is written to, and a symbolic link keeps pointing to its file.
+ */
+async function placeOf(file: string): Promise<{ target: string; temporary?: string; mode?: number }> {
+  const target = await realpath(file).catch(() => file);
+  const stats = await stat(target).catch(() => undefined);
+  if (stats?.isDirectory())
+    throw new CliError(`The output ${file} is a folder.`, { exitCode: exitCodes.usage });
+  if (stats !== undefined && !stats.isFile()) return { target };
+  const temporary = join(
+    dirname(target),
+    `.${basename(target).slice(0, 200)}.${randomUUID().slice(0, 8)}.part`,
+  );
+  return { target, temporary, mode: stats === undefined ? 0o666 : stats.mode & 0o777 };
+}
+
+function transferError(error: unknown, signal: AbortSignal | undefined, file?: string): Error {
+  if (signal?.aborted) return new Ended(exitCodes.interrupted);
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  // Whoever read our output has enough, as `head` does.
+  if (code === 'EPIPE') return new Ended(exitCodes.brokenPipe);
+  if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') {
+    return new ConnectionError('The connection broke off before the whole output was there.', {
+      cause: error,
+    });
+  }
+  const where = file === undefined ? 'to standard output' : `to ${file}`;
+  return syscall === undefined && !(error instanceof Error)
+    ? new CliError(messageOf(error))
+    : new CliError(`The output cannot be written ${where}: ${messageOf(error)}`, { cause: error });
+}

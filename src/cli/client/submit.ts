@@ -1,0 +1,101 @@
+import { Readable } from 'node:stream';
+import type { CliIo } from '../terminal/io.js';
+import { transferBar } from '../terminal/progress.js';
+import type { Client, Json } from './client.js';
+import { CliError, Ended, exitCodes } from './failure.js';
+import { type Input, multipart } from './input.js';
+import { textOf } from './transport.js';
+
+/** What one run asks for beyond its definition, in the words of the API. */
+export interface RunRequest {
+  environment?: Record<string, string>;
+  timeout?: number;
+  output?: { name: string };
+}
+
+export interface Submission {
+  path: string;
+  request: RunRequest;
+  input: Input | undefined;
+  idempotencyKey: string | undefined;
+  signal: AbortSignal;
+  /** Called when the last byte has left: from then on the job may exist. */
+  uploaded: () => void;
+}
+
+/**
+ * Hands a run to the server and gives back the job. It never waits in the same request: so the job is
+ * known, and can be cancelled, as soon as it is accepted, and a cut connection loses nothing.
+ */
+export async function submit(client: Client, submission: Submission, io: CliIo): Promise<Json> {
+  const { path, request, input, idempotencyKey, signal, uploaded } = submission;
+  const headers: Record<string, string> =
+    idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey };
+  if (input === undefined) {
+    uploaded();
+    return jobOf(client, await client.ask('POST', path, { json: request, headers, signal }));
+  }
+  const bar = transferBar(io, 'uploading', input.expected);
+  try {
+    const form = needsForm(request, input) ? multipart({ ...request }, input) : undefined;
+    const length = form === undefined ? input.size : form.length;
+    const answer = await client.ask('POST', path, {
+      query: form === undefined ? { output_name: request.output?.name } : {},
+      headers: {
+        ...headers,
+        'Content-Type': form?.type ?? 'application/octet-stream',
+        ...(length === undefined ? {} : { 'Content-Length': String(length) }),
+      },
+      body: Readable.from(bytesOf(input, form, bar.update, uploaded), { objectMode: false }),
+      signal,
+    });
+    bar.stop();
+    return await jobOf(client, answer);
+  } catch (error) {
+    bar.stop();
+    if (signal.aborted) throw new Ended(exitCodes.interrupted);
+    throw error;
+  } finally {
+    // Otherwise an idle pipe at standard input would keep us here after the server has refused.
+    input.stream.destroy();
+  }
+}
+
+/** The bare bytes are fastest; a form is needed where there is more to say than bytes and an output's name. */
+function needsForm(request: RunRequest, input: Input): boolean {
+  return input.name !== undefined || request.environment !== undefined || request.timeout !== undefined;
+}
+
+async function* bytesOf(
+  input: Input,
+  form: { head: Buffer; tail: Buffer } | undefined,
+  report: (bytes: number) => void,
+  uploaded: () => void,
+): AsyncGenerator<Buffer> {
+  if (form !== undefined) yield form.head;
+  let sent = 0;
+  for await (const chunk of input.stream) {
+    const bytes = Buffer.from(chunk);
+    sent += bytes.length;
+    report(sent);
+    yield bytes;
+  }
+  if (input.size !== undefined && sent !== input.size) {
+    throw new Error(`it became shorter while it was read: ${sent} of ${input.size} bytes`);
+  }
+  if (form !== undefined) yield form.tail;
+  uploaded();
+}
+
+async function jobOf(client: Client, answer: Awaited<ReturnType<Client['ask']>>): Promise<Json> {
+  const text = await textOf(answer);
+  const { location } = answer.headers;
+  if (text.trim() === '' && location !== undefined) return client.object('GET', client.pathOf(location));
+  try {
+    const job = JSON.parse(text) as Json;
+    if (typeof job.uuid === 'string') return job;
+  } catch {
+    // Told below.
+  }
+  throw new CliError('The server did not say which job it made.');
+}

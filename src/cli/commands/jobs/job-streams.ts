@@ -1,0 +1,70 @@
+import { once } from 'node:events';
+import type { Command } from 'commander';
+import { connect, serverCommand } from '../../client/connect.js';
+import { CliError, usageError } from '../../client/failure.js';
+import { follow } from '../../client/follow.js';
+import { hasEnded } from '../../client/outcome.js';
+import { toFile, toStdout } from '../../client/output.js';
+import type { CliIo } from '../../terminal/io.js';
+import { readCount } from '../values.js';
+
+/** The address of a job, or of something that belongs to it. */
+export function jobPath(uuid: string, part?: string): string {
+  // Checked here, as anything with a slash, or two dots, would be another address.
+  if (!/^\w[\w.-]*$/.test(uuid))
+    throw usageError(`That is not the uuid of a job: ${uuid}`, 'See: penstock job list');
+  return part === undefined ? `/api/job/${uuid}/` : `/api/job/${uuid}/${part}/`;
+}
+
+interface LogOptions {
+  follow?: boolean;
+  stderr?: boolean;
+  attempt?: number;
+}
+
+/** The commands that print what a program wrote: `logs` and `output`. */
+export function registerJobStreams(job: Command, io: CliIo): void {
+  serverCommand(job, 'logs', 'print what a program wrote to its standard output', false)
+    .argument('<uuid>')
+    .option('-f, --follow', 'go on until the job has ended')
+    .option('--stderr', 'its standard error instead')
+    .option('--attempt <number>', 'of that attempt, not the latest', readCount)
+    .action(async (uuid: string, options: LogOptions, command: Command) => {
+      const client = await connect(command, io);
+      const path = jobPath(uuid, options.stderr === true ? 'stderr' : 'stdout');
+      const query = { attempt: options.attempt };
+      if (options.follow !== true) {
+        return toStdout(await client.ask('GET', path, { query, headers: { Accept: '*/*' } }), io);
+      }
+      const ended = async () => hasEnded(await client.object('GET', jobPath(uuid)));
+      await follow({
+        client,
+        path,
+        query: { ...query, as: 'json' },
+        ended,
+        write: (data) => write(io, data),
+      });
+    });
+
+  serverCommand(job, 'output', 'print the output of a job, or write it to a file', false)
+    .argument('<uuid>')
+    .option('--output <file>', 'write it to a file, which appears when it is complete')
+    .action(async (uuid: string, options: { output?: string }, command: Command) => {
+      const client = await connect(command, io);
+      const answer = await client.ask('GET', jobPath(uuid, 'output'), { headers: { Accept: '*/*' } });
+      if (options.output === undefined || options.output === '-') await toStdout(answer, io);
+      else await toFile(answer, options.output, io);
+    });
+}
+
+/** Writes the bytes of a log that an event tells: a text, or what is none in base64. */
+async function write(io: CliIo, data: string): Promise<void> {
+  let told: string | { base64: string };
+  try {
+    told = JSON.parse(data) as typeof told;
+  } catch (error) {
+    throw new CliError('The server sent a piece of a log that is not JSON.', { cause: error });
+  }
+  const bytes = typeof told === 'string' ? told : Buffer.from(told.base64, 'base64');
+  if (!io.stdout.write(bytes)) await once(io.stdout, 'drain');
+}

@@ -1,0 +1,139 @@
+import type { Command } from 'commander';
+import { messageOf } from '../../lib/errors.js';
+import type { Client, Json } from '../client/client.js';
+import { connect, serverCommand } from '../client/connect.js';
+import { Ended, exitCodes } from '../client/failure.js';
+import { find, type Kind, kinds } from '../client/find.js';
+import { openInput } from '../client/input.js';
+import { exitCodeOf, hasEnded, hasSucceeded, outcomeText } from '../client/outcome.js';
+import { toFile, toStdout } from '../client/output.js';
+import { submit } from '../client/submit.js';
+import { tailOf } from '../client/tail.js';
+import { waitForJob } from '../client/wait.js';
+import { onInterrupt } from '../terminal/interrupt.js';
+import { type CliIo, print, printJson, tell } from '../terminal/io.js';
+import { renderObject } from '../terminal/table.js';
+import { checkOptions, type RunOptions, readRequest, runOptions } from './run-options.js';
+
+const exitCodeHelp =
+  'Exit code: that of the program; 128 + n if signal n ended it, 124 after a timeout,\n' +
+  '130 if it was cancelled; 1 for every other failure, 2 for a wrong command line.';
+
+/** `penstock run …`: a registered program as if it were a local one. */
+export function registerRun(program: Command, io: CliIo): void {
+  runVerb(program, 'run a program: penstock run tr < in > out', kinds.definition, io)
+    .argument('<definition>', 'name or id of a process definition')
+    .addHelpText(
+      'after',
+      `\nOf a service the UUID is printed as soon as it is ready; it goes on.\n${exitCodeHelp}`,
+    );
+}
+
+/** `penstock pipeline run …`: a pipeline as if it were one program. */
+export function registerPipelineRun(pipeline: Command, io: CliIo): void {
+  runVerb(pipeline, 'run its steps: penstock pipeline run words < in > out', kinds.pipeline, io)
+    .argument('<pipeline>', kinds.pipeline.called)
+    .addHelpText('after', `\n${exitCodeHelp.replace('that of the program', 'that of the step that failed')}`);
+}
+
+function runVerb(parent: Command, about: string, kind: Kind, io: CliIo): Command {
+  return runOptions(serverCommand(parent, 'run', about)).action(
+    async (key: string, options: RunOptions, command: Command) => {
+      checkOptions(options);
+      const client = await connect(command, io);
+      const { path } = await find(client, kind, key);
+      if (options.dryRun === true) return dryRun(client, `${path}run/`, options, io);
+      await run(client, `${path}run/`, options, io);
+    },
+  );
+}
+
+async function dryRun(client: Client, path: string, options: RunOptions, io: CliIo): Promise<void> {
+  const plan = await client.object('POST', path, { query: { dry_run: 1 }, json: readRequest(options, io) });
+  if (options.json === true) printJson(io, plan);
+  else print(io, renderObject(plan));
+}
+
+/** The story of one run: hand it in, wait, fetch the output or tell what went wrong. */
+async function run(client: Client, path: string, options: RunOptions, io: CliIo): Promise<void> {
+  const request = readRequest(options, io);
+  const input = await openInput(options.input, io);
+  const stop = new AbortController();
+  let phase: 'uploading' | 'uploaded' | 'waiting' | 'fetching' = 'uploading';
+  let uuid: string | undefined;
+  let interrupted = false;
+  const release = onInterrupt(() => {
+    interrupted = true;
+    if (uuid !== undefined && phase === 'waiting') void cancel(client, uuid, io);
+    else if (phase !== 'uploaded') stop.abort();
+  });
+  try {
+    const uploaded = () => {
+      phase = 'uploaded';
+    };
+    const { idempotencyKey } = options;
+    let job = await submit(
+      client,
+      { path, request, input, idempotencyKey, signal: stop.signal, uploaded },
+      io,
+    );
+    uuid = String(job.uuid);
+    phase = 'waiting';
+    // Pressed in the moment between the last byte and the answer: only now can it be cancelled.
+    if (interrupted) void cancel(client, uuid, io);
+    if (!options.wait) return options.json === true ? printJson(io, job) : print(io, uuid);
+    const service = job.service !== null;
+    job = await waitForJob(client, uuid, io, service ? 'ready' : 'end');
+    // It goes on without us; how it does is asked for with `penstock job show`.
+    if (service && !hasEnded(job)) return options.json === true ? printJson(io, job) : print(io, uuid);
+    phase = 'fetching';
+    if (hasSucceeded(job)) await deliver(client, job, options, io, stop.signal);
+    else await tellFailure(client, job, io);
+    if (options.json === true) printJson(io, job);
+    const code = exitCodeOf(job);
+    if (code !== exitCodes.ok) throw new Ended(code);
+  } finally {
+    release();
+  }
+}
+
+async function cancel(client: Client, uuid: string, io: CliIo): Promise<void> {
+  tell(io, `\npenstock: cancelling job ${uuid}; interrupt again to leave at once.`);
+  try {
+    await client.act('POST', `/api/job/${uuid}/cancel/`);
+  } catch (error) {
+    tell(io, `penstock: it could not be cancelled: ${messageOf(error)}`);
+  }
+}
+
+async function deliver(
+  client: Client,
+  job: Json,
+  options: RunOptions,
+  io: CliIo,
+  signal: AbortSignal,
+): Promise<void> {
+  const answer = await client.ask('GET', `/api/job/${job.uuid}/output/`, { signal });
+  if (options.output === undefined || options.output === '-') await toStdout(answer, io, signal);
+  else await toFile(answer, options.output, io, signal);
+}
+
+/** What happened, and the last words of the program; the rest can be asked for. */
+async function tellFailure(client: Client, job: Json, io: CliIo): Promise<void> {
+  tell(io, `penstock: job ${job.uuid} failed: ${outcomeText(job)}.`);
+  const uuid = Array.isArray(job.steps) ? await failedStep(client, job) : job.uuid;
+  const tail = uuid === undefined ? undefined : await tailOf(client, `/api/job/${uuid}/stderr/`);
+  if (tail !== undefined) tell(io, tail.text);
+  if (tail?.cut) tell(io, `penstock: all of it: penstock job logs --stderr ${uuid}`);
+  if (job.steps) tell(io, `penstock: its steps: penstock job show ${job.uuid}`);
+}
+
+/** The job of the step that a pipeline failed because of: the others were cancelled. */
+async function failedStep(client: Client, job: Json): Promise<unknown> {
+  const causes = 'exit,signal,timeout,oom,lost,platform';
+  const query = { parent: String(job.uuid), state: 'FAILED', cause__in: causes, order_by: 'ended' };
+  const { objects } = await client.list('/api/job/', query, 20);
+  const { exit_code: code } = (job.outcome ?? {}) as { exit_code?: unknown };
+  const alike = objects.find(({ outcome }) => (outcome as { exit_code?: unknown }).exit_code === code);
+  return (alike ?? objects[0])?.uuid;
+}

@@ -1,0 +1,16 @@
+import { exitCodes } from '../client/failure.js';
+
+/**
+ * Control-C: the first one calls `first`, the second one leaves at once.
+ * Gives back what takes the handler away again.
+ */
+export function onInterrupt(first: () => void): () => void {
+  let interrupted = false;
+  const handler = () => {
+    if (interrupted) process.exit(exitCodes.interrupted);
+    interrupted = true;
+    first();
+  };
+  process.on('SIGINT', handler);
+  return () => process.off('SIGINT', handler);
+}

@@ -1,0 +1,95 @@
+import { setFlagsFromString } from 'node:v8';
+import { CliError } from '../cli/client/failure.js';
+import { ConfigError, type Flags, loadConfig } from '../config/config.js';
+import { openFilesLimit } from '../drivers/processes/own-limits.js';
+import { keepToOurselves } from '../drivers/processes/umask.js';
+import { messageOf } from '../lib/errors.js';
+import { type Logger, openLog } from '../lib/log.js';
+
+/**
+ * Settings of the engine that halve the memory of an idle server: the query compiler's WebAssembly is compiled once
+ * and simply (its plans are cached, it is not what takes the time), and young objects get little room to grow into.
+ * They only work before the code that they are about is loaded.
+ */
+function keepSmall(): void {
+  setFlagsFromString('--liftoff-only');
+  setFlagsFromString('--max-semi-space-size=4');
+}
+
+/** With fewer open files a start fails somewhere in the middle, and a server for one job at a time. */
+const fewestOpenFiles = 256;
+
+function checkOpenFiles(): void {
+  const limit = openFilesLimit();
+  if (limit >= fewestOpenFiles) return;
+  throw new CliError(
+    `this process may have only ${limit} files open, and a server needs ${fewestOpenFiles} or more. Raise the limit with \`ulimit -n 4096\`, or LimitNOFILE=4096 in a systemd unit`,
+  );
+}
+
+/** Reads the configuration again; what is wrong with it changes nothing, and is in the log. */
+function reload(app: { reload(): string[] } | undefined, log: Logger): void {
+  try {
+    // While it starts, the configuration has just been read.
+    if (app !== undefined) log.info({ needs_restart: app.reload() }, 'configuration read again');
+  } catch (error) {
+    log.error({ error: messageOf(error) }, 'configuration not read again: everything stays as it was');
+  }
+}
+
+/** Milliseconds that the last lines of the log may take; a reader who takes none keeps nobody. */
+const lastWords = 1000;
+
+function leave(log: Logger, code: number): void {
+  setTimeout(() => process.exit(code), lastWords);
+  log.flush(() => process.exit(code));
+}
+
+/** The server as a command: until SIGTERM or SIGINT. SIGHUP reads the configuration again. */
+export async function serve(flags: Flags): Promise<void> {
+  let config: ReturnType<typeof loadConfig>;
+  try {
+    config = loadConfig(flags);
+  } catch (error) {
+    throw error instanceof ConfigError ? new CliError(error.message) : error;
+  }
+  checkOpenFiles();
+  keepToOurselves();
+  keepSmall();
+  const { start } = await import('../app/app.js');
+  const log = openLog(config.logLevel);
+  // Whoever read them has gone, or the disk is full: no reason to end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  let app: Awaited<ReturnType<typeof start>> | undefined;
+  process.on('SIGHUP', () => reload(app, log));
+  app = await start(config, log).catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE')
+      throw new CliError(`port ${config.port} on ${config.host} is in use by another program`);
+    if (code === 'EACCES') throw new CliError(messageOf(error));
+    throw error;
+  });
+  process.stdout.write(`penstock listening on ${app.url}\n`);
+  if (config.nodeOnly) process.stdout.write(`the node's API page is ${app.nodeUrl}\n`);
+
+  let stopping = false;
+  const running = app;
+  const stop = (signal: string) => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'stopping; running programs go on');
+    running.stop().then(
+      () => leave(log, 0),
+      (error: unknown) => {
+        log.error({ error: messageOf(error) }, 'stopping failed');
+        leave(log, 1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  // A bug in one request must not end everybody else's work; what is stored is consistent at every instant.
+  process.on('unhandledRejection', (reason) =>
+    log.error({ error: messageOf(reason), stack: (reason as Error)?.stack }, 'unhandled'),
+  );
+}

@@ -1,0 +1,171 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { HeatFile, NovaFile } from '../drivers/connectors/settings.js';
+import { messageOf, type Problem } from '../lib/errors.js';
+import { nearest } from '../lib/nearest.js';
+import {
+  type ApplicationFile,
+  ConfigError,
+  explainProblems,
+  pathBeside,
+  readConcern,
+} from './config-files.js';
+
+/** How a machine is logged in to: each null is as for all machines. */
+interface Login {
+  AUTH_USER: string | null;
+  AUTH_KEYFILE: string | null;
+  AUTH_PASSWORD: string | null;
+}
+
+/** A machine that there is. */
+export interface MachineEntry extends Login {
+  NAME: string;
+  ADDRESS: string;
+  PORT: number;
+  HOST_KEY: string | null;
+  REMOTE_BASE_FOLDER: string | null;
+  MAX_JOBS: number;
+}
+
+/** `ssh.yaml` with its defaults filled in; times in seconds, paths absolute. */
+export interface SshFile extends Login {
+  MAX_CONNECTION_RETRIES: number;
+  CONNECTION_RETRY_INTERVAL: number;
+  CONNECT_TIMEOUT: number;
+  KEEPALIVE_INTERVAL: number;
+  LOST_AFTER: number;
+  AUTH_PASSPHRASE: string | null;
+  AUTH_AGENT: string | null;
+  JUMP_HOST: string | null;
+  MACHINES: readonly MachineEntry[];
+}
+
+/** What can be read anew while the server runs: the settings of machines elsewhere, and of the scheduler's protocol. */
+export interface CloudFiles {
+  application: ApplicationFile;
+  ssh: SshFile;
+  /** Null: the file does not exist. */
+  nova: NovaFile | null;
+  heat: HeatFile | null;
+  /** Null: there is no such file. */
+  tokens: readonly string[] | null;
+}
+
+/** Keys of application.yaml that take effect when it is read again; the others wait for the next start. */
+export const liveKeys: readonly (keyof ApplicationFile)[] = [
+  'CONNECTOR',
+  'MAX_ACTIVE_TASKS',
+  'MAX_SERVERS',
+  'VIRTUAL_SERVER_TTL',
+  'IDLE_TIMEOUT',
+  'MIN_IDLE',
+  'RECONCILE_INTERVAL',
+  'CAPACITY_RETRY_INTERVAL',
+  'MAX_TASK_ATTEMPTS',
+  'LOCAL_SCRIPTS_FOLDER',
+  'REMOTE_BASE_FOLDER',
+  'TIMETEST_CSV_FILE',
+];
+
+/** Reads the files anew. Throws a ConfigError for whatever is wrong; then nothing has been changed. */
+export function readCloud(folder: string | null): CloudFiles {
+  const there = (concern: string) => folder !== null && existsSync(path.join(folder, `${concern}.yaml`));
+  const optional = <T>(concern: string) => (there(concern) ? readConcern<T>(folder, concern) : null);
+  const beside = (name: string | null) => (name === null ? null : pathBeside(folder, name));
+  const application = readConcern<ApplicationFile>(folder, 'application');
+  const heat = withPaths(folder, optional<HeatFile>('heat'));
+  const cloud = {
+    application: { ...application, LOCAL_SCRIPTS_FOLDER: beside(application.LOCAL_SCRIPTS_FOLDER) },
+    ssh: readSsh(folder),
+    nova: withPaths(folder, optional<NovaFile>('nova')),
+    heat: heat === null ? null : { ...heat, TEMPLATE_FILE: beside(heat.TEMPLATE_FILE) },
+    tokens: readTokens(folder),
+  };
+  const { CONNECTOR: connector, REMOTE_BASE_FOLDER: base } = application;
+  const problems: Problem[] = [];
+  if ((connector === 'nova' || connector === 'heat') && cloud[connector] === null) {
+    problems.push({
+      pointer: '/CONNECTOR',
+      detail: `${connector} needs the file ${connector}.yaml beside this one`,
+    });
+  }
+  if (connector === 'static' && cloud.ssh.MACHINES.length === 0) {
+    problems.push({ pointer: '/CONNECTOR', detail: 'static needs MACHINES in ssh.yaml beside this one' });
+  }
+  // Scripts there read names of folders line by line.
+  const is = path.isAbsolute(base) ? null : 'is not an absolute path';
+  const wrong = /\p{Cc}/u.test(base) ? 'has control characters in it' : is;
+  if (wrong !== null) {
+    problems.push({ pointer: '/REMOTE_BASE_FOLDER', detail: `'${base}' ${wrong}` });
+  }
+  if (problems.length > 0) throw explainProblems(path.join(folder ?? '', 'application.yaml'), problems);
+  return cloud;
+}
+
+/** The YAML files of the folder that its own files name: a list of clouds under another name, a template of Heat. */
+export function namedBeside(folder: string): string[] {
+  const named = ['nova', 'heat']
+    .filter((concern) => existsSync(path.join(folder, `${concern}.yaml`)))
+    .map((concern) => readConcern<Partial<HeatFile>>(folder, concern))
+    .flatMap(({ CLOUDS_FILE, TEMPLATE_FILE }) => [CLOUDS_FILE ?? '', TEMPLATE_FILE ?? '']);
+  return named
+    .map((name) => pathBeside(folder, name))
+    .filter((file) => path.dirname(file) === folder)
+    .map((file) => path.basename(file));
+}
+
+/** A file of OpenStack with absolute paths. A clouds.yaml that lies beside it is its own. */
+function withPaths<T extends NovaFile>(folder: string | null, file: T | null): T | null {
+  if (file === null) return null;
+  const own = pathBeside(folder, 'clouds.yaml');
+  const clouds = file.CLOUDS_FILE ?? (file.CLOUD !== null && existsSync(own) ? own : null);
+  return {
+    ...file,
+    CREDENTIALS_FILE: file.CREDENTIALS_FILE === null ? null : pathBeside(folder, file.CREDENTIALS_FILE),
+    CLOUDS_FILE: clouds === null ? null : pathBeside(folder, clouds),
+  };
+}
+
+function readSsh(folder: string | null): SshFile {
+  const file = readConcern<SshFile>(folder, 'ssh');
+  const names = file.MACHINES.map(({ NAME }) => NAME);
+  const problems: Problem[] = [];
+  names.forEach((name, index) => {
+    if (names.indexOf(name) !== index)
+      problems.push({ pointer: `/MACHINES/${index}/NAME`, detail: `there are two machines ${name}` });
+  });
+  if (file.JUMP_HOST !== null && !names.includes(file.JUMP_HOST)) {
+    const near = nearest(file.JUMP_HOST, names);
+    const hint = near === undefined ? '' : `; did you mean ${near}?`;
+    problems.push({
+      pointer: '/JUMP_HOST',
+      detail: `'${file.JUMP_HOST}' is not the NAME of one of MACHINES${hint}`,
+    });
+  }
+  const source = path.join(folder ?? '', 'ssh.yaml');
+  if (problems.length > 0) throw explainProblems(source, problems);
+  const beside = (name: string | null) => (name === null ? null : pathBeside(folder, name));
+  const read = {
+    ...file,
+    AUTH_KEYFILE: beside(file.AUTH_KEYFILE),
+    MACHINES: file.MACHINES.map((one) => ({ ...one, AUTH_KEYFILE: beside(one.AUTH_KEYFILE) })),
+  };
+  for (const keyFile of [read.AUTH_KEYFILE, ...read.MACHINES.map((one) => one.AUTH_KEYFILE)]) {
+    if (keyFile !== null && !existsSync(keyFile))
+      throw new ConfigError(`${source}: there is no key file ${keyFile}`);
+  }
+  return read;
+}
+
+/** One token on each line; blank lines are none. */
+function readTokens(folder: string | null): readonly string[] | null {
+  const file = path.join(folder ?? '', 'tokens');
+  if (folder === null || !existsSync(file)) return null;
+  try {
+    const lines = readFileSync(file, 'utf8').split('\n');
+    return lines.map((line) => line.trim()).filter((line) => line !== '');
+  } catch (error) {
+    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
+  }
+}

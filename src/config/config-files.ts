@@ -1,0 +1,191 @@
+import { existsSync, readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parse, YAMLParseError } from 'yaml';
+import type { NodeFile } from '../dialects/processing-node/settings-file.js';
+import type { ConnectorName } from '../domain/servers/application.js';
+import { messageOf, type Problem } from '../lib/errors.js';
+import { validator } from '../lib/schemas.js';
+
+/** A mistake in the configuration: what, where, and how to mend it. It stops the start. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Files that the config folder may hold. */
+export const files = [
+  'application.yaml',
+  'heat.yaml',
+  'node.yaml',
+  'nova.yaml',
+  'pipelinejobs.yaml',
+  'ssh.yaml',
+  'streams.yaml',
+];
+
+/** Files of OpenStack that may lie beside ours, and are not ours to check. */
+export const theirFiles = ['clouds.yaml', 'clouds.yml', 'secure.yaml', 'secure.yml'];
+
+/** A path of a file of the config folder: `~/` is the home of who runs the server, a relative one starts from the folder. */
+export function pathBeside(folder: string | null, name: string): string {
+  if (name === '~' || name.startsWith('~/')) return path.join(os.homedir(), name.slice(1));
+  return path.resolve(folder ?? '.', name);
+}
+
+/** `application.yaml` with its defaults filled in. */
+export interface ApplicationFile {
+  HOST: string;
+  PORT: number;
+  TLS_CERTIFICATE: string | null;
+  TLS_KEY: string | null;
+  TRUST_PROXY: boolean;
+  TRUSTED_ORIGINS: readonly string[];
+  TRUSTED_HOSTS: readonly string[];
+  LOG_LEVEL: string;
+  MAX_RUNNING_JOBS: number | null;
+  MAX_RUNNING_JOBS_PER_USER: number | null;
+  MAX_QUEUED_JOBS: number;
+  MAX_QUEUED_JOBS_PER_USER: number;
+  CONNECTOR: ConnectorName | null;
+  MAX_ACTIVE_TASKS: number;
+  MAX_SERVERS: number | null;
+  VIRTUAL_SERVER_TTL: number;
+  IDLE_TIMEOUT: number;
+  MIN_IDLE: number;
+  RECONCILE_INTERVAL: number;
+  CAPACITY_RETRY_INTERVAL: number;
+  MAX_TASK_ATTEMPTS: number;
+  LOCAL_SCRIPTS_FOLDER: string | null;
+  REMOTE_BASE_FOLDER: string;
+  TIMETEST_CSV_FILE: string | null;
+  MAX_SERVICES: number;
+  MAX_SERVICES_PER_USER: number | null;
+  MAX_INPUT_SIZE: string | number;
+  MAX_BODY_SIZE: string | number;
+  MAX_MESSAGE_SIZE: string | number;
+  MAX_STREAMS_PER_USER: number;
+  MAX_WAIT: number;
+  DEFAULT_TIMEOUT: number | null;
+  MAX_PLATFORM_RETRIES: number;
+  KEEP_FILES: number | null;
+  KEEP_JOBS: number | null;
+  INPUT_URL_PRIVATE_ADDRESSES: boolean;
+  INPUT_URL_TIMEOUT: number;
+  HEADERS_TIMEOUT: number;
+  SILENCE_TIMEOUT: number;
+  BODY_TIMEOUT: number;
+  MAX_CONNECTIONS_PER_ADDRESS: number;
+  MAX_FOLLOWERS: number;
+  MAX_FOLLOWERS_PER_USER: number;
+  LOGIN_MEMORY: number;
+  MAX_SUBSCRIPTIONS_PER_USER: number;
+  WEBHOOK_TIMEOUT: number;
+  WEBHOOK_MAX_PAUSE: number;
+  WEBHOOK_KEEP_TRYING: number;
+  WEBHOOK_PRIVATE_ADDRESSES: boolean;
+  KEEP_DELIVERIES: number | null;
+}
+
+/** `pipelinejobs.yaml` with its defaults filled in. */
+export interface PipelineJobsFile {
+  actors: readonly string[];
+  tenant: string;
+  api_server: string | null;
+  job_manager_id: string | null;
+  job_manager_nonce: string | null;
+  dns_domain: string;
+  uuid_prefix_pipeline: string;
+  uuid_prefix_pipelinejob: string;
+  uuid_prefix_pipelinejob_event: string;
+  typeduuid_hashids_salt: string;
+  admin_token_secret: string | null;
+  admin_token_key: string | null;
+  admin_token_lifetime: number;
+  archive_system: string;
+  archive_systems: Readonly<Record<string, { root: string; prefixes: readonly string[] }>>;
+}
+
+/** `streams.yaml` with its defaults filled in. */
+export interface StreamsFile {
+  amqp_url: string | null;
+  max_queue_bytes: string | number;
+  job_events: string | null;
+}
+
+/** Messages show what is wrong, but no login of a URL; one that is an example is none. */
+const withoutLogin = (text: string) => text.replace(/(?<!such as )\b(\w+:\/\/).*@/g, '$1***@');
+
+function readYaml(file: string): unknown {
+  try {
+    // A file with nothing but comments is an empty map.
+    return parse(readFileSync(file, 'utf8')) ?? {};
+  } catch (error) {
+    if (error instanceof YAMLParseError) throw new ConfigError(`${file}: ${withoutLogin(error.message)}`);
+    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+export function explainProblems(file: string, problems: readonly Problem[]): ConfigError {
+  const lines = problems.map(
+    ({ pointer, detail }) => `  ${pointer.slice(1).replaceAll('/', '.') || '(all)'}: ${withoutLogin(detail)}`,
+  );
+  return new ConfigError(`${file} is not right:\n${lines.join('\n')}`);
+}
+
+/** One file of the config folder, checked by the schema of its name, with the schema's defaults filled in. */
+export function readConcern<T>(folder: string | null, concern: string): T {
+  const file = folder === null ? null : path.join(folder, `${concern}.yaml`);
+  const value = file !== null && existsSync(file) ? readYaml(file) : {};
+  const problems = validator(`config/${concern}`, { useDefaults: true })(value);
+  if (problems.length > 0) throw explainProblems(file ?? `${concern}.yaml`, problems);
+  return value as T;
+}
+
+/** One file of the config folder as it is written, without defaults: it has been checked by `readConcern`. */
+export function writtenConcern(folder: string | null, concern: string): object {
+  const file = folder === null ? null : path.join(folder, `${concern}.yaml`);
+  return file !== null && existsSync(file) ? (readYaml(file) as object) : {};
+}
+
+export function readPipelineJobs(folder: string | null): PipelineJobsFile {
+  const value = readConcern<PipelineJobsFile>(folder, 'pipelinejobs');
+  if ((value.admin_token_secret === null) !== (value.admin_token_key === null)) {
+    throw new ConfigError(
+      'pipelinejobs.yaml: admin tokens need both admin_token_secret and admin_token_key; only one is given',
+    );
+  }
+  const actor = value.job_manager_id;
+  if (actor !== null && !value.actors.includes(actor)) {
+    throw explainProblems('pipelinejobs.yaml', [
+      { pointer: '/job_manager_id', detail: `'${actor}' is not one of actors: ${value.actors.join(', ')}` },
+    ]);
+  }
+  return value;
+}
+
+/** `node.yaml`; without a home of its own the node lives below `home`, and its folders belong to `user`. */
+export function readNode(folder: string | null, home: string, user: string): NodeFile {
+  type Given = Omit<NodeFile, 'serveruser'> & {
+    serveruser: string | null;
+    paths: { pnshome: string | null };
+  };
+  const value = readConcern<Given>(folder, 'node');
+  const { paths, node } = value;
+  const problems: Problem[] = [];
+  if (paths.outputfile !== undefined && paths.outputfiles.length > 0) {
+    problems.push({ pointer: '/paths/outputfile', detail: 'outputfiles means the same; give one of them' });
+  }
+  if ((node.username === null) !== (node.password === null)) {
+    const lacking = node.username === null ? 'username' : 'password';
+    problems.push({
+      pointer: `/node/${lacking}`,
+      detail: 'a login is a username and a password; only one is given',
+    });
+  }
+  if (problems.length > 0) throw explainProblems('node.yaml', problems);
+  return {
+    ...value,
+    paths: { ...paths, pnshome: paths.pnshome ?? path.join(home, 'pns') },
+    serveruser: value.serveruser ?? user,
+  };
+}

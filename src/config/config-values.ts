@@ -1,0 +1,47 @@
+import path from 'node:path';
+import { parseSize } from '../lib/size.js';
+import { ConfigError, explainProblems } from './config-files.js';
+
+/** Whole milliseconds, as Node takes them for a signal's or a server's times: 0.0011 s are not. */
+export const milliseconds = (seconds: number): number => Math.ceil(seconds * 1000);
+
+/** A size in bytes, of a key that takes it with its unit. */
+export function sizeOf(file: string, key: string, value: string | number): number {
+  const size = parseSize(value);
+  if (size === undefined) {
+    throw explainProblems(file, [
+      { pointer: `/${key}`, detail: `'${value}' is not a size such as 500000, "10KB" or "2GiB"` },
+    ]);
+  }
+  return size;
+}
+
+/** An origin as browsers write it: in small letters, and without the port that its scheme has anyway. */
+export function originOf(file: string, index: number, text: string): string {
+  if (URL.canParse(text)) return new URL(text).origin;
+  throw explainProblems(file, [
+    {
+      pointer: `/TRUSTED_ORIGINS/${index}`,
+      detail: `'${text}' is not an origin such as https://lab.example`,
+    },
+  ]);
+}
+
+/** @param from what gave the text, for the error */
+export function portOf(text: string, from: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65535)
+    throw new ConfigError(`${from}: '${text}' is not a port (0 to 65535)`);
+  return port;
+}
+
+/** The database's file; beside the other data unless the URL says where. */
+export function databaseFile(url: string | undefined, data: string): string {
+  if (url === undefined) return path.join(data, 'penstock.sqlite');
+  if (!/^(file|sqlite):/.test(url)) {
+    throw new ConfigError(
+      `PENSTOCK_DATABASE_URL: '${url.replace(/\/\/.*@/, '//***@')}' is not one of ours; this version keeps its data in SQLite: file:/path/to/penstock.sqlite`,
+    );
+  }
+  return path.resolve(url.replace(/^(file|sqlite):(\/\/)?/, ''));
+}

@@ -1,0 +1,272 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { NodeFile } from '../dialects/processing-node/settings-file.js';
+import { ownName } from '../drivers/processes/accounts.js';
+import { nearest } from '../lib/nearest.js';
+import { schema } from '../lib/schemas.js';
+import { type CloudFiles, namedBeside, readCloud } from './config-cloud.js';
+import {
+  type ApplicationFile,
+  ConfigError,
+  files,
+  type PipelineJobsFile,
+  pathBeside,
+  readConcern,
+  readNode,
+  readPipelineJobs,
+  type StreamsFile,
+  theirFiles,
+  writtenConcern,
+} from './config-files.js';
+import { databaseFile, milliseconds, originOf, portOf, sizeOf } from './config-values.js';
+
+export { ConfigError };
+
+/** What the command line says; it wins over the environment, and that over the files. */
+export interface Flags {
+  data?: string | undefined;
+  config?: string | undefined;
+  host?: string | undefined;
+  port?: string | undefined;
+  logLevel?: string | undefined;
+  /** Only the processing node, with the switches that its server always had. */
+  nodeOnly?: boolean | undefined;
+  username?: string | undefined;
+  password?: string | undefined;
+}
+
+/** The whole configuration, checked and frozen. Times in milliseconds, sizes in bytes. */
+export interface Config {
+  data: string;
+  database: string;
+  configFolder: string | null;
+  host: string;
+  port: number;
+  tls: { certificate: string; key: string } | null;
+  /** Whom requests are taken from: what a proxy says, pages of these origins, and these host names. */
+  trust: { proxy: boolean; origins: readonly string[]; hosts: readonly string[] };
+  logLevel: string;
+  maxRunningJobs: number;
+  maxRunningJobsPerUser: number;
+  maxQueuedJobs: number;
+  maxQueuedJobsPerUser: number;
+  maxServices: number;
+  maxServicesPerUser: number;
+  maxInputSize: number;
+  maxBodySize: number;
+  maxMessageSize: number;
+  maxStreams: number;
+  maxWait: number;
+  /** Seconds, as in a definition. */
+  defaultTimeout: number | null;
+  maxPlatformRetries: number;
+  keepFiles: number | null;
+  keepJobs: number | null;
+  /** How inputs are fetched from URLs. */
+  inputUrl: { privateAddresses: boolean; timeout: number };
+  /** How long clients may take to send what they send. */
+  patience: { headers: number; silence: number; body: number };
+  /** From one address at a time. */
+  maxConnections: number;
+  /** Live streams at a time. */
+  followers: { perUser: number; all: number };
+  loginMemory: number;
+  webhooks: {
+    timeout: number;
+    maxPause: number;
+    keepTrying: number;
+    privateAddresses: boolean;
+    maxSubscriptions: number;
+  };
+  keepDeliveries: number | null;
+  pipelineJobs: PipelineJobsFile;
+  node: NodeFile;
+  /** node.yaml as it is written. */
+  nodeWritten: object;
+  /** Nothing but the processing node and its jobs is served. */
+  nodeOnly: boolean;
+  /** What admin tokens are computed from, lifetime in seconds; null: there are none. */
+  adminTokens: { secret: string; key: string; lifetime: number } | null;
+  streams: StreamsFile & { maxQueueBytes: number };
+  /** Machines elsewhere, and the scheduler's protocol: as they were read at the start. */
+  cloud: CloudFiles;
+  /** Reads the same again. Throws a ConfigError for whatever would stop a start. */
+  readCloud: () => CloudFiles;
+  /** The first admin; the password is made up if the environment gives none. */
+  admin: { username: string; password: string; madeUp: boolean };
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Variables that the server understands; the command line client has more. */
+const variables = [
+  'PENSTOCK_DATA',
+  'PENSTOCK_CONFIG',
+  'PENSTOCK_HOST',
+  'PENSTOCK_PORT',
+  'PENSTOCK_DATABASE_URL',
+  'PENSTOCK_ADMIN_USER',
+  'PENSTOCK_ADMIN_PASSWORD',
+  'PENSTOCK_URL',
+  'PENSTOCK_USER',
+  'PENSTOCK_PASSWORD',
+  'PENSTOCK_TOKEN',
+  'PENSTOCK_LOG_LEVEL',
+];
+/** The environment, for the parts that are started by hand (the command line client). Nobody else reads it. */
+export const environment: Environment = process.env;
+
+/** Where the data are when nobody says: the XDG place for data of a user. */
+export function dataFolder(flags: Flags, env: Environment = environment): string {
+  const base = env.XDG_DATA_HOME ?? path.join(env.HOME ?? os.homedir(), '.local', 'share');
+  const folder = path.resolve(flags.data ?? env.PENSTOCK_DATA ?? path.join(base, 'penstock'));
+  // Runners are told the folders of their jobs line by line.
+  if (folder.includes('\n')) {
+    throw new ConfigError(`data: the path ${JSON.stringify(folder)} has a line break; take another folder`);
+  }
+  return folder;
+}
+
+/** How the node's older configuration called the levels of a log. */
+const levelsOfOld = {
+  DEBUG: 'debug',
+  INFO: 'info',
+  WARNING: 'warn',
+  ERROR: 'error',
+  CRITICAL: 'fatal',
+} as const;
+
+/** The processing node: its file, and what its own switches say. */
+function nodeOf(folder: string | null, flags: Flags, env: Environment): NodeFile {
+  const file = readNode(folder, env.HOME ?? os.homedir(), ownName());
+  const { username = file.node.username, password = file.node.password } = flags;
+  if (username?.includes(':'))
+    throw new ConfigError(`--username: '${username}' has a colon, which Basic logins cannot have`);
+  return { ...file, node: { ...file.node, username, password } };
+}
+
+/**
+ * Reads the whole configuration: flags, then environment, then the config folder, then defaults.
+ * Throws a ConfigError for whatever is wrong, an unknown key included.
+ */
+export function loadConfig(flags: Flags, env: Environment = environment): Readonly<Config> {
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('PENSTOCK_') && !variables.includes(name)) {
+      const near = nearest(name, variables);
+      if (near !== undefined)
+        throw new ConfigError(`the variable ${name} is not known. Did you mean ${near}?`);
+    }
+  }
+  const data = dataFolder(flags, env);
+  const asked = flags.config ?? env.PENSTOCK_CONFIG;
+  const folder = asked === undefined ? null : path.resolve(asked);
+  if (folder !== null) {
+    if (!existsSync(folder)) throw new ConfigError(`there is no config folder ${folder}`);
+    const others = [...theirFiles, ...namedBeside(folder)];
+    for (const name of readdirSync(folder)) {
+      if (!/\.ya?ml$/.test(name) || files.includes(name) || others.includes(name)) continue;
+      const near = nearest(name, files);
+      throw new ConfigError(
+        `${path.join(folder, name)} is not a file that Penstock reads. ${near ? `Did you mean ${near}?` : `It reads: ${files.join(', ')}.`}`,
+      );
+    }
+  }
+  const application = readConcern<ApplicationFile>(folder, 'application');
+  const file = folder === null ? 'application.yaml' : path.join(folder, 'application.yaml');
+  const { TLS_CERTIFICATE, TLS_KEY } = application;
+  if ((TLS_CERTIFICATE === null) !== (TLS_KEY === null)) {
+    throw new ConfigError(`${file}: TLS needs both TLS_CERTIFICATE and TLS_KEY; only one is given`);
+  }
+  const beside = (name: string) => pathBeside(folder, name);
+  const port = flags.port ?? env.PENSTOCK_PORT;
+  const password = env.PENSTOCK_ADMIN_PASSWORD;
+  if (password === '') throw new ConfigError('PENSTOCK_ADMIN_PASSWORD is empty');
+  const nodeOnly = flags.nodeOnly === true;
+  const node = nodeOf(folder, flags, env);
+  // A node by itself listens and logs as its own file says.
+  const door = nodeOnly
+    ? { host: node.node.host, port: node.node.port, level: levelsOfOld[node.logginglevel] }
+    : { host: application.HOST, port: application.PORT, level: application.LOG_LEVEL };
+  const level = flags.logLevel ?? env.PENSTOCK_LOG_LEVEL ?? door.level;
+  const levels = (schema('config/application') as { properties: { LOG_LEVEL: { enum: string[] } } })
+    .properties.LOG_LEVEL.enum;
+  if (!levels.includes(level)) {
+    throw new ConfigError(`the log level '${level}' is not one of ${levels.join(', ')}`);
+  }
+  const pipelineJobs = readPipelineJobs(folder);
+  const streams = readConcern<StreamsFile>(folder, 'streams');
+  const { admin_token_secret: secret, admin_token_key: key } = pipelineJobs;
+  const day = 24 * 60 * 60 * 1000;
+  return Object.freeze({
+    data,
+    database: databaseFile(env.PENSTOCK_DATABASE_URL, data),
+    configFolder: folder,
+    host: flags.host ?? env.PENSTOCK_HOST ?? door.host,
+    port:
+      port === undefined ? door.port : portOf(port, flags.port === undefined ? 'PENSTOCK_PORT' : '--port'),
+    tls:
+      TLS_CERTIFICATE === null || TLS_KEY === null
+        ? null
+        : { certificate: beside(TLS_CERTIFICATE), key: beside(TLS_KEY) },
+    trust: {
+      proxy: application.TRUST_PROXY,
+      origins: application.TRUSTED_ORIGINS.map((text, index) => originOf(file, index, text)),
+      hosts: application.TRUSTED_HOSTS.map((name) => name.toLowerCase()),
+    },
+    logLevel: level,
+    maxRunningJobs: application.MAX_RUNNING_JOBS ?? Math.max(4, 2 * os.availableParallelism()),
+    maxRunningJobsPerUser: application.MAX_RUNNING_JOBS_PER_USER ?? Number.POSITIVE_INFINITY,
+    maxQueuedJobs: application.MAX_QUEUED_JOBS,
+    maxQueuedJobsPerUser: application.MAX_QUEUED_JOBS_PER_USER,
+    maxServices: application.MAX_SERVICES,
+    maxServicesPerUser: application.MAX_SERVICES_PER_USER ?? Number.POSITIVE_INFINITY,
+    maxInputSize: sizeOf(file, 'MAX_INPUT_SIZE', application.MAX_INPUT_SIZE),
+    maxBodySize: sizeOf(file, 'MAX_BODY_SIZE', application.MAX_BODY_SIZE),
+    maxMessageSize: sizeOf(file, 'MAX_MESSAGE_SIZE', application.MAX_MESSAGE_SIZE),
+    maxStreams: application.MAX_STREAMS_PER_USER,
+    maxWait: milliseconds(application.MAX_WAIT),
+    defaultTimeout: application.DEFAULT_TIMEOUT,
+    maxPlatformRetries: application.MAX_PLATFORM_RETRIES,
+    keepFiles: application.KEEP_FILES === null ? null : application.KEEP_FILES * day,
+    keepJobs: application.KEEP_JOBS === null ? null : application.KEEP_JOBS * day,
+    inputUrl: {
+      privateAddresses: application.INPUT_URL_PRIVATE_ADDRESSES,
+      timeout: milliseconds(application.INPUT_URL_TIMEOUT),
+    },
+    patience: {
+      headers: milliseconds(application.HEADERS_TIMEOUT),
+      silence: milliseconds(application.SILENCE_TIMEOUT),
+      body: milliseconds(application.BODY_TIMEOUT),
+    },
+    maxConnections: application.MAX_CONNECTIONS_PER_ADDRESS,
+    followers: { perUser: application.MAX_FOLLOWERS_PER_USER, all: application.MAX_FOLLOWERS },
+    loginMemory: milliseconds(application.LOGIN_MEMORY),
+    webhooks: {
+      timeout: milliseconds(application.WEBHOOK_TIMEOUT),
+      maxPause: milliseconds(application.WEBHOOK_MAX_PAUSE),
+      keepTrying: milliseconds(application.WEBHOOK_KEEP_TRYING),
+      privateAddresses: application.WEBHOOK_PRIVATE_ADDRESSES,
+      maxSubscriptions: application.MAX_SUBSCRIPTIONS_PER_USER,
+    },
+    keepDeliveries: application.KEEP_DELIVERIES === null ? null : application.KEEP_DELIVERIES * day,
+    pipelineJobs,
+    node,
+    nodeWritten: writtenConcern(folder, 'node'),
+    nodeOnly,
+    adminTokens:
+      secret === null || key === null ? null : { secret, key, lifetime: pipelineJobs.admin_token_lifetime },
+    cloud: readCloud(folder),
+    readCloud: () => loadConfig(flags, env).cloud,
+    streams: {
+      ...streams,
+      maxQueueBytes: sizeOf('streams.yaml', 'max_queue_bytes', streams.max_queue_bytes),
+    },
+    admin: {
+      username: env.PENSTOCK_ADMIN_USER ?? 'admin',
+      password: password ?? randomBytes(18).toString('base64url'),
+      madeUp: password === undefined,
+    },
+  });
+}

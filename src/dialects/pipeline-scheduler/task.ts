@@ -1,0 +1,283 @@
+import { quote, split } from 'shlex';
+import { bounds } from '../../domain/bounds.js';
+import type { DefinitionDocument } from '../../domain/definitions/definition-document.js';
+import { fileNameProblem } from '../../domain/definitions/file-name.js';
+import type { ServerWishes } from '../../domain/servers/application.js';
+import { messageOf, type Problem } from '../../lib/errors.js';
+import { nearest } from '../../lib/nearest.js';
+import { count, shorten } from '../../lib/wording.js';
+
+export const taskTypes = ['xnat', 'process'] as const;
+export type TaskType = (typeof taskTypes)[number];
+
+/** A task as a client of the scheduler's protocol sends it, its secret apart. */
+export interface Task {
+  type: TaskType;
+  /** The process definition that it runs, by its id; null for a type that has its own. */
+  definition: string | null;
+  /** What it is shown with later, in the order of old. */
+  shown: Record<string, string>;
+  /** Files of LOCAL_SCRIPTS_FOLDER that are uploaded to the server's base folder. */
+  files: string[];
+  /** Variables for the program, secrets included. */
+  environment: Record<string, string>;
+  input: { name: string; text: string } | null;
+  /** The name that the output is to have. */
+  output: string | null;
+  application: string | null;
+  /** What it wants of its server instead of what the application says. */
+  server: ServerWishes;
+}
+
+/** A task as its job remembers it. */
+export interface TaskRecord {
+  type: Task['type'];
+  shown: Task['shown'];
+}
+
+const required = ['project', 'subject', 'session', 'host', 'user', 'pwd', 'script'] as const;
+const optional = [
+  'type',
+  'files',
+  'options',
+  'pwd_in_argv',
+  'application',
+  'image',
+  'flavor',
+  'user_data',
+] as const;
+const known = [...required, ...optional];
+
+export type Checked<T> = { ok: true; value: T } | { ok: false; problems: Problem[] };
+
+/**
+ * Checks a task of type `xnat`: a script with the flags that it always had. Whoever sends keys that mean nothing is
+ * told so only if nothing else is amiss with these: older clients send what they like.
+ */
+export function xnatTask(given: Readonly<Record<string, unknown>>): Checked<Task> {
+  const problems: Problem[] = [];
+  const text = (key: string, value: unknown) => textOf(key, value, problems);
+  const values: Record<string, string> = {};
+  for (const key of required) {
+    if (given[key] !== undefined && given[key] !== null) values[key] = text(key, given[key]);
+    else {
+      const near = nearest(
+        key,
+        Object.keys(given).filter((one) => !known.includes(one as never)),
+      );
+      const hint = near === undefined ? '' : `; "${near}" may be it`;
+      problems.push({ pointer: `/${key}`, detail: `${key} is missing${hint}` });
+    }
+  }
+  const files = [values.script ?? '', ...listOf('files', given.files, problems)];
+  for (const [index, name] of files.entries()) {
+    const problem = name === '' ? undefined : fileNameProblem(name);
+    if (problem !== undefined)
+      problems.push({ pointer: index === 0 ? '/script' : `/files/${index - 1}`, detail: problem });
+  }
+  const options = optionsOf(given.options, problems);
+  const inArgv = given.pwd_in_argv ?? false;
+  if (typeof inArgv !== 'boolean')
+    problems.push({ pointer: '/pwd_in_argv', detail: 'pwd_in_argv must be true or false' });
+  const { application, server } = wishesOf(given, problems);
+  if (problems.length > 0) return { ok: false, problems };
+  const { script = '', pwd = '', ...shown } = values;
+  const variables = Object.entries(shown).map(([key, value]) => [`TASK_${key.toUpperCase()}`, value]);
+  return {
+    ok: true,
+    value: {
+      type: 'xnat',
+      definition: null,
+      input: null,
+      output: null,
+      shown: { ...shown, pwd: '***', script },
+      files: [...new Set(files)],
+      environment: {
+        ...Object.fromEntries(variables),
+        TASK_SCRIPT: script,
+        TASK_PWD: pwd,
+        TASK_PWD_IN_ARGV: inArgv ? '1' : '',
+        TASK_OPTIONS: options.map(quote).join(' '),
+      },
+      application,
+      server,
+    },
+  };
+}
+
+const tooLong = (what: string, most: number, length: number): string =>
+  `${what} may have at most ${count(most, 'character')}, not ${length}`;
+
+function textOf(key: string, value: unknown, problems: Problem[], most: number = bounds.taskField): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'string' && value.length > most) {
+    problems.push({ pointer: `/${key}`, detail: tooLong(key, most, value.length) });
+    return '';
+  }
+  if (typeof value === 'string' && !value.includes('\0')) return value;
+  const is =
+    value === null
+      ? 'null'
+      : Array.isArray(value)
+        ? 'an array'
+        : typeof value === 'object'
+          ? 'an object'
+          : `a ${typeof value}`;
+  problems.push({
+    pointer: `/${key}`,
+    detail: typeof value === 'string' ? `${key} holds a NUL` : `${key} must be a string, not ${is}`,
+  });
+  return '';
+}
+
+/** Bytes that clouds take of each. */
+const longest = { image: 255, flavor: 255, user_data: 49_151 } as const satisfies Record<
+  keyof ServerWishes,
+  number
+>;
+
+/** What a task of any type says of its server. */
+function wishesOf(
+  given: Readonly<Record<string, unknown>>,
+  problems: Problem[],
+): Pick<Task, 'application' | 'server'> {
+  const text = (key: string) =>
+    given[key] === undefined || given[key] === null
+      ? null
+      : // What is longer is told in bytes, below.
+        textOf(key, given[key], problems, key === 'application' ? bounds.taskField : bounds.taskInput);
+  const server: ServerWishes = {};
+  for (const [key, most] of Object.entries(longest) as [keyof ServerWishes, number][]) {
+    const value = text(key);
+    if (value === null) continue;
+    if (value.length >= 1 && Buffer.byteLength(value) <= most) server[key] = value;
+    else if (!problems.some(({ pointer }) => pointer === `/${key}`)) {
+      const is = value === '' ? 'empty' : `longer than ${most} bytes`;
+      problems.push({ pointer: `/${key}`, detail: `${key} is ${is}` });
+    }
+  }
+  return { application: text('application'), server };
+}
+
+const processKeys = [
+  'type',
+  'process_definition',
+  'input',
+  'output',
+  'environment',
+  'application',
+  'image',
+  'flavor',
+  'user_data',
+] as const;
+
+/**
+ * Checks a task of type `process`: a process definition of this installation, run on a server. Its input is a text, or
+ * an object with `text` and `name`; its output is the name that it is to have.
+ */
+export function processTask(given: Readonly<Record<string, unknown>>): Checked<Task> {
+  const problems: Problem[] = [];
+  for (const key of Object.keys(given)) {
+    if (processKeys.includes(key as never)) continue;
+    const near = nearest(key, processKeys);
+    const hint = near === undefined ? `known are ${processKeys.join(', ')}` : `did you mean "${near}"?`;
+    problems.push({ pointer: `/${key}`, detail: `unknown key; ${hint}` });
+  }
+  const { process_definition: wanted, input: fed = null, output = null, environment = {} } = given;
+  const isNamed = typeof wanted === 'string' || typeof wanted === 'number';
+  const id = /^(?:\/api\/process_definition\/)?(\d{1,15})\/?$/.exec(isNamed ? String(wanted) : '')?.[1];
+  if (id === undefined) {
+    const is = wanted === undefined ? 'is missing' : 'must be an id or a resource_uri';
+    problems.push({ pointer: '/process_definition', detail: `process_definition ${is}` });
+  }
+  const input = inputOf(fed, problems);
+  if (output !== null && typeof output !== 'string')
+    problems.push({ pointer: '/output', detail: 'output must be the name that it is to have' });
+  else if (output !== null && output.length > bounds.taskField)
+    problems.push({ pointer: '/output', detail: tooLong('output', bounds.taskField, output.length) });
+  const isMap = typeof environment === 'object' && environment !== null && !Array.isArray(environment);
+  if (!isMap || !Object.values(environment).every((value) => typeof value === 'string'))
+    problems.push({ pointer: '/environment', detail: 'environment must be an object of strings' });
+  const wishes = wishesOf(given, problems);
+  if (problems.length > 0) return { ok: false, problems };
+  return {
+    ok: true,
+    value: {
+      type: 'process',
+      definition: id ?? null,
+      shown: { process_definition: `/api/process_definition/${id}/` },
+      files: [],
+      environment: environment as Record<string, string>,
+      input,
+      output: output as string | null,
+      ...wishes,
+    },
+  };
+}
+
+function inputOf(value: unknown, problems: Problem[]): Task['input'] {
+  if (value === null) return null;
+  if (typeof value === 'string') return { name: 'input', text: value };
+  const { text, name = 'input' } = value as { text?: unknown; name?: unknown };
+  if (typeof text === 'string' && typeof name === 'string') {
+    const problem = fileNameProblem(name);
+    if (problem === undefined) return { name, text };
+    problems.push({ pointer: '/input/name', detail: problem });
+  } else
+    problems.push({ pointer: '/input', detail: 'input must be a text, or an object with text and name' });
+  return null;
+}
+
+function listOf(key: string, value: unknown, problems: Problem[]): string[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value) && value.length > bounds.taskItems) {
+    const detail = `${key} may have at most ${count(bounds.taskItems, 'item')}, not ${value.length}`;
+    problems.push({ pointer: `/${key}`, detail });
+    return [];
+  }
+  if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value;
+  problems.push({ pointer: `/${key}`, detail: `${key} must be a list of strings` });
+  return [];
+}
+
+/** Options are a list, or a text that is split as a shell splits words. */
+function optionsOf(value: unknown, problems: Problem[]): string[] {
+  if (typeof value !== 'string') return listOf('options', value, problems);
+  if (value.length > bounds.taskOptions) {
+    problems.push({ pointer: '/options', detail: tooLong('options', bounds.taskOptions, value.length) });
+    return [];
+  }
+  try {
+    return split(value);
+  } catch (error) {
+    problems.push({
+      pointer: '/options',
+      detail: `options ${JSON.stringify(shorten(value))}: ${messageOf(error)}`,
+    });
+    return [];
+  }
+}
+
+/**
+ * What runs a task of type `xnat`. Its values come by the environment, so that they are in no file of ours that others
+ * read, and in no argv unless the task asks for the old form. As a login does, it begins in the user's home.
+ */
+export const xnatDefinition: DefinitionDocument = {
+  name: 'task xnat',
+  description: 'Runs a script of LOCAL_SCRIPTS_FOLDER on a server, for a task of the scheduler.',
+  executor: 'cloud',
+  exec: '/bin/sh',
+  argv: [
+    '-c',
+    [
+      'eval "HOME=~$(id -un)" && cd "$HOME" || exit 125',
+      '[ ! -r /etc/profile ] || . /etc/profile',
+      '[ ! -r .profile ] || . ./.profile',
+      'set -- "$PENSTOCK_BASE_FOLDER/$TASK_SCRIPT" -project "$TASK_PROJECT" -subject "$TASK_SUBJECT"' +
+        ' -session "$TASK_SESSION" -host "$TASK_HOST" -user "$TASK_USER"',
+      '[ -z "$TASK_PWD_IN_ARGV" ] || set -- "$@" -pwd "$TASK_PWD"',
+      'eval "set -- \\"\\$@\\" $TASK_OPTIONS"',
+      'exec bash "$@"',
+    ].join('\n'),
+  ],
+};

@@ -1,0 +1,38 @@
+import { type JsonNode, jsonOf, member, members, withMembers } from '../../domain/json/json-text.js';
+import { maskedPassword as mask } from './settings-file.js';
+
+/** Keys whose texts are secrets, wherever they stand: `auth_pass`, `passwd`, `clientSecret`, `tokens`, … */
+const secretKey = /pass|secret|token/i;
+
+/** The same with stars for each text of such a key, or below one. What is unchanged stays to the letter. */
+export function masked(node: JsonNode): JsonNode {
+  return mapped(node, undefined, (text) => (isMask(text) ? text : jsonOf(mask)));
+}
+
+/** The same with the values that another one has in the same places, where this has stars for a secret. */
+export function unmasked(node: JsonNode, stored: JsonNode): JsonNode {
+  return mapped(node, stored, (text, there) => (isMask(text) && there !== undefined ? there : text));
+}
+
+const isText = (node: JsonNode) => node.kind === 'scalar' && node.text.startsWith('"');
+const isMask = (node: JsonNode) => node.kind === 'scalar' && isText(node) && JSON.parse(node.text) === mask;
+
+type Change = (text: JsonNode, there: JsonNode | undefined) => JsonNode;
+
+/** Changes the texts that are secrets; `there` is what another tree has in the same place. */
+function mapped(node: JsonNode, there: JsonNode | undefined, change: Change, secret = false): JsonNode {
+  if (node.kind === 'scalar') return secret && isText(node) ? change(node, there) : node;
+  if (node.kind === 'array') {
+    const others = there?.kind === 'array' ? there.items : [];
+    const items = node.items.map((item, index) => mapped(item, others[index], change, secret));
+    return items.every((item, index) => item === node.items[index]) ? node : { kind: 'array', items };
+  }
+  const inside = (key: string, value: JsonNode) =>
+    mapped(value, there && member(there, key), change, secret || secretKey.test(key));
+  // Duplicates that do not count are written, too: they would show what they say.
+  if (node.entries.every(({ key, value }) => inside(key, value) === value)) return node;
+  return withMembers(
+    node,
+    members(node).map(([key, value]) => [key, inside(key, value)]),
+  );
+}

@@ -1,0 +1,182 @@
+import { constants } from 'node:os';
+import { Readable } from 'node:stream';
+import type { DefinitionDocument } from '../../domain/definitions/definition-document.js';
+import type { Job, RunRequest } from '../../domain/jobs/job.js';
+import { isUnfinished } from '../../domain/jobs/job-state.js';
+import { PenstockError } from '../../lib/errors.js';
+import type { DefinitionRow } from '../../store/process-definitions.js';
+import type { Store } from '../../store/store.js';
+import type { Actor } from '../../usecases/actor.js';
+import { ownDefinitions } from '../../usecases/definitions/own-definitions.js';
+import type { DefinitionService } from '../../usecases/definitions/process-definitions.js';
+import type { JobService } from '../../usecases/jobs/jobs.js';
+import type { Receiver } from '../../usecases/runs/receive.js';
+import type { RunService } from '../../usecases/runs/runs.js';
+import type { NodeAccount } from './node-account.js';
+import type { NodeSettings, ScriptName } from './settings-file.js';
+
+/** The script runs of a node, by the definition that each is a job of. */
+export type NodeRun = ScriptName | 'testrun' | 'sleep';
+
+/** A text in a definition that stands for itself: nothing in it is a placeholder. */
+const plainText = (text: string) => text.replaceAll('${', '$${');
+
+const definitionName = (run: NodeRun) => `node ${run}`;
+
+/** A user of this machine, as far as a script needs to know. */
+export interface ScriptUser {
+  name: string;
+  home: string;
+}
+
+/** What a script run is, as a process definition. */
+export function scriptDefinition(
+  run: NodeRun,
+  settings: NodeSettings,
+  user: ScriptUser | null,
+): DefinitionDocument {
+  const { pnshome, inputdir, outputdir, outputfiles } = settings.paths;
+  // A script whose time is over has no grace.
+  const common = { name: definitionName(run), kill_grace: 0 };
+  if (run === 'sleep' || user === null) {
+    return { ...common, exec: '/bin/sh', argv: ['-c', 'exec sleep "$PENSTOCK_SLEEP"'] };
+  }
+  const [exec = '', ...argv] = settings.scripts[run === 'testrun' ? 'run' : run];
+  const environment = {
+    HOME: user.home,
+    LOGNAME: user.name,
+    USER: user.name,
+    PWD: pnshome,
+    INPUTDIR: inputdir,
+    OUTPUTDIR: outputdir,
+  };
+  const wanted = run === 'testrun' ? ['outfile'] : outputfiles;
+  const output = {
+    folder_path: plainText(outputdir),
+    ...(wanted.length > 0 ? { file_names: [...wanted] } : {}),
+  };
+  return {
+    ...common,
+    exec,
+    argv: argv.map(plainText),
+    cwd: plainText(pnshome),
+    environment: Object.fromEntries(
+      Object.entries(environment).map(([name, value]) => [name, plainText(value)]),
+    ),
+    limits: settings.limits,
+    ...(run === 'run' || run === 'testrun'
+      ? {
+          input_adapter: { input_type: 'folder', input_parameters: { folder_path: plainText(inputdir) } },
+          output_adapter: { output_type: 'folder', output_parameters: output },
+        }
+      : {}),
+  };
+}
+
+/** What a run's end is in the words of old: the exit code, or the number of the signal below zero. */
+export function returnCode({ outcome }: Job): number {
+  switch (outcome?.cause) {
+    case 'exit':
+      return outcome.exit_code ?? -1;
+    case 'timeout':
+    case 'oom':
+      return -constants.signals.SIGKILL;
+    case 'signal':
+    case 'cancelled':
+      return -(
+        constants.signals[(outcome.signal ?? 'SIGTERM') as NodeJS.Signals] ?? constants.signals.SIGTERM
+      );
+    default:
+      return -1;
+  }
+}
+
+/** Longer than this and a timer would fire at once. */
+const longestWait = 2 ** 31 - 1;
+
+/** Running a node's scripts as jobs. */
+export function nodeJobs(given: {
+  store: Store;
+  account: NodeAccount;
+  definitions: DefinitionService;
+  jobs: JobService;
+  runs: RunService;
+  receiver: Receiver;
+  accepting: () => boolean;
+}) {
+  const { store, account, definitions, jobs, runs, receiver } = given;
+  const { register } = ownDefinitions({ store, definitions, owner: () => account.get() });
+
+  /** Waits for a job's end, however long that takes. */
+  async function end(given: Job): Promise<Job> {
+    let job = given;
+    while (isUnfinished(job.state)) job = await jobs.waitForEnd(job, longestWait);
+    return job;
+  }
+
+  async function submit(
+    actor: Actor,
+    row: DefinitionRow,
+    input: { name: string; content: string | Uint8Array } | null,
+    request: RunRequest,
+  ): Promise<Job> {
+    if (!given.accepting()) {
+      throw new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
+        headers: { 'Retry-After': '5' },
+      });
+    }
+    const received = receiver.begin(jobs.newUuid());
+    try {
+      if (input !== null) {
+        await receiver.store(received, input.name, Readable.from(piecesOf(input.content)), { digest: false });
+      }
+      // Not awaited here, so that the input is not held until the end.
+      return end((await runs.submit(actor, row, received, request, null)).job);
+    } catch (error) {
+      await receiver.drop(received);
+      throw error;
+    }
+  }
+
+  return {
+    submit,
+
+    /**
+     * Runs a script, or whatever else a node runs, as a job of the actor's, to its end.
+     *
+     * @param input files for the input folder, as a JSON document
+     */
+    async run(
+      actor: Actor,
+      document: DefinitionDocument,
+      input: string | null,
+      request: RunRequest,
+    ): Promise<Job> {
+      const row = await register(document);
+      return submit(actor, row, input === null ? null : { name: 'input.json', content: input }, request);
+    },
+
+    /** Script runs that a server before this one began and that have not ended: what waits for them, or null. */
+    async left(): Promise<(() => Promise<unknown>) | null> {
+      const left = await store.jobs.unfinishedAttended();
+      return left.length === 0 ? null : () => Promise.all(left.map(end));
+    },
+  };
+}
+
+const pieceSize = 256 * 1024;
+
+/** A content piece by piece, so that there is no second whole of it. A character of two units is not cut in two. */
+function* piecesOf(content: string | Uint8Array): Generator<Buffer> {
+  if (typeof content !== 'string') {
+    yield Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+    return;
+  }
+  for (let at = 0, end = 0; at < content.length; at = end) {
+    end = at + pieceSize;
+    if (/[\uD800-\uDBFF]/.test(content[end - 1] ?? '')) end += 1;
+    yield Buffer.from(content.slice(at, end));
+  }
+}
+
+export type NodeJobs = ReturnType<typeof nodeJobs>;

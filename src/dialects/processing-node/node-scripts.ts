@@ -1,0 +1,84 @@
+import path from 'node:path';
+import type { Job } from '../../domain/jobs/job.js';
+import type { JobFiles } from '../../store/folder/job-files.js';
+import type { Actor } from '../../usecases/actor.js';
+import { type FileValue, jobAnswer, type NodeAnswer, type Piece } from './node-answer.js';
+import { type NodeJobs, type NodeRun, type ScriptUser, scriptDefinition } from './node-jobs.js';
+import { forget, type NodeRequest, timeoutOf } from './node-request.js';
+import type { NodeSettings, ScriptName } from './settings-file.js';
+
+/** What the node needs of the machine that it is on. */
+export interface NodeMachine {
+  fileValue: FileValue;
+  accountOf: (name: string) => Promise<ScriptUser>;
+  ensureFolders: (folders: { home: string; input: string; output: string }, owner: string) => Promise<void>;
+  listing: (folder: string) => Promise<AsyncIterable<string> | null>;
+  /** By its path, or the name of a program on PATH; as that user may read it. */
+  scriptText: (exec: string, user: string) => Promise<string>;
+  useOriginals: (home: string, scripts: readonly string[]) => Promise<void>;
+}
+
+/** The node's scripts, as its settings have them now. */
+export function nodeScripts(given: {
+  settings: () => NodeSettings;
+  nodeJobs: NodeJobs;
+  files: JobFiles;
+  machine: NodeMachine;
+}) {
+  const { settings, nodeJobs, files, machine } = given;
+
+  return {
+    /** The program of a script and its arguments. */
+    command: (name: ScriptName) => settings().scripts[name],
+
+    /** Sees to it that the folders are there. Throws `folder-unusable`. */
+    ensureFolders(): Promise<void> {
+      const { paths, serveruser } = settings();
+      const { pnshome, inputdir, outputdir } = paths;
+      return machine.ensureFolders({ home: pnshome, input: inputdir, output: outputdir }, serveruser);
+    },
+
+    /**
+     * Runs a script as the user that it is for, to its end; by then the request is forgotten.
+     *
+     * @param takeInput gives the files for the input folder, as a JSON document, and holds them no longer
+     */
+    async run(
+      run: Exclude<NodeRun, 'sleep'>,
+      request: NodeRequest,
+      actor: Actor,
+      takeInput: () => string | null = () => null,
+    ): Promise<Job> {
+      const now = settings();
+      const timeout = timeoutOf(request) ?? now.timeout;
+      forget(request);
+      const definition = scriptDefinition(run, now, await machine.accountOf(now.ptsuser));
+      return nodeJobs.run(actor, definition, takeInput(), {
+        user: now.ptsuser,
+        timeout,
+        attended: true,
+      });
+    },
+
+    /** Sleeps that many seconds. */
+    async sleep(seconds: string, request: NodeRequest, actor: Actor): Promise<Job> {
+      const now = settings();
+      const timeout = timeoutOf(request) ?? now.timeout;
+      forget(request);
+      return nodeJobs.run(actor, scriptDefinition('sleep', now, null), null, {
+        environment: { PENSTOCK_SLEEP: seconds },
+        timeout,
+        attended: true,
+      });
+    },
+
+    /** The file that a job's output is in. */
+    outputOf: (job: Job) => path.join(files.folder(job.uuid), job.outputPath ?? ''),
+
+    /** What a job that has ended is answered with: see `jobAnswer`. */
+    answer: (job: Job, command: readonly string[], output?: Piece): NodeAnswer =>
+      jobAnswer({ files, fileValue: machine.fileValue }, job, command, output),
+  };
+}
+
+export type NodeScripts = ReturnType<typeof nodeScripts>;

@@ -1,0 +1,45 @@
+import { messageOf } from '../../lib/errors.js';
+import { answer, type NodeAnswer } from './node-answer.js';
+import type { NodeMachine, NodeScripts } from './node-scripts.js';
+import type { NodeSettingsService } from './node-settings.js';
+import type { ScriptName } from './settings-file.js';
+
+/** What changes nothing, and needs no login. */
+export type NodeView = () => Promise<NodeAnswer>;
+
+/** What GET shows of a node: its scripts, its folders, its settings. */
+export function nodeViews(given: {
+  settings: NodeSettingsService;
+  scripts: NodeScripts;
+  machine: NodeMachine;
+}): Readonly<Record<string, NodeView>> {
+  const { scripts, machine } = given;
+  const settings = given.settings.current;
+
+  /** A file or folder of the node's; what cannot be read is answered with -1 and the reason. */
+  const view =
+    (read: () => Promise<NodeAnswer>): NodeView =>
+    () =>
+      read().catch((error: unknown) => answer(-1, messageOf(error)));
+
+  const scriptFile = (name: ScriptName) =>
+    view(async () => answer(await machine.scriptText(scripts.command(name)[0] ?? '', settings().ptsuser)));
+
+  const folder = (which: 'inputdir' | 'outputdir') =>
+    view(async () => {
+      const place = settings().paths[which];
+      const listed = await machine.listing(place);
+      return listed === null ? answer(null, `${place} does not exist.`) : { result: listed, message: '""' };
+    });
+
+  return {
+    init: scriptFile('init'),
+    config: scriptFile('config'),
+    run: scriptFile('run'),
+    clean: scriptFile('clean'),
+    input: folder('inputdir'),
+    output: folder('outputdir'),
+    pnsconfig: async () => ({ result: given.settings.shown(), message: '""' }),
+    settings: async () => ({ result: given.settings.effective(), message: '""' }),
+  };
+}

@@ -1,0 +1,156 @@
+import type { Backoff } from '../../lib/backoff.js';
+import { below } from '../../lib/pointer.js';
+import type { RestartMode } from '../services/service.js';
+import { isPlaceholder } from './placeholder.js';
+import type { Buffering, ProcessType } from './process-definition.js';
+import type { ExecutorName } from './remote-rules.js';
+
+/** A process definition as it was sent and as it is stored: valid by `schemas/process-definition.json`. */
+export interface DefinitionDocument {
+  name?: string;
+  process_name?: string;
+  description?: string;
+  exec: string;
+  argv?: string[];
+  args?: string[];
+  environment?: Record<string, string>;
+  cwd?: string;
+  timeout?: number;
+  process_type?: ProcessType;
+  service?: {
+    restart_mode?: RestartMode;
+    restart_limit?: number | null;
+    backoff?: Partial<Backoff>;
+    stable_after?: number;
+    ready?: 'start' | { port: number } | { line: string };
+    ready_timeout?: number;
+  };
+  application?: string;
+  executor?: ExecutorName;
+  host?: string;
+  input_adapter?: {
+    input_type: AdapterType;
+    input_params?: AnyParameters;
+    input_parameters?: AnyParameters;
+  };
+  output_adapter?: {
+    output_type: AdapterType;
+    output_params?: AnyParameters;
+    output_parameters?: AnyParameters;
+  };
+  metadata?: Record<string, unknown>;
+  priority?: number;
+  concurrency?: number;
+  success_codes?: number[];
+  temporary_fail_codes?: number[];
+  retries?: { limit?: number; backoff?: { initial?: number; factor?: number; maximum?: number } };
+  limits?: {
+    output_size?: number | string;
+    log_size?: number | string;
+    memory?: number | string;
+    cpu_time?: number;
+    cpus?: number;
+    processes?: number;
+  };
+  kill_grace?: number;
+  tests?: { name?: string; input?: string; expect: string | { output?: string; exit_code?: number } }[];
+}
+
+export type AdapterType = 'file' | 'folder' | 'append' | 'pipe' | 'port';
+
+/** Parameters of file input and file output; the schema says which are for which. */
+export interface FileParameters {
+  file_type?: 'stream' | 'path';
+  stream_name?: 'STDIN' | 'STDOUT' | 'STDERR';
+  file_path?: string;
+  file?: string;
+  file_name?: string;
+  chunk_size?: number | string;
+  buffering?: Buffering;
+}
+
+/** Parameters of what is appended to files, and of ports, beyond those that files have, too. */
+export interface FedParameters {
+  /** Seconds. */
+  quiet?: number;
+  tcp_port?: number | string;
+}
+
+/** Parameters of folder input and folder output; `file_names` is for output. */
+export interface FolderParameters {
+  folder_path?: string;
+  file_names?: string[];
+}
+
+export type AnyParameters = FileParameters & FolderParameters & FedParameters;
+
+/** One adapter of a document, whichever spelling it uses, with the place of its parameters in the document. */
+export interface AdapterParameters {
+  type: AdapterType;
+  parameters: AnyParameters;
+  /** Where the parameters are, such as `/input_adapter/input_params`. */
+  pointer: string;
+  /** A file at a path rather than a standard stream or a folder. */
+  isPath: boolean;
+  /** The path of the folder, or where `isPath`; the server chooses that unless the document says otherwise. */
+  path: string;
+  /** The key that gives the path: `file_path`, or `file` of old; `folder_path` for a folder. */
+  pathKey: 'file_path' | 'file' | 'folder_path';
+}
+
+/** Reads the input adapter; undefined where there is none. */
+export function inputParameters({
+  input_adapter: adapter,
+}: DefinitionDocument): AdapterParameters | undefined {
+  if (adapter === undefined) return undefined;
+  const key =
+    adapter.input_parameters === undefined && adapter.input_params ? 'input_params' : 'input_parameters';
+  return read(adapter.input_type, adapter[key] ?? {}, `/input_adapter/${key}`, 'input_file');
+}
+
+/** Reads the output adapter; undefined where there is none. */
+export function outputParameters({
+  output_adapter: adapter,
+}: DefinitionDocument): AdapterParameters | undefined {
+  if (adapter === undefined) return undefined;
+  const key =
+    adapter.output_parameters === undefined && adapter.output_params ? 'output_params' : 'output_parameters';
+  return read(adapter.output_type, adapter[key] ?? {}, `/output_adapter/${key}`, 'output_file');
+}
+
+/** The texts of a definition that make up the command, each with its place. */
+export function commandTexts(definition: DefinitionDocument): { text: string; pointer: string }[] {
+  const key = definition.argv === undefined ? 'args' : 'argv';
+  return [
+    ...(definition[key] ?? []).map((text, index) => ({ text, pointer: `/${key}/${index}` })),
+    ...Object.entries(definition.environment ?? {}).map(([name, text]) => ({
+      text,
+      pointer: below('/environment', name),
+    })),
+    ...(definition.cwd === undefined ? [] : [{ text: definition.cwd, pointer: '/cwd' }]),
+  ];
+}
+
+function read(
+  type: AdapterType,
+  parameters: AnyParameters,
+  pointer: string,
+  own: 'input_file' | 'output_file',
+): AdapterParameters {
+  if (type === 'folder') {
+    const path = parameters.folder_path ?? '';
+    return { type, parameters, pointer, isPath: false, path, pathKey: 'folder_path' };
+  }
+  if (type === 'pipe' || type === 'port') {
+    return { type, parameters, pointer, isPath: false, path: '', pathKey: 'file_path' };
+  }
+  const given = parameters.file_path ?? parameters.file;
+  // A path says by itself that the file is not a stream; the registry's own examples leave `file_type` out.
+  const isPath =
+    type === 'append' ||
+    parameters.file_type === 'path' ||
+    (parameters.file_type === undefined && given !== undefined);
+  const pathKey = parameters.file_path === undefined && parameters.file !== undefined ? 'file' : 'file_path';
+  const path = given === undefined || isPlaceholder(given, own) ? `\${${own}}` : given;
+  return { type, parameters, pointer, isPath, path, pathKey };
+}

@@ -1,0 +1,178 @@
+import { parseSize } from '../../lib/size.js';
+import { type ServiceRules, serviceOf } from '../services/service.js';
+import { type DefinitionDocument, inputParameters, outputParameters } from './definition-document.js';
+import type { ExecutorName } from './remote-rules.js';
+
+export type { DefinitionDocument } from './definition-document.js';
+export { checkDefinition, checkEnvironment } from './definition-rules.js';
+
+export type ProcessType = 'single' | 'service';
+
+/** How input reaches the program. `path` may hold placeholders; exactly `${input_file}`: the server chooses. */
+export type Input =
+  | { type: 'file'; via: 'stream'; chunkSize?: number }
+  | { type: 'file'; via: 'path'; path: string; fileName?: string; chunkSize?: number }
+  | { type: 'folder'; path: string }
+  /** A file that the program follows. After `quiet` seconds of only waiting for more, a job's program is ended. */
+  | { type: 'append'; path: string; fileName?: string; chunkSize?: number; quiet: number }
+  | { type: 'pipe'; chunkSize?: number }
+  /** `port` null: the server chooses one. */
+  | { type: 'port'; port: number | null; chunkSize?: number };
+
+/** How output is taken. `path` may hold placeholders; exactly `${output_file}`: the server chooses. */
+export type Output =
+  | { type: 'file'; via: 'stream'; stream: 'STDOUT' | 'STDERR'; buffering?: Buffering; fileName?: string }
+  | { type: 'file'; via: 'path'; path: string; fileName?: string }
+  | { type: 'folder'; path: string; fileNames: string[] | null }
+  | { type: 'append'; path: string; fileName?: string }
+  | { type: 'pipe'; fileName?: string }
+  /** `port` null: the server chooses one; `input`: the port of the input, on the same connection. */
+  | { type: 'port'; port: number | null | 'input'; fileName?: string };
+
+/** How a program that is fed message by message holds back its standard output: by lines, not at all, as it likes. */
+export type Buffering = 'line' | 'none' | 'program';
+
+/** A process definition ready to be run: one spelling, every default filled in, sizes in bytes, times in seconds. */
+export interface ProcessDefinition {
+  name: string | null;
+  description: string | null;
+  exec: string;
+  argv: string[];
+  environment: Record<string, string>;
+  /** As written, with placeholders; null is the job's own folder. */
+  cwd: string | null;
+  timeout: number | null;
+  processType: ProcessType;
+  /** How a service is kept going; null for what is none. */
+  service: ServiceRules | null;
+  application: string | null;
+  executor: ExecutorName;
+  /** The machine of the executor ssh; null if a run says it, or there is none. */
+  host: string | null;
+  input: Input | null;
+  output: Output | null;
+  metadata: Record<string, unknown>;
+  priority: number;
+  concurrency: number | null;
+  successCodes: number[];
+  temporaryFailCodes: number[];
+  retries: { limit: number; backoff: { initial: number; factor: number; maximum: number } };
+  limits: {
+    outputSize: number | null;
+    logSize: number | null;
+    memory: number | null;
+    cpuTime: number | null;
+    cpus: number | null;
+    processes: number | null;
+  };
+  killGrace: number;
+  tests: DefinitionTest[];
+}
+
+/** An example: what is expected of this input. Null is any output, and any exit code that means success. */
+export interface DefinitionTest {
+  name: string | null;
+  /** The input's text; null is no input. */
+  input: string | null;
+  expect: { output: string | null; exitCode: number | null };
+}
+
+/**
+ * The one shape in which a definition is run. What was sent is stored as it is; this is made from it each time.
+ * The document must have passed the schema and `checkDefinition`. The defaults are those that the schema states.
+ */
+export function normalise(document: DefinitionDocument): ProcessDefinition {
+  const limits = document.limits ?? {};
+  const backoff = document.retries?.backoff ?? {};
+  const initial = backoff.initial ?? 1;
+  return {
+    name: document.name ?? document.process_name ?? null,
+    description: document.description ?? null,
+    exec: document.exec,
+    argv: [...(document.argv ?? document.args ?? [])],
+    environment: { ...document.environment },
+    cwd: document.cwd ?? null,
+    timeout: document.timeout ?? null,
+    processType: document.process_type ?? 'single',
+    service: serviceOf(document),
+    application: document.application ?? null,
+    executor: document.executor ?? 'local',
+    host: document.host ?? null,
+    input: inputOf(document),
+    output: outputOf(document),
+    metadata: document.metadata ?? {},
+    priority: document.priority ?? 0,
+    concurrency: document.concurrency ?? null,
+    successCodes: document.success_codes ?? [0],
+    temporaryFailCodes: document.temporary_fail_codes ?? [],
+    retries: {
+      limit: document.retries?.limit ?? 0,
+      backoff: { initial, factor: backoff.factor ?? 2, maximum: backoff.maximum ?? Math.max(300, initial) },
+    },
+    limits: {
+      outputSize: bytes(limits.output_size),
+      // The logs of a service are cut, not bounded: see its own `logSize`.
+      logSize: document.process_type === 'service' ? null : bytes(limits.log_size),
+      memory: bytes(limits.memory),
+      cpuTime: limits.cpu_time ?? null,
+      cpus: limits.cpus ?? null,
+      processes: limits.processes ?? null,
+    },
+    killGrace: document.kill_grace ?? 5,
+    tests: (document.tests ?? []).map(({ name, input, expect }) => {
+      const wanted: { output?: string; exit_code?: number } =
+        typeof expect === 'string' ? { output: expect } : expect;
+      return {
+        name: name ?? null,
+        input: input ?? null,
+        expect: { output: wanted.output ?? null, exitCode: wanted.exit_code ?? null },
+      };
+    }),
+  };
+}
+
+function inputOf(document: DefinitionDocument): Input | null {
+  const adapter = inputParameters(document);
+  if (adapter === undefined) return null;
+  const { type, path, parameters } = adapter;
+  if (type === 'folder') return { type, path };
+  const chunkSize = bytes(parameters.chunk_size);
+  const more = chunkSize === null ? {} : { chunkSize };
+  if (type === 'pipe') return { type, ...more };
+  if (type === 'port') return { type, port: numberOf(parameters.tcp_port), ...more };
+  const named = fileName(parameters.file_name);
+  if (type === 'append') return { type, path, ...named, ...more, quiet: parameters.quiet ?? 1 };
+  if (!adapter.isPath) return { type, via: 'stream', ...more };
+  return { type, via: 'path', path, ...named, ...more };
+}
+
+function outputOf(document: DefinitionDocument): Output | null {
+  const adapter = outputParameters(document);
+  if (adapter === undefined) return null;
+  const { type, path, parameters } = adapter;
+  if (type === 'folder') {
+    const names = parameters.file_names;
+    return { type, path, fileNames: names === undefined ? null : [...names] };
+  }
+  const named = fileName(parameters.file_name);
+  if (type === 'pipe') return { type, ...named };
+  if (type === 'append') return { type, path, ...named };
+  if (type === 'port') {
+    const asInput = parameters.tcp_port === '${input_port}';
+    return { type, port: asInput ? 'input' : numberOf(parameters.tcp_port), ...named };
+  }
+  if (adapter.isPath) return { type, via: 'path', path, ...named };
+  const stream = parameters.stream_name === 'STDERR' ? 'STDERR' : 'STDOUT';
+  const { buffering } = parameters;
+  return { type, via: 'stream', stream, ...(buffering === undefined ? {} : { buffering }), ...named };
+}
+
+const numberOf = (port: number | string | undefined) => (typeof port === 'number' ? port : null);
+
+function fileName(name: string | undefined): { fileName?: string } {
+  return name === undefined ? {} : { fileName: name };
+}
+
+function bytes(size: number | string | undefined): number | null {
+  return size === undefined ? null : (parseSize(size) ?? null);
+}

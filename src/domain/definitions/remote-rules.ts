@@ -1,0 +1,55 @@
+import type { Problem } from '../../lib/errors.js';
+import { type DefinitionDocument, inputParameters, outputParameters } from './definition-document.js';
+
+export const executorNames = ['local', 'ssh', 'cloud'] as const;
+export type ExecutorName = (typeof executorNames)[number];
+
+/** What a run says of where it is run; what it leaves out is as its definition says. */
+export interface Whereabouts {
+  executor?: ExecutorName;
+  host?: string;
+}
+
+/** Why an adapter is for this machine alone. */
+const nearby: Readonly<Record<string, string>> = {
+  append: 'what goes on growing is followed on this machine',
+  port: 'its bytes would depend on the connection while the program runs',
+  folder: 'its files are laid out on this machine',
+};
+
+/**
+ * What can only be done on this machine, where a program of ours may stand beside the one that is run.
+ *
+ * @param asked what a run asks for; nothing at a registration
+ */
+export function remoteProblems(definition: DefinitionDocument, asked: Whereabouts = {}): Problem[] {
+  const executor = asked.executor ?? definition.executor ?? 'local';
+  if (executor === 'local') return [];
+  const problems: Problem[] = [];
+  const blamed = (pointer: string) => (asked.executor === undefined ? pointer : '/executor');
+  if (definition.process_type === 'service') {
+    problems.push({
+      pointer: blamed('/process_type'),
+      detail: `a service is watched over on this machine; the executor ${executor} runs programs that end`,
+    });
+  }
+  const sides = [
+    ['input', inputParameters(definition)],
+    ['output', outputParameters(definition)],
+  ] as const;
+  for (const [end, adapter] of sides) {
+    const why = adapter === undefined ? undefined : nearby[adapter.type];
+    if (adapter === undefined || why === undefined) continue;
+    problems.push({
+      pointer: blamed(`/${end}_adapter/${end}_type`),
+      detail: `"${adapter.type}" cannot be used with the executor ${executor}: ${why}; take "file" or "pipe"`,
+    });
+  }
+  if (executor === 'ssh' && (asked.host ?? definition.host) === undefined) {
+    problems.push({
+      pointer: '/host',
+      detail: 'the executor ssh needs a host: the NAME of a machine in ssh.yaml',
+    });
+  }
+  return problems;
+}

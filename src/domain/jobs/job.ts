@@ -1,0 +1,234 @@
+import type { TaskRecord } from '../../dialects/pipeline-scheduler/task.js';
+import type { ExecutorName } from '../definitions/remote-rules.js';
+import type { Framing } from '../feeder/framing.js';
+import type { ServerWishes } from '../servers/application.js';
+import type { EventName, State } from './job-state.js';
+import type { Outcome } from './outcome.js';
+
+/** What one run asks for beyond its definition. */
+export interface RunRequest {
+  environment?: Record<string, string>;
+  timeout?: number;
+  output?: { name?: string };
+  executor?: ExecutorName;
+  /** The machine of the executor ssh. */
+  host?: string;
+  /** The application of the executor cloud. */
+  application?: string;
+  /** What it wants of its server besides that. Only the server itself says this. */
+  server?: ServerWishes;
+  /**
+   * Files of LOCAL_SCRIPTS_FOLDER that are put into the base folder of the machine that it runs on. Only the server itself
+   * says this.
+   */
+  scripts?: string[];
+  priority?: number;
+  /** Whom the program runs as, by name. Only the server itself asks for this. */
+  user?: string;
+  /**
+   * True: somebody waits for its end, and nothing else goes on before that. It starts at once, whatever else runs or
+   * waits, and is not tried again. Only the server itself asks for this.
+   */
+  attended?: boolean;
+  /** Fed message by message through a socket, and not from a file. Only the server itself asks for this. */
+  feed?: { framing: Framing };
+  /**
+   * Named pipes, by absolute path, in place of standard input or output, by which programs of two jobs run joined;
+   * with `tee` what goes on is kept as this job's standard output, too. Only the server itself asks for this, makes
+   * the pipes and takes them away.
+   */
+  joined?: { from?: string; to?: string; tee?: true };
+  /**
+   * The message of an operation that it was made for: its id, and what it is known by if it comes again. Only the
+   * server itself says this.
+   */
+  message?: { id: string; key: string | null };
+}
+
+/** The executor of a job that Penstock does not run: others report on it by events. */
+export const elsewhere = 'none';
+
+/** The executor of a pipeline's job: what it runs are the jobs of its steps. */
+export const pipelineExecutor = 'pipeline';
+
+/** What a job that runs elsewhere is linked to, with the keys of old. */
+export interface JobLinks {
+  child_of?: string[];
+  generated_by?: string[];
+  acted_on?: string[];
+  acted_using?: string[];
+  archive_patterns?: unknown[];
+  product_patterns?: unknown[];
+  agent?: string | null;
+  task?: string | null;
+}
+
+/** One execution, here or elsewhere. Sizes in bytes. */
+export interface Job {
+  id: number;
+  uuid: string;
+  ownerId: number;
+  pipelineId: number | null;
+  processDefinitionId: number | null;
+  definitionRevisionId: number | null;
+  executor: string;
+  state: State;
+  /** Rises by one with every event; writes compare and set it. */
+  revision: number;
+  lastEvent: string;
+  lastEventUuid: string;
+  priority: number;
+  /** How often it was started, or tried to; 0 before the first. */
+  attempt: number;
+  programFailures: number;
+  platformFailures: number;
+  request: RunRequest;
+  handle: unknown;
+  outcome: Outcome | null;
+  waiting: string | null;
+  inputName: string | null;
+  inputSize: number | null;
+  outputName: string | null;
+  outputSize: number | null;
+  /** Where the output is, below the job's folder. */
+  outputPath: string | null;
+  /** SHA-256 of the token that lets others send events; null for jobs from before there were tokens. */
+  tokenHash: string | null;
+  session: string | null;
+  archiveSystem: string | null;
+  archivePath: string | null;
+  /** Parameters of a job that runs elsewhere; part of its identity. */
+  data: unknown;
+  links: JobLinks | null;
+  /** The job of the pipeline that it is a step of, by its id. */
+  parentId: number | null;
+  /** The name of that step. */
+  step: string | null;
+  /** Which item of a step that runs once per item, from 0. */
+  item: number | null;
+  /** The operation that it serves, by its id. */
+  operationId: number | null;
+  /** Of a pipeline's job: its steps, as they were when it was accepted. */
+  plan: unknown;
+  /** Of a service: how it is. */
+  service: unknown;
+  /** What a client of the scheduler's protocol said, without its secrets; null for all other jobs. */
+  task: TaskRecord | null;
+  /** Left out of lists, and taking no events from outside. */
+  hidden: boolean;
+  created: Date;
+  updated: Date;
+  notBefore: Date | null;
+  started: Date | null;
+  ended: Date | null;
+  cleared: Date | null;
+}
+
+/** What a job is before anything happened to it. */
+export type NewJob = Omit<
+  Job,
+  'id' | 'state' | 'revision' | 'lastEvent' | 'lastEventUuid' | 'created' | 'updated'
+>;
+
+/** A new job of which nothing is known but whose it is and how it is run. */
+export const newJob = (uuid: string, ownerId: number, executor: string): NewJob => ({
+  uuid,
+  ownerId,
+  executor,
+  pipelineId: null,
+  processDefinitionId: null,
+  definitionRevisionId: null,
+  priority: 0,
+  attempt: 0,
+  programFailures: 0,
+  platformFailures: 0,
+  request: {},
+  handle: null,
+  outcome: null,
+  waiting: null,
+  inputName: null,
+  inputSize: null,
+  outputName: null,
+  outputSize: null,
+  outputPath: null,
+  tokenHash: null,
+  session: null,
+  archiveSystem: null,
+  archivePath: null,
+  data: null,
+  links: null,
+  parentId: null,
+  step: null,
+  item: null,
+  operationId: null,
+  plan: null,
+  service: null,
+  task: null,
+  hidden: false,
+  notBefore: null,
+  started: null,
+  ended: null,
+  cleared: null,
+});
+
+/** One entry in a job's history. */
+export interface JobEvent {
+  uuid: string;
+  jobId: number;
+  name: string;
+  state: State;
+  revision: number;
+  date: Date;
+  data: unknown;
+}
+
+/** What an event changes in the job besides its state. */
+export type JobChange = Partial<
+  Pick<
+    Job,
+    | 'attempt'
+    | 'programFailures'
+    | 'platformFailures'
+    | 'handle'
+    | 'outcome'
+    | 'waiting'
+    | 'outputName'
+    | 'outputSize'
+    | 'outputPath'
+    | 'notBefore'
+    | 'started'
+    | 'ended'
+    | 'cleared'
+    | 'priority'
+    | 'plan'
+    | 'service'
+  >
+>;
+
+/** The job after an event, and the event's entry in its history. Pure: time and uuid come in. */
+export function applyEvent(
+  job: Job,
+  event: { name: EventName; to: State; uuid: string; date: Date; data: unknown; change: JobChange },
+): { job: Job; event: JobEvent } {
+  const revision = job.revision + 1;
+  return {
+    job: {
+      ...job,
+      ...event.change,
+      state: event.to,
+      revision,
+      lastEvent: event.name,
+      lastEventUuid: event.uuid,
+      updated: event.date,
+    },
+    event: {
+      uuid: event.uuid,
+      jobId: job.id,
+      name: event.name,
+      state: event.to,
+      revision,
+      date: event.date,
+      data: event.data,
+    },
+  };
+}

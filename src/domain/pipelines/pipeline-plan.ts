@@ -1,0 +1,125 @@
+import type { ProcessDefinition } from '../definitions/process-definition.js';
+import type { Outcome } from '../jobs/outcome.js';
+import type { Moment } from '../moment.js';
+import {
+  endsOf,
+  inOrder,
+  type PipelineDocument,
+  type Source,
+  type Step,
+  sourceOf,
+  stepsOf,
+} from './pipeline-document.js';
+
+/** What a step's job runs: a definition as it was when the pipeline's job was accepted. */
+export interface Pinned {
+  /** The id of the stored revision, and its number. */
+  revisionId: number;
+  revision: number;
+}
+
+/** A step as a pipeline's job runs it. */
+export interface PlannedStep extends Step, Pinned {
+  /** The step that reads its output through a kernel pipe while both run; null if none does. */
+  joinedTo: string | null;
+}
+
+/** What a pipeline's job does, as it was accepted; the last three come while it runs. */
+export interface Plan {
+  /** In an order in which each stands after those that it needs. */
+  steps: PlannedStep[];
+  output: Source;
+  /** Seconds, from when it is accepted or resumed; null is no limit. */
+  timeout: number | null;
+  /** When it was accepted or resumed; nothing in plans of before, and in those that have not begun. */
+  began?: Moment;
+  /** How many items steps have that are run once for each, as far as they have been counted. */
+  totals: Record<string, number>;
+  /** Why all is to end: it was cancelled, or its time is over. Whoever comes first is kept. */
+  stop: Outcome | null;
+  /** While it is being resumed: the steps that are run again though they ended well. */
+  again: string[] | null;
+}
+
+type Runs = Pinned & { definition: ProcessDefinition; inputs: readonly string[]; outputs: readonly string[] };
+
+/**
+ * The plan of a pipeline whose document has passed the rules.
+ *
+ * @param runs what each step of the document runs, in their order
+ * @param executor how the run asks for all of them to be run; undefined is as each definition says
+ */
+export function planOf(document: PipelineDocument, runs: readonly Runs[], executor?: string): Plan {
+  const { steps } = stepsOf(document);
+  const output = document.output === undefined ? wholeOf(endsOf(steps)[0]?.name) : sourceOf(document.output);
+  const byName = new Map(steps.map((step, index) => [step.name, { step, run: runs[index] as Runs }]));
+  const planned = inOrder(steps).map((step): PlannedStep => {
+    const { revisionId, revision } = byName.get(step.name)?.run as Runs;
+    return { ...step, revisionId, revision, joinedTo: joinedTo(step, steps, output, byName, executor) };
+  });
+  return { steps: planned, output, timeout: document.timeout ?? null, totals: {}, stop: null, again: null };
+}
+
+const wholeOf = (step: string | undefined): Source => ({ step: step ?? null, output: null });
+
+/**
+ * The step that can read this one's output while it is being written: what one writes to its standard output must be
+ * all that the other wants, and nobody else may want it.
+ */
+function joinedTo(
+  step: Step,
+  steps: readonly Step[],
+  output: Source,
+  byName: ReadonlyMap<string, { run: Runs }>,
+  executor: string | undefined,
+): string | null {
+  if (output.step === step.name && output.output === null) return null;
+  const takers = steps.filter((other) => sourcesOf(other).some((source) => source.step === step.name));
+  const [next] = takers;
+  if (takers.length !== 1 || next === undefined) return null;
+  if (next.input?.step !== step.name || next.input.output !== null) return null;
+  const writer = byName.get(step.name)?.run;
+  const reader = byName.get(next.name)?.run;
+  if (writer === undefined || reader === undefined) return null;
+  // The reader begins with the writer, so it must have nothing else to wait for.
+  const alone = next.needs.length === 1 && next.inputs !== undefined && Object.keys(next.inputs).length === 0;
+  const plain = [step, next].every(({ each }) => each === null) && [writer, reader].every(isPlain);
+  const fits = alone && plain && writesStdout(writer.definition) && readsStdin(reader.definition);
+  // Whoever begins with another asks nobody whether it may: it must have no bound of its own.
+  const free = reader.definition.concurrency === null;
+  // A pipe joins programs of one machine, this one.
+  const here = [writer, reader].every(({ definition }) => (executor ?? definition.executor) === 'local');
+  // What goes through a pipe is in no file whose size could be bounded.
+  const unbounded = writer.definition.limits.outputSize === null;
+  return fits && free && here && unbounded ? next.name : null;
+}
+
+const isPlain = ({ definition, inputs, outputs }: Runs): boolean =>
+  inputs.length === 0 && outputs.length === 0 && definition.retries.limit === 0;
+
+const writesStdout = ({ output }: ProcessDefinition): boolean =>
+  output === null || (output.type === 'file' && output.via === 'stream' && output.stream === 'STDOUT');
+
+const readsStdin = ({ input }: ProcessDefinition): boolean =>
+  input === null || (input.type === 'file' && input.via === 'stream');
+
+/** All that a step takes bytes from. */
+export function sourcesOf({ input, inputs }: Pick<Step, 'input' | 'inputs'>): Source[] {
+  return [...(input === null ? [] : [input]), ...Object.values(inputs)];
+}
+
+/** The steps that begin together with one, itself included, in the order of the pipe. */
+export function groupOf(plan: Plan, name: string): PlannedStep[] {
+  const group: PlannedStep[] = [];
+  const before = (one: string) => plan.steps.find(({ joinedTo }) => joinedTo === one);
+  let step = plan.steps.find((each) => each.name === name);
+  for (let earlier = step && before(step.name); earlier !== undefined; earlier = before(earlier.name)) {
+    step = earlier;
+  }
+  while (step !== undefined) {
+    group.push(step);
+    const next: string | null = step.joinedTo;
+    step = next === null ? undefined : plan.steps.find((each) => each.name === next);
+  }
+  return group;
+}

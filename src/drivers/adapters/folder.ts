@@ -1,0 +1,126 @@
+import { type FileHandle, lstat, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inputFolder, outputFolder } from '../../domain/definitions/command.js';
+import { escapedNote } from '../../domain/shown-name.js';
+import { PenstockError } from '../../lib/errors.js';
+import { NotPlain, plainFiles, putFiles } from '../files/folder-files.js';
+import { inside, openFolder } from '../files/folders.js';
+import { makeFolders } from '../files/make-folders.js';
+import type { Adapter, InputAdapter, OutputAdapter } from './adapter.js';
+import { makePlace } from './file.js';
+import { type Before, documentPieces, keyOf, readDocument, stampOf } from './folder-document.js';
+
+/** Input and output as the files of a folder; in a job each is one JSON document, of name and content. */
+const input: InputAdapter = {
+  async prepare({ definition, places, input: given }) {
+    const from = inputFolder(definition, places);
+    if (from === null) return { places: {}, stdin: null };
+    const files = given === null ? new Map<string, string | Buffer>() : await readDocument(given.file);
+    await make(from);
+    await within(from, (open) => putFiles(open, files));
+    return { places: {}, stdin: null };
+  },
+
+  // Files in a folder are in nobody's way: the next run puts them aside.
+  async clear() {},
+};
+
+const output: OutputAdapter = {
+  // After the input was put there: that is not to be taken for output where both are in one folder.
+  async prepare({ definition, places, folder }) {
+    const to = outputFolder(definition, places);
+    if (to === null) return { places: {} };
+    await make(to);
+    await within(to, (open) => note(open, noteOf(folder)));
+    return { places: {} };
+  },
+
+  async clear() {},
+
+  async finish({ definition, places, folder, outputName }) {
+    const { output: wanted } = definition;
+    const to = outputFolder(definition, places);
+    if (wanted?.type !== 'folder' || to === null) return { output: null };
+    const before: Before = new Map(JSON.parse(await readFile(noteOf(folder), 'utf8')));
+    const kept = path.join(folder, 'output', outputName);
+    await makeFolders(path.dirname(kept));
+    await rm(kept, { force: true });
+    const escaped: string[] = [];
+    try {
+      await within(to, async (open) => {
+        const tell = (name: string) => escaped.push(name);
+        const document = documentPieces(open, to, wanted.fileNames, before, tell);
+        await writeFile(kept, upTo(definition.limits.outputSize, document), { flag: 'wx' });
+      });
+    } catch (error) {
+      await rm(kept, { force: true });
+      throw error;
+    }
+    return { output: kept, note: escapedNote(escaped, 'the output folder') };
+  },
+};
+
+export const folderAdapter: Adapter = { input, output };
+
+/** Makes a folder where there is none. What else stands there is told when it is opened. */
+async function make(folder: string): Promise<void> {
+  await makePlace(folder).catch((error: NodeJS.ErrnoException) => {
+    if (!['EEXIST', 'ENOTDIR'].includes(error.code ?? '')) throw error;
+  });
+}
+
+/** Works in a folder, whatever its path comes to mean meanwhile. Errors name it by that path. */
+async function within<T>(where: string, work: (folder: FileHandle) => Promise<T>): Promise<T> {
+  const folder = await openFolder(where).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') throw new PenstockError('not-found', `there is no folder ${where}`);
+    if (error.code !== 'ENOTDIR' && error.code !== 'ELOOP') throw error;
+    const isLink = await lstat(where).then(
+      (found) => found.isSymbolicLink(),
+      () => false,
+    );
+    const what = isLink ? 'a symbolic link, which is not followed' : 'no folder';
+    throw new PenstockError('conflict', `${where} is ${what}`);
+  });
+  try {
+    return await work(folder);
+  } catch (error) {
+    if (error instanceof NotPlain) {
+      const why = error.kind === 'a symbolic link' ? 'which is not followed' : 'not a plain file';
+      throw new PenstockError('conflict', `${error.file} in ${where} is ${error.kind}, ${why}`);
+    }
+    if (error instanceof Error) error.message = error.message.replaceAll(inside(folder).toString(), where);
+    throw error;
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Where an attempt notes what was in its output folder before the run. */
+const noteOf = (folder: string) => path.join(folder, 'before');
+
+/** The kernel's clock for files moves in steps of up to 10 ms; ctimes that far apart are different ones. */
+const clockStep = 20;
+
+async function note(folder: FileHandle, file: string): Promise<void> {
+  const before: [string, string][] = [];
+  let newest = 0n;
+  for await (const found of plainFiles(folder)) {
+    before.push([keyOf(found), stampOf(found)]);
+    if (found.ctimeNs > newest) newest = found.ctimeNs;
+  }
+  await writeFile(file, JSON.stringify(before));
+  // A file that is written twice within one step would look as it did. A clock that was set back is not waited for.
+  const age = Date.now() - Number(newest / 1_000_000n);
+  if (age < clockStep) await delay(Math.min(clockStep, clockStep - age));
+}
+
+/** No more than one piece beyond a limit: enough to tell that it is over, whatever else there is. */
+async function* upTo(limit: number | null, pieces: AsyncIterable<string>): AsyncGenerator<string> {
+  let size = 0;
+  for await (const piece of pieces) {
+    yield piece;
+    size += Buffer.byteLength(piece);
+    if (limit !== null && size > limit) return;
+  }
+}

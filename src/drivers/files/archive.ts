@@ -1,0 +1,185 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
+import { type FileHandle, lstat, mkdir, readdir, readlink, realpath, rename, rmdir } from 'node:fs/promises';
+import path from 'node:path';
+import { archiveTarget, type Cleared, ownFolders } from '../../domain/external-jobs/archive-path.js';
+import { messageOf } from '../../lib/errors.js';
+import { inside, mountPoints, openFolder, removeTree } from './folders.js';
+
+/** Archive systems that this machine can reach, by name: where each one's `/` is, and what may be cleared. */
+export type ArchiveSystems = Readonly<Record<string, { root: string; prefixes: readonly string[] }>>;
+
+/** Why a folder could not be cleared, in words for whoever asked. */
+class Refusal extends Error {}
+
+/** Runs a step; when it fails, the reason is in our words: the paths in the system's message are not the asker's. */
+async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw new Refusal(`${what}: ${(error as NodeJS.ErrnoException).code ?? messageOf(error)}`);
+  }
+}
+
+const kindOf = (found: Stats) =>
+  found.isSymbolicLink() ? 'a symbolic link' : found.isFile() ? 'a file' : 'no folder';
+
+/** The folder of that name, open; null if there is none. Anything else of that name is refused. */
+async function folderIn(parent: FileHandle, name: string): Promise<FileHandle | null> {
+  const found = await step(`'${name}' cannot be looked at`, () =>
+    lstat(inside(parent, name)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null;
+      throw error;
+    }),
+  );
+  if (found === null) return null;
+  if (!found.isDirectory()) throw new Refusal(`'${name}' on the way is ${kindOf(found)}`);
+  return step(`'${name}' cannot be opened`, () => openFolder(inside(parent, name)));
+}
+
+/** Makes a folder with the mode and the owner of another one. */
+async function makeLike(
+  parent: FileHandle,
+  name: string,
+  like: Stats,
+  owner: 'must' | 'may',
+): Promise<FileHandle> {
+  await mkdir(inside(parent, name), { mode: 0o700 });
+  let made: FileHandle | undefined;
+  try {
+    made = await openFolder(inside(parent, name));
+    const { uid, gid } = await made.stat();
+    if (uid !== like.uid || gid !== like.gid) {
+      await made.chown(like.uid, like.gid).catch((error: unknown) => {
+        if (owner === 'must') throw error;
+      });
+    }
+    await made.chmod(like.mode & 0o7777);
+    return made;
+  } catch (error) {
+    await made?.close();
+    await rmdir(inside(parent, name));
+    throw error;
+  }
+}
+
+/** The name, beside a folder, of what is about to go or to come. A name may be as long as names can be: so not in it. */
+const besidePrefix = (name: string) =>
+  `${ownFolders}${createHash('sha256').update(name).digest('hex').slice(0, 16)}-`;
+
+/**
+ * Replaces a folder by an empty one. What was in it first gets another name, so that half of it is never taken for
+ * the whole; what a crash leaves under such a name goes at the next time.
+ */
+async function replace(parent: FileHandle, name: string, folder: FileHandle): Promise<void> {
+  const like = await folder.stat();
+  const place = await readlink(inside(folder), 'utf8');
+  const mounted = (await mountPoints()).some((point) => point === place || point.startsWith(`${place}/`));
+  if (mounted) throw new Refusal('something is mounted in the folder');
+
+  const id = randomBytes(6).toString('hex');
+  const [fresh, old] = [`${besidePrefix(name)}${id}-new`, `${besidePrefix(name)}${id}-old`];
+  await step('no new folder can be made beside the old one', async () => {
+    await (await makeLike(parent, fresh, like, 'must')).close();
+  });
+  try {
+    await rename(inside(parent, name), inside(parent, old));
+  } catch (error) {
+    await rmdir(inside(parent, fresh));
+    throw new Refusal(`the folder cannot be moved: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  try {
+    await rename(inside(parent, fresh), inside(parent, name));
+  } catch (error) {
+    // Somebody has put something there in this very moment.
+    await step('the folder was moved aside and cannot be moved back', () =>
+      rename(inside(parent, old), inside(parent, name)),
+    );
+    await rmdir(inside(parent, fresh)).catch(() => {});
+    throw new Refusal(`the new folder cannot be put in place: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  // Or a crash of the machine might bring back what was told to be gone.
+  await step('the folder is empty, but perhaps not on the disk yet', () => parent.sync());
+}
+
+/** Removes what stands beside a folder because it was replaced, now or before a crash. */
+async function sweep(parent: FileHandle, name: string): Promise<void> {
+  await step('the folder is empty, but what was in it cannot be removed wholly', async () => {
+    for (const entry of await readdir(inside(parent), { encoding: 'utf8' })) {
+      if (entry.startsWith(besidePrefix(name))) await removeTree(parent, entry);
+    }
+  });
+}
+
+async function clear(root: string, prefix: readonly string[], below: readonly string[]): Promise<void> {
+  // The root is the configuration's own word: it may be a link. Nothing after it may.
+  const start = await step("the system's root is not here", async () => openFolder(await realpath(root)));
+  let at = start;
+  const enter = async (next: FileHandle) => {
+    await at.close();
+    at = next;
+  };
+  try {
+    for (const name of prefix) {
+      const next = await folderIn(at, name);
+      // Perhaps it is only not mounted: nothing is made in its place.
+      if (next === null) throw new Refusal(`there is no folder /${prefix.join('/')} on this system`);
+      await enter(next);
+    }
+    for (const name of below.slice(0, -1)) {
+      await enter((await folderIn(at, name)) ?? (await made(at, name)));
+    }
+    const name = below.at(-1) ?? '';
+    const folder = await folderIn(at, name);
+    if (folder === null) await (await made(at, name)).close();
+    else {
+      try {
+        await replace(at, name, folder);
+      } finally {
+        await folder.close();
+      }
+    }
+    await sweep(at, name);
+  } finally {
+    await at.close();
+  }
+}
+
+const made = (parent: FileHandle, name: string) =>
+  step(`the folder '${name}' cannot be made`, async () => makeLike(parent, name, await parent.stat(), 'may'));
+
+/** Two at once on the same folder would take each other's work for a crash's leftovers. */
+const turns = new Map<string, Promise<unknown>>();
+
+/**
+ * Clears an archive path: when it returns `cleared`, there is an empty folder. Only on systems of the configuration,
+ * only strictly below one of their prefixes, never through a symbolic link, never across a mount.
+ */
+export async function clearArchive(
+  systems: ArchiveSystems,
+  archive: { system: string; path: string },
+): Promise<Cleared> {
+  const system = Object.hasOwn(systems, archive.system) ? systems[archive.system] : undefined;
+  if (system === undefined) {
+    return { cleared: false, reason: `this machine does not reach the archive system '${archive.system}'` };
+  }
+  const target = archiveTarget(system.prefixes, archive.path);
+  if (!target.allowed) return { cleared: false, reason: target.reason };
+
+  const key = path.join(system.root, target.path);
+  const mine = (turns.get(key) ?? Promise.resolve()).then(async (): Promise<Cleared> => {
+    try {
+      await clear(system.root, target.prefix, target.below);
+      return { cleared: true, path: target.path };
+    } catch (error) {
+      return { cleared: false, reason: messageOf(error) };
+    }
+  });
+  turns.set(key, mine);
+  try {
+    return await mine;
+  } finally {
+    if (turns.get(key) === mine) turns.delete(key);
+  }
+}

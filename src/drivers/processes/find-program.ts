@@ -1,0 +1,77 @@
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { PenstockError } from '../../lib/errors.js';
+
+/**
+ * Where a program is: `exec` itself, or the first of its name on PATH. Throws if it cannot be started, as far as can be
+ * told beforehand.
+ */
+export function findProgram(exec: string, cwd: string, searchPath: string): string {
+  const candidates = exec.includes('/')
+    ? [path.resolve(cwd, exec)]
+    : searchPath.split(':').map((folder) => path.join(folder === '' ? cwd : folder, exec));
+  let found: string | undefined;
+  for (const candidate of candidates) {
+    if (!isFile(candidate)) continue;
+    found = candidate;
+    try {
+      accessSync(candidate, constants.X_OK);
+    } catch {
+      // Perhaps a later folder has one that may be executed.
+      continue;
+    }
+    mustHaveInterpreter(candidate, cwd);
+    return candidate;
+  }
+  throw new PenstockError(
+    'not-found',
+    found === undefined
+      ? exec.includes('/')
+        ? `exec: there is no program ${exec} on this machine`
+        : `exec: there is no program '${exec}' on this machine's PATH (${searchPath})`
+      : `exec: ${found} may not be executed`,
+  );
+}
+
+function mustHaveInterpreter(program: string, cwd: string): void {
+  const interpreter = interpreterOf(program, cwd);
+  if (interpreter === null || isFile(interpreter.place)) return;
+  throw new PenstockError(
+    'not-found',
+    // Quoted: it may end with a carriage return.
+    `exec: ${program} is for the interpreter ${JSON.stringify(interpreter.name)}, and there is no such program on this machine`,
+  );
+}
+
+/** As much of a file as the kernel looks at. Bytes. */
+const lineSize = 256;
+
+/**
+ * The program that a script is for by its first line, `#!`, as it is named there and where it is; null if there is no
+ * such line, or it cannot be read.
+ */
+export function interpreterOf(program: string, cwd: string): { name: string; place: string } | null {
+  const start = Buffer.alloc(lineSize);
+  let length: number;
+  try {
+    const file = openSync(program, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      length = readSync(file, start, 0, lineSize, 0);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return null;
+  }
+  const name = /^#![ \t]*([^ \t\n\0]+)/.exec(start.toString('utf8', 0, length))?.[1];
+  return name === undefined ? null : { name, place: path.resolve(cwd, name) };
+}
+
+/** Where the way to a name cannot be gone, there is nothing of that name either. */
+function isFile(name: string): boolean {
+  try {
+    return statSync(name).isFile();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import type { Request, Response } from 'express';
+import type { ErrorCode, Problem } from '../../lib/errors.js';
+import type { Actor } from '../../usecases/actor.js';
+import { formatJson } from './format-json.js';
+
+/** What the doors know of a request beyond Express: who asks, and the request's own id. */
+export interface Known {
+  actor: Actor;
+  requestId: string;
+  /** A web page of another origin has made the request. */
+  crossSite: boolean;
+  /** How an error looks in the dialect that is spoken, if it is not our own. */
+  problemShape?: (code: ErrorCode, detail: string, problems: readonly Problem[]) => unknown;
+}
+
+export const actorOf = (response: Response): Actor => (response.locals as Known).actor;
+
+/** `http://host:port` as the client called it. */
+export function originOf(request: Request): string {
+  return `${request.protocol}://${request.get('host') ?? 'localhost'}`;
+}
+
+/** The query's parameters in their order, decoded. */
+export function queryPairs(request: Request): [string, string][] {
+  const start = request.originalUrl.indexOf('?');
+  if (start < 0) return [];
+  return [...new URLSearchParams(request.originalUrl.slice(start + 1))];
+}
+
+/** The last value of a query parameter, or undefined. */
+export function queryValue(request: Request, name: string): string | undefined {
+  return queryPairs(request).findLast(([key]) => key === name)?.[1];
+}
+
+/** The validator of a representation. */
+export const etagOf = (text: string): string => `"${createHash('sha1').update(text).digest('base64url')}"`;
+
+/** Answers with JSON, exactly `application/json`: an old client compares that string. */
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  value: unknown,
+  headers: Record<string, string> = {},
+): void {
+  sendJsonText(response, status, formatJson(value), headers);
+}
+
+export function sendJsonText(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    Vary: 'Accept',
+    ...(response.req.method === 'GET' && status === 200 ? { 'Cache-Control': 'no-cache' } : {}),
+    ...headers,
+  });
+  response.end(response.req.method === 'HEAD' ? undefined : text);
+}
+
+/** How long what is left of a refused body is taken in, so that its sender comes to read why. */
+const lingering = 2000;
+
+/**
+ * Answers a request whose body is still on its way. A connection that is closed under a sender is a reset to it, and
+ * the answer is lost; so the answer goes out whole, and the connection ends when the body does, or after a while.
+ */
+export function sendJsonAndLinger(
+  response: Response,
+  status: number,
+  value: unknown,
+  headers: Record<string, string> = {},
+): void {
+  const text = formatJson(value);
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    Vary: 'Accept',
+    ...headers,
+    Connection: 'close',
+  });
+  const { req: request } = response;
+  const end = () => {
+    clearTimeout(timer);
+    response.end();
+  };
+  const timer = setTimeout(end, lingering);
+  request.once('end', end);
+  response.once('close', end);
+  response.write(text);
+  request.resume();
+}
+
+/** Answers without a body, as the older registry did; its clients get the content type that they always got. */
+export function sendEmpty(response: Response, status: number, headers: Record<string, string> = {}): void {
+  response.writeHead(status, {
+    ...(status === 204 ? {} : { 'Content-Type': 'text/html; charset=utf-8', 'Content-Length': '0' }),
+    Vary: 'Accept',
+    ...headers,
+  });
+  response.end();
+}

@@ -1,0 +1,81 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import type { Response } from 'express';
+import { fileSize } from '../../store/folder/job-files.js';
+import type { JobFile } from '../../usecases/jobs/job-files.js';
+import { saveAs } from '../guards/untrusted.js';
+
+const smallFile = 64 * 1024;
+
+function readPart(file: string, start: number, length: number): Buffer {
+  const descriptor = openSync(file, 'r');
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(descriptor, bytes, 0, length, start));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Requests with one of these want more than just all of the bytes. */
+const conditional = [
+  'range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+];
+
+/**
+ * Closes the connection where a file turns out to be shorter than its answer has said: a program or a cap on its log cut
+ * it meanwhile. What comes next on the connection would else be read as the rest of it.
+ */
+function closeIfShort(response: Response): void {
+  response.once('pipe', (file: Readable) => {
+    let sent = 0;
+    file.on('data', (piece: Buffer) => {
+      sent += piece.length;
+    });
+    // Before the response learns of the end, and is whole for it.
+    file.prependListener('end', () => {
+      if (sent < Number(response.getHeader('Content-Length'))) response.destroy();
+    });
+  });
+}
+
+/** Sends a job's bytes: `Range`, conditional requests, type by name. */
+export async function sendBytes(response: Response, { file, name, start }: JobFile): Promise<void> {
+  const whole = fileSize(file);
+  const size = whole === null ? null : Math.max(0, whole - start);
+  const suffix = /^bytes=-(\d+)$/.exec(response.req.headers.range ?? '')?.[1];
+  // The last n bytes of fewer than n are all of them (RFC 9110, 14.1.2); the library calls that unsatisfiable.
+  if (suffix !== undefined && size !== null && size > 0 && Number(suffix) > size) {
+    response.req.headers.range = 'bytes=0-';
+  }
+  if (size === null) {
+    // A stream that nothing was written to has no file before the program starts.
+    response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': '0' }).end();
+    return;
+  }
+  saveAs(response, name);
+  const asked = conditional.some((header) => response.req.headers[header] !== undefined);
+  if (size <= smallFile && !asked) {
+    // Small ones are in memory anyway: one answer, without the way through streams.
+    const bytes = readPart(file, start, size);
+    response.writeHead(200, { 'Content-Length': bytes.length, 'Accept-Ranges': 'bytes' });
+    response.end(response.req.method === 'HEAD' ? undefined : bytes);
+    return;
+  }
+  closeIfShort(response);
+  await new Promise<void>((resolve, reject) => {
+    response.sendFile(file, { dotfiles: 'allow', cacheControl: false, start }, (error?: Error) => {
+      if (error === undefined || error === null) resolve();
+      else if (response.headersSent || response.req.destroyed) {
+        // The client went away in the middle, or the file cannot be read to its end: nothing more can be told.
+        response.destroy();
+        resolve();
+      } else reject(error);
+    });
+  });
+}

@@ -1,0 +1,224 @@
+import { isUtf8 } from 'node:buffer';
+import { open } from 'node:fs/promises';
+import { StringDecoder } from 'node:string_decoder';
+import type { Request, RequestHandler, Response } from 'express';
+import { PenstockError } from '../../lib/errors.js';
+import { logStart } from '../../store/folder/log-file.js';
+import { actorOf, queryValue } from './answer.js';
+
+/** A comment now and then keeps proxies from cutting a quiet connection. */
+const heartbeat = 15_000;
+const chunkSize = 64 * 1024;
+/** A stream has no end, but a login may have one: nothing is sent on one that was not checked for so long. */
+const loginCheck = 5000;
+/** An idle stream looks after itself now and then, too. */
+const idle = 60_000;
+
+/** True if the client wants a live stream. */
+export function followOf(request: Request): boolean {
+  const text = queryValue(request, 'follow');
+  if (text === undefined || text === '0' || text === 'false') {
+    if (queryValue(request, 'last_event_id') === undefined) return false;
+    const detail = 'last_event_id is for a live stream; add follow=1.';
+    throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?last_event_id', detail }] });
+  }
+  if (text === '' || text === '1' || text === 'true') return true;
+  throw new PenstockError('bad-query', `follow: '${text}' is neither 1 nor 0.`, {
+    problems: [{ pointer: '?follow', detail: 'it is 1 or 0' }],
+  });
+}
+
+/**
+ * Where a client broke off: the id of the last event that it got. It is in the header; or in the query, for who
+ * cannot set headers. A browser that connects again sends both, and the header is the newer one.
+ */
+export function lastEventId(request: Request): number | null {
+  const text = lastEventText(request, /^\d{1,15}$/);
+  return text === null ? null : Number(text);
+}
+
+/** The same for what has ids of another shape, as text. */
+export function lastEventText(request: Request, shape: RegExp): string | null {
+  const header = request.get('last-event-id') ?? '';
+  const text = header === '' ? (queryValue(request, 'last_event_id') ?? '') : header;
+  if (text === '') return null;
+  if (shape.test(text)) return text;
+  const detail = `'${text.slice(0, 40)}' is not the id of an event of ours.`;
+  if (header !== '') throw new PenstockError('bad-header', `Last-Event-ID: ${detail}`);
+  throw new PenstockError('bad-query', `last_event_id: ${detail}`, {
+    problems: [{ pointer: '?last_event_id', detail }],
+  });
+}
+
+/**
+ * A stream of server-sent events (WHATWG HTML, 9.2) to one client.
+ *
+ * @param stopping ends the stream when it is aborted: a server that stops does not wait for it
+ */
+export function eventStream(request: Request, response: Response, stopping: AbortSignal) {
+  response.writeHead(200, {
+    'Content-Type': 'text/event-stream',
+    'Cache-Control': 'no-cache, no-transform',
+    'X-Accel-Buffering': 'no',
+  });
+  response.flushHeaders();
+  const gone = new AbortController();
+  const timer = setInterval(() => {
+    // Who does not read gets nothing to keep for them.
+    if (!response.writableNeedDrain) response.write(': still here\n\n');
+  }, heartbeat);
+  timer.unref();
+  const end = () => {
+    clearInterval(timer);
+    stopping.removeEventListener('abort', end);
+    gone.abort();
+    if (!response.writableEnded) response.end();
+  };
+  stopping.addEventListener('abort', end);
+  response.on('close', end);
+  // Who has gone already is not told of it again.
+  if (request.method === 'HEAD' || stopping.aborted || response.closed) end();
+
+  return {
+    /** Aborted when the client has gone, or the stream was ended. */
+    signal: gone.signal,
+    /** Sends an event; returns when the client has room for more. */
+    async send(event: { name?: string; id?: number | string; data: string }): Promise<void> {
+      const lines = event.data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);
+      const head = `${event.name === undefined ? '' : `event: ${event.name}\n`}${event.id === undefined ? '' : `id: ${event.id}\n`}`;
+      if (gone.signal.aborted || response.write(`${head}${lines.join('')}\n`)) return;
+      await new Promise<void>((resolve) => {
+        const go = () => {
+          response.off('drain', go);
+          gone.signal.removeEventListener('abort', go);
+          resolve();
+        };
+        response.once('drain', go);
+        gone.signal.addEventListener('abort', go);
+      });
+    },
+    /** Tells where the stream stands, without an event: what the client sends as its last id from then on. */
+    place(id: number): void {
+      if (!gone.signal.aborted) response.write(`id: ${id}\n\n`);
+    },
+    end,
+  };
+}
+
+/**
+ * Looks now and then whether a stream's login is still good.
+ *
+ * @returns what to ask before something is sent: false once the login would not be let in any more, or has other rights
+ */
+export function loginKeeper(
+  authenticate: RequestHandler,
+  request: Request,
+  response: Response,
+): () => Promise<boolean> {
+  const { id, admin } = actorOf(response);
+  let checked = performance.now();
+  return async () => {
+    if (performance.now() - checked < loginCheck) return true;
+    const error = await new Promise<unknown>((resolve) => void authenticate(request, response, resolve));
+    checked = performance.now();
+    const now = actorOf(response);
+    return error === undefined && now.id === id && now.admin === admin;
+  };
+}
+
+/** Something to wait for that may ring any number of times. */
+export function doorbell(signal: AbortSignal) {
+  let rung = false;
+  let wake = () => {};
+  const ring = () => {
+    rung = true;
+    wake();
+  };
+  signal.addEventListener('abort', ring, { once: true });
+  return {
+    ring,
+    reset(): void {
+      rung = signal.aborted;
+    },
+    /** Returns when it has rung since the reset; in a stream that is idle for long, now and then, too. */
+    async rung(): Promise<void> {
+      if (rung) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, idle);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      wake = () => {};
+    },
+  };
+}
+
+export type EventStream = ReturnType<typeof eventStream>;
+
+/**
+ * Sends what stands in a log from an offset on, as events whose id tells the offset after them. No character is ever
+ * cut in two. What was cut away is passed over.
+ *
+ * @param how `whole`: nothing more will be written, so that what looks unfinished is sent as well; `idOf`: an event's id,
+ *   made of the offset; `exact`: data is JSON, a text or `{"base64": …}` where it is not UTF-8. Otherwise it is the text
+ *   itself, in which a CR is the end of a line, as in every stream of events, and bytes that are not UTF-8 are replaced
+ * @returns the offset reached
+ */
+export async function sendLog(
+  stream: EventStream,
+  file: string,
+  from: number,
+  { whole, exact, idOf }: { whole: boolean; exact: boolean; idOf: (offset: number) => number | string },
+): Promise<number> {
+  let handle: Awaited<ReturnType<typeof open>>;
+  try {
+    handle = await open(file, 'r');
+  } catch {
+    return from; // not made yet
+  }
+  try {
+    const buffer = Buffer.alloc(chunkSize);
+    // A log that is shorter than it was has begun anew.
+    let offset = from > (await handle.stat()).size ? 0 : from;
+    while (!stream.signal.aborted) {
+      const { bytesRead } = await handle.read(buffer, 0, chunkSize, offset);
+      // Only now: what is read after it was cut away are zeros.
+      const start = logStart(file);
+      if (start > offset) {
+        offset = start;
+        continue;
+      }
+      const atEnd = bytesRead < chunkSize;
+      const decoder = new StringDecoder('utf8');
+      let text = decoder.write(buffer.subarray(0, bytesRead));
+      let next = offset + bytesRead - heldBack(decoder);
+      if (atEnd && whole) {
+        text += decoder.end();
+        next = offset + bytesRead;
+      } else if (!exact && text.endsWith('\r')) {
+        // Perhaps the first half of a line's end.
+        text = text.slice(0, -1);
+        next -= 1;
+      }
+      const data = exact ? exactly(buffer.subarray(0, next - offset), text) : text;
+      if (text !== '') await stream.send({ id: idOf(next), data });
+      offset = next;
+      if (atEnd) break;
+    }
+    return offset;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Bytes as JSON: what stands for them, if that is text, else in base64. */
+const exactly = (bytes: Buffer, text: string): string =>
+  JSON.stringify(isUtf8(bytes) ? text : { base64: bytes.toString('base64') });
+
+/** How many bytes of an unfinished character a decoder keeps. */
+function heldBack(decoder: StringDecoder): number {
+  const { lastNeed, lastTotal } = decoder as StringDecoder & { lastNeed: number; lastTotal: number };
+  return lastNeed > 0 ? lastTotal - lastNeed : 0;
+}

@@ -1,0 +1,31 @@
+import { PenstockError } from '../../lib/errors.js';
+import { type Change, numericId, type Shown } from '../../usecases/resource.js';
+
+/** The id that an item of a list gives itself: its own, or that of its resource_uri; undefined for a new object. */
+export function idOfItem(item: unknown, key: string, prefix: string): string | undefined {
+  if (typeof item !== 'object' || item === null) return undefined;
+  const { [key]: own, resource_uri: uri } = item as Shown;
+  const told =
+    own ?? (typeof uri === 'string' && uri.startsWith(prefix) ? uri.slice(prefix.length) : undefined);
+  const number = numericId(String(told).replace(/\/$/, ''));
+  return number === null ? undefined : String(number);
+}
+
+/** The id in a resource_uri of a noun, or an error: a change must not reach another resource's object. */
+export function idOfUri(uri: unknown, pointer: string, noun: string): string {
+  const prefix = `/api/${noun}/`;
+  const path = typeof uri === 'string' ? uri.replace(/^https?:\/\/[^/]+/, '') : '';
+  const id = path.startsWith(prefix) ? /^([^/]+)\/?$/.exec(path.slice(prefix.length))?.[1] : undefined;
+  if (id !== undefined) return id;
+  throw new PenstockError(
+    'not-found',
+    `${pointer}: ${JSON.stringify(uri)} is no resource_uri of a ${noun}, such as ${prefix}1/.`,
+  );
+}
+
+/** What the items of a list that is put in place of another mean: who says an id keeps it, if it is theirs or free. */
+export const putsOf = (objects: readonly unknown[], key: string, prefix: string): Change[] =>
+  objects.map((item) => {
+    const id = idOfItem(item, key, prefix);
+    return id === undefined ? { op: 'create', body: item } : { op: 'put', id, body: item, orNew: true };
+  });

@@ -1,0 +1,35 @@
+import { type RequestHandler, Router } from 'express';
+import { PenstockError } from '../../lib/errors.js';
+import type { DefinitionTestService } from '../../usecases/definitions/definition-tests.js';
+import type { DefinitionService } from '../../usecases/definitions/process-definitions.js';
+import { actorOf, queryPairs, sendJson } from '../answers/answer.js';
+import { checkMethod } from '../resource.js';
+import { goneSignal, waitOf } from './job-routes.js';
+
+export interface DefinitionTestRouteOptions {
+  authenticate: RequestHandler;
+  definitions: DefinitionService;
+  testDefinition: DefinitionTestService;
+  accepting: () => boolean;
+  maxWait: number;
+}
+
+/** `POST …/<id>/test/`: runs the examples that a definition carries, and reports each. */
+export function definitionTestRouter(options: DefinitionTestRouteOptions): Router {
+  const router = Router();
+  router.all('/:id/test', checkMethod(['POST']), options.authenticate, async (request, response) => {
+    const actor = actorOf(response);
+    const pairs = queryPairs(request);
+    const names = pairs.filter(([name]) => name === 'name').map(([, value]) => value);
+    const wait = waitOf(request, options.maxWait) ?? options.maxWait;
+    const row = await options.definitions.find(actor, String(request.params.id));
+    if (!options.accepting()) {
+      throw new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
+        headers: { 'Retry-After': '5' },
+      });
+    }
+    const report = await options.testDefinition(actor, row, names, wait, goneSignal(response));
+    sendJson(response, 200, report);
+  });
+  return router;
+}

@@ -1,0 +1,77 @@
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import express, { Router } from 'express';
+import { contentSecurityPolicy } from 'helmet';
+import { catalogue } from '../../lib/errors.js';
+import { checkMethod } from '../resource.js';
+
+const page = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Penstock API</title>
+<link rel="stylesheet" href="/api/docs/assets/swagger-ui.css">
+<link rel="icon" type="image/png" href="/api/docs/assets/favicon-32x32.png">
+</head>
+<body>
+<div id="page"></div>
+<noscript>The API as OpenAPI 3.1: <a href="/api/openapi.json">/api/openapi.json</a></noscript>
+<script src="/api/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/api/docs/start.js"></script>
+</body>
+</html>
+`;
+
+/** A file of its own, because the security policy allows no script inside a page. */
+const start = `window.ui = SwaggerUIBundle({
+  url: '/api/openapi.json',
+  dom_id: '#page',
+  deepLinking: true,
+  defaultModelsExpandDepth: 0,
+  displayRequestDuration: true,
+  validatorUrl: null,
+});
+`;
+
+const escapeHtml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+
+const errorsPage = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Penstock: errors</title></head>
+<body><h1>Errors</h1><p>Each error answers with its status and says in <code>error</code> and <code>detail</code> what was wrong;
+<code>errors</code> lists single problems with their places.</p><dl>
+${Object.entries(catalogue)
+  .map(
+    ([code, { status, title }]) =>
+      `<dt id="${code}"><code>${code}</code> (${status})</dt><dd>${escapeHtml(title)}</dd>`,
+  )
+  .join('\n')}
+</dl></body></html>
+`;
+
+/** Pages of ours run scripts of ours. */
+const pagePolicy = contentSecurityPolicy({ directives: { 'upgrade-insecure-requests': null } });
+
+/** What the `type` of an error leads to. */
+export function errorsRouter(): Router {
+  const router = Router();
+  router.all('/', checkMethod(['GET']), pagePolicy, (_request, response) => {
+    response.type('html').send(errorsPage);
+  });
+  return router;
+}
+
+/** A page to read and try the API on, with nothing from elsewhere. */
+export function docsRouter(): Router {
+  const require = createRequire(import.meta.url);
+  const assets = path.dirname(require.resolve('swagger-ui-dist/package.json'));
+  const router = Router();
+  router.all('/', checkMethod(['GET']), pagePolicy, (_request, response) => {
+    response.type('html').send(page);
+  });
+  router.all('/start.js', checkMethod(['GET']), (_request, response) => {
+    response.type('text/javascript').send(start);
+  });
+  router.use('/assets', express.static(assets, { index: false, maxAge: '1d' }));
+  return router;
+}

@@ -1,0 +1,169 @@
+import { isUtf8 } from 'node:buffer';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { PenstockError } from '../../lib/errors.js';
+import { textOnce } from '../../lib/shared-reading.js';
+import type { FollowEvent, StreamMessage, StreamMessages } from '../../usecases/streams/stream-messages.js';
+import { actorOf, queryValue, sendJson } from '../answers/answer.js';
+import { linesOf } from '../answers/lines.js';
+import { doorbell, followOf, loginKeeper } from '../answers/server-sent-events.js';
+import { bodyOf, mediaType, readBody, refuseCoding } from '../bodies/body.js';
+import type { Followers } from '../followers.js';
+import { checkMethod } from '../resource.js';
+
+export interface StreamRouteOptions {
+  authenticate: RequestHandler;
+  streams: { messages: StreamMessages };
+  /** Bytes of a message, at most. */
+  maxMessageSize: number;
+  /** Bytes of a body that is many messages, at most. */
+  maxInputSize: number;
+  followers: Followers;
+}
+
+/** What RabbitMQ allows of an id, a type, or the name of a header. */
+const longest = 255;
+
+/** What a stream has beyond what every resource has: its messages. */
+export function streamRouter(options: StreamRouteOptions): Router {
+  const router = Router();
+  router.all(
+    '/:name/messages',
+    checkMethod(['GET', 'POST']),
+    options.authenticate,
+    async (request, response) => {
+      const name = String(request.params.name);
+      options.streams.messages.check(actorOf(response), name);
+      if (request.method === 'POST') await publish(options, name, request, response);
+      else await follow(options, name, request, response);
+    },
+  );
+  return router;
+}
+
+/** A header's text: it is sent as bytes, which mostly are UTF-8 and which Node reads as Latin-1. */
+function headerText(value: string): string {
+  const bytes = Buffer.from(value, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : value;
+}
+
+function headerOf(request: Request, name: string): string {
+  const value = headerText(request.get(name) ?? '');
+  if (Buffer.byteLength(value) <= longest) return value;
+  throw new PenstockError('bad-header', `${name}: it is longer than ${longest} bytes.`);
+}
+
+/** `Message-Header-Level: high` is the header `level` of the message. */
+function messageHeaders(request: Request): Record<string, string> {
+  const prefix = 'message-header-';
+  const given = Object.entries(request.headers).filter(
+    ([name]) => name.startsWith(prefix) && name.length > prefix.length,
+  );
+  if (given.some(([name]) => name.length - prefix.length > longest)) {
+    throw new PenstockError('bad-header', `The name of a message's header is longer than ${longest} bytes.`);
+  }
+  return Object.fromEntries(
+    given.map(([name, value]) => [name.slice(prefix.length), headerText(String(value))]),
+  );
+}
+
+/** How a body is parted into messages. */
+function framingOf(request: Request): 'line' | 'none' {
+  const text = queryValue(request, 'framing') ?? 'none';
+  if (text === 'line' || text === 'none') return text;
+  throw new PenstockError('bad-query', `framing: '${text.slice(0, 40)}' is neither line nor none.`, {
+    problems: [{ pointer: '?framing', detail: 'it is line, one message per line, or none' }],
+  });
+}
+
+async function publish(
+  { streams: { messages }, maxMessageSize, maxInputSize }: StreamRouteOptions,
+  name: string,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const framing = framingOf(request);
+  const message: Omit<StreamMessage, 'body'> = {
+    id: headerOf(request, 'Message-Id'),
+    contentType: headerOf(request, 'Content-Type') || 'application/octet-stream',
+    headers: messageHeaders(request),
+  };
+  const actor = actorOf(response);
+  if (framing === 'none') {
+    const body = await readBody(request, maxMessageSize, 'MAX_MESSAGE_SIZE');
+    sendJson(response, 201, { id: await messages.publish(actor, name, { ...message, body }) });
+    return;
+  }
+  refuseCoding(request);
+  // Each line of newline-delimited JSON is a document of its own, and an empty one is none.
+  const json = mediaType(request) === 'application/x-ndjson';
+  if (json) message.contentType = 'application/json';
+  const limits = { line: maxMessageSize, all: maxInputSize };
+  const lines = linesOf(bodyOf(request), limits, json);
+  const published = await messages.publishAll(actor, name, lines, message);
+  sendJson(response, 201, { published });
+}
+
+/** `GET …/messages/?follow=1`: messages as they come, as server-sent events. */
+async function follow(
+  { streams: { messages }, authenticate, followers }: StreamRouteOptions,
+  name: string,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  if (!followOf(request)) {
+    const detail = 'Messages are not kept to be listed; add ?follow=1 to get those that come from now on.';
+    throw new PenstockError('bad-query', detail, {
+      problems: [{ pointer: '?follow', detail: 'it must be 1' }],
+    });
+  }
+  let ring = () => {};
+  // Who has the head of the answer is subscribed: nothing that is published from then on is missed.
+  const follower = await messages.follow(actorOf(response), name, () => ring());
+  try {
+    if (response.closed) return;
+    const sent = followers.open(request, response);
+    const bell = doorbell(sent.signal);
+    ring = bell.ring;
+    const stillIn = loginKeeper(authenticate, request, response);
+    try {
+      while (!sent.signal.aborted && (await stillIn())) {
+        bell.reset();
+        for (let event = follower.take(); event !== undefined; event = follower.take()) {
+          await sent.send(shown(event));
+          if (event.kind === 'end') return;
+          if (sent.signal.aborted) return;
+        }
+        await bell.rung();
+      }
+    } finally {
+      sent.end();
+    }
+  } finally {
+    await follower.close();
+  }
+}
+
+function shown(event: FollowEvent): { name: string; data: string } {
+  // Of what was left out each follower has his own count, and it grows.
+  return { name: event.kind, data: event.kind === 'left_out' ? dataOf(event) : sharedData(event) };
+}
+
+function dataOf(event: FollowEvent): string {
+  if (event.kind !== 'message') {
+    const { kind: _, ...data } = event;
+    return JSON.stringify(data);
+  }
+  const { id, contentType, headers, body, redelivered } = event.message;
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const data = {
+    id,
+    content_type: contentType,
+    headers,
+    ...(redelivered ? { redelivered } : {}),
+    ...(isUtf8(bytes) ? { text: bytes.toString('utf8') } : { base64: bytes.toString('base64') }),
+  };
+  return JSON.stringify(data);
+}
+
+/** All who follow a stream are told of the same objects. */
+const sharedData = textOnce(dataOf);

@@ -1,0 +1,114 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { DriverAdapterError, type SqlQuery } from '@prisma/driver-adapter-utils';
+import { type CompanionKind, companions } from '../companions.js';
+import { connect } from './connection.js';
+import { insertEventsSql, insertJobsSql, updateJobsSql } from './job-sql.js';
+import { busyTimeout } from './pragmas.js';
+
+/**
+ * The thread that writes. Waiting for the disk and for another program's lock happens here, so that it holds up no
+ * request; and what gathers meanwhile makes up the next group. It has the one connection that writes: job writes come
+ * as groups, everything else as the statements of a transaction of Prisma's.
+ */
+
+/** One group of job writes; each list is JSON for its statement, or null if there is nothing of it. */
+export interface Group {
+  inserts: string | null;
+  updates: string | null;
+  companions: readonly (readonly [CompanionKind, string | null])[];
+  events: string;
+}
+
+export type WriteRequest =
+  | { kind: 'commit'; group: Group }
+  /** Begins a transaction, and takes the database's lock for it. */
+  | { kind: 'begin' }
+  | { kind: 'query' | 'execute'; query: SqlQuery }
+  | { kind: 'close' };
+
+/**
+ * Of a group the events that were written, which is how a lost compare-and-set shows; of a statement its result. Or why
+ * nothing was written: in words, and as Prisma wants to be told.
+ */
+export type WriteAnswer = { value: unknown } | { error: string; cause?: DriverAdapterError['cause'] };
+
+const { adapter, database } = await connect(workerData as string, busyTimeout);
+const statements = {
+  inserts: database.prepare(insertJobsSql),
+  updates: database.prepare(updateJobsSql),
+  events: database.prepare(insertEventsSql).pluck(),
+};
+const companionStatements = {
+  keys: database.prepare(companions.keys.sql),
+  nonces: database.prepare(companions.nonces.sql),
+  subscriptions: database.prepare(companions.subscriptions.sql),
+};
+
+const commit = database.transaction((group: Group): string[] => {
+  if (group.inserts !== null) statements.inserts.run(group.inserts);
+  if (group.updates !== null) statements.updates.run(group.updates);
+  for (const [kind, records] of group.companions) {
+    if (records !== null) companionStatements[kind].run(records);
+  }
+  return statements.events.all(group.events) as string[];
+});
+
+/** Milliseconds that a lock is waited for once somebody has waited for all of `busyTimeout` in vain. */
+const knownBusy = 100;
+let patience = busyTimeout;
+
+/** Waits for a lock only as long as it may still be a short one, so that not every caller waits for it in turn. */
+function waitAtMost(milliseconds: number): void {
+  if (patience === milliseconds) return;
+  patience = milliseconds;
+  database.pragma(`busy_timeout = ${milliseconds}`);
+}
+
+/** What a transaction left open that Prisma gave up is not to become a part of the next one. */
+function endStray(): void {
+  if (database.inTransaction) database.exec('ROLLBACK');
+}
+
+/** Does what takes the database's lock. */
+async function locking<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    const done = await action();
+    waitAtMost(busyTimeout);
+    return done;
+  } catch (error) {
+    const { code, cause } = error as { code?: string; cause?: { kind?: string } };
+    if (code?.startsWith('SQLITE_BUSY') || cause?.kind === 'SocketTimeout') waitAtMost(knownBusy);
+    throw error;
+  }
+}
+
+async function answer(request: WriteRequest): Promise<unknown> {
+  switch (request.kind) {
+    case 'commit':
+      endStray();
+      return locking(async () => commit.immediate(request.group));
+    case 'begin':
+      endStray();
+      return locking(() => adapter.executeRaw({ sql: 'BEGIN IMMEDIATE', args: [], argTypes: [] }));
+    case 'query':
+      return adapter.queryRaw(request.query);
+    case 'execute':
+      return adapter.executeRaw(request.query);
+    case 'close':
+      database.close();
+      parentPort?.close();
+      return undefined;
+  }
+}
+
+parentPort?.on('message', async (request: WriteRequest) => {
+  let told: WriteAnswer;
+  try {
+    told = { value: await answer(request) };
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    told = { error: code === undefined ? message : `${code}: ${message}` };
+    if (error instanceof DriverAdapterError) told.cause = error.cause;
+  }
+  parentPort?.postMessage(told);
+});

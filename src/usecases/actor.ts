@@ -1,0 +1,20 @@
+import { PenstockError } from '../lib/errors.js';
+
+/** Who asks. */
+export interface Actor {
+  id: number;
+  username: string;
+  admin: boolean;
+  /** True: the processing node's own login. Outside the node it reads, and cancels its jobs, and no more. */
+  node?: boolean;
+}
+
+/** Whose objects the actor may see: null is everybody's. */
+export const scopeOf = (actor: Actor): number | null => (actor.admin ? null : actor.id);
+
+/** True if the actor may see and change an object of that owner; null is the installation itself. */
+export const mayUse = (actor: Actor, ownerId: number | null): boolean => actor.admin || actor.id === ownerId;
+
+export function requireAdmin(actor: Actor, what: string): void {
+  if (!actor.admin) throw new PenstockError('forbidden', `Only an admin may ${what}.`);
+}

@@ -1,0 +1,156 @@
+import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { exampleProblem } from '../../domain/definitions/example.js';
+import type { DefinitionTest, ProcessDefinition } from '../../domain/definitions/process-definition.js';
+import type { Job } from '../../domain/jobs/job.js';
+import { isUnfinished } from '../../domain/jobs/job-state.js';
+import { ended } from '../../domain/jobs/outcome.js';
+import { messageOf, PenstockError } from '../../lib/errors.js';
+import { nearest } from '../../lib/nearest.js';
+import type { JobFiles } from '../../store/folder/job-files.js';
+import type { DefinitionRow } from '../../store/process-definitions.js';
+import type { Actor } from '../actor.js';
+import { jobFile } from '../jobs/job-files.js';
+import { definitionUri, jobUri } from '../jobs/job-view.js';
+import type { JobService } from '../jobs/jobs.js';
+import type { Shown } from '../resource.js';
+import type { Receiver } from '../runs/receive.js';
+import type { RunService } from '../runs/runs.js';
+import type { DefinitionService } from './process-definitions.js';
+
+/** How many examples are on their way at once: enough for the machine, and few beside what else waits. */
+const atOnce = 4;
+
+interface Result {
+  job: Job | null;
+  /** Null: it has not ended in time. */
+  passed: boolean | null;
+  problem: string | null;
+}
+
+/** Running the examples that a definition carries, each as a job like any other. */
+export function definitionTestService(given: {
+  definitions: DefinitionService;
+  jobs: JobService;
+  runs: RunService;
+  receiver: Receiver;
+  files: JobFiles;
+}) {
+  const { definitions, jobs, runs, receiver, files } = given;
+
+  async function submit(actor: Actor, row: DefinitionRow, { input }: DefinitionTest): Promise<Job> {
+    const received = receiver.begin(jobs.newUuid());
+    try {
+      if (input !== null) {
+        await receiver.store(received, 'input', Readable.from([Buffer.from(input)]), { digest: false });
+      }
+      return (await runs.submit(actor, row, received, {}, null)).job;
+    } catch (error) {
+      await receiver.drop(received);
+      throw error;
+    }
+  }
+
+  /** The output's first bytes: no more than tells whether it is what was expected. */
+  async function outputOf(job: Job, most: number): Promise<Uint8Array | null> {
+    if (job.outputPath === null) return null;
+    const file = await open(jobFile(files, job, 'output').file);
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(most), 0, most, 0);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async function run(
+    actor: Actor,
+    row: DefinitionRow,
+    definition: ProcessDefinition,
+    test: DefinitionTest,
+    until: { time: number; signal: AbortSignal },
+  ): Promise<Result> {
+    const late = { job: null, passed: null, problem: 'It was not begun in time.' };
+    if (performance.now() >= until.time || until.signal.aborted) return late;
+    try {
+      const begun = await submit(actor, row, test);
+      const job = await jobs.waitForEnd(begun, Math.max(0, until.time - performance.now()), until.signal);
+      if (isUnfinished(job.state)) return { job, passed: null, problem: 'It has not ended in time.' };
+      const most = Buffer.byteLength(test.expect.output ?? '') + 100;
+      const outcome = job.outcome ?? ended('lost');
+      const result = { outcome, output: await outputOf(job, most) };
+      const problem = exampleProblem(test, result, definition.successCodes);
+      return { job, passed: problem === null, problem };
+    } catch (error) {
+      if (!(error instanceof PenstockError)) throw error;
+      return { job: null, passed: false, problem: messageOf(error) };
+    }
+  }
+
+  /** The examples of those names, or all. Throws `bad-query` for a name that none has. */
+  function chosen(all: readonly DefinitionTest[], names: readonly string[]) {
+    const known = all.flatMap(({ name }) => name ?? []);
+    for (const name of names) {
+      if (known.includes(name)) continue;
+      const meant = nearest(name, known);
+      const hint = meant === undefined ? '' : ` Did you mean '${meant}'?`;
+      throw new PenstockError('bad-query', `name: there is no test '${name}'.${hint}`, {
+        problems: [{ pointer: '?name', detail: `there is no test '${name}'.${hint}` }],
+      });
+    }
+    return all
+      .map((test, index) => ({ test, index }))
+      .filter(({ test }) => names.length === 0 || names.includes(test.name ?? ''));
+  }
+
+  /**
+   * Runs examples of a definition at its current revision.
+   *
+   * @param names those of these names only; all if there are none
+   * @param milliseconds how long to wait for them in all; what has not ended by then is told as such, and goes on
+   */
+  return async function test(
+    actor: Actor,
+    row: DefinitionRow,
+    names: readonly string[],
+    milliseconds: number,
+    signal: AbortSignal,
+  ): Promise<Shown> {
+    const { definition } = await definitions.currentRevision(row);
+    if (definition.processType === 'service') {
+      throw new PenstockError('conflict', 'A service has no one output: its definition cannot be tested.');
+    }
+    const tests = chosen(definition.tests, names);
+    const until = { time: performance.now() + milliseconds, signal };
+    const results: Result[] = [];
+    const left = tests.entries();
+    const work = async () => {
+      for (const [place, { test }] of left) results[place] = await run(actor, row, definition, test, until);
+    };
+    await Promise.all(Array.from({ length: atOnce }, work));
+    const count = (passed: boolean | null) => results.filter((result) => result.passed === passed).length;
+    return {
+      process_definition: definitionUri(row.id),
+      revision: row.revision,
+      total: tests.length,
+      passed: count(true),
+      failed: count(false),
+      unfinished: count(null),
+      tests: tests.map(({ test, index }, place) => {
+        const { job, passed, problem } = results[place] as Result;
+        const state = job?.state ?? null;
+        return {
+          name: test.name,
+          index,
+          passed,
+          problem,
+          job: job === null ? null : jobUri(job.uuid),
+          state,
+          outcome: job?.outcome ?? null,
+        };
+      }),
+    };
+  };
+}
+
+export type DefinitionTestService = ReturnType<typeof definitionTestService>;

@@ -1,0 +1,44 @@
+import type { DefinitionDocument } from '../../domain/definitions/definition-document.js';
+import { PenstockError } from '../../lib/errors.js';
+import type { DefinitionRow } from '../../store/process-definitions.js';
+import type { Store } from '../../store/store.js';
+import type { Actor } from '../actor.js';
+import type { DefinitionService } from './process-definitions.js';
+
+/** Definitions that the installation makes for itself, for a dialect whose clients register none. */
+export function ownDefinitions(given: {
+  store: Store;
+  definitions: DefinitionService;
+  /** Whose they are. */
+  owner: () => Promise<Actor>;
+}) {
+  const { store, definitions } = given;
+  /** The definition of each name, by its id. */
+  const registered = new Map<string, number>();
+
+  return {
+    /** The definition of a document's name, registered as it is to be now: each change of it is a revision. */
+    async register(document: DefinitionDocument): Promise<DefinitionRow> {
+      const owner = await given.owner();
+      const name = document.name ?? '';
+      const id = registered.get(name) ?? (await store.definitions.named(name, owner.id))[0];
+      const row = id === undefined ? null : await definitions.find(owner, String(id)).catch(nullIfGone);
+      if (row?.definition === JSON.stringify(document)) {
+        registered.set(name, row.id);
+        return row;
+      }
+      const body = { definition: document };
+      const [made] =
+        (await definitions.resource.apply?.(owner, [
+          row === null ? { op: 'create', body } : { op: 'put', id: String(row.id), body },
+        ])) ?? [];
+      registered.set(name, Number(made?.id));
+      return definitions.find(owner, String(made?.id));
+    },
+  };
+}
+
+function nullIfGone(error: unknown): null {
+  if (error instanceof PenstockError && error.code === 'not-found') return null;
+  throw error;
+}

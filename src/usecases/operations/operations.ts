@@ -1,0 +1,266 @@
+import { type OperationDocument, operationSettings } from '../../domain/operations/operation.js';
+import { PenstockError } from '../../lib/errors.js';
+import { show as quoted } from '../../lib/wording.js';
+import type { NewOperation, OperationRow } from '../../store/operations.js';
+import type { Store } from '../../store/store.js';
+import { type Actor, mayUse, scopeOf } from '../actor.js';
+import { type Change, numericId, type ResourceService, type Shown } from '../resource.js';
+import type { StreamRows } from '../streams/channels.js';
+import { streamError } from '../streams/stream-error.js';
+import { documentOf, type OperationBody, operationRules, wrong } from './operation-body.js';
+import { type Lag, type OperationStatus, operationFields, showOperation } from './operation-view.js';
+
+/** A message that has no result. */
+export interface DeadLetter {
+  id: string;
+  contentType: string;
+  headers: Readonly<Record<string, string>>;
+  body: Uint8Array;
+}
+
+/** Who makes operations work, as far as this room needs it. */
+export interface Operating {
+  /** Begins it, goes on as it is said now, or stops it. Resolves when its queue is there, or will be. */
+  apply(row: OperationRow): Promise<void>;
+  /** Stops it and removes its queue. */
+  remove(row: OperationRow): Promise<void>;
+  /** How it is; null if it is not begun. */
+  status(id: number): OperationStatus | null;
+  /** What is in its queue; null if that cannot be told. */
+  lag(row: OperationRow): Promise<Lag | null>;
+  /** The first dead letters, and where and how many they are. */
+  letters(row: OperationRow, most: number): Promise<{ stream: string; total: number; letters: DeadLetter[] }>;
+  /** Stops it, and puts its dead letters where they are to be when it is as changed. */
+  moveLetters(row: OperationRow, changed: OperationRow): Promise<void>;
+  /** Gives dead letters to the operation once more; says how many. */
+  replay(row: OperationRow): Promise<number>;
+  /** Throws dead letters away; says how many. */
+  discard(row: OperationRow): Promise<number>;
+}
+
+const mostPerUser = 500;
+const mostLetters = 100;
+
+/** Operations: what binds an input stream to a definition to an output stream. */
+export function operationService(given: {
+  store: Store;
+  streams: Pick<StreamRows, 'all'>;
+  operating: Operating;
+  clock: () => Date;
+}) {
+  const { store, streams, operating, clock } = given;
+  const { checked, definitionId, checkStream, checkLoop, checkFraming } = operationRules(store, streams);
+  /** Changes go one after the other, so that what was checked is still so when it is written. */
+  let last: Promise<unknown> = Promise.resolve();
+
+  const show = (row: OperationRow): Shown => showOperation(row, operating.status(row.id), null);
+  const showWhole = async (row: OperationRow): Promise<Shown> =>
+    showOperation(row, operating.status(row.id), await operating.lag(row));
+
+  async function checkName(ownerId: number, name: string, butId: number | null): Promise<void> {
+    const same = await store.operations.named(ownerId, name);
+    if (same === null || same.id === butId) return;
+    throw new PenstockError(
+      'conflict',
+      `There is an operation ${quoted(name)} already: /api/operation/${same.id}/.`,
+    );
+  }
+
+  async function find(actor: Actor, id: string): Promise<OperationRow | null> {
+    const number = numericId(id);
+    const row = number === null ? null : await store.operations.byId(number);
+    return row !== null && mayUse(actor, row.ownerId) ? row : null;
+  }
+
+  async function need(actor: Actor, id: string): Promise<OperationRow> {
+    const row = await find(actor, id);
+    if (row === null) throw new PenstockError('not-found', `There is no operation ${id}.`);
+    return row;
+  }
+
+  async function add(actor: Actor, body: OperationBody): Promise<OperationRow> {
+    const { name, input_stream: input } = body;
+    if (name === undefined) throw wrong('/name', 'this key is missing');
+    if (input === undefined) throw wrong('/input_stream', 'this key is missing; it names a stream');
+    const processDefinitionId = await definitionId(actor.id, body);
+    if (processDefinitionId === undefined) {
+      throw wrong('/process_definition', 'this key is missing; it is the resource_uri or id of one');
+    }
+    checkStream(actor.id, input, '/input_stream');
+    checkStream(actor.id, body.output_stream, '/output_stream');
+    checkStream(actor.id, body.dead_letters, '/dead_letters');
+    checkLoop(input, body);
+    checkFraming(body);
+    await checkName(actor.id, name, null);
+    if ((await store.operations.count(actor.id)) >= mostPerUser) {
+      throw new PenstockError(
+        'conflict',
+        `There are ${mostPerUser} operations of yours already. Delete some first.`,
+      );
+    }
+    const now = clock();
+    return store.operations.add({
+      ownerId: actor.id,
+      name,
+      processDefinitionId,
+      inputStream: input,
+      outputStream: body.output_stream ?? null,
+      active: body.active ?? true,
+      document: JSON.stringify(documentOf(body)),
+      created: now,
+      updated: now,
+    });
+  }
+
+  async function change(row: OperationRow, body: OperationBody): Promise<OperationRow> {
+    const { ownerId } = row;
+    if (body.input_stream !== undefined && body.input_stream !== row.inputStream) {
+      throw wrong(
+        '/input_stream',
+        'an operation keeps it, since its messages wait there; make another operation',
+      );
+    }
+    const known = JSON.parse(row.document) as OperationDocument;
+    const definition = await definitionId(ownerId, body);
+    checkStream(ownerId, body.output_stream, '/output_stream');
+    checkStream(ownerId, body.dead_letters, '/dead_letters');
+    checkLoop(row.inputStream, { output_stream: row.outputStream, ...known, ...body });
+    if (body.name !== undefined) await checkName(ownerId, body.name, row.id);
+    const document = { ...known, ...documentOf(body) };
+    checkFraming(document);
+    const data: Partial<NewOperation> = {
+      updated: clock(),
+      document: JSON.stringify(document),
+      ...(body.name === undefined ? {} : { name: body.name }),
+      ...(definition === undefined ? {} : { processDefinitionId: definition }),
+      ...(body.output_stream === undefined ? {} : { outputStream: body.output_stream }),
+      ...(body.active === undefined ? {} : { active: body.active }),
+    };
+    await moveLetters(row, { ...row, document: data.document ?? row.document });
+    return store.operations.change(row.id, data);
+  }
+
+  /** Before the change is stored: if we die in between, it can be made once more. */
+  async function moveLetters(row: OperationRow, changed: OperationRow): Promise<void> {
+    const [before, after] = [row, changed].map(
+      ({ document }) => operationSettings(JSON.parse(document) as OperationDocument).deadLetters,
+    );
+    if (before === after) return;
+    try {
+      await operating.moveLetters(row, changed);
+    } catch (error) {
+      await operating.apply(row);
+      throw streamError(error);
+    }
+  }
+
+  async function applyOne(actor: Actor, given: Change): Promise<OperationRow | null> {
+    if (given.op === 'create') {
+      const added = await add(actor, checked(given.body));
+      await operating.apply(added);
+      return added;
+    }
+    const row = await find(actor, given.id);
+    if (row === null) {
+      if (given.op === 'delete' && given.maybe) return null;
+      throw new PenstockError('not-found', `There is no operation ${given.id}.`);
+    }
+    given.check?.(await showWhole(row));
+    if (given.op === 'delete') {
+      try {
+        // First, and again if we die here: a row that is there knows its queue.
+        await operating.remove(row);
+      } catch (error) {
+        await operating.apply(row);
+        throw streamError(error);
+      }
+      await store.operations.remove(row.id);
+      return null;
+    }
+    const changed = await change(row, checked(given.body));
+    await operating.apply(changed);
+    return changed;
+  }
+
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = last.then(work);
+    last = turn.catch(() => null);
+    return turn;
+  };
+
+  const resource: ResourceService = {
+    name: 'operation',
+    methods: { list: ['GET', 'POST'], detail: ['GET', 'PUT', 'PATCH', 'DELETE'] },
+    key: 'id',
+    fields: operationFields,
+    async list(actor, query) {
+      const { total, objects } = await store.operations.list(scopeOf(actor), query);
+      return { total, objects: objects.map(show) };
+    },
+    async get(actor, id) {
+      const row = await find(actor, id);
+      return row === null ? null : showWhole(row);
+    },
+    apply: (actor, changes) =>
+      inTurn(async () => {
+        const [one] = changes;
+        if (changes.length !== 1 || one === undefined) {
+          throw new PenstockError('bad-request', 'Operations are changed one at a time.');
+        }
+        const row = await applyOne(actor, one);
+        return row === null ? [] : [await showWhole(row)];
+      }),
+  };
+
+  return {
+    resource,
+
+    /** Takes messages from now on, or no longer. Starting one that is started begins it anew: also its service. */
+    setActive: (actor: Actor, id: string, active: boolean): Promise<Shown> =>
+      inTurn(async () => {
+        const row = await store.operations.change((await need(actor, id)).id, { active, updated: clock() });
+        await operating.apply(row);
+        return showWhole(row);
+      }),
+
+    /** Its dead letters, the oldest first, as many as are shown at once. */
+    async deadLetters(actor: Actor, id: string): Promise<Shown> {
+      const row = await need(actor, id);
+      const { stream, total, letters } = await operating.letters(row, mostLetters).catch(told);
+      return { stream, total, objects: letters.map(showLetter) };
+    },
+
+    /** Throws them away. */
+    async discard(actor: Actor, id: string): Promise<Shown> {
+      const row = await need(actor, id);
+      return { discarded: await operating.discard(row).catch(told) };
+    },
+
+    /** Gives them to the operation once more, each once. */
+    async replay(actor: Actor, id: string): Promise<Shown> {
+      const row = await need(actor, id);
+      return { replayed: await operating.replay(row).catch(told) };
+    },
+  };
+}
+
+/** Throws what a caller is told of a stream's failure. */
+function told(error: unknown): never {
+  throw streamError(error);
+}
+
+/** A body that is text is shown as such. */
+function showLetter({ id, contentType, headers, body }: DeadLetter): Shown {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const text = bytes.toString('utf8');
+  const isText = Buffer.from(text, 'utf8').equals(bytes);
+  return {
+    id,
+    content_type: contentType,
+    headers,
+    size: bytes.length,
+    ...(isText ? { body: text } : { body_base64: bytes.toString('base64') }),
+  };
+}
+
+export type OperationService = ReturnType<typeof operationService>;

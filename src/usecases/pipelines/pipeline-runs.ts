@@ -1,0 +1,260 @@
+import { missingInput, needsInput } from '../../domain/definitions/command.js';
+import {
+  checkEnvironment,
+  type DefinitionDocument,
+  normalise,
+} from '../../domain/definitions/process-definition.js';
+import { type Job, newJob, pipelineExecutor } from '../../domain/jobs/job.js';
+import { isUnfinished } from '../../domain/jobs/job-state.js';
+import { stepsAgain } from '../../domain/pipelines/pipeline.js';
+import { sourceText } from '../../domain/pipelines/pipeline-document.js';
+import { type Plan, type PlannedStep, sourcesOf } from '../../domain/pipelines/pipeline-plan.js';
+import { PenstockError, type Problem } from '../../lib/errors.js';
+import { nearest } from '../../lib/nearest.js';
+import type { IdempotencyKey } from '../../store/companions.js';
+import { fileSize, type JobFiles } from '../../store/folder/job-files.js';
+import type { PipelineRow } from '../../store/pipelines.js';
+import type { DefinitionRow } from '../../store/process-definitions.js';
+import type { Store } from '../../store/store.js';
+import type { Actor } from '../actor.js';
+import { invalid, objectBody } from '../body.js';
+import { newJobToken } from '../external-jobs/job-tokens.js';
+import { definitionUri } from '../jobs/job-view.js';
+import type { JobService } from '../jobs/jobs.js';
+import type { Shown } from '../resource.js';
+import type { Once } from '../runs/idempotency.js';
+import type { Received, Receiver } from '../runs/receive.js';
+import {
+  checkedRequest,
+  checkNamed,
+  namedDigests,
+  namesOnly,
+  type RunDocument,
+  type RunService,
+  type Submitted,
+} from '../runs/runs.js';
+import type { CheckWhere } from '../runs/whereabouts.js';
+import { hashToken } from '../users/logins.js';
+import type { PipelineService } from './pipelines.js';
+
+/** Who sees to it that accepted pipelines are run. */
+export interface PipelineScheduler {
+  submit(job: Job): void;
+  resume(job: Job, again: string[], by: string): Promise<Job>;
+}
+
+/** Running pipelines of steps, and resuming them. */
+export function pipelineRunService(given: {
+  store: Store;
+  files: JobFiles;
+  jobs: JobService;
+  pipelines: PipelineService;
+  runs: RunService;
+  receiver: Receiver;
+  scheduler: PipelineScheduler;
+  once: Once;
+  checkWhere: CheckWhere;
+}) {
+  const { store, files, jobs, pipelines, runs, receiver, scheduler, once, checkWhere } = given;
+
+  /** What a run asks for that a step cannot be given; where it is run is said by it, or by its own definition. */
+  function wrongSteps(plan: Plan, rows: readonly DefinitionRow[], document: RunDocument): Problem[] {
+    const byId = new Map(rows.map(({ id, definition }) => [id, definition]));
+    return plan.steps.flatMap((step): Problem[] => {
+      const { name } = step;
+      const definition = JSON.parse(byId.get(step.definition) ?? '{}') as DefinitionDocument;
+      const { environment = {} } = document;
+      const where = checkWhere(definition, document);
+      return [
+        ...checkEnvironment(definition, environment),
+        ...where.map(({ pointer, detail }) => ({ pointer, detail: `the step '${name}': ${detail}` })),
+      ];
+    });
+  }
+
+  /** What is wrong with a run without an input: steps that take the pipeline's, and whose commands name it. */
+  function withoutInput(plan: Plan, rows: readonly DefinitionRow[], document: RunDocument): Problem[] {
+    const byId = new Map(rows.map(({ id, definition }) => [id, definition]));
+    return plan.steps.flatMap(({ name, definition, input, each, environment }): Problem[] => {
+      if (input === null || input.step !== null || input.output !== null || each !== null) return [];
+      const command = normalise(JSON.parse(byId.get(definition) ?? '{}') as DefinitionDocument);
+      if (!needsInput(command, { ...environment, ...document.environment })) return [];
+      return [{ pointer: '/input', detail: `the step '${name}': ${missingInput(command)}` }];
+    });
+  }
+
+  async function accept(
+    actor: Actor,
+    row: PipelineRow,
+    received: Received,
+    document: RunDocument,
+    key: IdempotencyKey | null,
+  ): Promise<Submitted> {
+    const { input: _, ...request } = document;
+    const { environment } = request;
+    const { plan, rows } = await pipelines.planFor(actor, row, request);
+    const wrong = wrongSteps(plan, rows, document);
+    if (wrong.length > 0) throw invalid('invalid-body', wrong);
+    checkNamed(ownInputs(plan), received);
+    if (received.input === null) {
+      const missing = withoutInput(plan, rows, document);
+      if (missing.length > 0) throw invalid('invalid-body', missing);
+    }
+    runs.checkQueue(actor);
+    if (environment !== undefined) files.keepEnvironment(received.uuid, environment);
+    const token = newJobToken();
+    const job = await jobs.create(
+      {
+        ...newJob(received.uuid, actor.id, pipelineExecutor),
+        pipelineId: row.id,
+        priority: request.priority ?? 0,
+        request: environment === undefined ? request : { ...request, environment: namesOnly(environment) },
+        inputName: received.input?.name ?? null,
+        inputSize: received.input?.size ?? null,
+        outputName: request.output?.name ?? null,
+        tokenHash: hashToken(token),
+        plan,
+      },
+      { pipeline: row.id, steps: plan.steps.map(({ name }) => name) },
+      { key },
+    );
+    files.accept(job.uuid);
+    scheduler.submit(job);
+    return { job, token };
+  }
+
+  /** What ended well is used again, so it has to be there. */
+  async function checkOutputs(job: Job, again: readonly string[]): Promise<void> {
+    const { steps } = job.plan as Plan;
+    const passedOn = new Set(
+      steps.filter(({ joinedTo, tee }) => joinedTo !== null && !tee).map(({ name }) => name),
+    );
+    for (const { step, state, uuid } of await store.stepJobs.counts(job.id)) {
+      const one = steps.find(({ name }) => name === step);
+      if (one === undefined || one.each !== null || again.includes(step) || passedOn.has(step)) continue;
+      if (state === 'FAILED' || isUnfinished(state)) continue;
+      const { outputPath } = (await store.jobs.byUuid(uuid)) ?? { outputPath: null };
+      if (outputPath !== null && fileSize(`${files.folder(uuid)}/${outputPath}`) !== null) continue;
+      const detail = `The output of the step '${step}' is not there any more. Resume from that step: {"from": "${step}"}.`;
+      throw new PenstockError('conflict', detail);
+    }
+  }
+
+  return {
+    find: (actor: Actor, id: string): Promise<PipelineRow> => pipelines.find(actor, id),
+
+    check: async (actor: Actor): Promise<void> => runs.checkQueue(actor),
+
+    // The definition of whoever takes it says how it is to be called.
+    inputName: async (_row: PipelineRow): Promise<string | undefined> => undefined,
+
+    checkedDocument: async (_row: PipelineRow, value: unknown): Promise<RunDocument> => checkedRequest(value),
+
+    /**
+     * Makes a job of what was received, with the definitions as they are now. When this returns the job is durable.
+     *
+     * @param key the Idempotency-Key, if there is one
+     */
+    async submit(
+      actor: Actor,
+      row: PipelineRow,
+      received: Received,
+      document: RunDocument,
+      key: string | null,
+    ): Promise<Submitted> {
+      if (key === null) return accept(actor, row, received, document, null);
+      return once(
+        actor,
+        key,
+        [
+          'pipeline',
+          row.id,
+          document,
+          received.input?.name ?? null,
+          received.digest,
+          ...namedDigests(received),
+        ],
+        (stored) => accept(actor, row, received, document, stored),
+        () => receiver.drop(received),
+      );
+    },
+
+    /** What would run: nothing is started, nothing is kept. */
+    async dryRun(actor: Actor, row: PipelineRow, document: RunDocument): Promise<Shown> {
+      const { plan, rows } = await pipelines.planFor(actor, row, document);
+      const wrong = wrongSteps(plan, rows, document);
+      if (wrong.length > 0) throw invalid('invalid-body', wrong);
+      const byId = new Map(rows.map((one) => [one.id, one]));
+      const steps: Shown[] = [];
+      for (const step of plan.steps) {
+        const definition = byId.get(step.definition);
+        if (definition === undefined) continue;
+        const { environment } = { environment: { ...step.environment, ...document.environment } };
+        const timeout = step.timeout === null ? {} : { timeout: step.timeout };
+        const { executor } = document;
+        const where = executor === undefined ? {} : { executor };
+        const command = await runs.dryRun(definition, { environment, ...timeout, ...where }, null);
+        steps.push({ ...shownStep(step), command });
+      }
+      return { steps, output: sourceText(plan.output), timeout: document.timeout ?? plan.timeout };
+    },
+
+    /**
+     * Begins a failed pipeline's job again where it failed, and reuses what ended well.
+     *
+     * @param body `{"from": "step"}` begins with that step; null or an empty object where it failed
+     */
+    async resume(actor: Actor, job: Job, body: unknown): Promise<Job> {
+      const { from } = objectBody(body ?? {}, ['from'], 'a resume') as { from?: unknown };
+      if (job.executor !== pipelineExecutor) {
+        throw new PenstockError('illegal-transition', 'Only the job of a pipeline of steps can be resumed.');
+      }
+      if (job.state !== 'FAILED') {
+        throw new PenstockError(
+          'illegal-transition',
+          `The job is ${job.state}; only a failed one is resumed.`,
+        );
+      }
+      const plan = job.plan as Plan;
+      const names = plan.steps.map(({ name }) => name);
+      if (from !== undefined && !(typeof from === 'string' && names.includes(from))) {
+        const near = typeof from === 'string' ? nearest(from, names) : undefined;
+        const hint = near === undefined ? `there are ${names.join(', ')}` : `did you mean "${near}"?`;
+        throw invalid('invalid-body', [{ pointer: '/from', detail: `it is no step of this job; ${hint}` }]);
+      }
+      if (job.cleared !== null) {
+        const at = job.cleared.toISOString();
+        throw new PenstockError('conflict', `The files of this job were cleared away at ${at}. Run it anew.`);
+      }
+      const counts = await store.stepJobs.counts(job.id);
+      const failed = new Set(counts.filter(({ state }) => state === 'FAILED').map(({ step }) => step));
+      const again = stepsAgain(plan, failed, from === undefined ? null : (from as string));
+      await checkOutputs(job, again);
+      runs.checkQueue(actor);
+      return scheduler.resume(job, again, actor.username);
+    },
+  };
+}
+
+/** The names of the inputs that a pipeline takes beside its main one: `pipeline.NAME` in its steps. */
+const ownInputs = ({ steps }: Plan): string[] => [
+  ...new Set(
+    steps
+      .flatMap(sourcesOf)
+      .flatMap(({ step, output }) => (step === null && output !== null ? [output] : [])),
+  ),
+];
+
+/** A step of a plan as the API shows it. */
+export const shownStep = (step: PlannedStep): Shown => ({
+  name: step.name,
+  process_definition: definitionUri(step.definition),
+  revision: step.revision,
+  needs: step.needs,
+  input: step.input === null ? null : sourceText(step.input),
+  inputs: Object.fromEntries(Object.entries(step.inputs).map(([name, source]) => [name, sourceText(source)])),
+  each: step.each,
+  joined_to: step.joinedTo,
+});
+
+export type PipelineRunService = ReturnType<typeof pipelineRunService>;

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import { namedFiles, needsInput } from '../../domain/definitions/command.js';
+import { checkEnvironment, type DefinitionDocument } from '../../domain/definitions/process-definition.js';
+import type { Whereabouts } from '../../domain/definitions/remote-rules.js';
+import type { TypedUuids } from '../../domain/external-jobs/typed-uuid.js';
+import { definitionIdOf, type PipelineDocument } from '../../domain/pipelines/pipeline-document.js';
+import { type Plan, planOf } from '../../domain/pipelines/pipeline-plan.js';
+import { checkPipeline } from '../../domain/pipelines/pipeline-rules.js';
+import { PenstockError, type Problem } from '../../lib/errors.js';
+import { validator } from '../../lib/schemas.js';
+import type { DefinitionRow } from '../../store/process-definitions.js';
+import type { Actor } from '../actor.js';
+import { invalid } from '../body.js';
+import type { DefinitionService } from '../definitions/process-definitions.js';
+import type { PipelineKind } from './pipelines.js';
+
+/** Pipelines of steps, which are run here. */
+export function stepPipelines(
+  uuids: TypedUuids,
+  definitions: DefinitionService,
+): PipelineKind<PipelineDocument> & {
+  /** What a run of it does, with the definitions as they are now. */
+  planFor(
+    actor: Actor,
+    document: PipelineDocument,
+    asked: Whereabouts,
+  ): Promise<{ plan: Plan; rows: DefinitionRow[] }>;
+} {
+  /** What each step runs, in their order: null where there is none that the user may run. */
+  async function definitionsOf(actor: Actor, document: PipelineDocument) {
+    const known = new Map<number, Awaited<ReturnType<typeof look>>>();
+    async function look(id: number) {
+      try {
+        const row = await definitions.find(actor, String(id));
+        const { id: revisionId, definition } = await definitions.currentRevision(row);
+        return { row, revisionId, revision: row.revision, definition, ...namedFiles(definition) };
+      } catch (error) {
+        if (error instanceof PenstockError && error.code === 'not-found') return null;
+        throw error;
+      }
+    }
+    for (const { process_definition } of document.steps) {
+      const id = definitionIdOf(process_definition);
+      if (!known.has(id)) known.set(id, await look(id));
+    }
+    return document.steps.map(
+      ({ process_definition }) => known.get(definitionIdOf(process_definition)) ?? null,
+    );
+  }
+
+  async function problemsOf(actor: Actor, document: PipelineDocument) {
+    const found = await definitionsOf(actor, document);
+    const rules = found.map((one) =>
+      one === null
+        ? null
+        : {
+            ...one,
+            processType: one.definition.processType,
+            needsInput: needsInput(one.definition),
+          },
+    );
+    const environments = document.steps.flatMap(({ environment }, index) => {
+      const row = found[index]?.row;
+      if (row === undefined || environment === undefined) return [];
+      const definition = JSON.parse(row.definition) as DefinitionDocument;
+      return checkEnvironment(definition, environment, `/steps/${index}/environment`);
+    });
+    const problems: Problem[] = [...checkPipeline(document, rules), ...environments];
+    return { found, problems };
+  }
+
+  return {
+    async checked(actor, body) {
+      const wrong = validator('pipeline-steps')(body);
+      if (wrong.length > 0) throw invalid('invalid-body', wrong);
+      const { problems } = await problemsOf(actor, body as PipelineDocument);
+      if (problems.length > 0) throw invalid('invalid-body', problems);
+      return { ...(body as PipelineDocument), type: 'steps' };
+    },
+
+    // Two pipelines of the same steps are two all the same.
+    newUuid: () => uuids.of('pipeline', randomBytes(16)),
+
+    async planFor(actor, document, asked) {
+      const { found, problems } = await problemsOf(actor, document);
+      const [first] = problems;
+      if (first !== undefined) {
+        // It was right when it was registered: a definition has changed since, or is gone.
+        const detail = `${first.pointer}: ${first.detail}. Change the pipeline, or its definitions.`;
+        throw new PenstockError('conflict', detail, { problems });
+      }
+      const runs = found.filter((one) => one !== null);
+      return { plan: planOf(document, runs, asked.executor), rows: runs.map(({ row }) => row) };
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import type { Job } from '../../domain/jobs/job.js';
+import { PenstockError } from '../../lib/errors.js';
+import type { IdempotencyKey } from '../../store/companions.js';
+import type { Store } from '../../store/store.js';
+import type { Actor } from '../actor.js';
+import type { Submitted } from './runs.js';
+
+/** Requests with an Idempotency-Key: the same one again is answered with the job that it made the first time. */
+export function idempotency(store: Store) {
+  /** Requests with the same key go one after the other. */
+  const turns = new Map<string, Promise<unknown>>();
+
+  /** The job that a key stands for, if this is the same request again. */
+  async function replay(actor: Actor, key: string, fingerprint: string): Promise<Job | null> {
+    const known = await store.jobs.idempotencyKey(actor.id, key);
+    if (known === null) return null;
+    if (known.fingerprint !== fingerprint) {
+      throw new PenstockError(
+        'idempotency-conflict',
+        `The Idempotency-Key '${key}' was used for another request. Use a new key for a new request.`,
+      );
+    }
+    return store.jobs.byId(known.jobId);
+  }
+
+  /**
+   * @param said all that makes the request what it is
+   * @param accept makes the job, and stores the key with it
+   * @param drop does away with what came in for a job that is there already
+   */
+  return async function once(
+    actor: Actor,
+    key: string,
+    said: readonly unknown[],
+    accept: (key: IdempotencyKey) => Promise<Submitted>,
+    drop: () => Promise<void>,
+  ): Promise<Submitted> {
+    const fingerprint = createHash('sha256').update(JSON.stringify(said)).digest('hex');
+    const turn = `${actor.id}:${key}`;
+    const mine = (turns.get(turn) ?? Promise.resolve()).then(async () => {
+      const known = await replay(actor, key, fingerprint);
+      if (known === null) return accept({ key, fingerprint });
+      await drop();
+      return { job: known, token: null };
+    });
+    const settled = mine.catch(() => {});
+    turns.set(turn, settled);
+    void settled.then(() => {
+      if (turns.get(turn) === settled) turns.delete(turn);
+    });
+    return mine;
+  };
+}
+
+export type Once = ReturnType<typeof idempotency>;

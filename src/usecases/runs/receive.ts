@@ -1,0 +1,184 @@
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, fdatasync, mkdirSync, openSync, writeSync, writev } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { fileNameProblem } from '../../domain/definitions/file-name.js';
+import { PenstockError } from '../../lib/errors.js';
+import type { JobFiles } from '../../store/folder/job-files.js';
+
+const syncFile = promisify(fdatasync);
+const writeMany = promisify(writev);
+
+/** Up to here an input is gathered and written at once; a larger one goes to the disk piece by piece. */
+const smallInput = 256 * 1024;
+const writeSize = 256 * 1024;
+const mostGathered = 4 * 1024 * 1024;
+const syncEvery = 128 * 1024 * 1024;
+
+/** An input on its way in: stored, but not yet any job's. */
+export interface Received {
+  uuid: string;
+  input: { name: string; size: number } | null;
+  /** Of the input's bytes, if it was asked for. */
+  digest: string | null;
+  /** Inputs beside it, by their names: the digest of each. */
+  named: Record<string, string | null>;
+}
+
+/** A file name from outside, or an error: it must stay in its folder, whatever it says. */
+export function checkedFileName(name: string, pointer: string): string {
+  const detail = fileNameProblem(name);
+  if (detail === undefined) return name;
+  throw new PenstockError('invalid-body', `${pointer}: ${detail}`, { problems: [{ pointer, detail }] });
+}
+
+const tooLarge = (limit: number) =>
+  new PenstockError(
+    'too-large',
+    `The input is larger than this server takes: ${limit} bytes (MAX_INPUT_SIZE).`,
+  );
+
+/**
+ * Bytes on their way to a file: while some are being written, what comes is gathered, and goes as one write. The
+ * disk gets to work long before the end, so that the last sync finds little to do.
+ */
+function fileSink(descriptor: number) {
+  let gathered: Buffer[] = [];
+  let size = 0;
+  let unsynced = 0;
+  let working: Promise<void> | null = null;
+
+  async function work(): Promise<void> {
+    const chunks = gathered;
+    gathered = [];
+    size = 0;
+    for (let left = chunks; left.length > 0; ) {
+      const { bytesWritten } = await writeMany(descriptor, left);
+      unsynced += bytesWritten;
+      left = after(left, bytesWritten);
+    }
+    if (unsynced > syncEvery) {
+      unsynced = 0;
+      await syncFile(descriptor);
+    }
+  }
+  /** Starts the next write when the one before is done, without waiting for it. */
+  function start(): void {
+    if (working !== null || gathered.length === 0) return;
+    working = work().finally(() => {
+      working = null;
+    });
+    // Whoever waits next hears of a failure; until then it is nobody's.
+    working.catch(() => {});
+  }
+  return {
+    /** Takes a chunk; waits only while too much is under way. */
+    async write(chunk: Buffer): Promise<void> {
+      gathered.push(chunk);
+      size += chunk.length;
+      if (size >= writeSize) start();
+      while (size > mostGathered && working !== null) await working;
+    },
+    /** Writes the rest. */
+    async end(): Promise<void> {
+      while (working !== null || gathered.length > 0) {
+        start();
+        await working;
+      }
+    },
+  };
+}
+
+/** What is left of chunks of which so many bytes were written. */
+function after(chunks: Buffer[], written: number): Buffer[] {
+  let done = written;
+  for (const [index, chunk] of chunks.entries()) {
+    if (done < chunk.length) return [chunk.subarray(done), ...chunks.slice(index + 1)];
+    done -= chunk.length;
+  }
+  return [];
+}
+
+/** Takes bytes from outside to the disk: streamed, bounded, and durable before it returns. */
+export function receiver(files: JobFiles, limit: number) {
+  /** Writes a stream to a new file. */
+  async function write(
+    file: string,
+    stream: AsyncIterable<Buffer | string>,
+    digest: boolean,
+  ): Promise<{ size: number; digest: string | null }> {
+    const hash: Hash | null = digest ? createHash('sha256') : null;
+    const gathered: Buffer[] = [];
+    let descriptor: number | null = null;
+    let sink: ReturnType<typeof fileSink> | null = null;
+    let size = 0;
+    try {
+      for await (const piece of stream) {
+        const chunk = typeof piece === 'string' ? Buffer.from(piece) : piece;
+        size += chunk.length;
+        if (size > limit) throw tooLarge(limit);
+        hash?.update(chunk);
+        if (sink !== null) await sink.write(chunk);
+        else {
+          gathered.push(chunk);
+          if (size > smallInput) {
+            descriptor = openSync(file, 'wx', 0o600);
+            sink = fileSink(descriptor);
+            for (const early of gathered.splice(0)) await sink.write(early);
+          }
+        }
+      }
+      await sink?.end();
+      if (descriptor === null) {
+        descriptor = openSync(file, 'wx', 0o600);
+        for (const chunk of gathered) writeSync(descriptor, chunk);
+      }
+      await syncFile(descriptor);
+    } finally {
+      // A write may still be under way when the client has gone: the descriptor is its until it ends.
+      await sink?.end().catch(() => {});
+      if (descriptor !== null) closeSync(descriptor);
+    }
+    return { size, digest: hash?.digest('hex') ?? null };
+  }
+
+  return {
+    limit,
+
+    /** Opens a place for a job to be. */
+    begin(uuid: string): Received {
+      files.receive(uuid);
+      return { uuid, input: null, digest: null, named: {} };
+    },
+
+    /** Stores an input. Throws `too-large`, and whatever the stream or the disk throws. */
+    async store(
+      received: Received,
+      name: string,
+      stream: AsyncIterable<Buffer | string>,
+      options: { digest: boolean },
+    ): Promise<void> {
+      const file = path.join(files.incoming(received.uuid), 'input');
+      const { size, digest } = await write(file, stream, options.digest);
+      received.input = { name, size };
+      received.digest = digest;
+    },
+
+    /** Stores an input beside the main one, under a name that has been checked. Throws as `store` does. */
+    async storeNamed(
+      received: Received,
+      name: string,
+      stream: AsyncIterable<Buffer | string>,
+      options: { digest: boolean },
+    ): Promise<void> {
+      const folder = path.join(files.incoming(received.uuid), 'inputs');
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      received.named[name] = (await write(path.join(folder, name), stream, options.digest)).digest;
+    },
+
+    /** Drops what came in. */
+    drop: (received: Received): Promise<void> => files.reject(received.uuid),
+  };
+}
+
+export type Receiver = ReturnType<typeof receiver>;

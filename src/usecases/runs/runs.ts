@@ -1,0 +1,282 @@
+import path from 'node:path';
+import {
+  buildCommand,
+  missingInput,
+  namedFiles,
+  needsInput,
+  outputNameOf,
+} from '../../domain/definitions/command.js';
+import {
+  checkEnvironment,
+  type DefinitionDocument,
+  type ProcessDefinition,
+} from '../../domain/definitions/process-definition.js';
+import { shownPlaces } from '../../domain/definitions/shown-places.js';
+import { type Job, type NewJob, newJob, type RunRequest } from '../../domain/jobs/job.js';
+import { newServiceState } from '../../domain/services/service.js';
+import { PenstockError } from '../../lib/errors.js';
+import { nearest } from '../../lib/nearest.js';
+import { validator } from '../../lib/schemas.js';
+import type { JobFiles } from '../../store/folder/job-files.js';
+import type { DefinitionRow } from '../../store/process-definitions.js';
+import type { Actor } from '../actor.js';
+import { invalid } from '../body.js';
+import type { DefinitionService } from '../definitions/process-definitions.js';
+import { newJobToken } from '../external-jobs/job-tokens.js';
+import type { JobService } from '../jobs/jobs.js';
+import type { Shown } from '../resource.js';
+import { hashToken } from '../users/logins.js';
+import type { Once } from './idempotency.js';
+import { checkedFileName, type Received, type Receiver } from './receive.js';
+import type { CheckWhere, ShowWhere } from './whereabouts.js';
+
+/** What a run's JSON says; `input` is for the door to fetch. */
+export interface RunDocument extends RunRequest {
+  input?: { text?: string; url?: string; name?: string };
+}
+
+/** A job that was accepted, with the token for its events, which is told once: null for one that was there already. */
+export interface Submitted {
+  job: Job;
+  token: string | null;
+}
+
+/** Who sees to it that accepted jobs are run. */
+export interface Scheduler {
+  /** How many jobs wait, in all and of one user. */
+  readonly waiting: number;
+  waitingOf(ownerId: number): number;
+  /** Why no other service of a definition can be started, in words; undefined if it can. */
+  full(ownerId: number, definitionId: number, concurrency: number | null): string | undefined;
+  submit(job: Job, definition: ProcessDefinition): void;
+}
+
+export interface RunLimits {
+  queued: number;
+  queuedPerUser: number;
+}
+
+/** What the server itself says of a job, beyond what a request may. */
+export interface Inside {
+  fields?: Partial<Pick<NewJob, 'operationId' | 'parentId' | 'step' | 'item' | 'session' | 'task'>>;
+  request?: Pick<RunRequest, 'feed' | 'message' | 'joined' | 'scripts' | 'server'>;
+}
+
+/** Submitting a process definition to be run. */
+export function runService(given: {
+  files: JobFiles;
+  jobs: JobService;
+  definitions: DefinitionService;
+  receiver: Receiver;
+  scheduler: Scheduler;
+  once: Once;
+  limits: RunLimits;
+  /** Seconds; null: no limit. */
+  defaultTimeout: number | null;
+  checkWhere: CheckWhere;
+  showWhere: ShowWhere;
+  clock: () => Date;
+}) {
+  const { files, jobs, definitions, receiver, scheduler, once, limits, clock } = given;
+  const { checkWhere, showWhere } = given;
+
+  function checkQueue(actor: Actor): void {
+    const mine = scheduler.waitingOf(actor.id);
+    const full =
+      scheduler.waiting >= limits.queued
+        ? `${scheduler.waiting} jobs wait already (MAX_QUEUED_JOBS)`
+        : mine >= limits.queuedPerUser
+          ? `${mine} of your jobs wait already (MAX_QUEUED_JOBS_PER_USER)`
+          : undefined;
+    if (full === undefined) return;
+    throw new PenstockError('queue-full', `${full}. Try again later.`, { headers: { 'Retry-After': '5' } });
+  }
+
+  /** Services do not wait for their turn: there is room for another one, or there is not. */
+  function checkServices(actor: Actor, row: DefinitionRow, concurrency: number | null): void {
+    const full = scheduler.full(actor.id, row.id, concurrency);
+    if (full === undefined) return;
+    throw new PenstockError('services-full', `${full}. Stop one first.`, {
+      headers: { 'Retry-After': '60' },
+    });
+  }
+
+  /** As things are now: there may be no such machine or application any more. */
+  function checkPlace(row: DefinitionRow, request: RunRequest): void {
+    const document = JSON.parse(row.definition) as DefinitionDocument;
+    if ((request.executor ?? document.executor ?? 'local') === 'local') return;
+    const wrong = checkWhere(document, request);
+    if (wrong.length > 0) throw invalid('invalid-body', wrong);
+  }
+
+  async function accept(
+    actor: Actor,
+    row: DefinitionRow,
+    received: Received,
+    request: RunRequest,
+    key: { key: string; fingerprint: string } | null,
+    fields: Inside['fields'] = {},
+  ): Promise<Submitted> {
+    const { id: revisionId, definition } = await definitions.currentRevision(row);
+    checkNamed(namedFiles(definition).inputs, received);
+    if (received.input === null && request.feed === undefined && needsInput(definition, request.environment))
+      throw invalid('invalid-body', [{ pointer: '/input', detail: missingInput(definition) }]);
+    const executor = request.executor ?? definition.executor;
+    checkPlace(row, request);
+    if (definition.service !== null) checkServices(actor, row, definition.concurrency);
+    else if (request.attended !== true) checkQueue(actor);
+    const { environment } = request;
+    if (environment !== undefined) files.keepEnvironment(received.uuid, environment);
+    const token = newJobToken();
+    const job = await jobs.create(
+      {
+        ...newJob(received.uuid, actor.id, executor),
+        processDefinitionId: row.id,
+        definitionRevisionId: revisionId,
+        priority: request.priority ?? definition.priority,
+        request: environment === undefined ? request : { ...request, environment: namesOnly(environment) },
+        inputName: received.input?.name ?? null,
+        inputSize: received.input?.size ?? null,
+        outputName: outputNameOf(definition, request.output?.name),
+        tokenHash: hashToken(token),
+        service: definition.service === null ? null : newServiceState(clock()),
+        ...fields,
+      },
+      { process_definition: row.id, revision: row.revision },
+      { key },
+    );
+    files.accept(job.uuid);
+    scheduler.submit(job, definition);
+    return { job, token };
+  }
+
+  return {
+    /** Refuses early what would be refused anyway, before a body is read. */
+    checkQueue,
+    checkServices,
+
+    /** A run's JSON, checked against its schema and the definition. */
+    async checkedDocument(row: DefinitionRow, value: unknown): Promise<RunDocument> {
+      const document = checkedRequest(value);
+      const definition = JSON.parse(row.definition) as DefinitionDocument;
+      const wrong = [
+        ...checkEnvironment(definition, document.environment ?? {}),
+        ...checkWhere(definition, document),
+      ];
+      if (wrong.length > 0) throw invalid('invalid-body', wrong);
+      return document;
+    },
+
+    /**
+     * Makes a job of what was received. When this returns the job is durable, and can be read at once.
+     *
+     * @param key the Idempotency-Key, if there is one
+     * @param inside what only the server itself says; such a job has no key
+     * @returns the job with its token, or without one if it was there already
+     */
+    async submit(
+      actor: Actor,
+      row: DefinitionRow,
+      received: Received,
+      document: RunDocument,
+      key: string | null,
+      inside: Inside = {},
+    ): Promise<Submitted> {
+      const { input: _, ...request } = document;
+      if (key === null) {
+        return accept(actor, row, received, { ...request, ...inside.request }, null, inside.fields);
+      }
+      return once(
+        actor,
+        key,
+        [row.id, document, received.input?.name ?? null, received.digest, ...namedDigests(received)],
+        (stored) => accept(actor, row, received, request, stored),
+        () => receiver.drop(received),
+      );
+    },
+
+    /** What would run: nothing is started, nothing is kept. */
+    async dryRun(row: DefinitionRow, document: RunDocument, inputName: string | null): Promise<Shown> {
+      const { definition } = await definitions.currentRevision(row);
+      checkPlace(row, document);
+      const uuid = '00000000-0000-0000-0000-000000000000';
+      const place = showWhere(definition, document, uuid);
+      const folder = place?.folder ?? files.attempt(uuid, 1);
+      const places = { work_dir: path.join(folder, 'work'), job_uuid: uuid };
+      const outputName = outputNameOf(definition, document.output?.name);
+      const names = { input: inputName ?? 'input', output: outputName };
+      const shown = shownPlaces(definition, places, folder, names);
+      return {
+        ...buildCommand(definition, document, shown.places, given.defaultTimeout),
+        executor: document.executor ?? definition.executor,
+        ...place?.shown,
+        files: {
+          input: shown.input,
+          output: shown.output,
+          output_name: outputName,
+        },
+        priority: document.priority ?? definition.priority,
+        limits: shownLimits(definition),
+      };
+    },
+  };
+}
+
+/** What was received beside the main input must be what is read, no more and no less. */
+export function checkNamed(wanted: readonly string[], { named }: Received): void {
+  const given = Object.keys(named);
+  const problems = [
+    ...wanted
+      .filter((name) => !given.includes(name))
+      .map((name) => ({
+        pointer: `/input_file.${name}`,
+        detail: `\${input_file.${name}} is read, and not given`,
+      })),
+    ...given
+      .filter((name) => !wanted.includes(name))
+      .map((name) => {
+        const near = nearest(name, wanted);
+        const hint = near === undefined ? '' : `; did you mean input_file.${near}?`;
+        return { pointer: `/input_file.${name}`, detail: `nothing reads \${input_file.${name}}${hint}` };
+      }),
+  ];
+  if (problems.length > 0) throw invalid('invalid-body', problems);
+}
+
+/** What tells one request's inputs from another's; nothing where there are none beside the main one. */
+export const namedDigests = ({ named }: Received): unknown[] =>
+  Object.keys(named).length === 0 ? [] : [Object.entries(named).sort()];
+
+/** A run's JSON, as far as it can be checked without knowing what is run. */
+export function checkedRequest(value: unknown): RunDocument {
+  const problems = validator('run-request')(value);
+  if (problems.length > 0) throw invalid('invalid-body', problems);
+  const document = value as RunDocument;
+  const { input, output } = document;
+  if (input?.text !== undefined && input.url !== undefined) {
+    throw invalid('invalid-body', [{ pointer: '/input', detail: 'it is either a text or a url, not both' }]);
+  }
+  if (input !== undefined && input.text === undefined && input.url === undefined) {
+    throw invalid('invalid-body', [{ pointer: '/input', detail: 'it needs a text or a url' }]);
+  }
+  if (input?.name !== undefined) checkedFileName(input.name, '/input/name');
+  if (output?.name !== undefined) checkedFileName(output.name, '/output/name');
+  return document;
+}
+
+/** The names of variables without their values, which may be secrets. */
+export const namesOnly = (environment: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.keys(environment).map((name) => [name, '']));
+
+function shownLimits({ limits, service }: ProcessDefinition): Shown {
+  return {
+    output_size: limits.outputSize,
+    log_size: service?.logSize ?? limits.logSize,
+    memory: limits.memory,
+    cpu_time: limits.cpuTime,
+    cpus: limits.cpus,
+    processes: limits.processes,
+  };
+}
+
+export type RunService = ReturnType<typeof runService>;

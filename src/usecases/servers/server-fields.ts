@@ -1,0 +1,96 @@
+import type { Fields } from '../../domain/query.js';
+import type { ServerRow, ServerUseRow } from '../../store/servers.js';
+import type { Actor } from '../actor.js';
+import { type Shown, shownDate } from '../resource.js';
+
+const told = (help_text: string) => ({ help_text, nullable: true, readonly: true });
+const moment = (help_text: string) => ({ type: 'datetime' as const, ...told(help_text) });
+
+export const serverFields: Fields = {
+  id: { type: 'integer', help_text: 'Number of the server.', unique: true, readonly: true, orderable: true },
+  name: {
+    type: 'string',
+    help_text: 'What it is called, here and in the cloud.',
+    unique: true,
+    readonly: true,
+    lookups: ['exact', 'in', 'startswith'],
+  },
+  application: {
+    type: 'string',
+    help_text: 'What it is a server for.',
+    readonly: true,
+    lookups: ['exact', 'in'],
+    orderable: true,
+  },
+  connector: { type: 'string', help_text: 'Who made it.', readonly: true, lookups: ['exact', 'in'] },
+  cloud_id: {
+    type: 'string',
+    ...told("The cloud's own id; null while it has none, and for all but admins."),
+    lookups: ['exact', 'in'],
+  },
+  state: {
+    type: 'string',
+    help_text: 'requested, booting, ready, busy, idle, error, deleting, or deleted.',
+    readonly: true,
+    lookups: ['exact', 'in'],
+    orderable: true,
+  },
+  address: { type: 'string', ...told('Where it is reached; told to admins only.') },
+  uses: { type: 'integer', help_text: 'How many jobs it has run, or runs.', readonly: true, orderable: true },
+  reason: {
+    type: 'string',
+    ...told('Why it is as it is: what it waits for, what failed, why it was let go.'),
+  },
+  minutes: { type: 'float', help_text: 'How long the cloud has had it.', readonly: true },
+  jobs: {
+    type: 'list',
+    ...told('The jobs that had it, and for how long. Of one server only, not in lists.'),
+  },
+  created: { ...moment('When it was ordered.'), orderable: true },
+  booted: moment('When it was first reached.'),
+  idle_since: moment('Since when it has had no job.'),
+  deleted: moment('When the cloud had nothing of it left.'),
+};
+
+/** Where a server is reached: this machine by its own name for itself; null while it has no address. */
+export const addressOf = ({ reach }: ServerRow): string | null =>
+  reach === null ? null : ((JSON.parse(reach) as { address?: string }).address ?? '127.0.0.1');
+
+/** Minutes between two moments, to the second. */
+export const minutes = (from: Date, to: Date): number =>
+  Math.round((to.getTime() - from.getTime()) / 1000) / 60;
+
+/**
+ * A server as it is shown.
+ *
+ * @param uses the jobs that had it; other people's are counted, but not named
+ */
+export function showServer(row: ServerRow, now: Date, actor: Actor, uses?: readonly ServerUseRow[]): Shown {
+  return {
+    id: row.id,
+    name: row.name,
+    application: row.application,
+    connector: row.connector,
+    cloud_id: actor.admin ? row.cloudId : null,
+    state: row.state,
+    address: actor.admin ? addressOf(row) : null,
+    uses: row.uses,
+    reason: row.reason,
+    minutes: minutes(row.created, row.deleted ?? now),
+    ...(uses === undefined
+      ? {}
+      : {
+          jobs: uses.map(({ job, attempt, started, ended }) => ({
+            job: actor.admin || job.ownerId === actor.id ? `/api/job/${job.uuid}/` : null,
+            attempt,
+            started: shownDate(started),
+            ended: shownDate(ended),
+            minutes: minutes(started, ended ?? now),
+          })),
+        }),
+    created: shownDate(row.created),
+    booted: shownDate(row.booted),
+    idle_since: shownDate(row.idleSince),
+    deleted: shownDate(row.deleted),
+  };
+}

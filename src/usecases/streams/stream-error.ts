@@ -1,0 +1,13 @@
+import { StreamFailure } from '../../drivers/streams/stream.js';
+import { PenstockError } from '../../lib/errors.js';
+
+/** What a caller is told when a stream could not do what it was asked. Other errors pass through. */
+export function streamError(error: unknown): unknown {
+  if (!(error instanceof StreamFailure)) return error;
+  return error.kind === 'full'
+    ? new PenstockError('stream-full', error.message, { headers: { 'Retry-After': '1' }, cause: error })
+    : new PenstockError('stream-unavailable', error.message, {
+        headers: { 'Retry-After': '5' },
+        cause: error,
+      });
+}

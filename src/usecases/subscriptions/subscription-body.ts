@@ -1,0 +1,151 @@
+import { formats } from '../../domain/jobs/event-message.js';
+import { events } from '../../domain/jobs/job-state.js';
+import type { Problem } from '../../lib/errors.js';
+import { nearest } from '../../lib/nearest.js';
+import { below } from '../../lib/pointer.js';
+import { isPlainlyPrivate, readUrl } from '../../lib/public-address.js';
+import { compile } from '../../lib/schemas.js';
+import { show } from '../../lib/wording.js';
+import { invalid } from '../body.js';
+
+const mostSubscriptions = 20;
+const longestUrl = 2048;
+
+/** What is said alike of a job's own subscriptions and of those that stand alone. */
+const common = {
+  url: { title: 'URL', type: 'string', maxLength: longestUrl, description: 'Where events are POSTed to.' },
+  events: {
+    title: 'Events',
+    anyOf: [
+      { type: 'array', items: { type: 'string', maxLength: 100 }, minItems: 1, maxItems: 100 },
+      { type: 'null' },
+    ],
+    'x-expects': `a list of names of events, or null for all; events are ${events.join(', ')}`,
+    description: 'Which events; null is all.',
+  },
+  format: { title: 'Format', enum: [...formats], description: 'The form of the messages.' },
+};
+
+const key = (title: string, description: string) => ({
+  title,
+  anyOf: [{ type: 'string', maxLength: 300 }, { type: 'integer' }, { type: 'null' }],
+  'x-expects': 'its resource_uri, or null',
+  description,
+});
+
+/** What a body for a subscription must be like. */
+export const subscriptionBody = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  title: 'Subscription',
+  type: 'object',
+  maxProperties: 20,
+  properties: {
+    ...common,
+    job: key('Job', 'Only events of this job.'),
+    pipeline: key('Pipeline', "Only events of this pipeline's jobs."),
+    everyones: {
+      title: "Everyone's",
+      type: 'boolean',
+      description: "Events of everybody's jobs, not just one's own; for admins.",
+    },
+    active: { title: 'Active', type: 'boolean', description: 'Whether new events are told.' },
+  },
+};
+
+/** One of a job's own subscriptions, checked. */
+export interface OwnSubscription {
+  url: string;
+  events: string[] | null;
+  format: string;
+}
+
+/** The names of events without repetition, in the order of the table; or what is wrong with one. */
+function checkedEvents(names: readonly string[], pointer: string, problems: Problem[]): string[] {
+  for (const [index, name] of names.entries()) {
+    if ((events as readonly string[]).includes(name)) continue;
+    const near = nearest(name, events);
+    problems.push({
+      pointer: below(pointer, index),
+      detail: `there is no event ${show(name)}; ${near ? `did you mean "${near}"?` : `there are ${events.join(', ')}`}`,
+    });
+  }
+  return events.filter((name) => names.includes(name));
+}
+
+/** The URL as it is kept; or what is wrong with it. */
+function checkedUrl(text: string, pointer: string, allowPrivate: boolean, problems: Problem[]): string {
+  const wrong = (detail: string) => {
+    problems.push({ pointer, detail });
+    return text;
+  };
+  const read = readUrl(text);
+  if (read.url === undefined) {
+    const why = {
+      malformed: `${show(text)} is not a URL such as https://example.org/hook`,
+      scheme: `webhooks go over http or https, not ${show(read.scheme)}`,
+      credentials: 'a URL with a name or password in it is not taken; receivers know us by the signature',
+    };
+    return wrong(why[read.flaw]);
+  }
+  if (!allowPrivate && isPlainlyPrivate(read.url)) {
+    return wrong(
+      `${read.url.hostname} is not a public address; private ones are allowed by WEBHOOK_PRIVATE_ADDRESSES in application.yaml`,
+    );
+  }
+  read.url.hash = '';
+  return read.url.href.length > longestUrl ? wrong(`longer than ${longestUrl} characters`) : read.url.href;
+}
+
+/**
+ * Checks the parts of a body that a schema cannot: the names of events, and the URL, which is kept in one form.
+ * Throws `invalid-body`.
+ */
+export function checkedParts(
+  body: { url?: string; events?: readonly string[] | null },
+  pointer: string,
+  allowPrivate: boolean,
+): { url?: string; events?: string[] | null } {
+  const problems: Problem[] = [];
+  const { url, events: names } = body;
+  const checked = {
+    ...(url === undefined ? {} : { url: checkedUrl(url, below(pointer, 'url'), allowPrivate, problems) }),
+    ...(names === undefined
+      ? {}
+      : { events: names === null ? null : checkedEvents(names, below(pointer, 'events'), problems) }),
+  };
+  if (problems.length > 0) throw invalid('invalid-body', problems);
+  return checked;
+}
+
+const checkList = compile({
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  type: 'array',
+  maxItems: mostSubscriptions,
+  items: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['url'],
+    properties: common,
+  },
+});
+
+/**
+ * A job's own subscriptions as they are given with it: `[{"url", "events"?, "format"?}]`, at most 20. Throws
+ * `invalid-body` with the place of what is wrong.
+ *
+ * @param pointer where the list is in its body
+ * @param allowPrivate whether private addresses may be told
+ */
+export function checkedSubscriptions(
+  value: unknown,
+  pointer: string,
+  allowPrivate: boolean,
+): OwnSubscription[] {
+  const problems = checkList(value, pointer);
+  if (problems.length > 0) throw invalid('invalid-body', problems);
+  const given = value as { url: string; events?: string[] | null; format?: string }[];
+  return given.map((one, index) => {
+    const { url = '', events: names = null } = checkedParts(one, below(pointer, index), allowPrivate);
+    return { url, events: names, format: one.format ?? 'json' };
+  });
+}

@@ -1,0 +1,276 @@
+import type { ProcessDefinition } from '../domain/definitions/process-definition.js';
+import type { Job } from '../domain/jobs/job.js';
+import { isUnfinished } from '../domain/jobs/job-state.js';
+import { ended, type Outcome, succeeded } from '../domain/jobs/outcome.js';
+import { Queue, type QueueLimits, type Waiting } from '../domain/jobs/queue.js';
+import { isBrokenPipe } from '../domain/pipelines/pipeline.js';
+import type { Receipt } from '../drivers/executors/executor.js';
+import { nothingToEnd } from '../drivers/processes/terminate.js';
+import { messageOf, PenstockError } from '../lib/errors.js';
+import { type Again, type RetryOptions, retry } from './attempt/retry.js';
+import { newRun, persist, type Run, type RunContext } from './attempt/run.js';
+import { collect, startProgram, waitForProgram } from './attempt/run-job.js';
+import { stopRun } from './attempt/stop-run.js';
+import { takePlace } from './attempt/take-place.js';
+
+export interface WorkerOptions extends RunContext, RetryOptions {
+  /** How many run at the same time, as of now. */
+  limits: () => QueueLimits;
+  /** False while nothing new is to be started: there is no room for what it would write. */
+  mayStart?: () => boolean;
+  /** The definition that a job runs. */
+  definitionOf: (revisionId: number) => Promise<ProcessDefinition>;
+  /** A job as it stands in the database. */
+  jobOf: (uuid: string) => Promise<Job | null>;
+}
+
+/** A retry that is further away than this is looked at again then: timers cannot be longer. */
+const longestTimer = 24 * 60 * 60 * 1000;
+
+/** Milliseconds until a job is looked at again that could not be read. */
+const unreadablePause = 1000;
+
+/** The only room that makes machines work: takes waiting jobs in their turn and sees each to its one end. */
+export class Worker {
+  readonly options: WorkerOptions;
+  readonly queue: Queue;
+  readonly #active = new Map<string, { run: Promise<Run | null>; end: Promise<void> }>();
+  /** Jobs that wait for a time before they may queue. */
+  readonly #delayed = new Map<string, { timer: NodeJS.Timeout; ownerId: number }>();
+  /** Rows of jobs that were just accepted, so that they need not be read again. */
+  readonly #fresh = new Map<string, Job>();
+  #open = false;
+
+  constructor(options: WorkerOptions) {
+    this.options = options;
+    this.queue = new Queue(options.limits);
+  }
+
+  /** From now on jobs are started. */
+  open(): void {
+    this.#open = true;
+    this.#pump();
+  }
+
+  /** More may run at the same time now. */
+  look(): void {
+    this.#pump();
+  }
+
+  /** No job is started any more. Running programs go on, and are taken up by the next start. */
+  close(): void {
+    this.#open = false;
+    for (const { timer } of this.#delayed.values()) clearTimeout(timer);
+  }
+
+  /** A job that waits: queues it, now or when its time has come. */
+  submit(job: Job, definition: ProcessDefinition): void {
+    if (this.#fresh.size < 1000) this.#fresh.set(job.uuid, job);
+    this.enqueue(waitingOf(job, definition), job.notBefore);
+  }
+
+  enqueue(waiting: Waiting, notBefore: Date | null): void {
+    const left = notBefore === null ? 0 : notBefore.getTime() - Date.now();
+    if (left <= 0) {
+      this.#delayed.delete(waiting.uuid);
+      this.queue.add(waiting);
+      this.#pump();
+      return;
+    }
+    // The timer, and not the clock, tells when it is over: somebody may set the clock meanwhile.
+    const rest = left > longestTimer ? notBefore : null;
+    const timer = setTimeout(() => this.enqueue(waiting, rest), Math.min(left, longestTimer));
+    timer.unref();
+    this.#delayed.set(waiting.uuid, { timer, ownerId: waiting.ownerId });
+  }
+
+  /** A job whose program was found running, or ended, after a restart. */
+  resume(waiting: Waiting, run: Run): void {
+    this.queue.occupy(waiting);
+    this.#begin(waiting, Promise.resolve(run));
+  }
+
+  /** True for a job that has had its turn: it waits for its place, or runs. */
+  isActive(uuid: string): boolean {
+    return this.#active.has(uuid);
+  }
+
+  get active(): number {
+    return this.#active.size;
+  }
+
+  get waiting(): number {
+    return this.queue.waiting + this.#delayed.size;
+  }
+
+  waitingOf(ownerId: number): number {
+    let delayed = 0;
+    for (const waiting of this.#delayed.values()) if (waiting.ownerId === ownerId) delayed += 1;
+    return this.queue.waitingOf(ownerId) + delayed;
+  }
+
+  #pump(): void {
+    while (this.#open && this.options.mayStart?.() !== false) {
+      const waiting = this.queue.next();
+      if (waiting === undefined) return;
+      this.#begin(waiting, this.#load(waiting));
+    }
+  }
+
+  #begin(waiting: Waiting, loading: Promise<Run | null>): void {
+    const end = loading
+      .then((run) => (run === null ? null : this.#see(run)))
+      .catch((error: unknown) => {
+        this.options.log.error(
+          { job: waiting.uuid, error: messageOf(error) },
+          'a job cannot be gone on with',
+        );
+      })
+      .then((again) => {
+        this.#active.delete(waiting.uuid);
+        this.queue.release(waiting.uuid);
+        // Only now: a job that queues while it still counts as running would be begun under its own feet.
+        if (again) this.submit(again.job, again.definition);
+        this.#pump();
+      });
+    this.#active.set(waiting.uuid, { run: loading, end });
+  }
+
+  /** A waiting job's next attempt; null if there will be none now: the job is gone, or has to wait once more. */
+  async #load(waiting: Waiting): Promise<Run | null> {
+    try {
+      const job = this.#fresh.get(waiting.uuid) ?? (await this.options.jobOf(waiting.uuid));
+      this.#fresh.delete(waiting.uuid);
+      if (job === null || job.definitionRevisionId === null) return null;
+      const definition = await this.options.definitionOf(job.definitionRevisionId);
+      return newRun({ ...job, attempt: job.attempt + 1 }, definition);
+    } catch (error) {
+      // Nothing was begun: when the database can be read again, the job has its turn.
+      this.options.log.error(
+        { job: waiting.uuid, error: messageOf(error) },
+        'a job cannot be read; tried again',
+      );
+      this.enqueue(waiting, new Date(Date.now() + unreadablePause));
+      return null;
+    }
+  }
+
+  /** One attempt, to its end. Gives the job back if it is to wait for another. */
+  async #see(run: Run): Promise<Again> {
+    if (!isUnfinished(run.job.state)) return null;
+    let outcome: Outcome;
+    let attempted = run.handle !== null;
+    const { attempt } = run.job;
+    try {
+      if (run.handle === null) {
+        if (this.options.places !== undefined) await takePlace(this.options, this.options.places, run);
+        const { recorded } = await startProgram(this.options, run);
+        attempted = true;
+        run.begun();
+        // The program is under way; its end is awaited while its beginning is being stored.
+        const [job, result] = await Promise.all([recorded, waitForProgram(this.options, run)]);
+        run.job = job;
+        outcome = result;
+      } else {
+        run.begun();
+        outcome = await waitForProgram(this.options, run);
+      }
+    } catch (error) {
+      // An executor that fails is the platform's failure, not the program's.
+      const reason = messageOf(error);
+      if (run.stop === null)
+        this.options.log.warn({ job: run.job.uuid, error: reason }, 'the program cannot be run');
+      outcome = run.stop?.outcome ?? whatFailed(run, reason);
+      run.permanent = error instanceof PenstockError;
+      run.begun();
+    }
+    const again = await this.#conclude(run, outcome, attempted);
+    if (run.place !== null) await this.options.places?.give(run.job, attempt, outcome);
+    return again;
+  }
+
+  async #conclude(run: Run, given: Outcome, attempted: boolean): Promise<Again> {
+    const context = this.options;
+    const { definition } = run;
+    const collected = attempted
+      ? await collect(context, run, given)
+      : { outcome: given, change: { attempt: run.job.attempt } };
+    const { change } = collected;
+    const outcome = lostReader(run.job, collected.outcome);
+    const end = () => ({ ...change, outcome, ended: new Date(), waiting: null });
+    if (succeeded(outcome, definition.successCodes)) {
+      await persist(context, run.job, 'finish', end(), outcome);
+      this.#forgetSecrets(run);
+      return null;
+    }
+    const again = await retry(context, run, outcome);
+    if (again === null) {
+      await persist(context, run.job, 'fail', end(), outcome);
+      this.#forgetSecrets(run);
+    }
+    return again;
+  }
+
+  /** The values of a run's variables are kept no longer than an attempt may need them. */
+  #forgetSecrets({ job }: Run): void {
+    if (job.request.environment !== undefined) this.options.files.forgetEnvironment(job.uuid, job.attempt);
+  }
+
+  /**
+   * Ends a job, whether it waits or runs, with every process that it started.
+   *
+   * @returns what was signalled, once the job's end is stored; undefined if it has ended already
+   */
+  async cancel(job: Job, by: string): Promise<Receipt | undefined> {
+    const outcome = ended('cancelled', `Cancelled by ${by}.`);
+    const delayed = this.#delayed.get(job.uuid);
+    if (this.queue.remove(job.uuid) || delayed !== undefined) {
+      clearTimeout(delayed?.timer);
+      this.#delayed.delete(job.uuid);
+      this.#fresh.delete(job.uuid);
+      await persist(
+        this.options,
+        job,
+        'fail',
+        { outcome, ended: new Date(), waiting: null, notBefore: null },
+        outcome,
+      );
+      return nothingToEnd;
+    }
+    const active = this.#active.get(job.uuid);
+    if (active === undefined) return undefined;
+    const run = await active.run;
+    const receipt = run === null ? undefined : await stopRun(this.options, run, outcome);
+    await active.end;
+    // It may have failed by itself a moment before, and wait for another attempt by now.
+    const after = await this.cancel(job, by);
+    return receipt ?? after;
+  }
+}
+
+/** What was started may have run to its end: it is not started once more because nobody can tell. */
+const whatFailed = ({ handle }: Run, reason: string): Outcome =>
+  handle === null
+    ? ended('platform', reason)
+    : ended('lost', `How the program ended is not known: ${reason}`);
+
+/** A program that writes into a pipe to another ends by SIGPIPE when that one ends first; that is told. */
+function lostReader({ request }: Job, outcome: Outcome): Outcome {
+  const lost = request.joined?.to !== undefined && isBrokenPipe(outcome);
+  return lost ? { ...outcome, reason: 'The program that read its output had ended.' } : outcome;
+}
+
+/** What decides a job's turn. */
+export const waitingOf = (
+  job: Pick<Job, 'id' | 'uuid' | 'ownerId' | 'processDefinitionId' | 'priority' | 'request'>,
+  definition: ProcessDefinition,
+): Waiting => ({
+  id: job.id,
+  uuid: job.uuid,
+  ownerId: job.ownerId,
+  definitionId: job.processDefinitionId ?? 0,
+  concurrency: definition.concurrency,
+  priority: job.priority,
+  // Who reads from a pipe to which another writes already is what that one waits for.
+  atOnce: job.request.attended === true || job.request.joined?.from !== undefined,
+});

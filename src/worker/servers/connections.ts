@@ -1,0 +1,37 @@
+import type { Reach } from '../../drivers/connectors/connector.js';
+import type { Host } from '../../drivers/hosts/host.js';
+
+/** Opens the way to a server; `learned` is told its key when it is reached for the first time. */
+export type OpenHost = (server: string, reach: Reach, learned: (hostKey: string) => Promise<void>) => Host;
+
+/** The connections to servers, by name: each is opened when it is first needed, and ends with the server. */
+export class ServerHosts {
+  readonly #open: OpenHost;
+  readonly #hosts = new Map<string, Host>();
+
+  constructor(open: OpenHost) {
+    this.#open = open;
+  }
+
+  /** @param learned keeps the key that a server shows first */
+  of(server: string, reach: Reach, learned: (reach: Reach) => Promise<void>): Host {
+    const known = this.#hosts.get(server);
+    if (known !== undefined) return known;
+    const host = this.#open(server, reach, (hostKey) =>
+      reach.by === 'ssh' ? learned({ ...reach, hostKey }) : Promise.resolve(),
+    );
+    this.#hosts.set(server, host);
+    return host;
+  }
+
+  /** The way to a server is closed. */
+  async leave(server: string): Promise<void> {
+    const host = this.#hosts.get(server);
+    this.#hosts.delete(server);
+    await host?.close();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#hosts.values()].map((host) => host.close()));
+  }
+}

@@ -1,0 +1,108 @@
+import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
+import type { Job } from '../../domain/jobs/job.js';
+import type { Outcome } from '../../domain/jobs/outcome.js';
+import { defaultApplication, type ServerWishes } from '../../domain/servers/application.js';
+import type { Reach } from '../../drivers/connectors/connector.js';
+import { remoteFolder } from '../../drivers/hosts/scripts/remote-launch.js';
+import { PenstockError } from '../../lib/errors.js';
+import type { ServerRow } from '../../store/servers.js';
+import type { Store } from '../../store/store.js';
+import type { Ask, Place, Places } from '../attempt/machine-places.js';
+import { insist } from '../keep-trying.js';
+import type { Keeper } from './keeper.js';
+import { type LifeContext, silence } from './life.js';
+
+/** After these nobody knows how the machine is: it is asked, or given up. */
+const doubtful = new Set<Outcome['cause']>(['platform', 'lost']);
+
+/** Places on servers that are made and let go. */
+export function serverPlaces(
+  context: Pick<LifeContext, 'ledger' | 'host' | 'log' | 'clock' | 'closing'> & {
+    keeper: Keeper;
+    store: Store['servers'];
+    instance: string;
+    baseFolder(application: string): string;
+    /** The application whose servers are for a job, by name: that which is asked for, with what the job wants beside. */
+    wanted(name: string, wishes: ServerWishes): string;
+  },
+): Places & { has(job: string): boolean; uses(server: number): boolean } {
+  const { ledger, keeper, store, log, clock } = context;
+  /** Which server an attempt of a job has. */
+  const taken = new Map<string, number>();
+  const placeOn = (server: ServerRow, uuid: string, attempt: number): Place => {
+    const base = context.baseFolder(server.application);
+    return { host: server.name, base, folder: remoteFolder(base, context.instance, uuid, String(attempt)) };
+  };
+
+  return {
+    /** Whether a job has a server. */
+    has: (job) => taken.has(job),
+    /** Whether a server has a job. */
+    uses: (server) => [...taken.values()].includes(server),
+
+    take(job: Job, definition: ProcessDefinition, { signal, tell }: Ask): Promise<Place> {
+      return new Promise((resolve, reject) => {
+        const leave = () => {
+          if (keeper.unwant(job.uuid)) reject(signal.reason);
+        };
+        const settled = () => signal.removeEventListener('abort', leave);
+        let told = '';
+        keeper.want({
+          job,
+          attempt: job.attempt,
+          application: context.wanted(
+            job.request.application ?? definition.application ?? defaultApplication,
+            job.request.server ?? {},
+          ),
+          serve(server) {
+            settled();
+            taken.set(job.uuid, server.id);
+            resolve(placeOn(server, job.uuid, job.attempt));
+          },
+          refuse(reason, forGood = false) {
+            settled();
+            // What somebody has taken away comes back by nobody's waiting.
+            reject(forGood ? new PenstockError('not-found', reason) : new Error(reason));
+          },
+          tell(reason) {
+            if (reason !== told) tell(reason);
+            told = reason;
+          },
+        });
+        signal.addEventListener('abort', leave);
+        if (signal.aborted) leave();
+      });
+    },
+
+    async found(job, attempt) {
+      const use = (await store.usesFor(job.id)).find((one) => one.attempt === attempt && one.ended === null);
+      const server = use === undefined ? undefined : ledger.get(use.serverId);
+      if (server === undefined) return null;
+      taken.set(job.uuid, server.id);
+      return placeOn(server, job.uuid, attempt);
+    },
+
+    async give(job, attempt, outcome) {
+      const id = taken.get(job.uuid);
+      const server = id === undefined ? undefined : ledger.get(id);
+      taken.delete(job.uuid);
+      if (outcome === null) {
+        // It was never begun: that was no use of the server.
+        if (id !== undefined) await ledger.unassign(id, job, attempt);
+        return;
+      }
+      await insist(log, { job: job.uuid }, () => store.endUse(job.id, attempt, clock()));
+      if (server === undefined || server.state !== 'busy') return;
+      let broken: string | null = null;
+      if (outcome.cause === 'lost') broken = outcome.reason ?? 'what ran there was lost';
+      else if (doubtful.has(outcome.cause)) {
+        const reach = JSON.parse(server.reach ?? 'null') as Reach;
+        broken = await silence(context.host(server, reach), context.closing);
+        // The next start of ours asks again.
+        if (context.closing.aborted) return;
+      }
+      if (broken === null) await ledger.change(server.id, 'idle', { idleSince: clock() });
+      else await ledger.change(server.id, 'error', { reason: broken });
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import { messageOf } from '../lib/errors.js';
+import type { Logger } from '../lib/log.js';
+import type { Store } from '../store/store.js';
+import type { JobService } from '../usecases/jobs/jobs.js';
+
+/**
+ * Tells of a running job that its machine is out of reach, and why, and with null that it is back: in `waiting` and in
+ * its history, each in its turn.
+ */
+export function troubleTeller(context: { store: Store; jobs: JobService; log: Logger }) {
+  const { store, jobs, log } = context;
+  const telling = new Map<string, Promise<void>>();
+
+  async function tell(uuid: string, waiting: string | null): Promise<void> {
+    try {
+      const job = await store.jobs.byUuid(uuid);
+      if (job?.state !== 'RUNNING' || job.waiting === waiting) return;
+      await jobs.record(job, 'resource', { waiting }, { waiting });
+    } catch (error) {
+      // It ended meanwhile, or the database is out of order: what became of the job is told elsewhere.
+      log.debug({ job: uuid, error: messageOf(error) }, 'that a machine is out of reach was not stored');
+    }
+  }
+
+  return (uuid: string, waiting: string | null): void => {
+    const mine = (telling.get(uuid) ?? Promise.resolve())
+      .then(() => tell(uuid, waiting))
+      .finally(() => {
+        if (telling.get(uuid) === mine) telling.delete(uuid);
+      });
+    telling.set(uuid, mine);
+  };
+}

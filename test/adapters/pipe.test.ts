@@ -1,3 +1,0 @@
-import { pipeConformance } from '../conformance/pipes.js';
-
-pipeConformance('on this machine');

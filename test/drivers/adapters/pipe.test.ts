@@ -1,0 +1,3 @@
+import { pipeConformance } from '../../conformance/pipes.js';
+
+pipeConformance('on this machine');
