@@ -154,8 +154,8 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   });
   const resource = jobResource(store, jobs, files);
   const pipelines = pipelineService(store, uuids, definitions, clock);
-  const found = await scheduler.recover(store);
-  if (found.waiting + found.running > 0) log.info(found, 'jobs were taken up again');
+  await scheduler.recover(store);
+  executor.allRecovered();
 
   let accepting = true;
   const stopping = new AbortController();

@@ -56,10 +56,10 @@ export function openScheduler(
     },
 
     /** After a start of ours: takes up what has not ended. */
-    async recover(store: Store): Promise<{ waiting: number; running: number }> {
+    async recover(store: Store): Promise<void> {
       const found = await recover(store, lanes, supervisor, options);
       await pipelines.recover();
-      return found;
+      if (found.waiting + found.running > 0) options.log.info(found, 'jobs were taken up again');
     },
 
     /** From now on programs are started. */

@@ -139,6 +139,20 @@ test('killed after the program ended and before its end was stored', async () =>
   expect(linesOf(log)).toHaveLength(1);
 });
 
+test('killed before what a program had left behind was ended: it is ended after the start, with nothing else to do', async () => {
+  const log = await open();
+  const script =
+    '(setsid sh -c \'echo $$ >"$1"; exec sleep 100000\' d "$1" &); until [ -s "$1" ]; do sleep 0.01; done';
+  const uuid = await submit(
+    server,
+    await server.register({ exec: '/bin/sh', argv: ['-c', script, 'sh', log] }),
+  );
+  await waitFor(async () => (await jobOf(server, uuid)).state === 'FINISHED', 'its end');
+  await server.kill();
+  await server.restart();
+  await waitFor(() => leftOf([uuid]).length === 0, 'the daemon to be ended');
+});
+
 test('killed between two attempts, and while the next one waits', async () => {
   const log = await open();
   const id = await server.register({

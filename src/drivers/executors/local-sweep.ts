@@ -109,8 +109,9 @@ export function openSweep({ instance, groups, pool }: SweepOptions) {
         else held.delete(key);
       }
     },
-    /** From now on all that is to be held is known. */
+    /** From now on all that is to be held is known: what a server before this one left is looked for, too. */
     open(): void {
+      wanted ||= !opened;
       opened = true;
     },
     /** Something has ended, and may have left something behind: of that job, in these groups. */

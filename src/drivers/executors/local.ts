@@ -63,11 +63,16 @@ export interface LocalOptions {
   path?: string;
 }
 
+export interface LocalExecutor extends Executor {
+  /** Every job that a server before this one began has been recovered: what else carries our marks was left behind. */
+  allRecovered(): void;
+}
+
 /** An attempt's groups are its own: what another attempt left must not count against it. */
 const groupName = (uuid: string, folder: string) => `${uuid}.${path.basename(folder)}`;
 
 /** Runs commands on this machine, detached from the server, each in a session of a runner's. */
-export function localExecutor(options: LocalOptions): Executor {
+export function localExecutor(options: LocalOptions): LocalExecutor {
   const { instance, pool, groups } = options;
   pool.liveIn(groups);
   const boot = bootId();
@@ -265,6 +270,8 @@ export function localExecutor(options: LocalOptions): Executor {
       hold(handle, 1);
       return handle;
     },
+
+    allRecovered: sweep.open,
 
     async close(): Promise<void> {
       // Who comes after us has jobs of its own, which this sweep knows nothing of.
