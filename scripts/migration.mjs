@@ -8,7 +8,7 @@ if (!/^[a-z][a-z0-9_]*$/.test(name ?? '')) {
   process.exit(2);
 }
 await prepare();
-const { schemaDiff } = await import('../dist/store/schema-diff.js');
+const { schemaDiff } = await import('./schema-diff.mjs');
 const sql = await schemaDiff();
 if (sql.trim() === '' || /empty migration/i.test(sql)) {
   console.log('The schema and the migrations agree: nothing to write.');

@@ -1,25 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
-import { migrationsFolder, readMigrations } from './sqlite/migrate.js';
+import { migrationsFolder, readMigrations } from '../dist/store/sqlite/migrate.js';
 
-/** The part of the WebAssembly interface that is used here; Node's own types leave it to the browser's. */
-declare const WebAssembly: {
-  instantiate(
-    bytes: Uint8Array,
-    imports: Record<string, unknown>,
-  ): Promise<{ instance: { exports: Record<string, (() => void) | undefined> } }>;
-};
-
-const schemaFile = fileURLToPath(new URL('../../prisma/schema.prisma', import.meta.url));
+const schemaFile = path.join(migrationsFolder, '..', 'schema.prisma');
 const lockFile = path.join(migrationsFolder, 'migration_lock.toml');
 
 /** The engine sends whole migrations to its shadow database as one statement; the adapter takes them as scripts only. */
 class ShadowedSqlite extends PrismaBetterSqlite3 {
-  override async connectToShadowDb() {
+  async connectToShadowDb() {
     const adapter = await super.connectToShadowDb();
     const executeRaw = adapter.executeRaw.bind(adapter);
     adapter.executeRaw = async (query) => {
@@ -31,43 +22,34 @@ class ShadowedSqlite extends PrismaBetterSqlite3 {
   }
 }
 
-interface Engines {
-  new: (...options: unknown[]) => Promise<import('@prisma/schema-engine-wasm').SchemaEngine>;
-}
-
-async function loadEngines(): Promise<Engines> {
-  const require = createRequire(import.meta.url);
+async function loadEngine() {
   const glue = await import('@prisma/schema-engine-wasm/schema_engine_bg');
-  const folder = path.dirname(require.resolve('@prisma/schema-engine-wasm/schema_engine_bg'));
+  const { resolve } = createRequire(import.meta.url);
+  const folder = path.dirname(resolve('@prisma/schema-engine-wasm/schema_engine_bg'));
   const bytes = await readFile(path.join(folder, 'schema_engine_bg.wasm'));
   const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': glue });
-  const internals = glue as unknown as {
-    __wbg_set_wasm(exports: unknown): void;
-    SchemaEngine: Engines;
-  };
-  internals.__wbg_set_wasm(instance.exports);
+  glue.__wbg_set_wasm(instance.exports);
   instance.exports.__wbindgen_start?.();
-  return internals.SchemaEngine;
+  return glue.SchemaEngine;
 }
 
 /**
  * The SQL that leads from the numbered migrations to `prisma/schema.prisma`; empty when nothing changed. Told by
  * Prisma's own schema engine, compiled to WebAssembly: no binary, no download.
  */
-export async function schemaDiff(): Promise<string> {
-  const SchemaEngine = await loadEngines();
+export async function schemaDiff() {
+  const SchemaEngine = await loadEngine();
   const schema = { path: schemaFile, content: await readFile(schemaFile, 'utf8') };
   const engine = await SchemaEngine.new(
     { datamodels: [[schema.path, schema.content]] },
     () => {},
     bindMigrationAwareSqlAdapterFactory(new ShadowedSqlite({ url: ':memory:' })),
   );
-  const lockfile = { path: 'migration_lock.toml', content: await readFile(lockFile, 'utf8') };
   const answer = await engine.diff({
     from: {
       tag: 'migrations',
       baseDir: migrationsFolder,
-      lockfile,
+      lockfile: { path: 'migration_lock.toml', content: await readFile(lockFile, 'utf8') },
       shadowDbInitScript: '',
       migrationDirectories: (await readMigrations()).map(({ name, sql }) => ({
         path: name,
