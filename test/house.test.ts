@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { catalogue } from '../src/lib/errors.js';
@@ -12,60 +12,139 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
     text: readFileSync(path.join(source, name), 'utf8'),
   }));
 
-/** The room that a file is in; a file at the top is a room of its own. */
-const roomOf = (name: string) =>
-  name.includes('/') ? (name.split('/')[0] ?? '') : name.replace(/\.[jt]s$/, '');
+/** The room that a file is in: the first folder of its path; `main.ts` is a room of its own. */
+const roomOf = (name: string) => name.split('/')[0] ?? '';
 
-/** What a file imports of ours: rooms, and whether more than types. */
-function imports({ name, text }: { name: string; text: string }): { room: string; typesOnly: boolean }[] {
-  return [
-    ...text.matchAll(/(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'(\.[^']+)'|import\('(\.[^']+)'\)/g),
-  ].map((match) => {
-    const target = path.posix.normalize(
-      path.posix.join(path.posix.dirname(name), match[2] ?? match[3] ?? ''),
-    );
-    return { room: roomOf(target), typesOnly: match[1] !== undefined };
-  });
-}
+/** The files of ours that a file imports, types included, by their paths below `src/`. */
+const importsOf = ({ name, text }: { name: string; text: string }): string[] =>
+  [...text.matchAll(/(?:import|export)\s[^;'"]*?from\s+'(\.[^']+)'|import\('(\.[^']+)'\)/g)].map((match) =>
+    path.posix
+      .normalize(path.posix.join(path.posix.dirname(name), match[1] ?? match[2] ?? ''))
+      .replace(/\.js$/, '.ts'),
+  );
+const imports = new Map(files.map((file) => [file.name, importsOf(file)]));
+
+/** Files that import one that fits, themselves outside of `inside`. */
+const importersOf = (fits: RegExp, inside: RegExp) =>
+  files
+    .map(({ name }) => name)
+    .filter((name) => !inside.test(name) && imports.get(name)?.some((target) => fits.test(target)));
+
+/** The rooms, and which others each may use. Whoever is not named as a room's neighbour may not be used there. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  'main.ts': ['cli', 'commands', 'config'],
+  app: ['config', 'dialects', 'http', 'worker', 'usecases', 'store', 'drivers', 'domain', 'lib'],
+  commands: ['app', 'cli', 'config', 'usecases', 'store', 'drivers', 'domain', 'lib'],
+  cli: ['domain', 'lib'],
+  config: ['drivers', 'domain', 'lib'],
+  dialects: ['config', 'http', 'usecases', 'store', 'drivers', 'domain', 'lib'],
+  http: ['usecases', 'store', 'domain', 'lib'],
+  worker: ['usecases', 'store', 'drivers', 'domain', 'lib'],
+  usecases: ['store', 'drivers', 'domain', 'lib'],
+  store: ['domain', 'lib'],
+  drivers: ['domain', 'lib'],
+  domain: ['lib'],
+  lib: [],
+};
+
+/** Nouns of the product: each is one folder name in every room that has a folder for it. */
+const nouns = [
+  'definitions',
+  'deliveries',
+  'external-jobs',
+  'jobs',
+  'operations',
+  'pipelines',
+  'runs',
+  'servers',
+  'services',
+  'streams',
+  'subscriptions',
+  'users',
+];
+/** Folders in the rooms of nouns that are no nouns. */
+const others = ['domain/feeder', 'domain/json', 'worker/attempt'];
 
 describe('imports go one way', () => {
-  const allowed: Record<string, readonly string[]> = {
-    lib: ['domain'],
-    domain: ['lib', 'dialects'],
-    drivers: ['domain', 'lib'],
-    store: ['domain', 'lib'],
-    usecases: ['store', 'domain', 'drivers', 'lib'],
-    http: ['usecases', 'store', 'domain', 'lib'],
-    dialects: ['http', 'usecases', 'store', 'drivers', 'domain', 'lib'],
-    cli: ['domain', 'lib'],
-    worker: ['usecases', 'store', 'drivers', 'domain', 'lib'],
-    config: ['dialects', 'drivers', 'domain', 'lib'],
-    commands: ['app', 'cli', 'config', 'dialects', 'drivers', 'domain', 'store', 'usecases', 'lib'],
-  };
-  test.each(files.filter(({ name }) => allowed[roomOf(name)] !== undefined))('$name', (file) => {
-    const room = roomOf(file.name);
-    const known = [room, ...(allowed[room] ?? [])];
-    expect(
-      imports(file)
-        .map(({ room }) => room)
-        .filter((room) => !known.includes(room)),
-    ).toEqual([]);
+  test('the rooms are known', () => {
+    expect([...new Set(files.map(({ name }) => roomOf(name)))].sort()).toEqual(Object.keys(rooms).sort());
   });
 
-  test('only the composition roots know the worker and the executors', () => {
-    const knowing = files.filter((file) =>
-      imports(file).some(({ room }) => room === 'worker' && roomOf(file.name) !== 'worker'),
-    );
-    expect(knowing.map(({ name }) => name)).toEqual(['app/app.ts', 'app/cloud.ts']);
+  test.each(files)('$name', ({ name }) => {
+    const room = roomOf(name);
+    const used = (imports.get(name) ?? []).map(roomOf);
+    expect(used.filter((other) => other !== room && !rooms[room]?.includes(other))).toEqual([]);
   });
 
-  test('the drivers of streams are known to the composition root and the doctor only, others have their contract', () => {
-    const knowing = files.filter(
-      ({ name, text }) =>
-        !name.startsWith('drivers/streams/') &&
-        /(from |import\()'(\.\.?\/)+drivers\/streams\/(?!stream\.js)/.test(text),
+  test('no file is in a circle of imports, those of types included', () => {
+    const open = new Map(imports);
+    // Whoever imports nothing that is left is in no circle, and is taken away; what stays in the end is one.
+    for (let taken = true; taken; ) {
+      taken = false;
+      for (const [name, used] of open) {
+        if (used.some((target) => open.has(target))) continue;
+        open.delete(name);
+        taken = true;
+      }
+    }
+    // The same the other way round: what only leads to a circle is not in it.
+    for (let taken = true; taken; ) {
+      taken = false;
+      const used = new Set([...open.values()].flat());
+      for (const name of open.keys()) if (!used.has(name)) taken = open.delete(name) || taken;
+    }
+    expect([...open.keys()]).toEqual([]);
+  });
+
+  test('only the composition knows the dialects, and who makes machines work', () => {
+    const composition = ['app/app.ts', 'app/cloud.ts'];
+    expect(importersOf(/^dialects\//, /^dialects\//)).toEqual(composition);
+    expect(importersOf(/^worker\//, /^worker\//)).toEqual(composition);
+  });
+
+  test('of the streams all but the composition and the doctor know the contract only', () => {
+    expect(importersOf(/^drivers\/streams\/(?!stream\.ts)/, /^drivers\/streams\//)).toEqual([
+      'app/app.ts',
+      'commands/doctor/doctor.ts',
+    ]);
+    // Use cases reach drivers for that contract alone: they touch no machine.
+    const reached = files
+      .filter(({ name }) => roomOf(name) === 'usecases')
+      .flatMap(({ name }) => imports.get(name) ?? [])
+      .filter((target) => roomOf(target) === 'drivers');
+    expect([...new Set(reached)]).toEqual(['drivers/streams/stream.ts']);
+  });
+});
+
+describe('folders', () => {
+  const folders = new Map<string, number>();
+  for (const { name } of files) {
+    const folder = path.posix.dirname(name);
+    folders.set(folder, (folders.get(folder) ?? 0) + 1);
+  }
+
+  test('none has more than 20 files', () => {
+    expect([...folders].filter(([, count]) => count > 20)).toEqual([]);
+  });
+
+  test('a noun is one folder name everywhere', () => {
+    const strange = [...folders.keys()].filter(
+      (folder) =>
+        /^(domain|usecases|worker|http\/routes|cli\/commands)\/[^/]+$/.test(folder) &&
+        !others.includes(folder) &&
+        !nouns.includes(path.posix.basename(folder)),
     );
-    expect(knowing.map(({ name }) => name).sort()).toEqual(['app/app.ts', 'commands/doctor/doctor.ts']);
+    expect(strange).toEqual([]);
+  });
+
+  test('tests stand in the folders of what they test', () => {
+    const besides = ['conformance', 'docs', 'fixtures', 'openstack', 'programs', 'support'];
+    const strange = readdirSync(path.join(root, 'test'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.test.ts'))
+      .map((name) => path.posix.dirname(name.replaceAll(path.sep, '/')))
+      .filter((folder) => folder !== '.' && !besides.includes(roomOf(folder)))
+      .filter((folder) => !existsSync(path.join(source, folder)));
+    expect([...new Set(strange)]).toEqual([]);
   });
 });
 

@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
-import type { NodeFile } from '../dialects/processing-node/settings-file.js';
 import type { ConnectorName } from '../domain/servers/application.js';
 import { messageOf, type Problem } from '../lib/errors.js';
 import { validator } from '../lib/schemas.js';
+import type { NodeFile } from './node-file.js';
 
 /** A mistake in the configuration: what, where, and how to mend it. It stops the start. */
 export class ConfigError extends Error {

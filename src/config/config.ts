@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { NodeFile } from '../dialects/processing-node/settings-file.js';
 import { ownName } from '../drivers/processes/accounts.js';
 import { nearest } from '../lib/nearest.js';
 import { schema } from '../lib/schemas.js';
@@ -21,6 +20,7 @@ import {
   writtenConcern,
 } from './config-files.js';
 import { databaseFile, milliseconds, originOf, portOf, sizeOf } from './config-values.js';
+import type { NodeFile } from './node-file.js';
 
 export { ConfigError };
 

@@ -26,6 +26,4 @@ export const bounds = {
   taskOptions: 131_071,
   /** Characters of a task's input; MAX_BODY_SIZE bounds it, too. */
   taskInput: 100_000_000,
-  /** Characters of a name up to which the nearest right one is looked for. */
-  guessLength: 300,
 } as const;

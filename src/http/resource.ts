@@ -1,6 +1,6 @@
 import { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express';
 import { bounds } from '../domain/bounds.js';
-import { type Fields, type ListQuery, pageMeta, paging, readListQuery } from '../domain/query.js';
+import { type Fields, type ListQuery, paging, readListQuery } from '../domain/query.js';
 import { PenstockError } from '../lib/errors.js';
 import { pacer } from '../lib/pace.js';
 import type { Change, Method, ResourceService, Shown } from '../usecases/resource.js';
@@ -20,6 +20,7 @@ import { idOfItem, idOfUri, putsOf } from './bodies/list-items.js';
 import { checkAccept } from './guards/accept.js';
 import { overrides } from './guards/method-override.js';
 import { beyond } from './openapi/openapi-resource.js';
+import { pageMeta } from './page-links.js';
 import { type CheckQuery, queryNames } from './parameters.js';
 import { schemaOf } from './resource-schema.js';
 

@@ -1,5 +1,7 @@
 import { distance } from 'fastest-levenshtein';
-import { bounds } from '../domain/bounds.js';
+
+/** Characters of a name up to which the nearest right one is looked for. */
+const longestGuess = 300;
 
 /**
  * The known word that somebody who wrote `name` most likely meant, or undefined where none is close.
@@ -9,7 +11,7 @@ import { bounds } from '../domain/bounds.js';
  * (`env` for `environment`). Of several equally near words the first known one is taken.
  */
 export function nearest(name: string, known: readonly string[]): string | undefined {
-  if (name.length > bounds.guessLength) return undefined;
+  if (name.length > longestGuess) return undefined;
   const wanted = fold(name);
   const allowed = Math.min(3, Math.max(1, Math.floor(wanted.length / 3)));
   let best: string | undefined;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { pageMeta, paging, readListQuery } from '../../src/domain/query.js';
+import { paging, readListQuery } from '../../src/domain/query.js';
+import { pageMeta } from '../../src/http/page-links.js';
 import { definitionFields } from '../../src/usecases/definitions/definition-fields.js';
 
 const path = '/api/process_definition/';

@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { ScriptName } from '../../src/dialects/processing-node/settings-file.js';
-import { type JsonNode, member, parseJsonText, writeJsonText } from '../../src/domain/json/json-text.js';
+import type { ScriptName } from '../../src/config/node-file.js';
+import type { JsonNode } from '../../src/domain/json/json-node.js';
+import { member, parseJsonText, writeJsonText } from '../../src/domain/json/json-text.js';
 import { fixtureFile } from './paths.js';
 import { type Answer, type Ask, ask } from './raw.js';
 import { type Login, startServer, type TestServer } from './server.js';

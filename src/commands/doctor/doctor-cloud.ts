@@ -6,7 +6,7 @@ import type { Names } from '../../drivers/connectors/openstack/names.js';
 import type { Session } from '../../drivers/connectors/openstack/session.js';
 import { heatOptions, type NovaFile, novaOptions, orderOf } from '../../drivers/connectors/settings.js';
 import { messageOf } from '../../lib/errors.js';
-import type { Finding } from './doctor.js';
+import type { Finding } from './finding.js';
 
 /** Seconds that a cloud may take to be connected to, and for each answer. */
 const patience = { connect: 5, answer: 10 };

@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.js';
 import { messageOf } from '../../lib/errors.js';
 import { makeDataFolder, readableByOthers } from '../../store/folder/data-folder.js';
 import { lowRoom, reserveFile } from '../../store/folder/reserve.js';
-import type { Finding } from './doctor.js';
+import type { Finding } from './finding.js';
 
 const gibibyte = lowRoom;
 

@@ -7,7 +7,7 @@ import type { MachineEntry } from '../../config/config-cloud.js';
 import { type Host, HostError, type HostProblem } from '../../drivers/hosts/host.js';
 import { fingerprintOf } from '../../drivers/hosts/ssh/host-keys.js';
 import { messageOf } from '../../lib/errors.js';
-import type { Finding } from './doctor.js';
+import type { Finding } from './finding.js';
 
 /** Seconds that a machine may take for each of: the login, a look at its folder, a transfer. */
 const patience = 10;

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../../config/config.js';
-import { completeSettings, scriptNames } from '../../dialects/processing-node/settings-file.js';
+import { completeSettings, scriptNames } from '../../config/node-file.js';
 import { switchTo } from '../../drivers/processes/accounts.js';
 import { findProgramAs, mayWriteIn } from '../../drivers/processes/as-user.js';
 import { basicEnvironment } from '../../drivers/processes/environment.js';
 import { messageOf } from '../../lib/errors.js';
-import type { Finding } from './doctor.js';
+import type { Finding } from './finding.js';
 
 /**
  * What `penstock doctor` finds of the processing node. Nobody has to have one: where there is no home, that is a note.

@@ -17,14 +17,7 @@ import { examineCloud } from './doctor-cloud.js';
 import { examineData } from './doctor-data.js';
 import { examineMachines } from './doctor-machines.js';
 import { examineNode } from './doctor-node.js';
-
-export interface Finding {
-  check: string;
-  state: 'ok' | 'note' | 'wrong';
-  detail: string;
-  /** How to mend it. */
-  mend?: string;
-}
+import type { Finding } from './finding.js';
 
 function attempt(check: string, action: () => Omit<Finding, 'check'>, mend: string): Finding {
   try {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { CliError, usageError } from '../../cli/client/failure.js';
 import { type CliIo, harmless, print, printJson } from '../../cli/terminal/io.js';
 import { type Config, type Flags, loadConfig } from '../../config/config.js';
-import { completeSettings, scriptNames } from '../../dialects/processing-node/settings-file.js';
+import { completeSettings, scriptNames } from '../../config/node-file.js';
 import { inside } from '../../drivers/files/folders.js';
 import { type Account, accountOf, isSelf, ownName } from '../../drivers/processes/accounts.js';
 import { messageOf } from '../../lib/errors.js';

@@ -29,12 +29,6 @@ export interface Task {
   server: ServerWishes;
 }
 
-/** A task as its job remembers it. */
-export interface TaskRecord {
-  type: Task['type'];
-  shown: Task['shown'];
-}
-
 const required = ['project', 'subject', 'session', 'host', 'user', 'pwd', 'script'] as const;
 const optional = [
   'type',

@@ -1,5 +1,6 @@
-import { type JsonNode, jsonOf, member, members, withMembers } from '../../domain/json/json-text.js';
-import { maskedPassword as mask } from './settings-file.js';
+import type { JsonNode } from '../../domain/json/json-node.js';
+import { jsonOf, member, members, withMembers } from '../../domain/json/json-text.js';
+import { maskedPassword as mask } from './shown-settings.js';
 
 /** Keys whose texts are secrets, wherever they stand: `auth_pass`, `passwd`, `clientSecret`, `tokens`, … */
 const secretKey = /pass|secret|token/i;

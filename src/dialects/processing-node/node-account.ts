@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { NodeSettings } from '../../config/node-file.js';
 import type { Store } from '../../store/store.js';
 import type { Actor } from '../../usecases/actor.js';
 import { ownAccount } from '../../usecases/users/own-account.js';
-import type { NodeSettings } from './settings-file.js';
 
 const digest = (username: string, password: string) =>
   createHash('sha256')

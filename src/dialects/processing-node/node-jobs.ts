@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { Readable } from 'node:stream';
+import type { NodeSettings, ScriptName } from '../../config/node-file.js';
 import type { DefinitionDocument } from '../../domain/definitions/definition-document.js';
 import type { Job, RunRequest } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
@@ -13,7 +14,6 @@ import type { JobService } from '../../usecases/jobs/jobs.js';
 import type { Receiver } from '../../usecases/runs/receive.js';
 import type { RunService } from '../../usecases/runs/runs.js';
 import type { NodeAccount } from './node-account.js';
-import type { NodeSettings, ScriptName } from './settings-file.js';
 
 /** The script runs of a node, by the definition that each is a job of. */
 export type NodeRun = ScriptName | 'testrun' | 'sleep';

@@ -1,7 +1,8 @@
 import { bounds } from '../../domain/bounds.js';
 import { checkFileDocument, type FileDocument } from '../../domain/json/file-document.js';
 import { checkJsonBounds } from '../../domain/json/json-bounds.js';
-import { type JsonNode, member, parseJsonText, plain, writeJsonText } from '../../domain/json/json-text.js';
+import type { JsonNode } from '../../domain/json/json-node.js';
+import { member, parseJsonText, plain, writeJsonText } from '../../domain/json/json-text.js';
 import { PenstockError } from '../../lib/errors.js';
 import { count } from '../../lib/wording.js';
 import { invalid } from '../../usecases/body.js';

@@ -1,11 +1,11 @@
 import path from 'node:path';
+import type { NodeSettings, ScriptName } from '../../config/node-file.js';
 import type { Job } from '../../domain/jobs/job.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import type { Actor } from '../../usecases/actor.js';
 import { type FileValue, jobAnswer, type NodeAnswer, type Piece } from './node-answer.js';
 import { type NodeJobs, type NodeRun, type ScriptUser, scriptDefinition } from './node-jobs.js';
 import { forget, type NodeRequest, timeoutOf } from './node-request.js';
-import type { NodeSettings, ScriptName } from './settings-file.js';
 
 /** What the node needs of the machine that it is on. */
 export interface NodeMachine {

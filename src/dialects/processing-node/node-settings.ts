@@ -1,5 +1,6 @@
+import { completeSettings, type NodeFile, type NodeSettings } from '../../config/node-file.js';
+import type { JsonNode } from '../../domain/json/json-node.js';
 import {
-  type JsonNode,
   jsonOf,
   member,
   parseJsonText,
@@ -10,13 +11,7 @@ import {
 import { validator } from '../../lib/schemas.js';
 import { invalid } from '../../usecases/body.js';
 import { masked, unmasked } from './masked-json.js';
-import {
-  completeSettings,
-  configuredSettings,
-  type NodeFile,
-  type NodeSettings,
-  replacedSettings,
-} from './settings-file.js';
+import { configuredSettings, replacedSettings } from './shown-settings.js';
 
 /**
  * The node's settings: those of node.yaml, until a client puts others in their place. That is forgotten when the

@@ -1,8 +1,8 @@
+import type { ScriptName } from '../../config/node-file.js';
 import { messageOf } from '../../lib/errors.js';
 import { answer, type NodeAnswer } from './node-answer.js';
 import type { NodeMachine, NodeScripts } from './node-scripts.js';
 import type { NodeSettingsService } from './node-settings.js';
-import type { ScriptName } from './settings-file.js';
 
 /** What changes nothing, and needs no login. */
 export type NodeView = () => Promise<NodeAnswer>;

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { type ScriptName, scriptNames } from '../../config/node-file.js';
 import { pythonList } from '../../domain/external-jobs/python-text.js';
 import type { FileDocument } from '../../domain/json/file-document.js';
 import { writeJsonText } from '../../domain/json/json-text.js';
@@ -13,7 +14,6 @@ import { type NodeMachine, nodeScripts } from './node-scripts.js';
 import type { NodeSettingsService } from './node-settings.js';
 import { nodeViews } from './node-views.js';
 import { answerProduct, testProduct, theName } from './products/product.js';
-import { type ScriptName, scriptNames } from './settings-file.js';
 
 /** What may be asked of a node. `exclusive`: only while nothing else that is exclusive is under way. */
 export interface NodeCommand {

@@ -1,9 +1,6 @@
 import type { Backoff } from '../../lib/backoff.js';
 import { below } from '../../lib/pointer.js';
-import type { RestartMode } from '../services/service.js';
 import { isPlaceholder } from './placeholder.js';
-import type { Buffering, ProcessType } from './process-definition.js';
-import type { ExecutorName } from './remote-rules.js';
 
 /** A process definition as it was sent and as it is stored: valid by `schemas/process-definition.json`. */
 export interface DefinitionDocument {
@@ -154,3 +151,17 @@ function read(
   const path = given === undefined || isPlaceholder(given, own) ? `\${${own}}` : given;
   return { type, parameters, pointer, isPath, path, pathKey };
 }
+
+export const executorNames = ['local', 'ssh', 'cloud'] as const;
+
+export type ExecutorName = (typeof executorNames)[number];
+
+export type ProcessType = 'single' | 'service';
+
+/** How a program that is fed message by message holds back its standard output: by lines, not at all, as it likes. */
+export type Buffering = 'line' | 'none' | 'program';
+
+export const restartModes = ['always', 'abnormal', 'never'] as const;
+
+/** When a program that ended is started again: always, unless it exited with a success code, or never. */
+export type RestartMode = (typeof restartModes)[number];

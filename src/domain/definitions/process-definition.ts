@@ -1,12 +1,10 @@
 import { parseSize } from '../../lib/size.js';
 import { type ServiceRules, serviceOf } from '../services/service.js';
+import type { Buffering, ExecutorName, ProcessType } from './definition-document.js';
 import { type DefinitionDocument, inputParameters, outputParameters } from './definition-document.js';
-import type { ExecutorName } from './remote-rules.js';
 
 export type { DefinitionDocument } from './definition-document.js';
 export { checkDefinition, checkEnvironment } from './definition-rules.js';
-
-export type ProcessType = 'single' | 'service';
 
 /** How input reaches the program. `path` may hold placeholders; exactly `${input_file}`: the server chooses. */
 export type Input =
@@ -28,9 +26,6 @@ export type Output =
   | { type: 'pipe'; fileName?: string }
   /** `port` null: the server chooses one; `input`: the port of the input, on the same connection. */
   | { type: 'port'; port: number | null | 'input'; fileName?: string };
-
-/** How a program that is fed message by message holds back its standard output: by lines, not at all, as it likes. */
-export type Buffering = 'line' | 'none' | 'program';
 
 /** A process definition ready to be run: one spelling, every default filled in, sizes in bytes, times in seconds. */
 export interface ProcessDefinition {

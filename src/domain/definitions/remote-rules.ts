@@ -1,8 +1,6 @@
 import type { Problem } from '../../lib/errors.js';
+import type { ExecutorName } from './definition-document.js';
 import { type DefinitionDocument, inputParameters, outputParameters } from './definition-document.js';
-
-export const executorNames = ['local', 'ssh', 'cloud'] as const;
-export type ExecutorName = (typeof executorNames)[number];
 
 /** What a run says of where it is run; what it leaves out is as its definition says. */
 export interface Whereabouts {

@@ -1,5 +1,6 @@
 import { LosslessNumber } from 'lossless-json';
-import { type JsonNode, plain } from '../json/json-text.js';
+import type { JsonNode } from '../json/json-node.js';
+import { plain } from '../json/json-text.js';
 
 /**
  * Python's own ways of writing a value as text. The older system computed identities from them, so they have to be

@@ -1,5 +1,4 @@
-import type { TaskRecord } from '../../dialects/pipeline-scheduler/task.js';
-import type { ExecutorName } from '../definitions/remote-rules.js';
+import type { ExecutorName } from '../definitions/definition-document.js';
 import type { Framing } from '../feeder/framing.js';
 import type { ServerWishes } from '../servers/application.js';
 import type { EventName, State } from './job-state.js';
@@ -231,4 +230,11 @@ export function applyEvent(
       data: event.data,
     },
   };
+}
+
+/** A task as its job remembers it. */
+export interface TaskRecord {
+  type: string;
+  /** What it is shown with, in the order of old. */
+  shown: Record<string, string>;
 }

@@ -1,6 +1,6 @@
 import { PenstockError } from '../../lib/errors.js';
 import { bounds } from '../bounds.js';
-import type { JsonEntry, JsonNode } from './json-text.js';
+import type { JsonEntry, JsonNode } from './json-node.js';
 
 /**
  * Text → tree. Strict JSON, and besides NaN, Infinity and -Infinity, which Python's `json` writes and reads. Texts

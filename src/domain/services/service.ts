@@ -1,14 +1,10 @@
 import { type Backoff, backoffDelay } from '../../lib/backoff.js';
 import { parseSize } from '../../lib/size.js';
-import type { DefinitionDocument } from '../definitions/definition-document.js';
+import type { DefinitionDocument, RestartMode } from '../definitions/definition-document.js';
 import type { Job } from '../jobs/job.js';
 import { isUnfinished } from '../jobs/job-state.js';
 import type { Outcome } from '../jobs/outcome.js';
 import { succeeded } from '../jobs/outcome.js';
-
-export const restartModes = ['always', 'abnormal', 'never'] as const;
-/** When a program that ended is started again: always, unless it exited with a success code, or never. */
-export type RestartMode = (typeof restartModes)[number];
 
 /** How it is known that a service does its work: at once, when a port is listened on, or by a line on STDOUT. */
 export type Ready = { by: 'start' } | { by: 'port'; port: number | string } | { by: 'line'; line: string };

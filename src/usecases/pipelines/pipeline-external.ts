@@ -2,7 +2,7 @@ import { pipelineIdentity } from '../../domain/external-jobs/job-identity.js';
 import type { TypedUuids } from '../../domain/external-jobs/typed-uuid.js';
 import { validator } from '../../lib/schemas.js';
 import { invalid } from '../body.js';
-import type { PipelineKind } from './pipelines.js';
+import type { PipelineKind } from './pipeline-kind.js';
 
 /** What a client says of a pipeline whose components run elsewhere. */
 export interface ExternalPipelineDocument {

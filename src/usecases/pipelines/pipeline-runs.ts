@@ -31,8 +31,8 @@ import {
   namesOnly,
   type RunDocument,
   type RunService,
-  type Submitted,
 } from '../runs/runs.js';
+import type { Submitted } from '../runs/submitted.js';
 import type { CheckWhere } from '../runs/whereabouts.js';
 import { hashToken } from '../users/logins.js';
 import type { PipelineService } from './pipelines.js';

@@ -12,7 +12,7 @@ import type { DefinitionRow } from '../../store/process-definitions.js';
 import type { Actor } from '../actor.js';
 import { invalid } from '../body.js';
 import type { DefinitionService } from '../definitions/process-definitions.js';
-import type { PipelineKind } from './pipelines.js';
+import type { PipelineKind } from './pipeline-kind.js';
 
 /** Pipelines of steps, which are run here. */
 export function stepPipelines(

@@ -18,14 +18,6 @@ import { stepPipelines } from './pipeline-steps.js';
 /** What a client may say of a pipeline; the rest is told by us. */
 type Document = PipelineDocument | ExternalPipelineDocument;
 
-/** What pipelines of one type do in their own way. */
-export interface PipelineKind<D> {
-  /** The document, or an error that says all that is wrong with it. */
-  checked(actor: Actor, body: unknown): Promise<D>;
-  /** The UUID of one that does not say it. */
-  newUuid(document: D): string;
-}
-
 const told = ['id', 'owner', 'created', 'updated', 'resource_uri'];
 const said = Object.keys(pipelineFields).filter((name) => !told.includes(name));
 

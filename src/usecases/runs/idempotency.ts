@@ -4,7 +4,7 @@ import { PenstockError } from '../../lib/errors.js';
 import type { IdempotencyKey } from '../../store/companions.js';
 import type { Store } from '../../store/store.js';
 import type { Actor } from '../actor.js';
-import type { Submitted } from './runs.js';
+import type { Submitted } from './submitted.js';
 
 /** Requests with an Idempotency-Key: the same one again is answered with the job that it made the first time. */
 export function idempotency(store: Store) {

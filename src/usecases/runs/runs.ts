@@ -28,17 +28,12 @@ import type { Shown } from '../resource.js';
 import { hashToken } from '../users/logins.js';
 import type { Once } from './idempotency.js';
 import { checkedFileName, type Received, type Receiver } from './receive.js';
+import type { Submitted } from './submitted.js';
 import type { CheckWhere, ShowWhere } from './whereabouts.js';
 
 /** What a run's JSON says; `input` is for the door to fetch. */
 export interface RunDocument extends RunRequest {
   input?: { text?: string; url?: string; name?: string };
-}
-
-/** A job that was accepted, with the token for its events, which is told once: null for one that was there already. */
-export interface Submitted {
-  job: Job;
-  token: string | null;
 }
 
 /** Who sees to it that accepted jobs are run. */

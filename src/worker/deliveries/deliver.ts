@@ -7,10 +7,10 @@ import type { Logger } from '../../lib/log.js';
 import type { PendingRow, Settled } from '../../store/deliveries.js';
 import type { Store } from '../../store/store.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
-import { type Lane, Lanes } from './backlog.js';
+import { Lanes } from './backlog.js';
 import { type AttemptOptions, judge, type Next, schemeOf, tryDelivery } from './delivery-attempt.js';
 import { Results } from './delivery-results.js';
-import type { Receiver } from './receiver.js';
+import type { Lane, Receiver } from './receiver.js';
 import { Receivers } from './receivers.js';
 
 export interface DispatcherOptions extends AttemptOptions {

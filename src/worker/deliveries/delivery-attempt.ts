@@ -3,7 +3,7 @@ import type { Answer, Outlet } from '../../drivers/outlets/outlet.js';
 import { type Backoff, backoffDelay } from '../../lib/backoff.js';
 import type { Attempt, PendingRow, Settled } from '../../store/deliveries.js';
 import type { Store } from '../../store/store.js';
-import type { Lane } from './backlog.js';
+import type { Lane } from './receiver.js';
 
 export interface AttemptOptions {
   store: Store;

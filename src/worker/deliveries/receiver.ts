@@ -1,5 +1,5 @@
 import { type Backoff, backoffDelay } from '../../lib/backoff.js';
-import type { Lane } from './backlog.js';
+import type { PendingRow } from '../../store/deliveries.js';
 
 /** How many are sent to one receiver at once. */
 const mostAtOnce = 8;
@@ -162,4 +162,29 @@ export class Receiver {
   explains({ failingSince }: Lane): boolean {
     return this.#down && failingSince !== null && failingSince >= this.#failingSince;
   }
+}
+
+/** What waits of one job for one subscription: it is told in order, one at a time. */
+export interface Lane {
+  key: string;
+  subscriptionId: number;
+  jobId: number;
+  receiver: Receiver;
+  /** Which window its rows count in. */
+  window: Window;
+  /** The head of what waits, in order. */
+  rows: PendingRow[];
+  /** True if there is more in the database, behind the rows. */
+  more: boolean;
+  /** True while its first row is being sent. */
+  busy: boolean;
+  timer: NodeJS.Timeout | undefined;
+  /** Since when its first row has been failing; null if it has not. */
+  failingSince: number | null;
+}
+
+/** How much is held in memory for one owner at one receiver, and from where on more was left in the database. */
+export interface Window {
+  count: number;
+  after: number | null;
 }

@@ -1,5 +1,5 @@
-import type { Lane } from './backlog.js';
 import { receiverKey } from './delivery-attempt.js';
+import type { Lane } from './receiver.js';
 import { Receiver } from './receiver.js';
 
 /** All receivers that something is known of, and whose turn it is. */

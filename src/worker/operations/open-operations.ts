@@ -1,7 +1,8 @@
 import type { OperationRow } from '../../store/operations.js';
 import { operationService } from '../../usecases/operations/operations.js';
 import type { StreamServices } from '../../usecases/streams/open-streams.js';
-import { Operator, type OperatorOptions } from './operate.js';
+import { Operator } from './operate.js';
+import type { OperatorOptions } from './operator-options.js';
 
 export interface OperationsOptions extends Omit<OperatorOptions, 'streams' | 'ownStream'> {
   streams: StreamServices;

@@ -8,21 +8,13 @@ import { messageOf, PenstockError } from '../../lib/errors.js';
 import type { OperationRow } from '../../store/operations.js';
 import type { Lag, OperationCounts, OperationStatus } from '../../usecases/operations/operation-view.js';
 import type { Operating } from '../../usecases/operations/operations.js';
-import { type DeadLetterOptions, type DeadLetters, deadLetters, revived } from './dead-letters.js';
+import { type DeadLetters, deadLetters, revived } from './dead-letters.js';
 import { type MessageJob, MessageJobs } from './message-jobs.js';
 import { jobsEngine } from './operate-jobs.js';
 import { serviceEngine } from './operate-service.js';
-import { beginOperation, type House, type MakeEngine, type OperationRun } from './operation-run.js';
+import { beginOperation, type MakeEngine, type OperationRun } from './operation-run.js';
 import { openService, stopServices } from './operation-service.js';
-
-export interface OperatorOptions extends House {
-  /** This installation: several may use one broker. */
-  instance: string;
-  /** A user's streams, to have one for dead letters. */
-  ownStream: (row: OperationRow, name: string) => NonNullable<DeadLetterOptions['own']>;
-  /** Ends a service, with every process of it. */
-  stopService: (uuid: string) => Promise<unknown>;
-}
+import type { OperatorOptions } from './operator-options.js';
 
 /** More jobs than one operation has messages unsettled. */
 const mostJobs = 12_000;

@@ -1,7 +1,7 @@
 import type { Job } from '../../domain/jobs/job.js';
 import { type OperationDocument, operationSettings } from '../../domain/operations/operation.js';
 import type { OperationRow } from '../../store/operations.js';
-import type { OperatorOptions } from './operate.js';
+import type { OperatorOptions } from './operator-options.js';
 
 /** The service of an operation: the one that runs, if it is what is wanted, or a new one in its place. */
 export async function openService(house: OperatorOptions, row: OperationRow): Promise<Job> {

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { restartModes } from '../../../src/domain/definitions/definition-document.js';
 import { ended, exited, type Outcome } from '../../../src/domain/jobs/outcome.js';
 import {
   afterEnd,
   expressionProblem,
   newServiceState,
   readyLeft,
-  restartModes,
   type ServiceRules,
   withHealth,
 } from '../../../src/domain/services/service.js';

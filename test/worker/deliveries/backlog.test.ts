@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { PendingRow } from '../../../src/store/deliveries.js';
-import { type Lane, Lanes } from '../../../src/worker/deliveries/backlog.js';
+import { Lanes } from '../../../src/worker/deliveries/backlog.js';
+import type { Lane } from '../../../src/worker/deliveries/receiver.js';
 import { Receiver } from '../../../src/worker/deliveries/receiver.js';
 
 const row = (id: number, jobId: number, url: string): PendingRow => ({

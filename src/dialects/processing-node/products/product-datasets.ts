@@ -1,11 +1,5 @@
-import {
-  type JsonNode,
-  jsonObject,
-  jsonOf,
-  member,
-  members,
-  writeJsonText,
-} from '../../../domain/json/json-text.js';
+import type { JsonNode } from '../../../domain/json/json-node.js';
+import { jsonObject, jsonOf, member, members, writeJsonText } from '../../../domain/json/json-text.js';
 import { PenstockError } from '../../../lib/errors.js';
 import { type Dialect, hollow, isTag, newMeta, stringOf, tagged, tagOf } from './product-parts.js';
 

@@ -1,12 +1,5 @@
-import {
-  type JsonNode,
-  type JsonObject,
-  jsonObject,
-  jsonOf,
-  keepMembers,
-  member,
-  members,
-} from '../../../domain/json/json-text.js';
+import type { JsonNode, JsonObject } from '../../../domain/json/json-node.js';
+import { jsonObject, jsonOf, keepMembers, member, members } from '../../../domain/json/json-text.js';
 
 /** The two dialects of Products, each by the key that names a class in it: `classID` in v0.6, `_STID` in v0.8. */
 export type Dialect = 'classID' | '_STID';

@@ -1,11 +1,5 @@
-import {
-  type JsonNode,
-  jsonObject,
-  jsonOf,
-  member,
-  rawJson,
-  withMember,
-} from '../../../domain/json/json-text.js';
+import type { JsonNode } from '../../../domain/json/json-node.js';
+import { jsonObject, jsonOf, member, rawJson, withMember } from '../../../domain/json/json-text.js';
 import { type Dialect, tagOf } from './product-parts.js';
 
 /** TAI is ahead of UTC by so many seconds, since 2017. */

@@ -1,5 +1,5 @@
+import type { JsonNode } from '../../../domain/json/json-node.js';
 import {
-  type JsonNode,
   jsonObject,
   jsonOf,
   keepMembers,

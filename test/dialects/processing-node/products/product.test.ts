@@ -10,8 +10,8 @@ import {
   theName,
 } from '../../../../src/dialects/processing-node/products/product.js';
 import { emptied } from '../../../../src/dialects/processing-node/products/product-parts.js';
+import type { JsonNode } from '../../../../src/domain/json/json-node.js';
 import {
-  type JsonNode,
   jsonOf,
   member,
   members,

@@ -1,0 +1,7 @@
+export interface Finding {
+  check: string;
+  state: 'ok' | 'note' | 'wrong';
+  detail: string;
+  /** How to mend it. */
+  mend?: string;
+}

@@ -1,0 +1,64 @@
+import { posix } from 'node:path';
+
+/** The scripts that wrap a program on a processing node, in the order of their use. */
+export const scriptNames = ['init', 'config', 'run', 'clean'] as const;
+
+export type ScriptName = (typeof scriptNames)[number];
+
+/** `node.yaml` with its defaults filled in: the keys of old, and ours at the end. Null follows from something else. */
+export interface NodeFile {
+  baseurl: string;
+  node: { username: string | null; password: string | null; host: string; port: number };
+  paths: {
+    pnshome: string;
+    inputdir: string | null;
+    outputdir: string | null;
+    inputfiles: readonly string[];
+    outputfiles: readonly string[];
+    /** One output file, in the spelling of version 0.6. */
+    outputfile?: string;
+  };
+  scripts: Readonly<Record<ScriptName, readonly string[] | null>>;
+  /** Seconds. */
+  timeout: number;
+  serveruser: string;
+  ptsuser: string | null;
+  logginglevel: 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
+  mask_secrets: boolean;
+  calc: string | number | null;
+  limits: Readonly<Record<string, unknown>>;
+}
+
+/** The same with nothing left open. Paths are absolute, and so is each script that is named by a path. */
+export interface NodeSettings extends NodeFile {
+  paths: NodeFile['paths'] & { inputdir: string; outputdir: string };
+  scripts: Readonly<Record<ScriptName, readonly string[]>>;
+  ptsuser: string;
+}
+
+/** A path in its shortest form: `/a//b/../c/` is `/a/c`. */
+const shortest = (place: string) => posix.resolve('/', place);
+
+/** Fills in what follows from something else; every path comes in its shortest form. */
+export function completeSettings(file: NodeFile): NodeSettings {
+  const { paths, scripts } = file;
+  const pnshome = shortest(paths.pnshome);
+  const script = (name: ScriptName): readonly string[] => {
+    // Scripts get one empty argument, as they always did.
+    const [program = '', ...argv] = scripts[name] ?? [`./${name}PTS`, ''];
+    // Without a slash it is a program on PATH.
+    return [program.includes('/') ? posix.resolve(pnshome, program) : program, ...argv];
+  };
+  return {
+    ...file,
+    paths: {
+      ...paths,
+      pnshome,
+      inputdir: shortest(paths.inputdir ?? `${pnshome}/input`),
+      outputdir: shortest(paths.outputdir ?? `${pnshome}/output`),
+      outputfiles: paths.outputfile === undefined ? paths.outputfiles : [paths.outputfile],
+    },
+    scripts: { init: script('init'), config: script('config'), run: script('run'), clean: script('clean') },
+    ptsuser: file.ptsuser ?? file.serveruser,
+  };
+}
