@@ -47,8 +47,8 @@ import { openDeliveries } from '../worker/deliveries/open-deliveries.js';
 import { openOperations } from '../worker/operations/open-operations.js';
 import { startRetention } from '../worker/retention.js';
 import { watchRoom } from '../worker/room.js';
-import { openScheduler } from '../worker/scheduler.js';
 import { troubleTeller } from '../worker/tell-out-of-reach.js';
+import { openWorker } from '../worker/worker.js';
 import { announceAdmin } from './announce.js';
 import { openCloud } from './cloud.js';
 
@@ -120,7 +120,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     pool: new RunnerPool(Math.max(8, Math.min(config.maxRunningJobs, 64))),
     groups: openControlGroups(`penstock-${instance}`),
   });
-  const scheduler = openScheduler({
+  const worker = openWorker({
     ...house,
     adapters,
     executor,
@@ -139,7 +139,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const running = { ...house, receiver, once: idempotency(store), ...cloud.where };
   const runs = runService({
     ...running,
-    scheduler,
+    worker,
     limits: { queued: config.maxQueuedJobs, queuedPerUser: config.maxQueuedJobsPerUser },
     defaultTimeout: config.defaultTimeout,
   });
@@ -150,11 +150,11 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     runs,
     instance,
     maxMessageSize: config.maxMessageSize,
-    stopService: (uuid) => scheduler.supervisor.end(uuid, 'stop', 'its operation'),
+    stopService: (uuid) => worker.supervisor.end(uuid, 'stop', 'its operation'),
   });
   const resource = jobResource(store, jobs, files);
   const pipelines = pipelineService(store, uuids, definitions, clock);
-  await scheduler.recover(store);
+  await worker.recover(store);
   executor.allRecovered();
 
   let accepting = true;
@@ -191,7 +191,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   }
   const cancel = cancelService({
     jobs,
-    here: scheduler.cancel,
+    here: worker.cancel,
     elsewhere: (job, by) => manager.jobEvents.cancel(job, by),
     show: resource.show,
   });
@@ -204,15 +204,15 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     runs,
     receiver,
     cancel,
-    isActive: scheduler.isActive,
+    isActive: worker.isActive,
     accepting: () => accepting,
   });
-  const room = watchRoom({ ...config, reserve: store.reserve, log, back: scheduler.look });
+  const room = watchRoom({ ...config, reserve: store.reserve, log, back: worker.look });
   const metrics = openMetrics({
     jobs,
-    waiting: () => scheduler.waiting,
-    running: () => scheduler.active,
-    counts: { services: () => scheduler.supervisor.counts(), servers: cloud.servers.counts },
+    waiting: () => worker.waiting,
+    running: () => worker.active,
+    counts: { services: () => worker.supervisor.counts(), servers: cloud.servers.counts },
     deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
     streams: streams.channels.totals,
     operations: operations.statuses,
@@ -226,9 +226,9 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     health: async () => {
       await store.check();
       return {
-        jobs_waiting: scheduler.waiting,
-        jobs_running: scheduler.active,
-        services: scheduler.supervisor.counts(),
+        jobs_waiting: worker.waiting,
+        jobs_running: worker.active,
+        services: worker.supervisor.counts(),
         servers: await cloud.servers.counts(),
       };
     },
@@ -242,7 +242,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       operations,
       maxMessageSize: config.maxMessageSize,
       maxInputSize: config.maxInputSize,
-      pipelineRuns: pipelineRunService({ ...running, pipelines, runs, scheduler: scheduler.pipelines }),
+      pipelineRuns: pipelineRunService({ ...running, pipelines, runs, worker: worker.pipelines }),
       users,
       tokens,
       ...cloud.nouns,
@@ -253,7 +253,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       runs,
       show: resource.show,
       cancel,
-      control: controlService(jobs, scheduler.supervisor, resource.show),
+      control: controlService(jobs, worker.supervisor, resource.show),
       followJobs: followJobsService(store, jobs),
       testDefinition: definitionTestService({ ...running, runs }),
       accepting: () => accepting,
@@ -268,8 +268,8 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   if (await users.bootstrap(config.admin)) announceAdmin(config);
   if (!config.nodeOnly) await operations.start();
   door.open();
-  await cloud.open(scheduler.look);
-  scheduler.open();
+  await cloud.open(worker.look);
+  worker.open();
   dispatcher.start();
   const stopRetention = startRetention({ ...config, ...house, forget: jobs.forget });
 
@@ -279,7 +279,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     reload: cloud.door.reload,
     async stop() {
       accepting = false;
-      scheduler.close();
+      worker.close();
       cloud.servers.rest();
       stopRetention();
       stopping.abort();

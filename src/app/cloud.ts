@@ -22,7 +22,7 @@ import { checkWhere, showWhere } from '../usecases/runs/whereabouts.js';
 import { applicationService } from '../usecases/servers/applications.js';
 import { hostKeyService } from '../usecases/servers/host-keys.js';
 import { machinePlaces } from '../worker/attempt/machines.js';
-import type { LaneKey, LaneOptions } from '../worker/lanes.js';
+import type { LaneKey, LaneSettings } from '../worker/lanes.js';
 import { missingFor, openServers } from '../worker/servers/open-servers.js';
 import { cloudHosts } from './cloud-hosts.js';
 import { bootTimeoutOf, cloudSettings, defaultsOf, maxServersOf } from './cloud-settings.js';
@@ -139,7 +139,7 @@ export function openCloud(options: {
     entry?.REMOTE_BASE_FOLDER ?? settings.current().application.REMOTE_BASE_FOLDER;
 
   /** The lane of what does not run here. */
-  function lane({ executor, host }: LaneKey): LaneOptions {
+  function lane({ executor, host }: LaneKey): LaneSettings {
     if (executor === 'cloud') {
       return {
         ...common(),

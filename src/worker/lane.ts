@@ -13,7 +13,7 @@ import { collect, startProgram, waitForProgram } from './attempt/run-job.js';
 import { stopRun } from './attempt/stop-run.js';
 import { takePlace } from './attempt/take-place.js';
 
-export interface WorkerOptions extends RunContext, RetryOptions {
+export interface LaneOptions extends RunContext, RetryOptions {
   /** How many run at the same time, as of now. */
   limits: () => QueueLimits;
   /** False while nothing new is to be started: there is no room for what it would write. */
@@ -30,9 +30,9 @@ const longestTimer = 24 * 60 * 60 * 1000;
 /** Milliseconds until a job is looked at again that could not be read. */
 const unreadablePause = 1000;
 
-/** The only room that makes machines work: takes waiting jobs in their turn and sees each to its one end. */
-export class Worker {
-  readonly options: WorkerOptions;
+/** The jobs that share a limit: takes those that wait in their turn, and sees each to its one end. */
+export class Lane {
+  readonly options: LaneOptions;
   readonly queue: Queue;
   readonly #active = new Map<string, { run: Promise<Run | null>; end: Promise<void> }>();
   /** Jobs that wait for a time before they may queue. */
@@ -41,7 +41,7 @@ export class Worker {
   readonly #fresh = new Map<string, Job>();
   #open = false;
 
-  constructor(options: WorkerOptions) {
+  constructor(options: LaneOptions) {
     this.options = options;
     this.queue = new Queue(options.limits);
   }

@@ -2,7 +2,7 @@ import type { ProcessDefinition } from '../domain/definitions/process-definition
 import type { Job } from '../domain/jobs/job.js';
 import { defaultApplication } from '../domain/servers/application.js';
 import type { Receipt } from '../drivers/executors/executor.js';
-import { Worker, type WorkerOptions } from './lane.js';
+import { Lane, type LaneOptions } from './lane.js';
 
 /**
  * Which jobs share a lane: those of one executor, over SSH those of one machine, and in the cloud those of one
@@ -15,8 +15,8 @@ export interface LaneKey {
 }
 
 /** What sets a lane apart: how its programs are run, and how many at a time. */
-export type LaneOptions = Pick<
-  WorkerOptions,
+export type LaneSettings = Pick<
+  LaneOptions,
   'executor' | 'adapters' | 'scripts' | 'places' | 'limits' | 'platformRetries' | 'retriesLost'
 >;
 
@@ -33,78 +33,78 @@ export const laneOf = (
   return { executor, host: request.application ?? definition.application ?? defaultApplication };
 };
 
-/** A worker for each lane, so that what waits for a far machine keeps nobody waiting who does not need it. */
+/** A lane for each key, so that what waits for a far machine keeps nobody waiting who does not need it. */
 export class Lanes {
-  readonly #options: WorkerOptions;
-  readonly #remote: (key: LaneKey) => LaneOptions;
-  readonly #workers = new Map<string, Worker>();
-  readonly #local: Worker;
+  readonly #options: LaneOptions;
+  readonly #remote: (key: LaneKey) => LaneSettings;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #local: Lane;
   #open = false;
 
   /** @param remote what a lane beside the local one is like */
-  constructor(options: WorkerOptions, remote: (key: LaneKey) => LaneOptions) {
+  constructor(options: LaneOptions, remote: (key: LaneKey) => LaneSettings) {
     this.#options = options;
     this.#remote = remote;
-    this.#local = new Worker(options);
-    this.#workers.set(nameOf(here), this.#local);
+    this.#local = new Lane(options);
+    this.#lanes.set(nameOf(here), this.#local);
   }
 
-  of(key: LaneKey): Worker {
+  of(key: LaneKey): Lane {
     // Nearly all jobs run here.
     if (key.executor === 'local') return this.#local;
     const name = nameOf(key);
-    const known = this.#workers.get(name);
+    const known = this.#lanes.get(name);
     if (known !== undefined) return known;
-    const worker = new Worker({ ...this.#options, ...this.#remote(key) });
-    this.#workers.set(name, worker);
-    if (this.#open) worker.open();
-    return worker;
+    const lane = new Lane({ ...this.#options, ...this.#remote(key) });
+    this.#lanes.set(name, lane);
+    if (this.#open) lane.open();
+    return lane;
   }
 
   open(): void {
     this.#open = true;
-    for (const worker of this.#workers.values()) worker.open();
+    for (const lane of this.#lanes.values()) lane.open();
   }
 
   /** The limits of lanes may have changed. */
   look(): void {
-    for (const worker of this.#workers.values()) worker.look();
+    for (const lane of this.#lanes.values()) lane.look();
   }
 
   close(): void {
     this.#open = false;
-    for (const worker of this.#workers.values()) worker.close();
+    for (const lane of this.#lanes.values()) lane.close();
   }
 
   isActive(uuid: string): boolean {
-    return [...this.#workers.values()].some((worker) => worker.isActive(uuid));
+    return [...this.#lanes.values()].some((lane) => lane.isActive(uuid));
   }
 
   get active(): number {
-    return this.#sum((worker) => worker.active);
+    return this.#sum((lane) => lane.active);
   }
 
   get waiting(): number {
-    return this.#sum((worker) => worker.waiting);
+    return this.#sum((lane) => lane.waiting);
   }
 
   waitingOf(ownerId: number): number {
-    return this.#sum((worker) => worker.waitingOf(ownerId));
+    return this.#sum((lane) => lane.waitingOf(ownerId));
   }
 
   /** Ends a job, whichever lane it is in; undefined if it has ended already. */
   async cancel(job: Job, by: string): Promise<Receipt | undefined> {
-    for (const [name, worker] of this.#workers) {
+    for (const [name, lane] of this.#lanes) {
       if (!name.startsWith(`${job.executor} `)) continue;
-      const receipt = await worker.cancel(job, by);
+      const receipt = await lane.cancel(job, by);
       if (receipt !== undefined) return receipt;
     }
     return undefined;
   }
 
-  #sum(of: (worker: Worker) => number): number {
+  #sum(of: (lane: Lane) => number): number {
     let sum = 0;
-    for (const worker of this.#workers.values()) sum += of(worker);
+    for (const lane of this.#lanes.values()) sum += of(lane);
     return sum;
   }
 }

@@ -7,7 +7,7 @@ import type { QueuedRow } from '../store/jobs.js';
 import type { Store } from '../store/store.js';
 import { clearUp } from './attempt/adapt.js';
 import { newRun, persist } from './attempt/run.js';
-import { type WorkerOptions, waitingOf } from './lane.js';
+import { type LaneOptions, waitingOf } from './lane.js';
 import { type Lanes, laneOf } from './lanes.js';
 import { recoverService } from './services/recover-service.js';
 import type { Supervisor } from './services/supervise.js';
@@ -24,7 +24,7 @@ export async function recover(
   store: Store,
   lanes: Lanes,
   supervisor: Supervisor,
-  options: WorkerOptions,
+  options: LaneOptions,
 ): Promise<{ waiting: number; running: number }> {
   const { files } = options;
   for (const uuid of await files.received()) {
@@ -51,7 +51,7 @@ async function takeUp(
   store: Store,
   lanes: Lanes,
   supervisor: Supervisor,
-  options: WorkerOptions,
+  options: LaneOptions,
 ): Promise<boolean> {
   const { files } = options;
   // One that is to be run again for a resumed pipeline waits for that.
@@ -106,7 +106,7 @@ async function takeUp(
 
 /** Nobody will ever start that attempt: the next one has the next number, in a folder of its own. */
 async function burn(
-  options: WorkerOptions,
+  options: LaneOptions,
   job: Job,
   attempt: number,
   definition: ProcessDefinition,

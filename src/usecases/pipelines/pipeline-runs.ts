@@ -38,7 +38,7 @@ import { hashToken } from '../users/logins.js';
 import type { PipelineService } from './pipelines.js';
 
 /** Who sees to it that accepted pipelines are run. */
-export interface PipelineScheduler {
+export interface PipelineWorker {
   submit(job: Job): void;
   resume(job: Job, again: string[], by: string): Promise<Job>;
 }
@@ -51,11 +51,11 @@ export function pipelineRunService(given: {
   pipelines: PipelineService;
   runs: RunService;
   receiver: Receiver;
-  scheduler: PipelineScheduler;
+  worker: PipelineWorker;
   once: Once;
   checkWhere: CheckWhere;
 }) {
-  const { store, files, jobs, pipelines, runs, receiver, scheduler, once, checkWhere } = given;
+  const { store, files, jobs, pipelines, runs, receiver, worker, once, checkWhere } = given;
 
   /** What a run asks for that a step cannot be given; where it is run is said by it, or by its own definition. */
   function wrongSteps(plan: Plan, rows: readonly DefinitionRow[], document: RunDocument): Problem[] {
@@ -119,7 +119,7 @@ export function pipelineRunService(given: {
       { key },
     );
     files.accept(job.uuid);
-    scheduler.submit(job);
+    worker.submit(job);
     return { job, token };
   }
 
@@ -231,7 +231,7 @@ export function pipelineRunService(given: {
       const again = stepsAgain(plan, failed, from === undefined ? null : (from as string));
       await checkOutputs(job, again);
       runs.checkQueue(actor);
-      return scheduler.resume(job, again, actor.username);
+      return worker.resume(job, again, actor.username);
     },
   };
 }

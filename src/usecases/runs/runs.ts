@@ -37,7 +37,7 @@ export interface RunDocument extends RunRequest {
 }
 
 /** Who sees to it that accepted jobs are run. */
-export interface Scheduler {
+export interface Worker {
   /** How many jobs wait, in all and of one user. */
   readonly waiting: number;
   waitingOf(ownerId: number): number;
@@ -63,7 +63,7 @@ export function runService(given: {
   jobs: JobService;
   definitions: DefinitionService;
   receiver: Receiver;
-  scheduler: Scheduler;
+  worker: Worker;
   once: Once;
   limits: RunLimits;
   /** Seconds; null: no limit. */
@@ -72,14 +72,14 @@ export function runService(given: {
   showWhere: ShowWhere;
   clock: () => Date;
 }) {
-  const { files, jobs, definitions, receiver, scheduler, once, limits, clock } = given;
+  const { files, jobs, definitions, receiver, worker, once, limits, clock } = given;
   const { checkWhere, showWhere } = given;
 
   function checkQueue(actor: Actor): void {
-    const mine = scheduler.waitingOf(actor.id);
+    const mine = worker.waitingOf(actor.id);
     const full =
-      scheduler.waiting >= limits.queued
-        ? `${scheduler.waiting} jobs wait already (MAX_QUEUED_JOBS)`
+      worker.waiting >= limits.queued
+        ? `${worker.waiting} jobs wait already (MAX_QUEUED_JOBS)`
         : mine >= limits.queuedPerUser
           ? `${mine} of your jobs wait already (MAX_QUEUED_JOBS_PER_USER)`
           : undefined;
@@ -89,7 +89,7 @@ export function runService(given: {
 
   /** Services do not wait for their turn: there is room for another one, or there is not. */
   function checkServices(actor: Actor, row: DefinitionRow, concurrency: number | null): void {
-    const full = scheduler.full(actor.id, row.id, concurrency);
+    const full = worker.full(actor.id, row.id, concurrency);
     if (full === undefined) return;
     throw new PenstockError('services-full', `${full}. Stop one first.`, {
       headers: { 'Retry-After': '60' },
@@ -141,7 +141,7 @@ export function runService(given: {
       { key },
     );
     files.accept(job.uuid);
-    scheduler.submit(job, definition);
+    worker.submit(job, definition);
     return { job, token };
   }
 

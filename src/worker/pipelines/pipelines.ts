@@ -11,7 +11,7 @@ import { messageOf, PenstockError } from '../../lib/errors.js';
 import type { Store } from '../../store/store.js';
 import type { JobNews } from '../../usecases/jobs/jobs.js';
 import { persist } from '../attempt/run.js';
-import type { WorkerOptions } from '../lane.js';
+import type { LaneOptions } from '../lane.js';
 import { PipelineRun } from './pipeline-run.js';
 import type { PipelineContext } from './pipeline-steps.js';
 import { cancelStepJob, pipesFolder, resetStepJob, type StepRunner } from './step-jobs.js';
@@ -145,7 +145,7 @@ export class Pipelines {
 
 /** @param runner has the jobs of steps run, in their turn among all others */
 export const openPipelines = (
-  options: WorkerOptions & { store: Store; uuids: TypedUuids },
+  options: LaneOptions & { store: Store; uuids: TypedUuids },
   runner: StepRunner,
 ): Pipelines =>
   new Pipelines({

@@ -3,16 +3,16 @@ import type { TypedUuids } from '../domain/external-jobs/typed-uuid.js';
 import type { Job } from '../domain/jobs/job.js';
 import type { Receipt } from '../drivers/executors/executor.js';
 import type { Store } from '../store/store.js';
-import type { WorkerOptions } from './lane.js';
-import { type LaneKey, type LaneOptions, Lanes, laneOf } from './lanes.js';
+import type { LaneOptions } from './lane.js';
+import { type LaneKey, type LaneSettings, Lanes, laneOf } from './lanes.js';
 import { openPipelines } from './pipelines/pipelines.js';
 import { recover } from './recover.js';
 import { type ServiceLimits, Supervisor } from './services/supervise.js';
 
-/** Sends each job to who sees it through: services to the supervisor, what comes to an end to the lanes. */
-export function openScheduler(
-  options: WorkerOptions &
-    ServiceLimits & { store: Store; uuids: TypedUuids; lane: (key: LaneKey) => LaneOptions },
+/** Makes machines work: sends each job to who sees it through, services to the supervisor, all others to their lanes. */
+export function openWorker(
+  options: LaneOptions &
+    ServiceLimits & { store: Store; uuids: TypedUuids; lane: (key: LaneKey) => LaneSettings },
 ) {
   const lanes = new Lanes(options, options.lane);
   const supervisor = new Supervisor(options, options);
