@@ -3,7 +3,14 @@ import type { ListQuery } from '../domain/query.js';
 import type { Delivery } from './generated/client.js';
 import { pageOf } from './page.js';
 import type { PrismaClient } from './sqlite/client.js';
-import { attemptSql, laneSql, pendingSql, refusedSql, replaySql, settleSql } from './sqlite/delivery-sql.js';
+import {
+  attemptSql,
+  pendingSql,
+  refusedSql,
+  replaySql,
+  sequenceSql,
+  settleSql,
+} from './sqlite/delivery-sql.js';
 import { storedDate } from './sqlite/job-sql.js';
 import type { Writer } from './sqlite/writer.js';
 
@@ -109,8 +116,8 @@ export function deliveryRepository(reader: PrismaClient, writer: Writer) {
     },
 
     /** Those that wait of one job for one subscription. */
-    async lane(subscriptionId: number, jobId: number, take: number): Promise<PendingRow[]> {
-      return (await rows(laneSql, subscriptionId, jobId, take)).map(pendingOf);
+    async sequence(subscriptionId: number, jobId: number, take: number): Promise<PendingRow[]> {
+      return (await rows(sequenceSql, subscriptionId, jobId, take)).map(pendingOf);
     },
 
     /** The lowest number that waits for a subscription; null if nothing does. */

@@ -18,7 +18,7 @@ export interface QueueLimits {
 }
 
 /** Jobs that are alike in all that decides their turn, but for their age. */
-interface Lane {
+interface Bucket {
   waiting: Waiting[];
   /** Index of the first that still waits: taking from the head must not move the rest. */
   head: number;
@@ -30,7 +30,7 @@ interface Lane {
  */
 export class Queue {
   readonly #limits: () => QueueLimits;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #buckets = new Map<string, Bucket>();
   readonly #queued = new Map<string, Waiting>();
   /** How many of those wait that are to start at once. */
   #atOnce = 0;
@@ -63,9 +63,9 @@ export class Queue {
   add(job: Waiting): void {
     if (this.#queued.has(job.uuid) || this.#running.has(job.uuid)) return;
     const key = `${job.atOnce}:${job.priority}:${job.ownerId}:${job.definitionId}:${job.concurrency}`;
-    const lane = this.#lanes.get(key);
-    if (lane === undefined) this.#lanes.set(key, { waiting: [job], head: 0 });
-    else insertByAge(lane, job);
+    const bucket = this.#buckets.get(key);
+    if (bucket === undefined) this.#buckets.set(key, { waiting: [job], head: 0 });
+    else insertByAge(bucket, job);
     this.#queued.set(job.uuid, job);
     count(this.#queuedByUser, job.ownerId, 1);
     if (job.atOnce) this.#atOnce += 1;
@@ -78,7 +78,7 @@ export class Queue {
     this.#queued.delete(uuid);
     count(this.#queuedByUser, job.ownerId, -1);
     if (job.atOnce) this.#atOnce -= 1;
-    return true; // its lane forgets it when its turn comes
+    return true; // its bucket forgets it when its turn comes
   }
 
   /** The next job that may run, which counts as running from now on; undefined if none may. */
@@ -87,22 +87,22 @@ export class Queue {
     const full = this.#running.size >= limits.running;
     if (full && this.#atOnce === 0) return undefined;
     let best: Waiting | undefined;
-    let bestLane: Lane | undefined;
-    for (const [key, lane] of this.#lanes) {
-      const job = this.#headOf(lane);
+    let bestBucket: Bucket | undefined;
+    for (const [key, bucket] of this.#buckets) {
+      const job = this.#headOf(bucket);
       if (job === undefined) {
-        this.#lanes.delete(key);
+        this.#buckets.delete(key);
         continue;
       }
       if (full && !job.atOnce) continue;
       if (!this.#mayRun(job, limits)) continue;
       if (best === undefined || this.#before(job, best)) {
         best = job;
-        bestLane = lane;
+        bestBucket = bucket;
       }
     }
-    if (best === undefined || bestLane === undefined) return undefined;
-    bestLane.head += 1;
+    if (best === undefined || bestBucket === undefined) return undefined;
+    bestBucket.head += 1;
     this.remove(best.uuid);
     this.occupy(best);
     return best;
@@ -125,17 +125,17 @@ export class Queue {
     count(this.#runningByDefinition, job.definitionId, -1);
   }
 
-  #headOf(lane: Lane): Waiting | undefined {
+  #headOf(bucket: Bucket): Waiting | undefined {
     for (;;) {
-      const job = lane.waiting[lane.head];
+      const job = bucket.waiting[bucket.head];
       if (job === undefined || this.#queued.get(job.uuid) === job) {
-        if (lane.head > 1000) {
-          lane.waiting = lane.waiting.slice(lane.head);
-          lane.head = 0;
+        if (bucket.head > 1000) {
+          bucket.waiting = bucket.waiting.slice(bucket.head);
+          bucket.head = 0;
         }
         return job;
       }
-      lane.head += 1;
+      bucket.head += 1;
     }
   }
 
@@ -165,8 +165,8 @@ function count<K>(counts: Map<K, number>, key: K, by: number): void {
 }
 
 /** Nearly every job is younger than all before it; one that comes back for a retry is not. */
-function insertByAge(lane: Lane, job: Waiting): void {
-  let index = lane.waiting.length;
-  while (index > lane.head && (lane.waiting[index - 1]?.id ?? 0) > job.id) index -= 1;
-  lane.waiting.splice(index, 0, job);
+function insertByAge(bucket: Bucket, job: Waiting): void {
+  let index = bucket.waiting.length;
+  while (index > bucket.head && (bucket.waiting[index - 1]?.id ?? 0) > job.id) index -= 1;
+  bucket.waiting.splice(index, 0, job);
 }

@@ -11,7 +11,7 @@ export const pendingSql = `SELECT ${pendingColumns}
 FROM "delivery" AS d CROSS JOIN "subscription" AS s ON s."id" = d."subscription_id"
 WHERE d."state" = 'pending' AND d."id" > ? ORDER BY d."id" LIMIT ?`;
 
-export const laneSql = `SELECT ${pendingColumns}
+export const sequenceSql = `SELECT ${pendingColumns}
 FROM "delivery" AS d INDEXED BY "delivery_job_id_state_id_idx" CROSS JOIN "subscription" AS s ON s."id" = d."subscription_id"
 WHERE d."state" = 'pending' AND d."subscription_id" = ? AND d."job_id" = ? ORDER BY d."id" LIMIT ?`;
 

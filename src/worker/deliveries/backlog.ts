@@ -1,17 +1,17 @@
 import type { PendingRow } from '../../store/deliveries.js';
-import type { Lane, Receiver, Window } from './receiver.js';
+import type { Receiver, Sequence, Window } from './receiver.js';
 
-export interface LaneOptions {
+export interface BacklogOptions {
   pending: (after: number, take: number) => Promise<PendingRow[]>;
-  lane: (subscriptionId: number, jobId: number, take: number) => Promise<PendingRow[]>;
+  sequence: (subscriptionId: number, jobId: number, take: number) => Promise<PendingRow[]>;
   receiverOf: (url: string) => Receiver;
   /** True for what an attempt was made at that is not stored yet. */
   unsettled: (id: number) => boolean;
-  /** A lane has something to send that had nothing before. */
-  ready: (lane: Lane) => void;
+  /** A sequence has something to send that had nothing before. */
+  ready: (sequence: Sequence) => void;
 }
 
-const laneRows = 16;
+const sequenceRows = 16;
 const windowRows = 500;
 const chunk = 1000;
 const chunksAtOnce = 4;
@@ -22,14 +22,14 @@ const chunksAtOnce = 4;
  *
  * Only `load` reads, and nobody may store results while it does: else what was just told would be taken up again.
  */
-export class Lanes {
-  readonly #options: LaneOptions;
-  readonly #lanes = new Map<string, Lane>();
+export class Backlog {
+  readonly #options: BacklogOptions;
+  readonly #sequences = new Map<string, Sequence>();
   readonly #windows = new Map<string, Window>();
-  readonly #dry = new Set<Lane>();
+  readonly #dry = new Set<Sequence>();
   #cursor = 0;
 
-  constructor(options: LaneOptions) {
+  constructor(options: BacklogOptions) {
     this.#options = options;
   }
 
@@ -45,18 +45,18 @@ export class Lanes {
    */
   async load(): Promise<{ again: boolean; found: number }> {
     let found = 0;
-    for (const lane of [...this.#dry]) {
-      this.#dry.delete(lane);
-      lane.more = false;
-      const rows = await this.#options.lane(lane.subscriptionId, lane.jobId, laneRows + 1);
+    for (const sequence of [...this.#dry]) {
+      this.#dry.delete(sequence);
+      sequence.more = false;
+      const rows = await this.#options.sequence(sequence.subscriptionId, sequence.jobId, sequenceRows + 1);
       // Forgotten meanwhile: whoever did that has what waits looked at again.
-      if (this.#lanes.get(lane.key) !== lane) continue;
+      if (this.#sequences.get(sequence.key) !== sequence) continue;
       for (const row of rows) this.#take(row);
       found += rows.length;
-      if (rows.length > laneRows) lane.more = true;
-      if (lane.rows.length > 0) continue;
-      if (lane.more) this.#dry.add(lane);
-      else this.#close(lane);
+      if (rows.length > sequenceRows) sequence.more = true;
+      if (sequence.rows.length > 0) continue;
+      if (sequence.more) this.#dry.add(sequence);
+      else this.#close(sequence);
     }
     for (const [key, window] of this.#windows) {
       if (window.after !== null && window.count <= windowRows / 2) found += await this.#refill(window);
@@ -102,7 +102,7 @@ export class Lanes {
   #take(row: PendingRow): void {
     if (!row.active || this.#options.unsettled(row.id)) return;
     const key = `${row.subscriptionId} ${row.jobId}`;
-    const known = this.#lanes.get(key);
+    const known = this.#sequences.get(key);
     const last = known?.rows.at(-1)?.id ?? 0;
     const between = known !== undefined && row.id <= last;
     if (between && known.rows.some(({ id }) => id === row.id)) return;
@@ -113,21 +113,21 @@ export class Lanes {
       window.after = Math.min(window.after ?? row.id - 1, row.id - 1);
       return;
     }
-    const lane = known ?? this.#open(key, row, window);
-    const place = between ? lane.rows.findIndex(({ id }) => id > row.id) : lane.rows.length;
+    const sequence = known ?? this.#open(key, row, window);
+    const place = between ? sequence.rows.findIndex(({ id }) => id > row.id) : sequence.rows.length;
     // Nothing gets in front of what is being sent.
-    lane.rows.splice(lane.busy ? Math.max(1, place) : place, 0, row);
+    sequence.rows.splice(sequence.busy ? Math.max(1, place) : place, 0, row);
     window.count += 1;
-    if (lane.rows.length > laneRows) {
-      lane.rows.pop();
+    if (sequence.rows.length > sequenceRows) {
+      sequence.rows.pop();
       window.count -= 1;
-      lane.more = true;
+      sequence.more = true;
     }
-    if (lane.rows.length === 1) this.#options.ready(lane);
+    if (sequence.rows.length === 1) this.#options.ready(sequence);
   }
 
-  #open(key: string, row: PendingRow, window: Window): Lane {
-    const lane: Lane = {
+  #open(key: string, row: PendingRow, window: Window): Sequence {
+    const sequence: Sequence = {
       key,
       subscriptionId: row.subscriptionId,
       jobId: row.jobId,
@@ -139,21 +139,21 @@ export class Lanes {
       timer: undefined,
       failingSince: null,
     };
-    this.#lanes.set(key, lane);
-    return lane;
+    this.#sequences.set(key, sequence);
+    return sequence;
   }
 
   /**
-   * The first row of a lane is done with, and it is not busy any more.
+   * The first row of a sequence is done with, and it is not busy any more.
    *
-   * @returns true if the lane has another row to send
+   * @returns true if the sequence has another row to send
    */
-  shift(lane: Lane): boolean {
-    if (lane.rows.shift() !== undefined) lane.window.count -= 1;
-    lane.failingSince = null;
-    if (lane.rows.length > 0) return true;
-    if (lane.more) this.#dry.add(lane);
-    else this.#close(lane);
+  shift(sequence: Sequence): boolean {
+    if (sequence.rows.shift() !== undefined) sequence.window.count -= 1;
+    sequence.failingSince = null;
+    if (sequence.rows.length > 0) return true;
+    if (sequence.more) this.#dry.add(sequence);
+    else this.#close(sequence);
     return false;
   }
 
@@ -166,28 +166,29 @@ export class Lanes {
     return false;
   }
 
-  /** Lets go of a lane, but for what is being sent of it. What waits stays in the database. */
-  drop(lane: Lane): void {
-    clearTimeout(lane.timer);
-    lane.receiver.forget(lane);
-    lane.more = false;
-    const kept = lane.busy ? 1 : 0;
-    lane.window.count -= lane.rows.length - Math.min(kept, lane.rows.length);
-    lane.rows.length = Math.min(kept, lane.rows.length);
-    if (!lane.busy) this.#close(lane);
+  /** Lets go of a sequence, but for what is being sent of it. What waits stays in the database. */
+  drop(sequence: Sequence): void {
+    clearTimeout(sequence.timer);
+    sequence.receiver.forget(sequence);
+    sequence.more = false;
+    const kept = sequence.busy ? 1 : 0;
+    sequence.window.count -= sequence.rows.length - Math.min(kept, sequence.rows.length);
+    sequence.rows.length = Math.min(kept, sequence.rows.length);
+    if (!sequence.busy) this.#close(sequence);
   }
 
-  /** Lets go of all lanes of a subscription. */
+  /** Lets go of all sequences of a subscription. */
   forget(subscriptionId: number): void {
-    for (const lane of this.#lanes.values()) if (lane.subscriptionId === subscriptionId) this.drop(lane);
+    for (const sequence of this.#sequences.values())
+      if (sequence.subscriptionId === subscriptionId) this.drop(sequence);
   }
 
-  all(): Lane[] {
-    return [...this.#lanes.values()];
+  all(): Sequence[] {
+    return [...this.#sequences.values()];
   }
 
-  #close(lane: Lane): void {
-    this.#dry.delete(lane);
-    if (this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key);
+  #close(sequence: Sequence): void {
+    this.#dry.delete(sequence);
+    if (this.#sequences.get(sequence.key) === sequence) this.#sequences.delete(sequence.key);
   }
 }

@@ -7,10 +7,10 @@ import type { Logger } from '../../lib/log.js';
 import type { PendingRow, Settled } from '../../store/deliveries.js';
 import type { Store } from '../../store/store.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
-import { Lanes } from './backlog.js';
+import { Backlog } from './backlog.js';
 import { type AttemptOptions, judge, type Next, schemeOf, tryDelivery } from './delivery-attempt.js';
 import { Results } from './delivery-results.js';
-import type { Lane, Receiver } from './receiver.js';
+import type { Receiver, Sequence } from './receiver.js';
 import { Receivers } from './receivers.js';
 
 export interface DispatcherOptions extends AttemptOptions {
@@ -34,7 +34,7 @@ const lookInterval = 60_000;
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #lanes: Lanes;
+  readonly #backlog: Backlog;
   readonly #receivers = new Receivers();
   readonly #stop = new AbortController();
   readonly #attempts = new Set<Promise<void>>();
@@ -52,12 +52,12 @@ export class Dispatcher {
     setMaxListeners(0, this.#stop.signal);
     const { deliveries } = options.store;
     this.#results = new Results((results) => deliveries.settle(results));
-    this.#lanes = new Lanes({
+    this.#backlog = new Backlog({
       pending: deliveries.pending,
-      lane: deliveries.lane,
+      sequence: deliveries.sequence,
       receiverOf: (url) => this.#receivers.of(url),
       unsettled: (id) => this.#results.has(id),
-      ready: (lane) => this.#schedule(lane),
+      ready: (sequence) => this.#schedule(sequence),
     });
   }
 
@@ -74,7 +74,7 @@ export class Dispatcher {
     clearTimeout(this.#alarm);
     await this.#turning;
     await Promise.all(this.#attempts);
-    for (const lane of this.#lanes.all()) clearTimeout(lane.timer);
+    for (const sequence of this.#backlog.all()) clearTimeout(sequence.timer);
     await this.#results.store().catch((error: unknown) => this.#trouble(error));
     await Promise.all(Object.values(this.#options.outlets).map((outlet) => outlet.close()));
   }
@@ -84,12 +84,12 @@ export class Dispatcher {
   };
 
   lookAgain(from: number): void {
-    this.#lanes.lookAgain(from);
+    this.#backlog.lookAgain(from);
     this.#kick();
   }
 
   forget(subscriptionId: number): void {
-    this.#lanes.forget(subscriptionId);
+    this.#backlog.forget(subscriptionId);
   }
 
   /** One attempt at once, whatever waits. */
@@ -115,8 +115,8 @@ export class Dispatcher {
       this.#wanted = false;
       try {
         await this.#results.store();
-        const { again, found } = await this.#lanes.load();
-        if (again || this.#lanes.hungry) this.#wanted = true;
+        const { again, found } = await this.#backlog.load();
+        if (again || this.#backlog.hungry) this.#wanted = true;
         if (found === 0) await this.#lookForAny();
       } catch (error) {
         this.#trouble(error);
@@ -146,30 +146,30 @@ export class Dispatcher {
     this.#kick();
   }
 
-  /** A lane that has something to send: now, or when its time and that of its URL have come. */
-  #schedule(lane: Lane): void {
-    const [row] = lane.rows;
+  /** A sequence that has something to send: now, or when its time and that of its URL have come. */
+  #schedule(sequence: Sequence): void {
+    const [row] = sequence.rows;
     const now = Date.now();
-    const asked = row === undefined ? 0 : lane.receiver.askedUntil(row.url, now);
+    const asked = row === undefined ? 0 : sequence.receiver.askedUntil(row.url, now);
     const left = Math.max(row?.notBefore ?? 0, asked) - now;
     if (left <= 0) {
-      this.#enter(lane);
+      this.#enter(sequence);
       return;
     }
-    lane.receiver.hold(lane);
-    clearTimeout(lane.timer);
+    sequence.receiver.hold(sequence);
+    clearTimeout(sequence.timer);
     const come = () => {
       if (row !== undefined) row.notBefore = null;
-      this.#schedule(lane);
+      this.#schedule(sequence);
       this.#pump();
     };
-    lane.timer = setTimeout(come, Math.min(left, this.#options.maxPause));
-    lane.timer.unref();
+    sequence.timer = setTimeout(come, Math.min(left, this.#options.maxPause));
+    sequence.timer.unref();
   }
 
-  #enter(lane: Lane): void {
-    clearTimeout(lane.timer);
-    this.#receivers.enter(lane);
+  #enter(sequence: Sequence): void {
+    clearTimeout(sequence.timer);
+    this.#receivers.enter(sequence);
   }
 
   /** Sends whatever may be sent now, each receiver in its turn. */
@@ -177,9 +177,9 @@ export class Dispatcher {
     const now = Date.now();
     while (this.#attempts.size < mostAtOnce && this.#results.size < mostUnstored) {
       if (this.#stop.signal.aborted) return;
-      const lane = this.#receivers.next(now, this.#probes < mostProbes);
-      if (lane === undefined) break;
-      this.#begin(lane);
+      const sequence = this.#receivers.next(now, this.#probes < mostProbes);
+      if (sequence === undefined) break;
+      this.#begin(sequence);
     }
     clearTimeout(this.#alarm);
     const { probeAt } = this.#receivers;
@@ -188,12 +188,12 @@ export class Dispatcher {
     this.#alarm.unref();
   }
 
-  #begin(lane: Lane): void {
-    lane.busy = true;
-    const { receiver } = lane;
+  #begin(sequence: Sequence): void {
+    sequence.busy = true;
+    const { receiver } = sequence;
     const probe = receiver.down ? 1 : 0;
     this.#probes += probe;
-    const done = this.#send(lane)
+    const done = this.#send(sequence)
       .catch((error: unknown): Next => {
         if (!this.#stop.signal.aborted) this.#trouble(error);
         return { do: 'again', wait: afterTrouble };
@@ -202,33 +202,33 @@ export class Dispatcher {
         this.#attempts.delete(done);
         this.#probes -= probe;
         this.#receivers.ended(receiver);
-        if (!this.#stop.signal.aborted) this.#goOn(lane, next);
+        if (!this.#stop.signal.aborted) this.#goOn(sequence, next);
       });
     this.#attempts.add(done);
   }
 
-  /** After an attempt: the lane's next row, the same one later, or nothing. */
-  #goOn(lane: Lane, next: Next): void {
-    const [row] = lane.rows;
-    lane.busy = false;
+  /** After an attempt: the sequence's next row, the same one later, or nothing. */
+  #goOn(sequence: Sequence, next: Next): void {
+    const [row] = sequence.rows;
+    sequence.busy = false;
     if (next.do === 'drop') {
-      this.#lanes.drop(lane);
+      this.#backlog.drop(sequence);
       if (next.lookAgain) this.lookAgain(row?.id ?? 1);
     } else if (next.do === 'next') {
-      if (this.#lanes.shift(lane)) this.#schedule(lane);
+      if (this.#backlog.shift(sequence)) this.#schedule(sequence);
       else this.#kick();
     } else {
       if (row !== undefined) row.notBefore = next.wait === 0 ? null : Date.now() + next.wait;
-      this.#schedule(lane);
+      this.#schedule(sequence);
     }
     this.#pump();
   }
 
-  /** One attempt at a lane's first row. Rejects if the database fails, or if all is to end. */
-  async #send(lane: Lane): Promise<Next> {
-    const [row] = lane.rows;
+  /** One attempt at a sequence's first row. Rejects if the database fails, or if all is to end. */
+  async #send(sequence: Sequence): Promise<Next> {
+    const [row] = sequence.rows;
     if (row === undefined) return { do: 'next' };
-    const tried = await tryDelivery(this.#options, lane, row, this.#stop.signal);
+    const tried = await tryDelivery(this.#options, sequence, row, this.#stop.signal);
     if ('next' in tried) {
       if (tried.result !== undefined) this.#settle(row, tried.result);
       return tried.next;
@@ -241,9 +241,9 @@ export class Dispatcher {
     const verdict = judge(row, answer, this.#options, now, random);
     const { result } = verdict;
     this.counts[answer.accepted ? 'accepted' : 'failed'] += 1;
-    if (result.refused !== undefined) this.#lanes.forget(row.subscriptionId);
-    if (!answer.accepted) lane.failingSince ??= now;
-    if (verdict.well) this.#opened(lane.receiver);
+    if (result.refused !== undefined) this.#backlog.forget(row.subscriptionId);
+    if (!answer.accepted) sequence.failingSince ??= now;
+    if (verdict.well) this.#opened(sequence.receiver);
     else {
       const how = {
         answered: answer.status !== null,
@@ -251,14 +251,14 @@ export class Dispatcher {
         backoff: verdict.backoff,
         random,
       };
-      if (lane.receiver.failed(row.url, now, how)) this.#expire(lane, answer.error ?? '');
+      if (sequence.receiver.failed(row.url, now, how)) this.#expire(sequence, answer.error ?? '');
     }
     if (verdict.asked > 0) {
-      for (const other of lane.receiver.leaveAlone(row.url, verdict.asked, now)) this.#schedule(other);
+      for (const other of sequence.receiver.leaveAlone(row.url, verdict.asked, now)) this.#schedule(other);
     }
     // While the receiver is down it is the receiver that has to be waited for; the next start tries it at once.
     // What it asked for counts in any case, then too.
-    const explained = lane.receiver.explains(lane);
+    const explained = sequence.receiver.explains(sequence);
     const notBefore = verdict.asked > 0 ? new Date(now + verdict.asked) : null;
     this.#settle(row, explained ? { ...result, notBefore } : result);
     if (result.state !== 'pending') return { do: 'next' };
@@ -267,27 +267,27 @@ export class Dispatcher {
 
   /** What waited only for a receiver that was down goes at once. */
   #opened(receiver: Receiver): void {
-    for (const lane of receiver.succeeded()) {
-      const [row] = lane.rows;
+    for (const sequence of receiver.succeeded()) {
+      const [row] = sequence.rows;
       if (row !== undefined) row.notBefore = null;
-      this.#schedule(lane);
+      this.#schedule(sequence);
     }
   }
 
   /** At a receiver that is down, what has waited for too long is given up without an attempt of its own. */
-  #expire(failed: Lane, why: string): void {
+  #expire(failed: Sequence, why: string): void {
     const { keepTrying } = this.#options;
-    for (const lane of this.#lanes.all()) {
-      if (lane === failed || lane.busy || lane.receiver !== failed.receiver) continue;
+    for (const sequence of this.#backlog.all()) {
+      if (sequence === failed || sequence.busy || sequence.receiver !== failed.receiver) continue;
       for (
-        let [row] = lane.rows;
+        let [row] = sequence.rows;
         row !== undefined && Date.now() - row.since >= keepTrying;
-        [row] = lane.rows
+        [row] = sequence.rows
       ) {
         const { attempts, status } = row;
         const error = `the receiver is down: ${why}`;
         this.#settle(row, { state: 'dead', attempts, notBefore: null, status, error });
-        if (!this.#lanes.shift(lane)) lane.receiver.forget(lane);
+        if (!this.#backlog.shift(sequence)) sequence.receiver.forget(sequence);
       }
     }
   }

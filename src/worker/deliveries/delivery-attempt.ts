@@ -3,7 +3,7 @@ import type { Answer, Outlet } from '../../drivers/outlets/outlet.js';
 import { type Backoff, backoffDelay } from '../../lib/backoff.js';
 import type { Attempt, PendingRow, Settled } from '../../store/deliveries.js';
 import type { Store } from '../../store/store.js';
-import type { Lane } from './receiver.js';
+import type { Sequence } from './receiver.js';
 
 export interface AttemptOptions {
   store: Store;
@@ -15,7 +15,7 @@ export interface AttemptOptions {
   keepTrying: number;
 }
 
-/** What comes after an attempt: the lane's next row, the same one after a wait (milliseconds), or none for now. */
+/** What comes after an attempt: the sequence's next row, the same one after a wait (milliseconds), or none for now. */
 export type Next = { do: 'next' } | { do: 'again'; wait: number } | { do: 'drop'; lookAgain?: true };
 
 type Result = Omit<Settled, 'id' | 'updated'>;
@@ -36,13 +36,13 @@ const mayBeTold = ({ ownerId, ownerActive, ownerAdmin, jobOwnerId }: Attempt): b
   ownerId === null || (ownerActive && (ownerAdmin || ownerId === jobOwnerId));
 
 /**
- * Sends a lane's first row as its event and subscription are now.
+ * Sends a sequence's first row as its event and subscription are now.
  *
  * @returns the receiver's answer; or, where nothing was sent, what comes next and what is to be stored of that
  */
 export async function tryDelivery(
   { store, outlets, secretOf }: AttemptOptions,
-  lane: Lane,
+  sequence: Sequence,
   row: PendingRow,
   signal: AbortSignal,
 ): Promise<{ answer: Answer } | { next: Next; result?: Result }> {
@@ -50,7 +50,7 @@ export async function tryDelivery(
   if (what === null || what.state !== 'pending') return { next: { do: 'next' } };
   if (!what.active) return { next: { do: 'drop' } };
   const { url } = what;
-  if (receiverKey(url) !== lane.receiver.key) return { next: { do: 'drop', lookAgain: true } };
+  if (receiverKey(url) !== sequence.receiver.key) return { next: { do: 'drop', lookAgain: true } };
   const untold = { attempts: row.attempts, notBefore: null, status: row.status };
   if (!mayBeTold(what)) {
     const error = 'the owner may not be told of this job any more';

@@ -19,8 +19,8 @@ const mostUrls = 10;
  */
 export class Receiver {
   readonly key: string;
-  readonly #ready = new Set<Lane>();
-  readonly #waiting = new Set<Lane>();
+  readonly #ready = new Set<Sequence>();
+  readonly #waiting = new Set<Sequence>();
   #active = 0;
   #failures = 0;
   #rounds = 0;
@@ -43,8 +43,8 @@ export class Receiver {
   /** True if nothing is known of it that would be missed. */
   isIdle(now: number): boolean {
     for (const url of this.#asked.keys()) this.askedUntil(url, now);
-    const lanes = this.#active + this.#ready.size + this.#waiting.size;
-    return lanes === 0 && this.#failures === 0 && this.#asked.size === 0;
+    const sequences = this.#active + this.#ready.size + this.#waiting.size;
+    return sequences === 0 && this.#failures === 0 && this.#asked.size === 0;
   }
 
   /** Until when a URL is to be left alone; 0 if it did not ask for that, or the time is over. */
@@ -58,9 +58,9 @@ export class Receiver {
   /**
    * A URL asks to be left alone for so many milliseconds.
    *
-   * @returns the lanes that were about to send there
+   * @returns the sequences that were about to send there
    */
-  leaveAlone(url: string, asked: number, now: number): Lane[] {
+  leaveAlone(url: string, asked: number, now: number): Sequence[] {
     this.#asked.set(url, Math.max(now + asked, this.askedUntil(url, now)));
     return [...this.#ready].filter(({ rows: [row] }) => row?.url === url);
   }
@@ -70,41 +70,41 @@ export class Receiver {
     return this.#down && this.#active === 0 && this.#ready.size > 0 ? this.#probeAt : null;
   }
 
-  /** A lane that may send. */
-  add(lane: Lane): void {
-    this.#waiting.delete(lane);
-    this.#ready.add(lane);
+  /** A sequence that may send. */
+  add(sequence: Sequence): void {
+    this.#waiting.delete(sequence);
+    this.#ready.add(sequence);
   }
 
-  /** A lane that has to wait for its own time. */
-  hold(lane: Lane): void {
-    this.#ready.delete(lane);
-    this.#waiting.add(lane);
+  /** A sequence that has to wait for its own time. */
+  hold(sequence: Sequence): void {
+    this.#ready.delete(sequence);
+    this.#waiting.add(sequence);
   }
 
-  forget(lane: Lane): void {
-    this.#ready.delete(lane);
-    this.#waiting.delete(lane);
+  forget(sequence: Sequence): void {
+    this.#ready.delete(sequence);
+    this.#waiting.delete(sequence);
   }
 
-  /** The next lane that may send now, which then counts as active until `ended`. */
-  next(now: number): Lane | undefined {
+  /** The next sequence that may send now, which then counts as active until `ended`. */
+  next(now: number): Sequence | undefined {
     if (this.#active >= (this.#down ? 1 : mostAtOnce)) return undefined;
     const [first] = this.#ready;
-    const lane = !this.#down || now >= this.#probeAt ? first : this.#untried();
-    if (lane === undefined) return undefined;
-    this.#ready.delete(lane);
+    const sequence = !this.#down || now >= this.#probeAt ? first : this.#untried();
+    if (sequence === undefined) return undefined;
+    this.#ready.delete(sequence);
     this.#active += 1;
-    return lane;
+    return sequence;
   }
 
   /** While what failed are single URLs, others at the same receiver get their chance at once: it may serve many. */
-  #untried(): Lane | undefined {
+  #untried(): Sequence | undefined {
     const failed = this.#failedUrls;
     if (failed === null || failed.size >= mostUrls) return undefined;
-    for (const lane of this.#ready) {
-      const [row] = lane.rows;
-      if (row !== undefined && !failed.has(row.url)) return lane;
+    for (const sequence of this.#ready) {
+      const [row] = sequence.rows;
+      if (row !== undefined && !failed.has(row.url)) return sequence;
     }
     return undefined;
   }
@@ -116,9 +116,9 @@ export class Receiver {
   /**
    * It accepted, or refused in a way that shows that it is well.
    *
-   * @returns the lanes that wait only because it was down
+   * @returns the sequences that wait only because it was down
    */
-  succeeded(): Lane[] {
+  succeeded(): Sequence[] {
     const wasDown = this.#down;
     const since = this.#failingSince;
     this.#failures = 0;
@@ -134,7 +134,7 @@ export class Receiver {
    *
    * @param answered whether there was an answer
    * @param asked how long it wants to be left alone, in milliseconds
-   * @returns true if it is down, so that its lanes need no pauses of their own
+   * @returns true if it is down, so that its sequences need no pauses of their own
    */
   failed(
     url: string,
@@ -158,14 +158,14 @@ export class Receiver {
     return this.#down;
   }
 
-  /** Whether a lane's failure belongs to the present outage and not to itself. */
-  explains({ failingSince }: Lane): boolean {
+  /** Whether a sequence's failure belongs to the present outage and not to itself. */
+  explains({ failingSince }: Sequence): boolean {
     return this.#down && failingSince !== null && failingSince >= this.#failingSince;
   }
 }
 
 /** What waits of one job for one subscription: it is told in order, one at a time. */
-export interface Lane {
+export interface Sequence {
   key: string;
   subscriptionId: number;
   jobId: number;

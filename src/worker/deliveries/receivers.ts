@@ -1,5 +1,5 @@
 import { receiverKey } from './delivery-attempt.js';
-import type { Lane } from './receiver.js';
+import type { Sequence } from './receiver.js';
 import { Receiver } from './receiver.js';
 
 /** All receivers that something is known of, and whose turn it is. */
@@ -18,10 +18,10 @@ export class Receivers {
     return receiver;
   }
 
-  /** A lane that may send. */
-  enter(lane: Lane): void {
-    lane.receiver.add(lane);
-    this.#eager.add(lane.receiver);
+  /** A sequence that may send. */
+  enter(sequence: Sequence): void {
+    sequence.receiver.add(sequence);
+    this.#eager.add(sequence.receiver);
   }
 
   /** An attempt is over. */
@@ -30,18 +30,18 @@ export class Receivers {
     this.#eager.add(receiver);
   }
 
-  /** The lane that may send next, each receiver in its turn; those that are down only if they may be tried. */
-  next(now: number, mayProbe: boolean): Lane | undefined {
+  /** The sequence that may send next, each receiver in its turn; those that are down only if they may be tried. */
+  next(now: number, mayProbe: boolean): Sequence | undefined {
     for (const receiver of this.#eager) {
       if (receiver.down && !mayProbe) continue;
-      const lane = receiver.next(now);
-      if (lane === undefined) {
+      const sequence = receiver.next(now);
+      if (sequence === undefined) {
         if (receiver.probeAt === null) this.#eager.delete(receiver);
         continue;
       }
       this.#eager.delete(receiver);
       this.#eager.add(receiver);
-      return lane;
+      return sequence;
     }
     return undefined;
   }
