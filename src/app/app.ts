@@ -47,7 +47,7 @@ import { openDeliveries } from '../worker/deliveries/open-deliveries.js';
 import { openOperations } from '../worker/operations/open-operations.js';
 import { startRetention } from '../worker/retention.js';
 import { watchRoom } from '../worker/room.js';
-import { troubleTeller } from '../worker/tell-out-of-reach.js';
+import { outOfReachTeller } from '../worker/tell-out-of-reach.js';
 import { openWorker } from '../worker/worker.js';
 import { announceAdmin } from './announce.js';
 import { openCloud } from './cloud.js';
@@ -113,7 +113,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     streams: config.streams,
   });
 
-  const cloud = openCloud({ ...house, instance, config, trouble: troubleTeller(house) });
+  const cloud = openCloud({ ...house, instance, config, trouble: outOfReachTeller(house) });
   await cloud.load();
   const executor = localExecutor({
     instance,
@@ -192,7 +192,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const cancel = cancelService({
     jobs,
     here: worker.cancel,
-    elsewhere: (job, by) => manager.jobEvents.cancel(job, by),
+    external: (job, by) => manager.jobEvents.cancel(job, by),
     show: resource.show,
   });
   const tasks = openPipelineScheduler({

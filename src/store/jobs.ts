@@ -1,4 +1,4 @@
-import { elsewhere, type Job, type JobEvent } from '../domain/jobs/job.js';
+import { externalExecutor, type Job, type JobEvent } from '../domain/jobs/job.js';
 import { type State, unfinishedStates } from '../domain/jobs/job-state.js';
 import { parseWritten } from '../domain/json/written-json.js';
 import type { ListQuery } from '../domain/query.js';
@@ -159,7 +159,7 @@ export function jobRepository(
         where: {
           id: { gt: after },
           state: { in: [...unfinishedStates] },
-          executor: { not: elsewhere },
+          executor: { not: externalExecutor },
         },
         orderBy: { id: 'asc' },
         take,
@@ -235,7 +235,7 @@ export function jobRepository(
         where: {
           ended: { lt: date },
           parentId: null,
-          ...(options.cleared ? {} : { cleared: null, executor: { not: elsewhere } }),
+          ...(options.cleared ? {} : { cleared: null, executor: { not: externalExecutor } }),
         },
         orderBy: { ended: 'asc' },
         take: options.take,

@@ -11,7 +11,7 @@ const passing = ['store-unavailable', 'disk-full'];
  *
  * @param fields what it is about, for the log
  */
-export async function insist<T>(log: Logger, fields: object, action: () => Promise<T>): Promise<T> {
+export async function keepTrying<T>(log: Logger, fields: object, action: () => Promise<T>): Promise<T> {
   for (let wait = 100; ; wait = Math.min(wait * 2, 5000)) {
     try {
       return await action();

@@ -7,7 +7,7 @@ import type { JobService } from '../usecases/jobs/jobs.js';
  * Tells of a running job that its machine is out of reach, and why, and with null that it is back: in `waiting` and in
  * its history, each in its turn.
  */
-export function troubleTeller(context: { store: Store; jobs: JobService; log: Logger }) {
+export function outOfReachTeller(context: { store: Store; jobs: JobService; log: Logger }) {
   const { store, jobs, log } = context;
   const telling = new Map<string, Promise<void>>();
 

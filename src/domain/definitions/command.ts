@@ -1,8 +1,12 @@
 import { posix } from 'node:path';
-import { isNamedFile, type PlaceholderName, type Places, placeholdersIn, substitute } from './placeholder.js';
+import {
+  isNamedFile,
+  type PlaceholderName,
+  type PlaceholderValues,
+  placeholdersIn,
+  substitute,
+} from './placeholder.js';
 import type { ProcessDefinition } from './process-definition.js';
-
-export { type PlaceholderName, type Places, placeholderProblems, substitute } from './placeholder.js';
 
 /** What is handed to an executor. `exec` without a slash is looked up on PATH there; no shell ever sees it. */
 export interface Command {
@@ -21,14 +25,14 @@ export interface RunRequest {
   timeout?: number;
 }
 
-/** The places that every run has, before any file is staged. */
-export type BasePlaces = Places & { work_dir: string; job_uuid: string };
+/** The values that every run has, before any file is staged. */
+export type BaseValues = PlaceholderValues & { work_dir: string; job_uuid: string };
 
 /**
  * Where a file of the job belongs: on a standard stream, wherever the server likes (`fileName` is the name it
  * should have there, if the definition wants one), or at this absolute path because the program insists.
  */
-export type FilePlace =
+export type FileLocation =
   | { kind: 'stream'; stream: 'STDIN' | 'STDOUT' | 'STDERR'; fileName?: string }
   | { kind: 'chosen'; fileName?: string }
   | { kind: 'fixed'; path: string; fileName?: string };
@@ -49,25 +53,25 @@ export function timeoutOf(
 }
 
 /**
- * Definition + request + places → what is run. A request's variables are laid over the definition's.
+ * Definition + request + values → what is run. A request's variables are laid over the definition's.
  *
  * @param defaultTimeout the server's; see `timeoutOf`
  */
 export function buildCommand(
   definition: ProcessDefinition,
   request: RunRequest,
-  places: BasePlaces,
+  values: BaseValues,
   defaultTimeout: number | null,
 ): Command {
   const environment = { ...definition.environment, ...request.environment };
   return {
     exec: definition.exec,
-    argv: definition.argv.map((argument) => substitute(argument, places)),
+    argv: definition.argv.map((argument) => substitute(argument, values)),
     // fromEntries, because `__proto__` is a lawful name of a variable and assigning to it would lose it.
     environment: Object.fromEntries(
-      Object.entries(environment).map(([name, value]) => [name, substitute(value, places)]),
+      Object.entries(environment).map(([name, value]) => [name, substitute(value, values)]),
     ),
-    cwd: workingDirectory(definition, places),
+    cwd: workingDirectory(definition, values),
     timeout: timeoutOf(definition, request, defaultTimeout),
   };
 }
@@ -107,61 +111,61 @@ export function namedFiles(definition: ProcessDefinition): { inputs: string[]; o
 }
 
 /** Where the program is started: absolute; a relative `cwd` is taken from the job's own folder. */
-export function workingDirectory(definition: ProcessDefinition, places: BasePlaces): string {
-  return posix.resolve(places.work_dir, substitute(definition.cwd ?? '', places));
+export function workingDirectory(definition: ProcessDefinition, values: BaseValues): string {
+  return posix.resolve(values.work_dir, substitute(definition.cwd ?? '', values));
 }
 
 /** The file that the program expects as its input; null where it takes none, or a folder of them. */
-export function inputPlace(definition: ProcessDefinition, places: BasePlaces): FilePlace | null {
+export function inputLocation(definition: ProcessDefinition, values: BaseValues): FileLocation | null {
   const { input } = definition;
   if (input?.type !== 'file') return null;
   if (input.via === 'stream') return { kind: 'stream', stream: 'STDIN' };
-  return filePlace(definition, places, input, '${input_file}');
+  return fileLocation(definition, values, input, '${input_file}');
 }
 
 /** The file that is the program's output after the run; null where there is none, or a folder of them. */
-export function outputPlace(definition: ProcessDefinition, places: BasePlaces): FilePlace | null {
+export function outputLocation(definition: ProcessDefinition, values: BaseValues): FileLocation | null {
   const { output } = definition;
   if (output?.type !== 'file') return null;
-  if (output.via === 'path') return filePlace(definition, places, output, '${output_file}');
+  if (output.via === 'path') return fileLocation(definition, values, output, '${output_file}');
   return { kind: 'stream', stream: output.stream, ...named(output.fileName) };
 }
 
 /** The folder, absolute, that the program reads its input from; null where it is none. */
-export function inputFolder(definition: ProcessDefinition, places: BasePlaces): string | null {
+export function inputFolder(definition: ProcessDefinition, values: BaseValues): string | null {
   const { input } = definition;
-  return input?.type === 'folder' ? placeOf(definition, places, input.path) : null;
+  return input?.type === 'folder' ? placeOf(definition, values, input.path) : null;
 }
 
 /** The folder, absolute, that the program writes its output to; null where it is none. */
-export function outputFolder(definition: ProcessDefinition, places: BasePlaces): string | null {
+export function outputFolder(definition: ProcessDefinition, values: BaseValues): string | null {
   const { output } = definition;
-  return output?.type === 'folder' ? placeOf(definition, places, output.path) : null;
+  return output?.type === 'folder' ? placeOf(definition, values, output.path) : null;
 }
 
 /** The file, absolute, that a program follows, or appends its output to; null where it is none. */
-export function appendPlace(
+export function appendLocation(
   definition: ProcessDefinition,
-  places: BasePlaces,
+  values: BaseValues,
   end: 'input' | 'output',
-): FilePlace | null {
+): FileLocation | null {
   const adapter = definition[end];
-  return adapter?.type === 'append' ? filePlace(definition, places, adapter, `\${${end}_file}`) : null;
+  return adapter?.type === 'append' ? fileLocation(definition, values, adapter, `\${${end}_file}`) : null;
 }
 
 /** A path of the definition, absolute; a relative one is taken from `cwd`. */
-function placeOf(definition: ProcessDefinition, places: BasePlaces, path: string): string {
-  return posix.resolve(workingDirectory(definition, places), substitute(path, places));
+function placeOf(definition: ProcessDefinition, values: BaseValues, path: string): string {
+  return posix.resolve(workingDirectory(definition, values), substitute(path, values));
 }
 
-function filePlace(
+function fileLocation(
   definition: ProcessDefinition,
-  places: BasePlaces,
+  values: BaseValues,
   file: { path: string; fileName?: string },
   chosen: string,
-): FilePlace {
+): FileLocation {
   if (file.path === chosen) return { kind: 'chosen', ...named(file.fileName) };
-  const path = placeOf(definition, places, file.path);
+  const path = placeOf(definition, values, file.path);
   return { kind: 'fixed', path, ...named(file.fileName) };
 }
 

@@ -19,7 +19,7 @@ export type NamedFile = `${'input_file' | 'output_file'}.${string}`;
 export type PlaceholderName = (typeof placeholderNames)[number] | NamedFile;
 
 /** What each placeholder stands for in one run. Which of them exist depends on the adapters. */
-export type Places = Partial<Record<PlaceholderName, string>>;
+export type PlaceholderValues = Partial<Record<PlaceholderName, string>>;
 
 /** The names that may also be written `$<…>`. Any other `$<…>` is text: Perl, make and regular expressions have it. */
 const angleNames: readonly string[] = ['input_file', 'output_file'];
@@ -40,13 +40,13 @@ type Token =
   | { kind: 'unknown'; name: string; written: string }
   | { kind: 'unclosed' };
 
-/** Puts places for placeholders, and `${` for `$${`. Whatever is no placeholder stays as it is. */
-export function substitute(text: string, places: Places): string {
+/** Puts values for placeholders, and `${` for `$${`. Whatever is no placeholder stays as it is. */
+export function substitute(text: string, values: PlaceholderValues): string {
   return text.replace(token, (written: string, curly?: string, angle?: string) => {
     const found = classify(written, curly, angle);
     if (found.kind === 'escape') return '${';
     if (found.kind !== 'placeholder') return written;
-    const place = places[found.name];
+    const place = values[found.name];
     // Definitions and runs are checked when they come, so this is a mistake of ours; another try would not mend it.
     if (place === undefined) throw new PenstockError('conflict', `${written} has no place in this run`);
     return place;

@@ -45,7 +45,7 @@ export interface RunRequest {
 }
 
 /** The executor of a job that Penstock does not run: others report on it by events. */
-export const elsewhere = 'none';
+export const externalExecutor = 'none';
 
 /** The executor of a pipeline's job: what it runs are the jobs of its steps. */
 export const pipelineExecutor = 'pipeline';

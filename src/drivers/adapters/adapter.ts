@@ -1,4 +1,5 @@
-import type { BasePlaces, Places } from '../../domain/definitions/command.js';
+import type { BaseValues } from '../../domain/definitions/command.js';
+import type { PlaceholderValues } from '../../domain/definitions/placeholder.js';
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import type { Inlet, Outlet } from '../../domain/feeder/feeder-plan.js';
 import type { Framing } from '../../domain/feeder/framing.js';
@@ -7,7 +8,7 @@ import type { PipedFiles } from '../hosts/scripts/remote-pipes.js';
 /** What an adapter is told about the run that it serves. Paths are absolute. */
 export interface AdapterContext {
   definition: ProcessDefinition;
-  places: BasePlaces;
+  values: BaseValues;
   /** The attempt's own folder. */
   folder: string;
   /** The attempt's own folder on the machine that it runs on; null if that is this one, or it has none yet. */
@@ -30,7 +31,7 @@ export interface FilePath {
 
 /** What came of preparing an input: values for placeholders, and the program's standard input, if it is that. */
 export interface PreparedInput {
-  places: Places;
+  values: PlaceholderValues;
   stdin: string | null;
   /** How the feeder brings it, where it does. */
   inlet?: Inlet;
@@ -42,7 +43,7 @@ export interface PreparedInput {
 
 /** What came of preparing an output: values for placeholders, and streams that go elsewhere than to the logs. */
 export interface PreparedOutput {
-  places: Places;
+  values: PlaceholderValues;
   stdout?: string;
   stderr?: string;
   /** How the feeder fetches it, where it does. */

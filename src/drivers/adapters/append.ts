@@ -1,12 +1,12 @@
 import { open, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { appendPlace } from '../../domain/definitions/command.js';
+import { appendLocation } from '../../domain/definitions/command.js';
 import { fileKey } from '../../domain/feeder/feeder-plan.js';
 import { PenstockError } from '../../lib/errors.js';
 import { openToOthers } from '../processes/umask.js';
 import type { Adapter, AdapterContext } from './adapter.js';
 import { chunkOf, refuseOthers, taken } from './fed.js';
-import { makePlace } from './file.js';
+import { makeNamedFolder } from './file.js';
 
 /** Where the server chooses the file that the program appends to: a folder, in which it may rotate it. */
 const grown = (folder: string) => path.join(folder, 'grown');
@@ -18,17 +18,17 @@ const grown = (folder: string) => path.join(folder, 'grown');
 export const appendAdapter: Adapter = {
   input: {
     async prepare(context) {
-      const { definition, places, folder, feed, input: given } = context;
+      const { definition, values, folder, feed, input: given } = context;
       const { input } = definition;
-      if (input?.type !== 'append') return { places: {}, stdin: null };
-      const wanted = appendPlace(definition, places, 'input');
+      if (input?.type !== 'append') return { values: {}, stdin: null };
+      const wanted = appendLocation(definition, values, 'input');
       const chosen = path.join(folder, 'input', input.fileName ?? given?.name ?? 'input');
       const file = wanted?.kind === 'fixed' ? wanted.path : chosen;
       await refuse(context, wanted?.kind !== 'fixed');
-      await makePlace(path.dirname(file));
+      await makeNamedFolder(path.dirname(file));
       await make(file);
       return {
-        places: { input_file: file },
+        values: { input_file: file },
         stdin: null,
         inlet: {
           kind: 'append',
@@ -43,14 +43,14 @@ export const appendAdapter: Adapter = {
   },
   output: {
     async prepare(context) {
-      const { definition, places, folder, outputName } = context;
-      const wanted = appendPlace(definition, places, 'output');
+      const { definition, values, folder, outputName } = context;
+      const wanted = appendLocation(definition, values, 'output');
       const file = wanted?.kind === 'fixed' ? wanted.path : path.join(grown(folder), outputName);
       await refuse(context, wanted?.kind !== 'fixed');
-      await makePlace(path.dirname(file));
+      await makeNamedFolder(path.dirname(file));
       const before = await stat(file, { bigint: true }).catch(() => null);
       const from = before?.isFile() ? { key: fileKey(before), size: Number(before.size) } : null;
-      return { places: { output_file: file }, outlet: { kind: 'append', path: file, from } };
+      return { values: { output_file: file }, outlet: { kind: 'append', path: file, from } };
     },
     // Both the file and what the program has made of it; the output is a file of its own.
     clear: ({ folder }) => rm(grown(folder), { recursive: true, force: true }),

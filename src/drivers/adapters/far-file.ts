@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { type FilePlace, inputPlace, outputPlace } from '../../domain/definitions/command.js';
+import { type FileLocation, inputLocation, outputLocation } from '../../domain/definitions/command.js';
 import type { Adapter, AdapterContext } from './adapter.js';
 import { fileAdapter } from './file.js';
 
@@ -9,24 +9,24 @@ import { fileAdapter } from './file.js';
  */
 export const farFileAdapter: Adapter = {
   input: {
-    async prepare({ definition, places, there, input }) {
-      if (input === null || there === null) return { places: {}, stdin: null };
-      const expected = inputPlace(definition, places) ?? { kind: 'stream' };
-      if (expected.kind === 'stream') return { places: {}, stdin: input.file };
+    async prepare({ definition, values, there, input }) {
+      if (input === null || there === null) return { values: {}, stdin: null };
+      const expected = inputLocation(definition, values) ?? { kind: 'stream' };
+      if (expected.kind === 'stream') return { values: {}, stdin: input.file };
       const to = expected.kind === 'fixed' ? expected.path : path.posix.join(there, 'input', input.name);
-      return { places: { input_file: to }, stdin: null, send: [{ from: input.file, to }] };
+      return { values: { input_file: to }, stdin: null, send: [{ from: input.file, to }] };
     },
     clear: async () => {},
   },
   output: {
     async prepare(context) {
-      const from = writtenThere(context, outputPlace(context.definition, context.places));
-      if (from === null) return { places: {} };
-      return { places: { output_file: from }, fetch: [{ from, to: keptHere(context) }] };
+      const from = writtenThere(context, outputLocation(context.definition, context.values));
+      if (from === null) return { values: {} };
+      return { values: { output_file: from }, fetch: [{ from, to: keptHere(context) }] };
     },
     clear: async () => {},
     async finish(context) {
-      const wanted = outputPlace(context.definition, context.places);
+      const wanted = outputLocation(context.definition, context.values);
       if (wanted === null || wanted.kind === 'stream') return fileAdapter.output.finish(context);
       return fileAdapter.output.finish({ ...context, definition: { ...context.definition, output: chosen } });
     },
@@ -37,7 +37,7 @@ export const farFileAdapter: Adapter = {
 const chosen = { type: 'file', via: 'path', path: '${output_file}' } as const;
 
 /** The file that the program writes itself, there; null where it is a stream. */
-function writtenThere({ there, outputName }: AdapterContext, wanted: FilePlace | null): string | null {
+function writtenThere({ there, outputName }: AdapterContext, wanted: FileLocation | null): string | null {
   if (there === null || wanted === null || wanted.kind === 'stream') return null;
   return wanted.kind === 'fixed' ? wanted.path : path.posix.join(there, 'output', outputName);
 }

@@ -10,22 +10,22 @@ import { taken } from './fed.js';
 export const farPipeAdapter: Adapter = {
   input: {
     async prepare({ there, input }) {
-      if (there === null) return { places: {}, stdin: null };
+      if (there === null) return { values: {}, stdin: null };
       const pipe = path.posix.join(there, 'input.pipe');
       const file = input === null ? '/dev/null' : path.posix.join(there, 'input', input.name);
       const send = input === null ? [] : [{ from: input.file, to: file }];
-      return { places: { input_pipe: pipe }, stdin: null, send, pipe: { file, pipe } };
+      return { values: { input_pipe: pipe }, stdin: null, send, pipe: { file, pipe } };
     },
     clear: async () => {},
   },
   output: {
     async prepare(context) {
       const { there, outputName, definition } = context;
-      if (there === null) return { places: {} };
+      if (there === null) return { values: {} };
       const pipe = path.posix.join(there, 'output.pipe');
       const file = path.posix.join(there, 'output', outputName);
       return {
-        places: { output_pipe: pipe },
+        values: { output_pipe: pipe },
         pipe: { file, pipe, limit: definition.limits.outputSize },
         fetch: [{ from: file, to: keptHere(context) }],
       };

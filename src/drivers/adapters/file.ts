@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { inputPlace, outputPlace } from '../../domain/definitions/command.js';
+import { inputLocation, outputLocation } from '../../domain/definitions/command.js';
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { PenstockError } from '../../lib/errors.js';
 import { copyFile } from '../files/copy-file.js';
@@ -23,22 +23,22 @@ import { chunkOf, makePipe, removePipe } from './fed.js';
  */
 const input: InputAdapter = {
   async prepare(context) {
-    const { definition, places, input: given } = context;
+    const { definition, values, input: given } = context;
     if (context.feed !== null) return fedStdin(context);
-    if (given === null) return { places: {}, stdin: null };
-    const expected = inputPlace(definition, places) ?? { kind: 'stream', stream: 'STDIN' };
-    if (expected.kind === 'stream') return { places: { input_file: given.file }, stdin: given.file };
+    if (given === null) return { values: {}, stdin: null };
+    const expected = inputLocation(definition, values) ?? { kind: 'stream', stream: 'STDIN' };
+    if (expected.kind === 'stream') return { values: { input_file: given.file }, stdin: given.file };
     if (expected.kind === 'chosen') {
-      return { places: { input_file: await ownInput(context, given) }, stdin: null };
+      return { values: { input_file: await ownInput(context, given) }, stdin: null };
     }
     await placeAt(context, given.file, expected.path);
-    return { places: { input_file: expected.path }, stdin: null };
+    return { values: { input_file: expected.path }, stdin: null };
   },
 
   async clear(context) {
-    const { definition, folder, places } = context;
+    const { definition, folder, values } = context;
     if (context.feed !== null) await removePipe(context, stdinPipe);
-    const given = inputPlace(definition, places);
+    const given = inputLocation(definition, values);
     // A second name of the input in a folder that is not the job's own would be in the next run's way.
     if (given?.kind === 'fixed' && isFile(noteOf(folder))) {
       await rm(given.path, { force: true });
@@ -49,16 +49,16 @@ const input: InputAdapter = {
 
 const output: OutputAdapter = {
   async prepare(context) {
-    const { definition, places, folder } = context;
+    const { definition, values, folder } = context;
     const { file, written } = outputFile(context);
     if (context.feed !== null) return fedOutput(context, written);
-    if (!written) return { places: {} };
+    if (!written) return { values: {} };
     await makeFolders(path.join(folder, 'output'));
-    const given = context.input === null ? null : inputPlace(definition, places);
+    const given = context.input === null ? null : inputLocation(definition, values);
     const isInput = given?.kind === 'fixed' && given.path === file;
     // What another run left at a fixed place must not be taken for this one's output.
     if (!file.startsWith(`${folder}/`) && !isInput) await rm(file, { force: true });
-    return { places: { output_file: file } };
+    return { values: { output_file: file } };
   },
 
   clear: async (context) => {
@@ -86,7 +86,7 @@ async function fedStdin(context: AdapterContext): Promise<PreparedInput> {
   if (wanted?.type === 'file' && wanted.via === 'path') throw notFed('input');
   const pipe = await makePipe({ ...context, user: null }, stdinPipe);
   const chunk = chunkOf(wanted?.type === 'file' ? wanted : {});
-  return { places: {}, stdin: pipe, inlet: { kind: 'pipe', path: pipe, chunk } };
+  return { values: {}, stdin: pipe, inlet: { kind: 'pipe', path: pipe, chunk } };
 }
 
 /** The stream whose records are read from a program that is fed. */
@@ -95,7 +95,7 @@ async function fedOutput(context: AdapterContext, written: boolean): Promise<Pre
   const { output: wanted } = context.definition;
   const pipe = await makePipe({ ...context, user: null }, outputPipe);
   const isError = wanted?.type === 'file' && wanted.via === 'stream' && wanted.stream === 'STDERR';
-  return { places: {}, [isError ? 'stderr' : 'stdout']: pipe, outlet: { kind: 'pipe', path: pipe } };
+  return { values: {}, [isError ? 'stderr' : 'stdout']: pipe, outlet: { kind: 'pipe', path: pipe } };
 }
 
 const notFed = (end: string) =>
@@ -105,11 +105,11 @@ const notFed = (end: string) =>
   );
 
 /** Where the output comes to be: the file behind a stream, or one that the program writes itself. */
-function outputFile({ definition, places, folder, outputName }: AdapterContext): {
+function outputFile({ definition, values, folder, outputName }: AdapterContext): {
   file: string;
   written: boolean;
 } {
-  const wanted = outputPlace(definition, places);
+  const wanted = outputLocation(definition, values);
   if (wanted?.kind === 'fixed') return { file: wanted.path, written: true };
   if (wanted?.kind === 'chosen') return { file: path.join(folder, 'output', outputName), written: true };
   return { file: path.join(folder, wanted?.stream === 'STDERR' ? 'stderr' : 'stdout'), written: false };
@@ -159,7 +159,7 @@ async function placeAt({ folder, definition }: AdapterContext, file: string, tar
 }
 
 /** Makes a folder that a definition names, where there is none. */
-export async function makePlace(folder: string): Promise<void> {
+export async function makeNamedFolder(folder: string): Promise<void> {
   await makeFolders(folder).catch((error: NodeJS.ErrnoException) => {
     // What stands above it takes no folders, and will not at a second try either.
     if (error.code === 'ENOENT') throw new PenstockError('not-found', `the folder ${folder} cannot be made`);
@@ -169,7 +169,7 @@ export async function makePlace(folder: string): Promise<void> {
 
 /** Puts the input where the program insists on having it: a second name of the same file, or a copy. */
 async function place(file: string, target: string, copy: boolean): Promise<void> {
-  await makePlace(path.dirname(target));
+  await makeNamedFolder(path.dirname(target));
   try {
     if (copy) await copyFile(file, target, { exclusive: true });
     else await link(file, target);

@@ -8,18 +8,18 @@ import { NotPlain, plainFiles, putFiles } from '../files/folder-files.js';
 import { inside, openFolder } from '../files/folders.js';
 import { makeFolders } from '../files/make-folders.js';
 import type { Adapter, InputAdapter, OutputAdapter } from './adapter.js';
-import { makePlace } from './file.js';
+import { makeNamedFolder } from './file.js';
 import { type Before, documentPieces, keyOf, readDocument, stampOf } from './folder-document.js';
 
 /** Input and output as the files of a folder; in a job each is one JSON document, of name and content. */
 const input: InputAdapter = {
-  async prepare({ definition, places, input: given }) {
-    const from = inputFolder(definition, places);
-    if (from === null) return { places: {}, stdin: null };
+  async prepare({ definition, values, input: given }) {
+    const from = inputFolder(definition, values);
+    if (from === null) return { values: {}, stdin: null };
     const files = given === null ? new Map<string, string | Buffer>() : await readDocument(given.file);
     await make(from);
     await within(from, (open) => putFiles(open, files));
-    return { places: {}, stdin: null };
+    return { values: {}, stdin: null };
   },
 
   // Files in a folder are in nobody's way: the next run puts them aside.
@@ -28,19 +28,19 @@ const input: InputAdapter = {
 
 const output: OutputAdapter = {
   // After the input was put there: that is not to be taken for output where both are in one folder.
-  async prepare({ definition, places, folder }) {
-    const to = outputFolder(definition, places);
-    if (to === null) return { places: {} };
+  async prepare({ definition, values, folder }) {
+    const to = outputFolder(definition, values);
+    if (to === null) return { values: {} };
     await make(to);
     await within(to, (open) => note(open, noteOf(folder)));
-    return { places: {} };
+    return { values: {} };
   },
 
   async clear() {},
 
-  async finish({ definition, places, folder, outputName }) {
+  async finish({ definition, values, folder, outputName }) {
     const { output: wanted } = definition;
-    const to = outputFolder(definition, places);
+    const to = outputFolder(definition, values);
     if (wanted?.type !== 'folder' || to === null) return { output: null };
     const before: Before = new Map(JSON.parse(await readFile(noteOf(folder), 'utf8')));
     const kept = path.join(folder, 'output', outputName);
@@ -65,7 +65,7 @@ export const folderAdapter: Adapter = { input, output };
 
 /** Makes a folder where there is none. What else stands there is told when it is opened. */
 async function make(folder: string): Promise<void> {
-  await makePlace(folder).catch((error: NodeJS.ErrnoException) => {
+  await makeNamedFolder(folder).catch((error: NodeJS.ErrnoException) => {
     if (!['EEXIST', 'ENOTDIR'].includes(error.code ?? '')) throw error;
   });
 }

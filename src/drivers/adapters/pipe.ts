@@ -12,10 +12,10 @@ export const pipeAdapter: Adapter = {
   input: {
     async prepare(context) {
       const { input } = context.definition;
-      if (input?.type !== 'pipe') return { places: {}, stdin: null };
+      if (input?.type !== 'pipe') return { values: {}, stdin: null };
       const pipe = await makePipe(context, inputPipe);
       return {
-        places: { input_pipe: pipe },
+        values: { input_pipe: pipe },
         stdin: null,
         inlet: { kind: 'pipe', path: pipe, chunk: chunkOf(input) },
       };
@@ -25,7 +25,7 @@ export const pipeAdapter: Adapter = {
   output: {
     async prepare(context) {
       const pipe = await makePipe(context, outputPipe);
-      return { places: { output_pipe: pipe }, outlet: { kind: 'pipe', path: pipe } };
+      return { values: { output_pipe: pipe }, outlet: { kind: 'pipe', path: pipe } };
     },
     clear: (context) => removePipe(context, outputPipe),
     finish: async (context) => taken(context),

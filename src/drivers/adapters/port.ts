@@ -9,10 +9,10 @@ import { chunkOf, taken } from './fed.js';
 export const portAdapter: Adapter = {
   input: {
     async prepare({ definition: { input }, folder }) {
-      if (input?.type !== 'port') return { places: {}, stdin: null };
+      if (input?.type !== 'port') return { values: {}, stdin: null };
       const port = await portFor(input.port, folder);
       return {
-        places: { input_port: String(port) },
+        values: { input_port: String(port) },
         stdin: null,
         inlet: { kind: 'port', port, chunk: chunkOf(input) },
       };
@@ -20,11 +20,11 @@ export const portAdapter: Adapter = {
     clear: async ({ folder }) => releasePorts(folder),
   },
   output: {
-    async prepare({ definition: { output }, places, folder }) {
-      if (output?.type !== 'port') return { places: {} };
-      const wanted = output.port === 'input' ? Number(places.input_port) : output.port;
+    async prepare({ definition: { output }, values, folder }) {
+      if (output?.type !== 'port') return { values: {} };
+      const wanted = output.port === 'input' ? Number(values.input_port) : output.port;
       const port = await portFor(wanted, folder);
-      return { places: { output_port: String(port) }, outlet: { kind: 'port', port } };
+      return { values: { output_port: String(port) }, outlet: { kind: 'port', port } };
     },
     clear: async ({ folder }) => releasePorts(folder),
     finish: async (context) => taken(context),

@@ -71,7 +71,7 @@ export const partsOf = ({ file, start }: JobFile): Part => ({
 });
 
 /** The headers that tell where the bytes of an answer stand in their log. */
-export function placeHeaders(whole: Part, part: Part, attempt: number): Record<string, string> {
+export function positionHeaders(whole: Part, part: Part, attempt: number): Record<string, string> {
   const places = { Start: whole.from, From: part.from, To: part.to, End: whole.to, Attempt: attempt };
   return Object.fromEntries(Object.entries(places).map(([name, place]) => [`Log-${name}`, String(place)]));
 }

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import type { JobFile } from '../../usecases/jobs/job-files.js';
-import { type AskedPart, partsOf, placeHeaders, rangeOf, sendPart, wholeLines } from './log-part.js';
+import { type AskedPart, partsOf, positionHeaders, rangeOf, sendPart, wholeLines } from './log-part.js';
 import { sendBytes } from './send-bytes.js';
 
 /**
@@ -17,7 +17,7 @@ export async function sendLogFile(
   const whole = partsOf(log);
   if (asked !== null) {
     const part = await wholeLines(log, asked);
-    const headers = placeHeaders(whole, part, attempt);
+    const headers = positionHeaders(whole, part, attempt);
     return sendPart(response, log, part, { status: 200, headers });
   }
   const { headers: sent } = request;
@@ -30,11 +30,11 @@ export async function sendLogFile(
     delete sent.range;
     if (part !== null) {
       const range = `bytes ${part.from}-${part.to - 1}/${whole.to}`;
-      const headers = { ...placeHeaders(whole, part, attempt), 'Content-Range': range };
+      const headers = { ...positionHeaders(whole, part, attempt), 'Content-Range': range };
       return sendPart(response, log, part, { status: 206, headers });
     }
   }
-  for (const [name, place] of Object.entries(placeHeaders(whole, whole, attempt))) {
+  for (const [name, place] of Object.entries(positionHeaders(whole, whole, attempt))) {
     // A range's own place is told by Content-Range.
     if (sent.range === undefined || !/^Log-(From|To)$/.test(name)) response.setHeader(name, place);
   }

@@ -46,10 +46,10 @@ const resume = [
   parameter('Last-Event-ID', 'header', { type: 'integer' }, 'Where a stream broke off.'),
   parameter('last_event_id', 'query', { type: 'integer' }, 'The same, for clients that cannot set headers.'),
 ];
-const logPlace = { type: 'string', pattern: '^([1-9][0-9]{0,8}[.])?[0-9]{1,15}$' };
+const logPosition = { type: 'string', pattern: '^([1-9][0-9]{0,8}[.])?[0-9]{1,15}$' };
 const resumeLog = [
-  parameter('Last-Event-ID', 'header', logPlace, 'Where a stream broke off.'),
-  parameter('last_event_id', 'query', logPlace, 'The same, for clients that cannot set headers.'),
+  parameter('Last-Event-ID', 'header', logPosition, 'Where a stream broke off.'),
+  parameter('last_event_id', 'query', logPosition, 'The same, for clients that cannot set headers.'),
 ];
 const pipelineKey = parameter('id', 'path', { type: 'string' }, 'Which pipeline: its id or UUID.');
 const nameParameter = parameter(

@@ -2,7 +2,7 @@ import { archivePath, normalArchivePath } from '../../domain/external-jobs/archi
 import { jobIdentity } from '../../domain/external-jobs/job-identity.js';
 import { pythonJson } from '../../domain/external-jobs/python-text.js';
 import type { TypedUuids } from '../../domain/external-jobs/typed-uuid.js';
-import { elsewhere, type Job, type JobLinks, newJob } from '../../domain/jobs/job.js';
+import { externalExecutor, type Job, type JobLinks, newJob } from '../../domain/jobs/job.js';
 import { PenstockError } from '../../lib/errors.js';
 import type { JobCompanions } from '../../store/companions.js';
 import type { PipelineRow } from '../../store/pipelines.js';
@@ -181,7 +181,7 @@ export function externalJobService(given: {
       try {
         const job = await jobs.create(
           {
-            ...newJob(uuid, actor.id, elsewhere),
+            ...newJob(uuid, actor.id, externalExecutor),
             pipelineId: pipeline.id,
             tokenHash: hashToken(token),
             session,

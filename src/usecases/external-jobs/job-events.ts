@@ -1,7 +1,7 @@
 import { type AdminTokenSettings, isAdminToken } from '../../domain/external-jobs/admin-token.js';
 import type { Cleared } from '../../domain/external-jobs/archive-path.js';
 import type { TypedUuids } from '../../domain/external-jobs/typed-uuid.js';
-import { elsewhere, type Job, type JobChange } from '../../domain/jobs/job.js';
+import { externalExecutor, type Job, type JobChange } from '../../domain/jobs/job.js';
 import { type EventName, isUnfinished } from '../../domain/jobs/job-state.js';
 import { ended, exited, type Outcome } from '../../domain/jobs/outcome.js';
 import { PenstockError } from '../../lib/errors.js';
@@ -129,7 +129,7 @@ export function jobEventService(given: {
         `The job ${job.uuid} is hidden and takes no events. An admin can show it again ("action": "undelete").`,
       );
     }
-    if (job.executor === elsewhere) return;
+    if (job.executor === externalExecutor) return;
     const meanwhile = isUnfinished(job.state);
     if (adminEvents.includes(event) || (meanwhile && !welcomeMeanwhile.includes(event))) {
       throw new PenstockError(
@@ -171,7 +171,7 @@ export function jobEventService(given: {
       const change = (current: Job): JobChange => {
         // Meanwhile it may have been hidden, or have got another token.
         if (current !== job) check(current);
-        return current.executor === elsewhere ? changeOf(current, name, data, now) : {};
+        return current.executor === externalExecutor ? changeOf(current, name, data, now) : {};
       };
       const recorded = await jobs.record(job, name, change, data);
       // First the state, then the files: whatever happens in between, nobody takes the job for finished.
@@ -187,7 +187,7 @@ export function jobEventService(given: {
       const job = await find(message.uuid);
       authorise(sender, job, message.token, `${action} jobs`);
       if (action === 'delete' && force) {
-        if (job.executor !== elsewhere && isUnfinished(job.state)) {
+        if (job.executor !== externalExecutor && isUnfinished(job.state)) {
           throw new PenstockError(
             'runs-here',
             `The job is ${job.state}. Cancel it first; then it can be deleted.`,

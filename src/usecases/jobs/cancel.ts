@@ -1,4 +1,4 @@
-import { elsewhere, type Job } from '../../domain/jobs/job.js';
+import { externalExecutor, type Job } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { PenstockError } from '../../lib/errors.js';
 import type { Actor } from '../actor.js';
@@ -12,12 +12,12 @@ type End<T> = (job: Job, by: string) => Promise<T | undefined>;
 export function cancelService<T extends object>(given: {
   jobs: JobService;
   here: End<T>;
-  elsewhere: End<T>;
+  external: End<T>;
   show: (job: Job) => Promise<Shown>;
 }) {
   /** Ends it, with all that it started, and tells what was done to that end, and the job as it is then. */
   return async function cancel(actor: Actor, job: Job): Promise<Shown> {
-    const end = job.executor === elsewhere ? given.elsewhere : given.here;
+    const end = job.executor === externalExecutor ? given.external : given.here;
     const receipt = isUnfinished(job.state) ? await end(job, actor.username) : undefined;
     const after = await given.jobs.get(actor, job.uuid);
     if (receipt === undefined) {

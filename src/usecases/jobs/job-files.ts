@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { elsewhere, type Job, pipelineExecutor } from '../../domain/jobs/job.js';
+import { externalExecutor, type Job, pipelineExecutor } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { PenstockError } from '../../lib/errors.js';
 import { fileSize, type JobFiles } from '../../store/folder/job-files.js';
@@ -27,7 +27,7 @@ function present(file: string, name: string, start = 0): JobFile {
  * Throws `gone` when it was cleared away, `not-ready` when it may still come, `not-found` when it never will.
  */
 export function jobFile(files: JobFiles, job: Job, stream: Stream, attempt = job.attempt): JobFile {
-  if (job.executor === elsewhere) {
+  if (job.executor === externalExecutor) {
     throw new PenstockError('not-found', 'This job runs elsewhere; it has no files here.');
   }
   if (job.cleared !== null) {
@@ -90,10 +90,10 @@ export function oldLog(files: JobFiles, job: Job, stream: 'stdout' | 'stderr', a
 }
 
 /** Where the logs of a job's latest attempt begin and end; null where there are none here. */
-export function logPlaces(files: JobFiles, job: Job): Record<'stdout' | 'stderr', LogPlace> | null {
-  const elsewhereOrNone = [elsewhere, pipelineExecutor].includes(job.executor) || job.attempt === 0;
-  if (elsewhereOrNone || job.cleared !== null) return null;
-  const place = (stream: 'stdout' | 'stderr'): LogPlace => {
+export function logRanges(files: JobFiles, job: Job): Record<'stdout' | 'stderr', LogRange> | null {
+  const noLogsHere = [externalExecutor, pipelineExecutor].includes(job.executor) || job.attempt === 0;
+  if (noLogsHere || job.cleared !== null) return null;
+  const place = (stream: 'stdout' | 'stderr'): LogRange => {
     const { file, start } = jobFile(files, job, stream);
     return { start, end: Math.max(start, fileSize(file) ?? 0) };
   };
@@ -101,7 +101,7 @@ export function logPlaces(files: JobFiles, job: Job): Record<'stdout' | 'stderr'
 }
 
 /** In bytes from the first that was ever written, whatever was cut away since. */
-export interface LogPlace {
+export interface LogRange {
   start: number;
   end: number;
 }

@@ -6,7 +6,7 @@ import type { JobFiles } from '../../store/folder/job-files.js';
 import type { Store } from '../../store/store.js';
 import { type Actor, mayUse } from '../actor.js';
 import type { ResourceService, Shown } from '../resource.js';
-import { logPlaces } from './job-files.js';
+import { logRanges } from './job-files.js';
 import { shownSteps } from './job-steps.js';
 import { jobFields, jobUri, showJob } from './job-view.js';
 import type { JobService } from './jobs.js';
@@ -39,7 +39,7 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
       parent: await parentOf(job),
       uses: job.executor === 'cloud' ? await store.servers.usesFor(job.id) : [],
       steps: isPipeline ? shownSteps(job, await store.stepJobs.counts(job.id)) : null,
-      logs: listed ? null : logPlaces(files, job),
+      logs: listed ? null : logRanges(files, job),
     });
   }
 

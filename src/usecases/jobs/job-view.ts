@@ -1,4 +1,4 @@
-import { elsewhere, type Job, type JobEvent } from '../../domain/jobs/job.js';
+import { externalExecutor, type Job, type JobEvent } from '../../domain/jobs/job.js';
 import { states } from '../../domain/jobs/job-state.js';
 import type { Fields } from '../../domain/query.js';
 import type { ServerUse } from '../../store/servers.js';
@@ -245,7 +245,8 @@ export function showJob(
     revision: job.revision,
     last_event: job.lastEvent,
     // What runs elsewhere waits for nothing of ours.
-    waiting: job.waiting ?? (job.state === 'CREATED' && job.executor !== elsewhere ? 'its turn' : null),
+    waiting:
+      job.waiting ?? (job.state === 'CREATED' && job.executor !== externalExecutor ? 'its turn' : null),
     executor: job.executor,
     server: serverUri(more.uses.at(-1)?.serverId ?? null),
     server_minutes: more.uses.length === 0 ? null : minutesOf(more.uses),

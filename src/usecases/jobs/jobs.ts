@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { TypedUuids } from '../../domain/external-jobs/typed-uuid.js';
 import {
   applyEvent,
-  elsewhere,
+  externalExecutor,
   type Job,
   type JobChange,
   type JobEvent,
@@ -175,7 +175,7 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
      */
     async current(uuid: string): Promise<Job | null> {
       const known = recent.get(uuid);
-      return known?.executor === elsewhere ? known : store.jobs.byUuid(uuid);
+      return known?.executor === externalExecutor ? known : store.jobs.byUuid(uuid);
     },
 
     /** Takes note of what was written of a job without an event. */

@@ -11,7 +11,7 @@ import {
   type DefinitionDocument,
   type ProcessDefinition,
 } from '../../domain/definitions/process-definition.js';
-import { shownPlaces } from '../../domain/definitions/shown-places.js';
+import { shownPaths } from '../../domain/definitions/shown-paths.js';
 import { type Job, type NewJob, newJob, type RunRequest } from '../../domain/jobs/job.js';
 import { newServiceState } from '../../domain/services/service.js';
 import { PenstockError } from '../../lib/errors.js';
@@ -200,9 +200,9 @@ export function runService(given: {
       const places = { work_dir: path.join(folder, 'work'), job_uuid: uuid };
       const outputName = outputNameOf(definition, document.output?.name);
       const names = { input: inputName ?? 'input', output: outputName };
-      const shown = shownPlaces(definition, places, folder, names);
+      const shown = shownPaths(definition, places, folder, names);
       return {
-        ...buildCommand(definition, document, shown.places, given.defaultTimeout),
+        ...buildCommand(definition, document, shown.values, given.defaultTimeout),
         executor: document.executor ?? definition.executor,
         ...place?.shown,
         files: {

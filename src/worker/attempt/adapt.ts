@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { outputNameOf, type Places } from '../../domain/definitions/command.js';
+import { outputNameOf } from '../../domain/definitions/command.js';
+import type { PlaceholderValues } from '../../domain/definitions/placeholder.js';
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { socketFile } from '../../domain/feeder/feeder-plan.js';
 import { unbuffered } from '../../domain/feeder/feeding.js';
@@ -46,7 +47,7 @@ export function adapterContext(files: JobFiles, { job, definition, place }: Atte
     definition,
     folder,
     there,
-    places: { work_dir: path.join(there ?? folder, 'work'), job_uuid: job.uuid },
+    values: { work_dir: path.join(there ?? folder, 'work'), job_uuid: job.uuid },
     input: job.inputName === null ? null : { file: files.input(job.uuid), name: job.inputName },
     outputName: outputNameOf(definition, job.request.output?.name),
     feed: job.request.feed ?? null,
@@ -58,7 +59,7 @@ export function adapterContext(files: JobFiles, { job, definition, place }: Atte
 export async function prepare(
   context: AdaptContext,
   run: Attempt,
-): Promise<{ places: Places; files: ExecutorFiles; before: readonly string[] }> {
+): Promise<{ values: PlaceholderValues; files: ExecutorFiles; before: readonly string[] }> {
   const setting = adapterContext(context.files, run);
   const { input, output } = sidesOf(context, run.definition);
   const { folder } = setting;
@@ -66,7 +67,7 @@ export async function prepare(
   try {
     const given = await input.prepare(setting);
     // The output may be told by a place of the input's, as a port that both use.
-    const wanted = await output.prepare({ ...setting, places: { ...setting.places, ...given.places } });
+    const wanted = await output.prepare({ ...setting, values: { ...setting.values, ...given.values } });
     const files: ExecutorFiles = {
       folder,
       stdin: joined?.from ?? given.stdin,
@@ -77,7 +78,7 @@ export async function prepare(
       ...farFiles(context, run, given, wanted),
     };
     return {
-      places: { ...setting.places, ...given.places, ...wanted.places },
+      values: { ...setting.values, ...given.values, ...wanted.values },
       files: joined?.to === undefined ? files : await joinedTo(joined.to, joined.tee === true, files),
       before: setting.feed === null ? [] : letGo(run.definition, setting.feed.framing),
     };

@@ -2,7 +2,7 @@ import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { namedFiles } from '../../domain/definitions/command.js';
-import type { Places } from '../../domain/definitions/placeholder.js';
+import type { PlaceholderValues } from '../../domain/definitions/placeholder.js';
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import type { Job } from '../../domain/jobs/job.js';
 import type { FilePath } from '../../drivers/adapters/adapter.js';
@@ -18,10 +18,10 @@ export async function placeNamedFiles(
   files: JobFiles,
   { job, definition }: Attempt,
   there: string | null,
-): Promise<{ places: Places; send: FilePath[]; fetch: FilePath[] }> {
+): Promise<{ values: PlaceholderValues; send: FilePath[]; fetch: FilePath[] }> {
   const { inputs, outputs } = namedFiles(definition);
   const folder = files.attempt(job.uuid, job.attempt);
-  const named = { places: {} as Places, send: [] as FilePath[], fetch: [] as FilePath[] };
+  const named = { values: {} as PlaceholderValues, send: [] as FilePath[], fetch: [] as FilePath[] };
   if (inputs.length > 0 && there === null) mkdirSync(path.join(folder, 'inputs'), { mode: 0o700 });
   for (const name of inputs) {
     const given = files.namedInput(job.uuid, name);
@@ -35,13 +35,13 @@ export async function placeNamedFiles(
     if (there !== null) named.send.push({ from: given, to: own });
     // A copy if a retry will need it as it was, whatever the program does to it.
     else await place(given, own, definition.retries.limit > 0);
-    named.places[`input_file.${name}`] = own;
+    named.values[`input_file.${name}`] = own;
   }
   if (outputs.length > 0) mkdirSync(path.join(folder, 'outputs'), { mode: 0o700 });
   for (const name of outputs) {
     const own = path.join(there ?? folder, 'outputs', name);
     if (there !== null) named.fetch.push({ from: own, to: files.namedOutput(job.uuid, job.attempt, name) });
-    named.places[`output_file.${name}`] = own;
+    named.values[`output_file.${name}`] = own;
   }
   return named;
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { outputPlace } from '../../domain/definitions/command.js';
+import { outputLocation } from '../../domain/definitions/command.js';
 import type { Output, ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import type { AdapterContext } from '../../drivers/adapters/adapter.js';
 import { fileSize } from '../../store/folder/job-files.js';
@@ -8,7 +8,7 @@ import { fileSize } from '../../store/folder/job-files.js';
 /** What is larger than its limit, in words; null if nothing is. */
 export function oversize(
   definition: ProcessDefinition,
-  { folder, places, outputName }: AdapterContext,
+  { folder, values, outputName }: AdapterContext,
 ): string | null {
   const { outputSize, logSize } = definition.limits;
   const outputStream = streamOf(definition.output);
@@ -21,7 +21,7 @@ export function oversize(
     }
   }
   if (outputStream === null && outputSize !== null) {
-    const wanted = outputPlace(definition, places);
+    const wanted = outputLocation(definition, values);
     const kept = path.join(folder, 'output', outputName);
     const file = wanted?.kind === 'fixed' && !existsSync(kept) ? wanted.path : kept;
     if ((fileSize(file) ?? 0) > outputSize) {

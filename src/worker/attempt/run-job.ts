@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type BasePlaces, buildCommand, timeoutOf } from '../../domain/definitions/command.js';
+import { type BaseValues, buildCommand, timeoutOf } from '../../domain/definitions/command.js';
 import type { Job, JobChange } from '../../domain/jobs/job.js';
 import { ended, type Outcome, succeeded } from '../../domain/jobs/outcome.js';
 import type { ExecutorFiles, Handle } from '../../drivers/executors/executor.js';
@@ -30,7 +30,7 @@ export async function startProgram(
   if (run.place !== null) run.unwanted.signal.throwIfAborted();
   const setting = adapterContext(context.files, run);
   mkdirSync(setting.folder, { mode: 0o700 });
-  if (setting.there === null) mkdirSync(setting.places.work_dir, { mode: 0o700 });
+  if (setting.there === null) mkdirSync(setting.values.work_dir, { mode: 0o700 });
   const named = await placeNamedFiles(context.files, run, setting.there);
   const prepared = await prepare(context, run);
   let handle: Handle;
@@ -41,7 +41,7 @@ export async function startProgram(
       files.send = [...(files.send ?? []), ...named.send];
       files.fetch = [...(files.fetch ?? []), ...named.fetch];
     }
-    handle = await launch(context, run, { ...setting.places, ...prepared.places, ...named.places }, prepared);
+    handle = await launch(context, run, { ...setting.values, ...prepared.values, ...named.values }, prepared);
   } catch (error) {
     await clearUp(context, run);
     throw error;
@@ -77,14 +77,14 @@ export async function startProgram(
 function launch(
   context: RunContext,
   run: Run,
-  places: BasePlaces,
+  values: BaseValues,
   { files, before }: { files: ExecutorFiles; before: readonly string[] },
 ): Promise<Handle> {
   const { definition } = run;
   const { request, uuid } = run.job;
   const environment =
     request.environment === undefined ? {} : { environment: context.files.environment(uuid) };
-  const command = buildCommand(definition, { ...request, ...environment }, places, context.defaultTimeout);
+  const command = buildCommand(definition, { ...request, ...environment }, values, context.defaultTimeout);
   // A file that is appended to may have been large before.
   const bounded = definition.output?.type === 'append' ? [] : [definition.limits.outputSize];
   const sizes = [...bounded, definition.limits.logSize].filter((size) => size !== null);
@@ -94,7 +94,7 @@ function launch(
       exec: command.exec,
       argv: command.argv,
       environment: {
-        HOME: places.work_dir,
+        HOME: values.work_dir,
         ...basicEnvironment,
         ...messageVariables(run.job),
         ...(run.place === null ? {} : { PENSTOCK_BASE_FOLDER: run.place.base }),

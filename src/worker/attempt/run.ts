@@ -4,7 +4,7 @@ import type { EventName } from '../../domain/jobs/job-state.js';
 import type { Outcome } from '../../domain/jobs/outcome.js';
 import type { Executor, Handle, Receipt } from '../../drivers/executors/executor.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
-import { insist } from '../keep-trying.js';
+import { keepTrying } from '../keep-trying.js';
 import type { AdaptContext } from './adapt.js';
 import type { Place, Places } from './machine-places.js';
 
@@ -71,5 +71,9 @@ export async function persist(
   data: unknown = null,
 ): Promise<Job> {
   const fields = { job: job.uuid, event: name };
-  return insist(context.log, fields, async () => (await context.jobs.record(job, name, change, data)).job);
+  return keepTrying(
+    context.log,
+    fields,
+    async () => (await context.jobs.record(job, name, change, data)).job,
+  );
 }

@@ -5,7 +5,7 @@ import type { Host } from '../../drivers/hosts/host.js';
 export type OpenHost = (server: string, reach: Reach, learned: (hostKey: string) => Promise<void>) => Host;
 
 /** The connections to servers, by name: each is opened when it is first needed, and ends with the server. */
-export class ServerHosts {
+export class ServerConnections {
   readonly #open: OpenHost;
   readonly #hosts = new Map<string, Host>();
 

@@ -2,7 +2,7 @@ import type { ServerState } from '../../domain/servers/server.js';
 import type { Logger } from '../../lib/log.js';
 import type { NewServer, ServerChange, ServerRow } from '../../store/servers.js';
 import type { Store } from '../../store/store.js';
-import { insist } from '../keep-trying.js';
+import { keepTrying } from '../keep-trying.js';
 
 /**
  * The servers that there are, as the database has them: whatever is changed here is stored first. What the cloud holds
@@ -90,6 +90,6 @@ export class Ledger {
   }
 
   #insist<T>(server: string, action: () => Promise<T>): Promise<T> {
-    return insist(this.#log, { server }, action);
+    return keepTrying(this.#log, { server }, action);
   }
 }

@@ -9,7 +9,7 @@ import { type Host, HostError } from '../../drivers/hosts/host.js';
 import type { Logger } from '../../lib/log.js';
 import type { ServerRow } from '../../store/servers.js';
 import type { Store } from '../../store/store.js';
-import { type OpenHost, ServerHosts } from './connections.js';
+import { type OpenHost, ServerConnections } from './connections.js';
 import { Keeper } from './keeper.js';
 import { Ledger } from './ledger.js';
 import { Reconciler } from './reconcile.js';
@@ -52,7 +52,7 @@ export function openServers(options: ServersOptions) {
   const { store, instance, log, clock, applications, connectors, openHost, settings } = options;
   const closing = new AbortController();
   const ledger: Ledger = new Ledger(store.servers, log, clock, () => keeper.look());
-  const hosts = new ServerHosts(openHost);
+  const hosts = new ServerConnections(openHost);
   const host = (server: ServerRow, reach: Reach): Host =>
     hosts.of(server.name, reach, (learned) => ledger.note(server.id, { reach: JSON.stringify(learned) }));
 

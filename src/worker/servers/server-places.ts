@@ -8,7 +8,7 @@ import { PenstockError } from '../../lib/errors.js';
 import type { ServerRow } from '../../store/servers.js';
 import type { Store } from '../../store/store.js';
 import type { Ask, Place, Places } from '../attempt/machine-places.js';
-import { insist } from '../keep-trying.js';
+import { keepTrying } from '../keep-trying.js';
 import type { Keeper } from './keeper.js';
 import { type LifeContext, silence } from './life.js';
 
@@ -91,7 +91,7 @@ export function serverPlaces(
         if (id !== undefined) await ledger.unassign(id, job, attempt);
         return;
       }
-      await insist(log, { job: job.uuid }, () => store.endUse(job.id, attempt, clock()));
+      await keepTrying(log, { job: job.uuid }, () => store.endUse(job.id, attempt, clock()));
       if (server === undefined || server.state !== 'busy') return;
       let broken: string | null = null;
       if (outcome.cause === 'lost') broken = outcome.reason ?? 'what ran there was lost';

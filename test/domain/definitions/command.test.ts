@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest';
 import {
   buildCommand,
   inputFolder,
-  inputPlace,
+  inputLocation,
   outputFolder,
+  outputLocation,
   outputNameOf,
-  outputPlace,
   timeoutOf,
   usesPlaceholder,
   workingDirectory,
@@ -131,7 +131,7 @@ describe('inputPlace', () => {
       { kind: 'fixed', path: '/jobs/7/a' },
     ],
   ])('%s', (_, definition, expected) => {
-    expect(inputPlace(definition, places)).toEqual(expected);
+    expect(inputLocation(definition, places)).toEqual(expected);
   });
 });
 
@@ -156,7 +156,7 @@ describe('outputPlace', () => {
     ],
     ['file, of old', output({ file: 'path/to/file' }), { kind: 'fixed', path: '/jobs/7/path/to/file' }],
   ])('%s', (_, definition, expected) => {
-    expect(outputPlace(definition, places)).toEqual(expected);
+    expect(outputLocation(definition, places)).toEqual(expected);
   });
 });
 
@@ -183,12 +183,12 @@ describe('folders', () => {
     ['no folder', normalise(ffmpeg), null],
   ])('%s', (_, definition, expected) => {
     expect(inputFolder(definition, places)).toBe(expected);
-    if (expected !== null) expect(inputPlace(definition, places)).toBe(null);
+    if (expected !== null) expect(inputLocation(definition, places)).toBe(null);
   });
 
   test('of output', () => {
     expect(outputFolder(writes, places)).toBe('/srv/u-7');
-    expect(outputPlace(writes, places)).toBe(null);
+    expect(outputLocation(writes, places)).toBe(null);
     expect(writes.output).toEqual({ type: 'folder', path: '/srv/${job_uuid}/', fileNames: ['b', 'a'] });
     expect([outputNameOf(writes, undefined), outputNameOf(writes, 'x')]).toEqual(['output.json', 'x']);
     expect(outputFolder(normalise(ffmpeg), places)).toBe(null);

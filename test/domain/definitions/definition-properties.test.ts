@@ -3,16 +3,16 @@ import { expect, test } from 'vitest';
 import {
   buildCommand,
   inputFolder,
-  inputPlace,
+  inputLocation,
   outputFolder,
-  outputPlace,
+  outputLocation,
 } from '../../../src/domain/definitions/command.js';
 import {
   checkDefinition,
   type DefinitionDocument,
   normalise,
 } from '../../../src/domain/definitions/process-definition.js';
-import { shownPlaces } from '../../../src/domain/definitions/shown-places.js';
+import { shownPaths } from '../../../src/domain/definitions/shown-paths.js';
 import { validator } from '../../../src/lib/schemas.js';
 
 const check = validator('process-definition');
@@ -100,9 +100,9 @@ test('what passes the checks can be run, and a relative file stays in its folder
       passed += 1;
       const canonical = normalise(value as DefinitionDocument);
       const base = { work_dir: '/jobs/7', job_uuid: 'u-7' };
-      const [before, after] = [inputPlace(canonical, base), outputPlace(canonical, base)];
-      const { places } = shownPlaces(canonical, base, '/jobs/7/1', { input: 'in', output: 'out' });
-      const command = buildCommand(canonical, {}, places, null);
+      const [before, after] = [inputLocation(canonical, base), outputLocation(canonical, base)];
+      const { values } = shownPaths(canonical, base, '/jobs/7/1', { input: 'in', output: 'out' });
+      const command = buildCommand(canonical, {}, values, null);
       expect(command.cwd.startsWith('/')).toBe(true);
       for (const place of [inputFolder(canonical, base), outputFolder(canonical, base)]) {
         if (place !== null) expect(place).toMatch(/^(\/jobs\/7\/.+|\/x|\/x\/.+)$/);

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { addElsewhere } from '../../support/elsewhere.js';
+import { addExternalJobs } from '../../support/external-jobs.js';
 import { type FollowedEvent, type Follower, followJobs } from '../../support/follow.js';
 import { everyEnd, jobOf, submit } from '../../support/jobs.js';
 import { actor, manager } from '../../support/manager.js';
@@ -232,7 +232,7 @@ describe('who may see what', () => {
 });
 
 test('filters: of the event, of its job, and of hidden jobs', async () => {
-  const made = await addElsewhere(server, [
+  const made = await addExternalJobs(server, [
     { session: 'calm.river', owner: 'ada' },
     { session: 'calm.sea' },
     { session: 'calm.sea', hidden: true },

@@ -4,7 +4,7 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { typedUuids } from '../../../src/domain/external-jobs/typed-uuid.js';
-import { elsewhere, newJob } from '../../../src/domain/jobs/job.js';
+import { externalExecutor, newJob } from '../../../src/domain/jobs/job.js';
 import { openLog } from '../../../src/lib/log.js';
 import { JobFiles } from '../../../src/store/folder/job-files.js';
 import { openStore, type Store } from '../../../src/store/store.js';
@@ -37,7 +37,7 @@ afterAll(async () => {
 });
 
 const create = (uuid = jobs.newUuid()) =>
-  jobs.create({ ...newJob(uuid, owner, elsewhere), tokenHash: 'first' }, null);
+  jobs.create({ ...newJob(uuid, owner, externalExecutor), tokenHash: 'first' }, null);
 
 test('an event is tried again on what is there now, where meanwhile the job got another token or was hidden', async () => {
   const job = await create();

@@ -1,13 +1,13 @@
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { typedUuids } from '../../src/domain/external-jobs/typed-uuid.js';
-import { elsewhere, type Job, type JobLinks, newJob } from '../../src/domain/jobs/job.js';
+import { externalExecutor, type Job, type JobLinks, newJob } from '../../src/domain/jobs/job.js';
 import { openStore } from '../../src/store/store.js';
 import { jobService } from '../../src/usecases/jobs/jobs.js';
 import type { TestServer } from './server.js';
 
 /** What a test says of a job that runs elsewhere. */
-export interface Elsewhere {
+export interface ExternalJob {
   owner?: string;
   session?: string;
   archivePath?: string;
@@ -21,9 +21,9 @@ export interface Elsewhere {
  *
  * @returns the pipeline's id and the jobs, in order
  */
-export async function addElsewhere(
+export async function addExternalJobs(
   server: TestServer,
-  jobs: readonly Elsewhere[],
+  jobs: readonly ExternalJob[],
 ): Promise<{ pipeline: number; jobs: Job[] }> {
   const file = path.join(server.data, 'penstock.sqlite');
   await server.stop();
@@ -49,7 +49,7 @@ export async function addElsewhere(
     made.push(
       await service.create(
         {
-          ...newJob(service.newUuid(), owners[index] ?? 0, elsewhere),
+          ...newJob(service.newUuid(), owners[index] ?? 0, externalExecutor),
           pipelineId: pipeline,
           session: job.session ?? null,
           archiveSystem: 'data-sd2e-community',

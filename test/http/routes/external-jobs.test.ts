@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { addElsewhere } from '../../support/elsewhere.js';
+import { addExternalJobs } from '../../support/external-jobs.js';
 import { ask } from '../../support/raw.js';
 import { startServer, type TestServer } from '../../support/server.js';
 
@@ -11,7 +11,7 @@ beforeAll(async () => {
   server = await startServer();
   await server.register({ exec: '/bin/true' });
   await ask(server, '/api/process_definition/1/run/?wait=30', { body: 'x' });
-  const made = await addElsewhere(server, [
+  const made = await addExternalJobs(server, [
     { session: 'calm.river', archivePath: '/products/v2/a/1', data: { alpha: 0.5 }, links },
     { session: 'calm.sea', archivePath: '/products/v2/a/2' },
     { session: 'wild.sea', archivePath: '/sample/b', hidden: true },
