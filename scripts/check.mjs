@@ -1,4 +1,4 @@
-// `npm run check`: everything that has to be right before a change is taken: style, types, tests.
+// `npm run check`: everything that has to be right before a change is taken: style, types, nothing unused, tests.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { prepare, root } from './prepare.mjs';
@@ -8,6 +8,7 @@ const bin = (...parts) => path.join(root, 'node_modules', ...parts);
 const checks = [
   ['style', [bin('@biomejs/biome/bin/biome'), 'check', '.']],
   ['types', [bin('typescript/bin/tsc'), '--noEmit', '-p', 'tsconfig.json']],
+  ['what is unused', [bin('knip/bin/knip.js'), '--no-progress']],
   ['tests', [path.join(root, 'scripts/test.mjs')]],
 ];
 // All of them, also when the first is wrong: one run tells everything. The tests come last, and with them their

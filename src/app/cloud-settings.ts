@@ -78,5 +78,3 @@ export function cloudSettings(
     },
   };
 }
-
-export type CloudSettings = ReturnType<typeof cloudSettings>;

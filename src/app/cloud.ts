@@ -235,5 +235,3 @@ export function openCloud(options: {
     },
   };
 }
-
-export type Cloud = ReturnType<typeof openCloud>;

@@ -119,7 +119,7 @@ const variables = [
 export const environment: Environment = process.env;
 
 /** Where the data are when nobody says: the XDG place for data of a user. */
-export function dataFolder(flags: Flags, env: Environment = environment): string {
+function dataFolder(flags: Flags, env: Environment = environment): string {
   const base = env.XDG_DATA_HOME ?? path.join(env.HOME ?? os.homedir(), '.local', 'share');
   const folder = path.resolve(flags.data ?? env.PENSTOCK_DATA ?? path.join(base, 'penstock'));
   // Runners are told the folders of their jobs line by line.

@@ -19,7 +19,7 @@ export interface Field {
 }
 export type Fields = Readonly<Record<string, Field>>;
 
-export const lookups = [
+const lookups = [
   'exact',
   'in',
   'contains',
@@ -59,7 +59,7 @@ export const everywhere: readonly string[] = ['format', '_'];
 const pageParameters = ['limit', 'offset', 'order_by', 'sort_by'];
 
 /** The result of reading a query: what it asks for, or what is wrong with it. */
-export type Parsed<T> = { ok: true; value: T } | { ok: false; problem: Problem };
+type Parsed<T> = { ok: true; value: T } | { ok: false; problem: Problem };
 
 const wrong = (name: string, detail: string): { ok: false; problem: Problem } => ({
   ok: false,

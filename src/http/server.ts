@@ -31,7 +31,7 @@ export interface Noun {
   routers: Router[];
 }
 
-export interface Dialect {
+interface Dialect {
   path: string;
   router: Router;
   paths: Json;
@@ -39,7 +39,7 @@ export interface Dialect {
   asksLogin?: boolean;
 }
 
-export interface DoorOptions {
+interface DoorOptions {
   log: Logger;
   metrics: Metrics;
   trust: { proxy: boolean; origins: readonly string[]; hosts: readonly string[] };

@@ -17,7 +17,7 @@ const pause = 50;
  * reader has gone, they are lost, and the next line that can be written says how many. A log is no reason to end, nor to
  * stay: pino's own destination throws for a full disk, and tries for ever to empty itself when the process ends.
  */
-export function lineWriter(descriptor: number) {
+function lineWriter(descriptor: number) {
   let waiting: string[] = [];
   let size = 0;
   let lost = 0;

@@ -39,7 +39,7 @@ for (const [network, prefix] of [
 }
 
 /** True for an address of the public internet. */
-export function isPublicAddress(address: string): boolean {
+function isPublicAddress(address: string): boolean {
   const family = isIP(address);
   return family !== 0 && !notPublic.check(address, family === 4 ? 'ipv4' : 'ipv6');
 }

@@ -7,12 +7,12 @@ import type { Problem } from './errors.js';
 import { explain } from './validate.js';
 
 /** The folder beside `src/` and `dist/`, so one step up from either. */
-export const schemasFolder = fileURLToPath(new URL('../../schemas/', import.meta.url));
+const schemasFolder = fileURLToPath(new URL('../../schemas/', import.meta.url));
 
 /** Says what is wrong with a value: nothing, one problem, or several. `prefix` is where the value stands. */
-export type Validator = (value: unknown, prefix?: string) => Problem[];
+type Validator = (value: unknown, prefix?: string) => Problem[];
 
-export interface ValidatorOptions {
+interface ValidatorOptions {
   /** Fill the defaults that the schema states into the value; for our own configuration. */
   useDefaults?: boolean;
 }

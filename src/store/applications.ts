@@ -6,7 +6,7 @@ import type { PrismaClient } from './sqlite/client.js';
 import type { Writer } from './sqlite/writer.js';
 
 export type ApplicationRow = Application & { owner: { username: string } };
-export type NewApplication = Omit<Application, 'id'>;
+type NewApplication = Omit<Application, 'id'>;
 
 const include = { owner: { select: { username: true } } } as const;
 const columns = { owner: 'owner.username' };

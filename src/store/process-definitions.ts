@@ -14,7 +14,6 @@ import type { Writer } from './sqlite/writer.js';
 import { whereOf } from './where.js';
 
 export type DefinitionRow = ProcessDefinition & { owner: { username: string } };
-export type { DefinitionRevision };
 
 /** One write of several that are made together. */
 export type DefinitionWrite =

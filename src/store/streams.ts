@@ -4,7 +4,7 @@ import { ownedBy, pageOf } from './page.js';
 import type { PrismaClient } from './sqlite/client.js';
 import type { Writer } from './sqlite/writer.js';
 
-export type NewStream = Omit<Stream, 'id'>;
+type NewStream = Omit<Stream, 'id'>;
 /** A stream with its owner's name. */
 export type StreamRow = Stream & { owner: { username: string } };
 

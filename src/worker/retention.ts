@@ -5,7 +5,7 @@ import type { Logger } from '../lib/log.js';
 import type { JobFiles } from '../store/folder/job-files.js';
 import type { Store } from '../store/store.js';
 
-export interface RetentionOptions {
+interface RetentionOptions {
   store: Store;
   files: JobFiles;
   log: Logger;

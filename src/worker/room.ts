@@ -4,7 +4,7 @@ import type { Logger } from '../lib/log.js';
 import { lowRoom, type Reserve, roomOf } from '../store/folder/reserve.js';
 
 /** Bytes that are free on the disk of each. */
-export type FreeRoom = Partial<Record<'data' | 'database', number>>;
+type FreeRoom = Partial<Record<'data' | 'database', number>>;
 
 /**
  * Looks now and then how much room is left, says so in the log when it becomes low, none, and enough again, and sees to

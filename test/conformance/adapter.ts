@@ -68,7 +68,7 @@ function pipesIn(folder: string): string[] {
 }
 
 /** One side of a program that is a line of the shell: what the definition says of it, and the program's part. */
-export interface ShellEnd {
+interface ShellEnd {
   name: string;
   type: string;
   parameters?: object;

@@ -11,7 +11,7 @@ import {
 import { waitFor } from '../support/wait-for.js';
 
 /** What a driver's suite gives. */
-export interface ConnectorUnderTest {
+interface ConnectorUnderTest {
   connector: Connector;
   instance: string;
   /** The same cloud, after a restart of ours. */

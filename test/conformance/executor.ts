@@ -16,7 +16,7 @@ import { alive, linesOf, naming, program } from '../support/programs.js';
 import { waitFor } from '../support/wait-for.js';
 
 /** What a driver's tests bring: executors that share one place, as one of before a restart and one of after it. */
-export interface ExecutorStage {
+interface ExecutorStage {
   make(): Executor;
   /** Limits that this machine can keep. */
   keeps: { memory: boolean; processes: boolean };

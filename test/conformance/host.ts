@@ -21,7 +21,7 @@ import { alive } from '../support/programs.js';
 import { waitFor } from '../support/wait-for.js';
 
 /** What a driver's tests bring. The host's files are seen here under the same paths. */
-export interface HostStage {
+interface HostStage {
   host: Host;
   /** A folder of the host's, on a disk of a few MiB. */
   disk: string;

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Message, Outlet } from '../../src/drivers/outlets/outlet.js';
 
 /** What a driver's suite gives: an outlet, somewhere that takes messages, and somewhere that does not. */
-export interface OutletUnderTest {
+interface OutletUnderTest {
   outlet: Outlet;
   good: string;
   bad: string;

@@ -4,7 +4,7 @@ import { waitFor } from '../support/wait-for.js';
 import { fresh, message, type Stage } from './stream.js';
 
 /** A subscriber that notes what it is told, and settles nothing by itself. */
-export interface TestReader extends Subscription {
+interface TestReader extends Subscription {
   got: Delivery[];
   links: boolean[];
   ids(): string[];

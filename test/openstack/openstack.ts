@@ -36,13 +36,13 @@ export interface OpenStack {
 const file = process.env.PENSTOCK_OPENSTACK;
 
 /** Why there is no OpenStack here, or null. */
-export const noOpenStack: string | null =
+const noOpenStack: string | null =
   file !== undefined
     ? null
     : (process.env.PENSTOCK_NO_OPENSTACK ?? 'these tests are run by `npm run test:openstack`');
 
 /** The OpenStack that is up for the whole run of the tests. */
-export function openStack(): OpenStack {
+function openStack(): OpenStack {
   if (file === undefined) throw new Error(`there is no OpenStack: ${noOpenStack}`);
   return JSON.parse(readFileSync(file, 'utf8')) as OpenStack;
 }

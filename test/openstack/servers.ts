@@ -10,7 +10,7 @@ import { idOf, type Session } from './session.js';
 
 const run = promisify(execFile);
 
-export interface NewServer {
+interface NewServer {
   name?: string;
   flavor: string;
   /** The name of a key pair. */
@@ -34,7 +34,7 @@ async function poll<T>(look: () => Promise<T>, what: string, deadline: number): 
 }
 
 /** What Nova tells of a server: part of it. */
-export interface Server {
+interface Server {
   id: string;
   name: string;
   status: string;

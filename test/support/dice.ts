@@ -1,5 +1,5 @@
 /** Random choices that can be had again: the same seed gives the same ones. */
-export interface Dice {
+interface Dice {
   /** A whole number from `low` up to, and without, `high`. */
   between(low: number, high: number): number;
   pick<T>(list: readonly T[]): T;

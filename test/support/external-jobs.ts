@@ -7,7 +7,7 @@ import { jobService } from '../../src/usecases/jobs/jobs.js';
 import type { TestServer } from './server.js';
 
 /** What a test says of a job that runs elsewhere. */
-export interface ExternalJob {
+interface ExternalJob {
   owner?: string;
   session?: string;
   archivePath?: string;

@@ -3,7 +3,7 @@ import { SseParser } from '../../src/cli/client/sse.js';
 import { basic, type Login, type TestServer } from './server.js';
 
 /** A message as a follower reads it over HTTP. */
-export interface FollowedMessage {
+interface FollowedMessage {
   id: string;
   content_type: string;
   headers: Record<string, string>;
@@ -12,7 +12,7 @@ export interface FollowedMessage {
   base64?: string;
 }
 
-export interface StreamFollower {
+interface StreamFollower {
   messages: FollowedMessage[];
   /** Events that are no messages. */
   others: { event: string; data: Record<string, unknown> }[];

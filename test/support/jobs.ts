@@ -18,7 +18,7 @@ export interface ShownJob {
   started: string | null;
   ended: string | null;
 }
-export interface ShownEvent {
+interface ShownEvent {
   name: string;
   state: string;
   date: string;

@@ -4,7 +4,7 @@ import { basic, type Login, type TestServer } from './server.js';
 import { waitFor } from './wait-for.js';
 
 /** What tests read of an operation. */
-export interface ShownOperation {
+interface ShownOperation {
   id: number;
   name: string;
   state: string;
@@ -16,7 +16,7 @@ export interface ShownOperation {
   [more: string]: unknown;
 }
 
-export interface ShownMessage {
+interface ShownMessage {
   id: string;
   content_type: string;
   headers: Record<string, string>;

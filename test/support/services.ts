@@ -8,7 +8,7 @@ import { waitFor } from './wait-for.js';
 export const quick = { backoff: { initial: 0.02, factor: 1, maximum: 0.02 } };
 
 /** What tests read of a service. */
-export type ShownService = ShownJob & { service: ServiceState | null; outcome: Outcome | null };
+type ShownService = ShownJob & { service: ServiceState | null; outcome: Outcome | null };
 
 export const serviceOf = async (server: TestServer, uuid: string): Promise<ShownService> =>
   (await jobOf(server, uuid)) as ShownService;

@@ -42,7 +42,7 @@ export async function readFileOrInput(file: string, io: CliIo): Promise<string> 
 }
 
 /** A file as messages call it. */
-export function nameOf(file: string): string {
+function nameOf(file: string): string {
   return file === '-' ? 'Standard input' : file;
 }
 

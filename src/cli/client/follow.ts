@@ -9,7 +9,7 @@ import { mayHeal } from './wait.js';
 const silence = 60_000;
 const patience = 120_000;
 
-export interface FollowOptions {
+interface FollowOptions {
   client: Client;
   path: string;
   query?: AskOptions['query'];

@@ -1,5 +1,5 @@
 /** One server-sent event (WHATWG HTML, 9.2). */
-export interface ServerSentEvent {
+interface ServerSentEvent {
   event: string;
   data: string;
   /** The last id that the stream gave, for `Last-Event-ID` when it has to be taken up again. */
@@ -7,7 +7,7 @@ export interface ServerSentEvent {
 }
 
 /** What the stream told about itself so far. */
-export interface SseState {
+interface SseState {
   lastEventId: string;
   /** Milliseconds to wait before connecting again, when the server asked for it. */
   retry: number | undefined;

@@ -13,7 +13,7 @@ export interface RunRequest {
   output?: { name: string };
 }
 
-export interface Submission {
+interface Submission {
   path: string;
   request: RunRequest;
   input: Input | undefined;

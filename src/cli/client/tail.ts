@@ -29,7 +29,7 @@ const isWhole = (range: string | undefined, start: unknown): boolean =>
   range?.startsWith(`bytes ${start ?? 0}-`) === true;
 
 /** The last lines of a text; if that is itself only the end of something, its first line is not whole. */
-export function lastLines(text: string, partial: boolean): { text: string; cut: boolean } | undefined {
+function lastLines(text: string, partial: boolean): { text: string; cut: boolean } | undefined {
   const lines = text.replace(/\n$/, '').split('\n');
   if (partial && lines.length > 1) lines.shift();
   const kept = lines.slice(-lineLimit);

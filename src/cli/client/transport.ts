@@ -4,7 +4,7 @@ import { type Readable, Transform } from 'node:stream';
 import { messageOf } from '../../lib/errors.js';
 import { CliError } from './failure.js';
 
-export interface Ask {
+interface Ask {
   method: string;
   url: URL;
   headers: Record<string, string>;

@@ -2,7 +2,7 @@ import { Presets, SingleBar } from 'cli-progress';
 import type { CliIo } from './io.js';
 
 /** Something that shows how far a transfer is. */
-export interface Bar {
+interface Bar {
   update(bytes: number): void;
   stop(): void;
 }
@@ -73,7 +73,7 @@ export class WaitLine {
 }
 
 /** 1536 → 1.5 KiB. */
-export function bytesText(bytes: number): string {
+function bytesText(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let unit = 0;
   let value = bytes;
@@ -85,7 +85,7 @@ export function bytesText(bytes: number): string {
 }
 
 /** 83000 → 1:23. */
-export function durationText(milliseconds: number): string {
+function durationText(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
   if (seconds < 60) return `${seconds} s`;
   const two = (value: number) => String(value).padStart(2, '0');

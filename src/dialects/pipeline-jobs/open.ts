@@ -13,7 +13,7 @@ import { pipelineJobsPaths } from './openapi.js';
 import { pipelineJobsRouter } from './routes.js';
 
 /** The keys of pipelinejobs.yaml that this dialect goes by. */
-export interface PipelineJobsSettings {
+interface PipelineJobsSettings {
   actors: readonly string[];
   tenant: string;
   api_server: string | null;

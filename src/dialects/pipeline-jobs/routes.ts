@@ -16,7 +16,7 @@ import { failure, success } from './envelope.js';
 import { type Message, readMessage } from './message.js';
 import { showDocument, showNonce, showRecorded } from './show.js';
 
-export interface PipelineJobsOptions {
+interface PipelineJobsOptions {
   authenticate: RequestHandler;
   jobEvents: JobEventService;
   externalJobs: ExternalJobService;

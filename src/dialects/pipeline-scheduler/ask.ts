@@ -24,7 +24,7 @@ export const isIds = (value: unknown): value is string[] =>
   Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'string');
 
 /** The ids in the query, `?id=…&id=…`. */
-export const queryIds = (request: Request): string[] =>
+const queryIds = (request: Request): string[] =>
   queryPairs(request)
     .filter(([key]) => key === 'id')
     .map(([, value]) => value);

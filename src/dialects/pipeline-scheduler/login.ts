@@ -7,7 +7,7 @@ import { PenstockError } from '../../lib/errors.js';
 import type { Actor } from '../../usecases/actor.js';
 import type { LoginService } from '../../usecases/users/logins.js';
 
-export interface SchedulerLogin {
+interface SchedulerLogin {
   /** Lines of the file `tokens`, as it is now; null or none: there are no tokens. */
   tokens: () => readonly string[] | null;
   /** Whom a token stands for. */

@@ -17,7 +17,7 @@ import type { ownAccount } from '../../usecases/users/own-account.js';
 import { type Checked, processTask, type Task, taskTypes, xnatDefinition, xnatTask } from './task.js';
 
 /** Who asks the scheduler: a user, or somebody with one of its tokens, whom its own account stands for. */
-export type TaskActor = Actor;
+type TaskActor = Actor;
 
 /** How many tasks are read from the database at once. */
 const atOnce = 200;

@@ -226,5 +226,3 @@ const startable =
       if (!(error instanceof PenstockError) || error.code !== 'account-unusable') throw error;
       return answer(-1, { returncode: -1, message: error.message });
     });
-
-export type NodeService = ReturnType<typeof nodeService>;

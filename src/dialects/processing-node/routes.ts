@@ -10,7 +10,7 @@ import type { NodeCommand, NodeCommands } from './node.js';
 import { readRequest } from './node-request.js';
 import type { NodeView } from './node-views.js';
 
-export interface ProcessingNodeOptions {
+interface ProcessingNodeOptions {
   baseurl: string;
   authenticate: RequestHandler;
   maxBodySize: number;

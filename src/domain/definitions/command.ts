@@ -9,7 +9,7 @@ import {
 import type { ProcessDefinition } from './process-definition.js';
 
 /** What is handed to an executor. `exec` without a slash is looked up on PATH there; no shell ever sees it. */
-export interface Command {
+interface Command {
   exec: string;
   argv: string[];
   environment: Record<string, string>;
@@ -20,7 +20,7 @@ export interface Command {
 }
 
 /** What one run may change. Environment values may hold placeholders, as those of the definition. */
-export interface RunRequest {
+interface RunRequest {
   environment?: Readonly<Record<string, string>>;
   timeout?: number;
 }

@@ -56,7 +56,7 @@ export interface DefinitionDocument {
 export type AdapterType = 'file' | 'folder' | 'append' | 'pipe' | 'port';
 
 /** Parameters of file input and file output; the schema says which are for which. */
-export interface FileParameters {
+interface FileParameters {
   file_type?: 'stream' | 'path';
   stream_name?: 'STDIN' | 'STDOUT' | 'STDERR';
   file_path?: string;
@@ -67,14 +67,14 @@ export interface FileParameters {
 }
 
 /** Parameters of what is appended to files, and of ports, beyond those that files have, too. */
-export interface FedParameters {
+interface FedParameters {
   /** Seconds. */
   quiet?: number;
   tcp_port?: number | string;
 }
 
 /** Parameters of folder input and folder output; `file_names` is for output. */
-export interface FolderParameters {
+interface FolderParameters {
   folder_path?: string;
   file_names?: string[];
 }

@@ -3,7 +3,7 @@ import { succeeded } from '../jobs/outcome.js';
 import type { DefinitionTest } from './process-definition.js';
 
 /** What came of running an example: how the program ended, and its output, or null if there is none. */
-export interface ExampleResult {
+interface ExampleResult {
   outcome: Outcome;
   output: Uint8Array | null;
 }

@@ -12,7 +12,7 @@ import type { PlaceholderValues } from './placeholder.js';
 import type { ProcessDefinition } from './process-definition.js';
 
 /** Where the input and the output of a run would be, in words or as paths, and what the placeholders would mean. */
-export interface ShownPaths {
+interface ShownPaths {
   values: BaseValues;
   input: string;
   output: string;

@@ -5,7 +5,7 @@ import type { TypedUuids } from './typed-uuid.js';
 export const ownFolders = '.penstock-';
 
 /** Whether a path may be cleared: then in its one normal form, as segments, with the prefix that it is below. */
-export type ArchiveTarget =
+type ArchiveTarget =
   | { allowed: true; path: string; prefix: readonly string[]; below: readonly string[] }
   | { allowed: false; reason: string };
 
@@ -50,7 +50,7 @@ export function archiveTarget(prefixes: readonly string[], path: string): Archiv
 }
 
 /** What the short ids in archive paths are made with. */
-export interface ShortIds {
+interface ShortIds {
   uuids: TypedUuids;
   salt: string;
 }

@@ -1,7 +1,7 @@
 import { byCodePoint, pythonJson, pythonList } from './python-text.js';
 
 /** What makes a job that runs elsewhere the same job: it is the same work, whoever asks for it and how often. */
-export interface Identity {
+interface Identity {
   pipeline_uuid: string;
   /** Left out and empty are two things, as of old. */
   child_of?: readonly string[];

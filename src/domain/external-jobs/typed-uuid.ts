@@ -28,7 +28,7 @@ export const typePrefixes = {
   structured_request: '125',
 } as const;
 export type TypedKind = keyof typeof typePrefixes;
-export type Prefixes = Readonly<Record<TypedKind, string>>;
+type Prefixes = Readonly<Record<TypedKind, string>>;
 
 const dnsNamespace = Buffer.from('6ba7b8109dad11d180b400c04fd430c8', 'hex');
 

@@ -35,7 +35,7 @@ export const events = [
 export type EventName = (typeof events)[number];
 
 /** The one transition table: state → event → next state. What is not in it is illegal. */
-export const transitions: Readonly<Record<State, Readonly<Partial<Record<EventName, State>>>>> = {
+const transitions: Readonly<Record<State, Readonly<Partial<Record<EventName, State>>>>> = {
   CREATED: {
     create: 'CREATED',
     run: 'RUNNING',

@@ -72,7 +72,7 @@ export const deadHeaders = {
 export const redeliveredHeader = 'redelivered';
 
 /** Set to `true` where the headers of a message were too large to go on with what came of it. */
-export const leftOutHeader = 'penstock-headers-left-out';
+const leftOutHeader = 'penstock-headers-left-out';
 
 /** Bytes of headers that every broker takes; the client that other programs use may send a few more. */
 const mostHeaders = 65_000;

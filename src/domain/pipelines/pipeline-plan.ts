@@ -12,7 +12,7 @@ import {
 } from './pipeline-document.js';
 
 /** What a step's job runs: a definition as it was when the pipeline's job was accepted. */
-export interface Pinned {
+interface Pinned {
   /** The id of the stored revision, and its number. */
   revisionId: number;
   revision: number;

@@ -16,7 +16,7 @@ import {
 } from './pipeline-document.js';
 
 /** What the rules want to know of the definition that a step runs. */
-export interface StepDefinition {
+interface StepDefinition {
   processType: 'single' | 'service';
   /** The names of inputs and outputs beyond the main ones. */
   inputs: readonly string[];

@@ -1,5 +1,5 @@
 import type { Outcome } from '../jobs/outcome.js';
-import { groupOf, type Plan, type PlannedStep } from './pipeline-plan.js';
+import { groupOf, type Plan } from './pipeline-plan.js';
 
 /** How far a step is. Its jobs are counted from 0; a step without `each` has one. */
 export interface StepState {
@@ -28,18 +28,6 @@ export type Move =
   | { do: 'cancel' }
   | { do: 'finish' }
   | { do: 'fail' };
-
-/** What is known of a step of which there is no job yet. */
-export const untouched = (step: PlannedStep): StepState => ({
-  total: step.each === null ? 1 : null,
-  next: 0,
-  todo: [],
-  unended: 0,
-  resting: 0,
-  failed: 0,
-  finished: 0,
-  hasFinished: () => false,
-});
 
 /**
  * What is to be done next for a pipeline: the whole logic of going on, of which nothing is remembered from one look

@@ -53,7 +53,7 @@ function readyOf(ready: NonNullable<DefinitionDocument['service']>['ready'] = 's
 }
 
 /** How a start ended; `up` is how long the program was up, in seconds. */
-export interface End {
+interface End {
   outcome: Outcome;
   up: number;
   /** Another start would end the same way. */

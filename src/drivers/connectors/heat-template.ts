@@ -4,7 +4,7 @@ import { instanceKey } from './openstack/servers.js';
 import { readText } from './read-text.js';
 
 /** What Heat is given for one server. */
-export interface StackWish {
+interface StackWish {
   template: unknown;
   parameters: Readonly<Record<string, unknown>>;
 }
@@ -71,7 +71,7 @@ export function ourStack(order: ResolvedOrder, instance: string): StackWish {
 }
 
 /** A template of somebody else's, read and understood as far as it has to be. */
-export interface UserTemplate {
+interface UserTemplate {
   file: string;
   template: unknown;
   /** What it declares, and whether that has a value of its own. */

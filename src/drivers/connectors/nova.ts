@@ -20,7 +20,7 @@ import {
   shown,
 } from './openstack/servers.js';
 
-export type NovaOptions = OpenStackOptions;
+type NovaOptions = OpenStackOptions;
 
 /** What a server that is gone but for its floating IP is listed by. */
 const addressPrefix = 'address/';

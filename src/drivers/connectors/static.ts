@@ -2,7 +2,7 @@ import { type CloudServer, type Connector, ConnectorError } from './connector.js
 import { type Ledger, openTaken } from './taken.js';
 
 /** A machine that there is anyway. */
-export interface Machine {
+interface Machine {
   name: string;
   address: string;
   port: number;

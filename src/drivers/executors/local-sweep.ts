@@ -5,7 +5,7 @@ import { listProcesses, type Process, readProcess, variableOf } from '../process
 import type { RunnerPool } from '../processes/runner-pool.js';
 import { terminate } from '../processes/terminate.js';
 
-export interface SweepOptions {
+interface SweepOptions {
   /** Marks the processes of this installation among others on the machine. */
   instance: string;
   groups: ControlGroups;

@@ -54,7 +54,7 @@ interface LocalHandle extends Handle {
   unkept_limits: string[];
 }
 
-export interface LocalOptions {
+interface LocalOptions {
   /** Marks the processes of this installation among others on the machine. */
   instance: string;
   pool: RunnerPool;
@@ -63,7 +63,7 @@ export interface LocalOptions {
   path?: string;
 }
 
-export interface LocalExecutor extends Executor {
+interface LocalExecutor extends Executor {
   /** Every job that a server before this one began has been recovered: what else carries our marks was left behind. */
   allRecovered(): void;
 }

@@ -7,7 +7,7 @@ import { messageOf } from '../../lib/errors.js';
 import { inside, mountPoints, openFolder, removeTree } from './folders.js';
 
 /** Archive systems that this machine can reach, by name: where each one's `/` is, and what may be cleared. */
-export type ArchiveSystems = Readonly<Record<string, { root: string; prefixes: readonly string[] }>>;
+type ArchiveSystems = Readonly<Record<string, { root: string; prefixes: readonly string[] }>>;
 
 /** Why a folder could not be cleared, in words for whoever asked. */
 class Refusal extends Error {}

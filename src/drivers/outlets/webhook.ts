@@ -5,7 +5,7 @@ import { type Address, type Flaw, findAddresses, hostOf, readUrl } from '../../l
 import type { Answer, Message, Outlet } from './outlet.js';
 import { signedHeaders } from './signature.js';
 
-export interface WebhookOptions {
+interface WebhookOptions {
   /** Milliseconds that an attempt may take: look-up, connection, and the answer's headers. */
   timeout: number;
   /** Whether private, loopback and link-local addresses may be called. */

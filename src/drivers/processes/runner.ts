@@ -68,7 +68,7 @@ echo "exit $?\${BASH_VERSION:+ bash}" >&2
 `;
 
 /** What a runner is to do for one job. Paths are absolute. */
-export interface Launch {
+interface Launch {
   /** What stands before the program, to change whom it runs as. */
   prefix?: readonly string[];
   exec: string;

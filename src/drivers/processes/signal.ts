@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { lives } from './processes.js';
 
 /** A process that was found to be ours, with the start time (clock ticks since boot) that it had then. */
-export interface Target {
+interface Target {
   readonly pid: number;
   readonly startTime: number;
 }

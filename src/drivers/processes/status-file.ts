@@ -49,7 +49,7 @@ const signalNames = new Map(
 );
 
 /** A signal's name, such as SIGKILL. */
-export const signalName = (number: number): string => signalNames.get(number) ?? `SIG${number}`;
+const signalName = (number: number): string => signalNames.get(number) ?? `SIG${number}`;
 
 /** The outcome that the status of a run means that has ended. */
 export function statusOutcome(status: RunnerStatus & { ended: true }): Outcome {

@@ -5,7 +5,7 @@ import { type Connection, type ConnectionOptions, nameOf, openConnection } from 
 import { StreamFailure } from './stream.js';
 
 /** A connection that is made again and again, for as long as somebody wants it. */
-export interface Link {
+interface Link {
   readonly name: string;
   /**
    * The connection; rejects with a StreamFailure if there is none and it is not due to be tried again, or if it cannot

@@ -10,7 +10,7 @@ import {
   type Subscription,
 } from './stream.js';
 
-export interface ChannelContext {
+interface ChannelContext {
   numbers: { message: number; queue: number };
   settings(name: string): StreamSettings;
   maxBytes: number;

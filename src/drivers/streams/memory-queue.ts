@@ -24,7 +24,7 @@ export interface Keeping {
   marked: number;
 }
 
-export interface QueueOptions {
+interface QueueOptions {
   keeping: Keeping | null;
   /** Called for each message that the queue has done with. */
   done(entry: Entry): void;

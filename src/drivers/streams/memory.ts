@@ -3,7 +3,7 @@ import { type Journal, openJournal } from './journal.js';
 import { MemoryChannel } from './memory-channel.js';
 import { type Stream, StreamFailure, type StreamSettings } from './stream.js';
 
-export interface MemoryOptions {
+interface MemoryOptions {
   /** The file in which durable streams are kept; it is made when the first one needs it. */
   file: string;
   /** How a stream is kept. Asked at each call, so that a change counts at once. */

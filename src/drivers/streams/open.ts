@@ -2,7 +2,7 @@ import type { Logger } from '../../lib/log.js';
 import { memoryStream } from './memory.js';
 import type { Stream, StreamSettings } from './stream.js';
 
-export interface StreamOptions {
+interface StreamOptions {
   /** The broker; null: there is none. */
   amqp_url: string | null;
   /** Where the durable streams of this process are kept. */
@@ -14,7 +14,7 @@ export interface StreamOptions {
 }
 
 /** The drivers of streams, by the type that a stream has. */
-export interface StreamDrivers {
+interface StreamDrivers {
   memory: Stream;
   /** Null: no broker is configured. */
   amqp: Stream | null;

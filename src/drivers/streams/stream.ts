@@ -13,7 +13,7 @@ export interface StreamMessage {
  * Why a stream could not do what it was asked: `away` is whoever keeps it out of reach or out of order, `full` is one
  * of its queues.
  */
-export type FailureKind = 'away' | 'full';
+type FailureKind = 'away' | 'full';
 
 /** A channel of messages that could not do what it was asked, with the reason for people. Trying again is right. */
 export class StreamFailure extends Error {

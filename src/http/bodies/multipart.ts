@@ -9,7 +9,7 @@ import { parseJson, textOf } from './body.js';
 import { preferExtendedNames } from './part-names.js';
 
 /** What a multipart run has brought. */
-export interface Multipart {
+interface Multipart {
   /** The part `job`, parsed; undefined if there was none. */
   job: unknown;
   /** The file name that came with the file. */

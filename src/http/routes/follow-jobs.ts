@@ -11,7 +11,7 @@ import { doorbell, followOf, lastEventId, loginKeeper } from '../answers/server-
 import type { Followers } from '../followers.js';
 import { checkMethod, listQuery } from '../resource.js';
 
-export interface FollowJobsOptions {
+interface FollowJobsOptions {
   authenticate: RequestHandler;
   service: FollowJobsService;
   followers: Followers;

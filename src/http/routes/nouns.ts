@@ -18,7 +18,7 @@ interface Plain {
 }
 
 /** What the nouns of the API are made of. */
-export interface NounOptions
+interface NounOptions
   extends ResourceOptions,
     RunRouteOptions,
     DefinitionTestRouteOptions,

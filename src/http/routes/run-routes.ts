@@ -23,7 +23,7 @@ import { checkMethod } from '../resource.js';
 import { goneSignal, waitOf } from './job-routes.js';
 
 /** What can be run with an input: a process definition, or a pipeline. */
-export interface Runnable<Row> {
+interface Runnable<Row> {
   /** Throws `not-found` for what is not there, or is somebody else's. */
   find(actor: Actor, id: string): Promise<Row>;
   /** Refuses early what would be refused anyway, before a body is read. `raw`: the output is to be the answer. */
@@ -41,7 +41,7 @@ export interface Runnable<Row> {
   dryRun(actor: Actor, row: Row, document: RunDocument, inputName: string | null): Promise<Shown>;
 }
 
-export interface RunDoorOptions {
+interface RunDoorOptions {
   authenticate: RequestHandler;
   jobs: JobService;
   receiver: Receiver;

@@ -15,7 +15,7 @@ import { lockFile, lockFolder } from './lock.js';
 import { reserveFile } from './reserve.js';
 
 /** A data folder that cannot be used as it is. The message says what to do. */
-export class DataFolderError extends Error {}
+class DataFolderError extends Error {}
 
 /** What SQLite keeps beside a database. */
 const besides = ['', '-wal', '-shm', '-journal'];

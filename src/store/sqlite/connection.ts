@@ -11,7 +11,7 @@ const contains = (pattern: unknown, text: unknown): number =>
 export const connectionInfo = { maxBindValues: 32_766, supportsRelationJoins: false };
 
 /** A connection to an SQLite file as Prisma uses it, and as SQLite's driver has it. */
-export interface Connection {
+interface Connection {
   adapter: SqlDriverAdapter;
   database: Database;
 }

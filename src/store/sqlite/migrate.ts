@@ -4,10 +4,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 
-export const migrationsFolder = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url));
+const migrationsFolder = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url));
 
 /** Every numbered migration with its SQL, in order. */
-export async function readMigrations(): Promise<{ name: string; sql: string }[]> {
+async function readMigrations(): Promise<{ name: string; sql: string }[]> {
   const names = (await readdir(migrationsFolder, { withFileTypes: true }))
     .filter((entry) => entry.isDirectory())
     .map((entry) => entry.name)

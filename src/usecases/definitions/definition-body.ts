@@ -23,7 +23,7 @@ const bodyKeys = [
 ];
 
 /** A definition that may be registered, or an error that says all that is wrong with it. */
-export function checkedDocument(value: unknown): DefinitionDocument {
+function checkedDocument(value: unknown): DefinitionDocument {
   const problems = validator('process-definition')(value, '/definition');
   if (problems.length > 0) throw invalid('invalid-definition', problems);
   const more = checkDefinition(value as DefinitionDocument, '/definition');

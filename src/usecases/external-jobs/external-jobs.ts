@@ -30,7 +30,7 @@ export interface CreateMessage extends JobLinks {
 /** What a job may work on, by an identifier of its own. */
 export type ParentKind = 'experiment' | 'sample' | 'measurement';
 
-export interface Created {
+interface Created {
   job: Job;
   /** Told this once; null for a job that was there already. */
   token: string | null;

@@ -16,7 +16,7 @@ export type Level = (typeof levels)[number];
  * Who comes with a nonce: its owner, though never as an admin, since URLs get around; and for the nonce of a callback
  * the one job that it is good for.
  */
-export interface Redeemed {
+interface Redeemed {
   actor: Actor;
   jobId: number | null;
 }

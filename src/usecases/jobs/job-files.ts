@@ -7,7 +7,7 @@ import { fileSize, type JobFiles } from '../../store/folder/job-files.js';
 import { logStart } from '../../store/folder/log-file.js';
 
 export const streams = ['input', 'output', 'stdout', 'stderr'] as const;
-export type Stream = (typeof streams)[number];
+type Stream = (typeof streams)[number];
 
 /** A file of a job, the name that a client should give it, and where its bytes begin, if a log was cut. */
 export interface JobFile {
@@ -101,7 +101,7 @@ export function logRanges(files: JobFiles, job: Job): Record<'stdout' | 'stderr'
 }
 
 /** In bytes from the first that was ever written, whatever was cut away since. */
-export interface LogRange {
+interface LogRange {
   start: number;
   end: number;
 }

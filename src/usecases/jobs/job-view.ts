@@ -216,8 +216,8 @@ const uriOf = (noun: string) => (id: number | null) => (id === null ? null : `/a
 export const jobUri = (uuid: string): string => `/api/job/${uuid}/`;
 export const definitionUri = uriOf('process_definition');
 export const pipelineUri = uriOf('pipeline');
-export const operationUri = uriOf('operation');
-export const serverUri = uriOf('server');
+const operationUri = uriOf('operation');
+const serverUri = uriOf('server');
 
 /**
  * A job as the API shows it. Values of its variables are not shown: they may be secrets.

@@ -38,7 +38,7 @@ import { hashToken } from '../users/logins.js';
 import type { PipelineService } from './pipelines.js';
 
 /** Who sees to it that accepted pipelines are run. */
-export interface PipelineWorker {
+interface PipelineWorker {
   submit(job: Job): void;
   resume(job: Job, again: string[], by: string): Promise<Job>;
 }

@@ -37,7 +37,7 @@ export interface RunDocument extends RunRequest {
 }
 
 /** Who sees to it that accepted jobs are run. */
-export interface Worker {
+interface Worker {
   /** How many jobs wait, in all and of one user. */
   readonly waiting: number;
   waitingOf(ownerId: number): number;
@@ -46,13 +46,13 @@ export interface Worker {
   submit(job: Job, definition: ProcessDefinition): void;
 }
 
-export interface RunLimits {
+interface RunLimits {
   queued: number;
   queuedPerUser: number;
 }
 
 /** What the server itself says of a job, beyond what a request may. */
-export interface Inside {
+interface Inside {
   fields?: Partial<Pick<NewJob, 'operationId' | 'parentId' | 'step' | 'item' | 'session' | 'task'>>;
   request?: Pick<RunRequest, 'feed' | 'message' | 'joined' | 'scripts' | 'server'>;
 }

@@ -6,7 +6,7 @@ import { type Actor, requireAdmin } from '../actor.js';
 import type { ResourceService, Shown } from '../resource.js';
 import { shownDate } from '../resource.js';
 
-export const hostKeyFields: Fields = {
+const hostKeyFields: Fields = {
   host: {
     type: 'string',
     help_text: 'Address and port of the machine, such as `10.0.0.7:22`.',

@@ -52,5 +52,3 @@ export function serverService(options: {
   };
   return { resource };
 }
-
-export type ServerService = ReturnType<typeof serverService>;

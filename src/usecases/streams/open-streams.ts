@@ -4,7 +4,7 @@ import { type Drivers, openChannels, StreamRows } from './channels.js';
 import { streamMessages } from './stream-messages.js';
 import { streamService } from './streams.js';
 
-export interface StreamsOptions {
+interface StreamsOptions {
   store: Store;
   /** Makes the drivers, which ask how a stream is kept. */
   drivers: (settings: (name: string) => StreamSettings) => Promise<Drivers>;

@@ -16,7 +16,7 @@ export type FollowEvent =
   /** So many messages came while the follower had not taken what there was. */
   | { kind: 'left_out'; count: number };
 
-export interface Follower {
+interface Follower {
   /** The oldest event that was not taken yet. */
   take(): FollowEvent | undefined;
   close(): Promise<void>;

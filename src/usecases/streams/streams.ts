@@ -11,7 +11,7 @@ import { type Channels, defaultMaxMessages, type StreamRows } from './channels.j
 import { streamError } from './stream-error.js';
 import { type StreamState, showStream, streamFields, streamToldKeys } from './stream-view.js';
 
-export interface StreamServiceOptions {
+interface StreamServiceOptions {
   store: Store;
   rows: StreamRows;
   channels: Channels;

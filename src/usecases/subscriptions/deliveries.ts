@@ -8,7 +8,7 @@ import { invalid, objectBody } from '../body.js';
 import { numericId, type ResourceService, type Shown, shownDate } from '../resource.js';
 import type { SubscriptionService, Teller } from './subscriptions.js';
 
-export const deliveryFields: Fields = {
+const deliveryFields: Fields = {
   id: {
     type: 'integer',
     help_text: 'Number of the delivery.',

@@ -1,7 +1,7 @@
 import type { Store } from '../../store/store.js';
 
 /** What the configuration says of streams. */
-export interface StreamSettings {
+interface StreamSettings {
   amqp_url: string | null;
   job_events: string | null;
 }

@@ -53,7 +53,7 @@ export const subscriptionBody = {
 };
 
 /** One of a job's own subscriptions, checked. */
-export interface OwnSubscription {
+interface OwnSubscription {
   url: string;
   events: string[] | null;
   format: string;

@@ -24,7 +24,7 @@ export interface Teller {
   ): Promise<{ accepted: boolean; status: number | null; error: string | null }>;
 }
 
-export interface SubscriptionOptions {
+interface SubscriptionOptions {
   store: Store;
   teller: Teller;
   /** What the secrets are derived from. */

@@ -9,7 +9,7 @@ import { invalid, objectBody } from '../body.js';
 import { numericId, type ResourceService, type Shown, shownDate } from '../resource.js';
 import { hashToken, type LoginService } from './logins.js';
 
-export const tokenFields: Fields = {
+const tokenFields: Fields = {
   id: {
     type: 'integer',
     help_text: 'Number of the token.',

@@ -9,7 +9,7 @@ import { type Change, numericId, type ResourceService, type Shown, shownDate } f
 import { hashPassword } from './hashing.js';
 import type { LoginService } from './logins.js';
 
-export const userFields: Fields = {
+const userFields: Fields = {
   id: {
     type: 'integer',
     help_text: 'Number of the user.',

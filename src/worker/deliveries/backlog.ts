@@ -1,7 +1,7 @@
 import type { PendingRow } from '../../store/deliveries.js';
 import type { Receiver, Sequence, Window } from './receiver.js';
 
-export interface BacklogOptions {
+interface BacklogOptions {
   pending: (after: number, take: number) => Promise<PendingRow[]>;
   sequence: (subscriptionId: number, jobId: number, take: number) => Promise<PendingRow[]>;
   receiverOf: (url: string) => Receiver;

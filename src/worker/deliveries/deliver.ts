@@ -13,7 +13,7 @@ import { Results } from './delivery-results.js';
 import type { Receiver, Sequence } from './receiver.js';
 import { Receivers } from './receivers.js';
 
-export interface DispatcherOptions extends AttemptOptions {
+interface DispatcherOptions extends AttemptOptions {
   store: Store;
   news: JobService['news'];
   log: Logger;

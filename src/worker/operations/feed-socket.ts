@@ -5,7 +5,7 @@ import { encodeFrame, type Frame, FrameDecoder } from '../../domain/feeder/feed-
 import { socketFile } from '../../domain/feeder/feeder-plan.js';
 
 /** What a feeder tells while one is connected to it. */
-export interface FeedListener {
+interface FeedListener {
   /** A record of the program's. */
   onRecord(record: Buffer): void;
   /** The program has ended, and this was its last record; `code` is what a shell would make of its end. */

@@ -4,7 +4,7 @@ import type { StreamServices } from '../../usecases/streams/open-streams.js';
 import { Operator } from './operate.js';
 import type { OperatorOptions } from './operator-options.js';
 
-export interface OperationsOptions extends Omit<OperatorOptions, 'streams' | 'ownStream'> {
+interface OperationsOptions extends Omit<OperatorOptions, 'streams' | 'ownStream'> {
   streams: StreamServices;
   clock: () => Date;
 }

@@ -22,7 +22,7 @@ export interface Held {
   safe: boolean;
 }
 
-export interface OutflowOptions {
+interface OutflowOptions {
   /** Resolves when the message is safe. */
   publish: (kind: 'result' | 'dead', message: StreamMessage) => Promise<void>;
   /** Called when a message is done with: its result is safe and it is acknowledged. */

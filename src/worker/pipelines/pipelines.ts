@@ -23,7 +23,7 @@ const afterTrouble = 1000;
  * Sees to pipelines: each job of one goes on as the jobs of its steps end. It holds no slot of the queue itself;
  * those of its steps go through it like all others.
  */
-export class Pipelines {
+class Pipelines {
   readonly #context: PipelineContext;
   /** By the id of the pipeline's job. */
   readonly #runs = new Map<number, PipelineRun>();

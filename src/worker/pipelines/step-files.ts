@@ -10,7 +10,7 @@ import { fileSize, type JobFiles, makeDurable } from '../../store/folder/job-fil
 import type { Store } from '../../store/store.js';
 
 /** A file with the name that it is to be known by. */
-export interface NamedFile {
+interface NamedFile {
   file: string;
   name: string;
 }

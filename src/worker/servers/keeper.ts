@@ -10,7 +10,7 @@ import type { LifeContext } from './life.js';
 import { hasNext, live } from './life.js';
 
 /** A job that waits for a server. */
-export interface Waiter {
+interface Waiter {
   job: { id: number; uuid: string };
   attempt: number;
   application: string;
@@ -21,7 +21,7 @@ export interface Waiter {
   tell(reason: string): void;
 }
 
-export interface KeeperOptions extends LifeContext {
+interface KeeperOptions extends LifeContext {
   /** All that are there now. */
   applications(): readonly Application[];
   /** Told which of them there are servers of, or jobs that wait for one. */

@@ -15,7 +15,7 @@ import { Ledger } from './ledger.js';
 import { Reconciler } from './reconcile.js';
 import { serverPlaces } from './server-places.js';
 
-export interface ServerSettings {
+interface ServerSettings {
   maxServers: number;
   /** How many servers may have a job at the same time. */
   maxBusy: number;
@@ -27,7 +27,7 @@ export interface ServerSettings {
   scripts: string | null;
 }
 
-export interface ServersOptions {
+interface ServersOptions {
   store: Store;
   /** Marks what this installation has made. */
   instance: string;
@@ -170,8 +170,6 @@ export function openServers(options: ServersOptions) {
     },
   };
 }
-
-export type Servers = ReturnType<typeof openServers>;
 
 /** What servers of an application cannot be made without, in words; null if all is there. */
 export function missingFor(

@@ -11,7 +11,7 @@ import type { ServerRow } from '../../store/servers.js';
 import type { Store } from '../../store/store.js';
 import type { Ledger } from './ledger.js';
 
-export interface ReconcileOptions {
+interface ReconcileOptions {
   ledger: Ledger;
   store: Store['servers'];
   /** Marks what this installation has made. */

@@ -12,7 +12,7 @@ const calm = 500;
 const atOnce = 10;
 
 /** A start that is looked after. */
-export interface Watched {
+interface Watched {
   /** Its attempt's folder. */
   folder: string;
   /** By which its processes are told from others. */
@@ -25,7 +25,7 @@ export interface Watched {
 }
 
 /** What becomes of a start, told as it happens. */
-export interface WatchTold {
+interface WatchTold {
   ready(): Promise<void>;
   /** It will not become ready; told once, with the reason. */
   failed(reason: string): void;

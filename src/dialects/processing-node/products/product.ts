@@ -20,7 +20,7 @@ export { datasetContent, datasets } from './product-datasets.js';
  * What an answer is made from: the answers are Products, too. We know no classes; an answer is the Product of the
  * request with other values in it, so that what a client sends is what it understands, in both dialects.
  */
-export interface ProductRequest {
+interface ProductRequest {
   creator: string;
   rootCause: string;
   /** The Product of the request. */

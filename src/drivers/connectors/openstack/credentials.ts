@@ -82,7 +82,7 @@ const applicationTypes = ['v3applicationcredential', 'application_credential'];
  * @param folder what relative paths start from
  * @param call what a variable is called there
  */
-export function credentialsOf(
+function credentialsOf(
   variables: ReadonlyMap<string, Variable>,
   where: string,
   folder: string,

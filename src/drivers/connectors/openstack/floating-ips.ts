@@ -11,7 +11,7 @@ interface FloatingIp {
 }
 
 /** A floating IP of ours, and the name of the server that it was taken for. */
-export interface Marked {
+interface Marked {
   id: string;
   address: string;
   server: string;
@@ -19,7 +19,7 @@ export interface Marked {
 }
 
 /** Floating IPs that are taken for servers of ours, and given back with them. What is in use by others is left alone. */
-export interface FloatingIps {
+interface FloatingIps {
   /** All of ours. */
   list(): Promise<Marked[]>;
   /** The address of a server: one is taken for it unless it has one. Null while the server has no port to tie it to. */

@@ -46,7 +46,7 @@ export function shownStack(stack: Stack, fault: string | null): CloudServer {
 }
 
 /** A stack that is known by its id; null if there is none, or none any more. */
-export async function stackOf(session: Session, name: string, id: string): Promise<Stack | null> {
+async function stackOf(session: Session, name: string, id: string): Promise<Stack | null> {
   try {
     const { stack } = (await session.request('orchestration', 'GET', path(name, id))) as { stack: Stack };
     return stack.stack_status === 'DELETE_COMPLETE' ? null : stack;

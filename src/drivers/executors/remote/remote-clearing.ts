@@ -8,7 +8,7 @@ import type { RemoteHandle } from './remote-handle.js';
 /** Where a run has its files, on which machine. */
 type Left = Pick<RemoteHandle, 'host' | 'there'>;
 
-export interface ClearingOptions {
+interface ClearingOptions {
   hostOf: (name: string) => Host | Promise<Host>;
   /** Ends whatever runs of that folder. */
   terminate: (host: Host, left: Left) => Promise<unknown>;

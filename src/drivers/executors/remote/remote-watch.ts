@@ -23,7 +23,7 @@ interface Watched {
   told: string | null;
 }
 
-export interface WatchOptions {
+interface WatchOptions {
   hostOf: (name: string) => Host | Promise<Host>;
   /** Seconds that a machine may stay out of reach, as of now; null is for ever. */
   patience: () => number | null;

@@ -1,5 +1,5 @@
 /** Lets a bounded number of things be done at once; the rest wait, in order, and one place is kept for the urgent. */
-export interface Turns {
+interface Turns {
   /** Waits for a turn, and gives what ends it. */
   take(urgent?: boolean, signal?: AbortSignal): Promise<() => void>;
   /** Never more at once than there are now, without the one that asks: the other side takes no more. False if alone. */

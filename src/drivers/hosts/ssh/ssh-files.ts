@@ -102,7 +102,7 @@ export async function putOver(
   throw new HostError('unreachable', `${from} came to ${link.name} as something else, twice.`);
 }
 
-export const putProblem = (name: string, to: string, said: Said) =>
+const putProblem = (name: string, to: string, said: Said) =>
   new HostError(
     problemIn(said.stderr) ?? 'unreachable',
     `${to} cannot be written on ${name}: ${said.stderr.trim() || said.stdout.trim() || 'no reason was told'}.`,

@@ -5,7 +5,7 @@ import { HostError } from '../host.js';
 import { logIn, nameOf, type SshConnection, type SshLogin, type SshTimes } from './ssh-login.js';
 
 /** One connection that is opened when it is needed, and again after it broke. */
-export interface SshLink {
+interface SshLink {
   /** The connection, once it is open. All who ask meanwhile share one attempt; after failures it waits a while first. */
   open(signal?: AbortSignal): Promise<Client>;
   /** Ends the connection; whoever asks next gets a new one. */

@@ -6,7 +6,7 @@ import { shellWord } from '../../processes/shell-word.js';
  * these leave running may print whatever they like, before and after. It stands in no command line in one piece, so that a
  * shell that prints the commands which it is given does not say it.
  */
-export interface Mark {
+interface Mark {
   text: string;
   halves: readonly [string, string];
 }

@@ -11,12 +11,12 @@ import {
 import path from 'node:path';
 
 /** What a control group can limit. Memory in bytes, cpus in processors (0.5 is half of one). */
-export interface GroupLimits {
+interface GroupLimits {
   memory: number | null;
   cpus: number | null;
   processes: number | null;
 }
-export type GroupLimit = keyof GroupLimits;
+type GroupLimit = keyof GroupLimits;
 const limits = ['memory', 'cpus', 'processes'] as const satisfies readonly GroupLimit[];
 
 const period = 100_000; // microseconds over which the processor's share is counted

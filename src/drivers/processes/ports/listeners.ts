@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Somebody listens on a port: where to connect to, and the socket by which its owner can be found. */
-export interface Listening {
+interface Listening {
   host: string;
   inode: string;
 }
