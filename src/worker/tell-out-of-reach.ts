@@ -1,5 +1,6 @@
 import { messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
+import { openTurns } from '../lib/turns.js';
 import type { Store } from '../store/store.js';
 import type { JobService } from '../usecases/jobs/jobs.js';
 
@@ -9,7 +10,7 @@ import type { JobService } from '../usecases/jobs/jobs.js';
  */
 export function outOfReachTeller(context: { store: Store; jobs: JobService; log: Logger }) {
   const { store, jobs, log } = context;
-  const telling = new Map<string, Promise<void>>();
+  const inTurn = openTurns<string>();
 
   async function tell(uuid: string, waiting: string | null): Promise<void> {
     try {
@@ -23,11 +24,6 @@ export function outOfReachTeller(context: { store: Store; jobs: JobService; log:
   }
 
   return (uuid: string, waiting: string | null): void => {
-    const mine = (telling.get(uuid) ?? Promise.resolve())
-      .then(() => tell(uuid, waiting))
-      .finally(() => {
-        if (telling.get(uuid) === mine) telling.delete(uuid);
-      });
-    telling.set(uuid, mine);
+    void inTurn(uuid, () => tell(uuid, waiting));
   };
 }

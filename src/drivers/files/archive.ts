@@ -4,6 +4,7 @@ import { type FileHandle, lstat, mkdir, readdir, readlink, realpath, rename, rmd
 import path from 'node:path';
 import { archiveTarget, type Cleared, ownFolders } from '../../domain/external-jobs/archive-path.js';
 import { messageOf } from '../../lib/errors.js';
+import { openTurns } from '../../lib/turns.js';
 import { inside, mountPoints, openFolder, removeTree } from './folders.js';
 
 /** Archive systems that this machine can reach, by name: where each one's `/` is, and what may be cleared. */
@@ -150,7 +151,7 @@ const made = (parent: FileHandle, name: string) =>
   step(`the folder '${name}' cannot be made`, async () => makeLike(parent, name, await parent.stat(), 'may'));
 
 /** Two at once on the same folder would take each other's work for a crash's leftovers. */
-const turns = new Map<string, Promise<unknown>>();
+const inTurn = openTurns<string>();
 
 /**
  * Clears an archive path: when it returns `cleared`, there is an empty folder. Only on systems of the configuration,
@@ -167,8 +168,7 @@ export async function clearArchive(
   const target = archiveTarget(system.prefixes, archive.path);
   if (!target.allowed) return { cleared: false, reason: target.reason };
 
-  const key = path.join(system.root, target.path);
-  const mine = (turns.get(key) ?? Promise.resolve()).then(async (): Promise<Cleared> => {
+  return inTurn<Cleared>(path.join(system.root, target.path), async () => {
     try {
       await clear(system.root, target.prefix, target.below);
       return { cleared: true, path: target.path };
@@ -176,10 +176,4 @@ export async function clearArchive(
       return { cleared: false, reason: messageOf(error) };
     }
   });
-  turns.set(key, mine);
-  try {
-    return await mine;
-  } finally {
-    if (turns.get(key) === mine) turns.delete(key);
-  }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Job } from '../../domain/jobs/job.js';
 import { PenstockError } from '../../lib/errors.js';
+import { openTurns } from '../../lib/turns.js';
 import type { IdempotencyKey } from '../../store/companions.js';
 import type { Store } from '../../store/store.js';
 import type { Actor } from '../actor.js';
@@ -9,7 +10,7 @@ import type { Submitted } from './submitted.js';
 /** Requests with an Idempotency-Key: the same one again is answered with the job that it made the first time. */
 export function idempotency(store: Store) {
   /** Requests with the same key go one after the other. */
-  const turns = new Map<string, Promise<unknown>>();
+  const inTurn = openTurns<string>();
 
   /** The job that a key stands for, if this is the same request again. */
   async function replay(actor: Actor, key: string, fingerprint: string): Promise<Job | null> {
@@ -37,19 +38,12 @@ export function idempotency(store: Store) {
     drop: () => Promise<void>,
   ): Promise<Submitted> {
     const fingerprint = createHash('sha256').update(JSON.stringify(said)).digest('hex');
-    const turn = `${actor.id}:${key}`;
-    const mine = (turns.get(turn) ?? Promise.resolve()).then(async () => {
+    return inTurn(`${actor.id}:${key}`, async () => {
       const known = await replay(actor, key, fingerprint);
       if (known === null) return accept({ key, fingerprint });
       await drop();
       return { job: known, token: null };
     });
-    const settled = mine.catch(() => {});
-    turns.set(turn, settled);
-    void settled.then(() => {
-      if (turns.get(turn) === settled) turns.delete(turn);
-    });
-    return mine;
   };
 }
 

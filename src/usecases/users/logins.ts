@@ -2,6 +2,7 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { PenstockError } from '../../lib/errors.js';
 import { networkOf } from '../../lib/network.js';
 import { putNewest } from '../../lib/newest.js';
+import { openTurns } from '../../lib/turns.js';
 import type { Store } from '../../store/store.js';
 import type { User } from '../../store/users.js';
 import type { Actor } from '../actor.js';
@@ -48,7 +49,7 @@ export function loginService(
   let allWaiting = 0;
   /** Guesses at the same name wait for each other, or a burst would all be the first. */
   const checking = new Map<string, Promise<Actor | null>>();
-  const turns = new Map<string, Promise<unknown>>();
+  const inTurn = openTurns<string>();
   /** Rises when something is forgotten: what was read before that is not remembered after it. */
   let age = 0;
   let dummyHash: Promise<string> | undefined;
@@ -81,17 +82,6 @@ export function loginService(
     const stored = user?.passwordHash ?? (await dummyHash);
     const right = await hasher.verify(stored, password);
     return right && user?.active ? actorOf(user) : null;
-  }
-
-  async function inTurn<T>(username: string, work: () => Promise<T>): Promise<T> {
-    const mine = (turns.get(username) ?? Promise.resolve()).then(work);
-    const settled = mine.catch(() => {});
-    turns.set(username, settled);
-    try {
-      return await mine;
-    } finally {
-      if (turns.get(username) === settled) turns.delete(username);
-    }
   }
 
   async function guess(username: string, password: string, network: string, digest: string) {

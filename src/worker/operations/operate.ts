@@ -5,6 +5,7 @@ import {
   operationSettings,
 } from '../../domain/operations/operation.js';
 import { messageOf, PenstockError } from '../../lib/errors.js';
+import { openTurns } from '../../lib/turns.js';
 import type { OperationRow } from '../../store/operations.js';
 import type { Lag, OperationCounts, OperationStatus } from '../../usecases/operations/operation-view.js';
 import type { Operating } from '../../usecases/operations/operations.js';
@@ -30,16 +31,16 @@ interface Known {
   /** Why it could not be begun; it is tried again. */
   failure: string | null;
   timer: NodeJS.Timeout | undefined;
-  /** What is done with it goes one after the other. */
-  turn: Promise<unknown>;
 }
 
 /** Makes operations work: each that is active has its queue read, from the start of the server to its end. */
 export class Operator implements Operating {
   readonly #options: OperatorOptions;
   readonly #known = new Map<number, Known>();
-  /** Of queues of dead letters, by their streams. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  /** What is done with an operation goes one after the other. */
+  readonly #inTurn = openTurns<Known>();
+  /** So does what is done with a queue of dead letters, by its stream. */
+  readonly #inTurnOnStream = openTurns<string>();
   #closed = false;
 
   constructor(options: OperatorOptions) {
@@ -58,12 +59,12 @@ export class Operator implements Operating {
     this.#closed = true;
     const all = [...this.#known.values()];
     for (const known of all) clearTimeout(known.timer);
-    await Promise.all(all.map((known) => inTurn(known, () => end(known))));
+    await Promise.all(all.map((known) => this.#inTurn(known, () => end(known))));
   }
 
   apply(row: OperationRow): Promise<void> {
     const known = this.#of(row);
-    return inTurn(known, async () => {
+    return this.#inTurn(known, async () => {
       if (this.#closed) return;
       clearTimeout(known.timer);
       try {
@@ -131,7 +132,7 @@ export class Operator implements Operating {
 
   async remove(row: OperationRow): Promise<void> {
     const known = this.#of(row);
-    await inTurn(known, async () => {
+    await this.#inTurn(known, async () => {
       clearTimeout(known.timer);
       await end(known);
       await stopServices(this.#options, row.id);
@@ -172,7 +173,7 @@ export class Operator implements Operating {
 
   async moveLetters(row: OperationRow, changed: OperationRow): Promise<void> {
     const known = this.#of(row);
-    await inTurn(known, async () => {
+    await this.#inTurn(known, async () => {
       await end(known);
       const before = this.#lettersOf(known, row);
       known.letters = null;
@@ -203,7 +204,6 @@ export class Operator implements Operating {
       letters: null,
       failure: null,
       timer: undefined,
-      turn: Promise.resolve(),
     };
     this.#known.set(id, made);
     return made;
@@ -230,23 +230,10 @@ export class Operator implements Operating {
       queue: `dead-letters-${instance}`,
       operation: `/api/operation/${row.id}/`,
       own: named === null ? ownStream(row, own) : null,
-      inTurn: (work) => {
-        const turn = (this.#turns.get(stream) ?? Promise.resolve()).then(work);
-        this.#turns.set(
-          stream,
-          turn.catch(() => null),
-        );
-        return turn;
-      },
+      inTurn: (work) => this.#inTurnOnStream(stream, work),
     });
     return known.letters;
   }
-}
-
-async function inTurn<T>(known: Known, work: () => Promise<T>): Promise<T> {
-  const turn = known.turn.then(work);
-  known.turn = turn.catch(() => null);
-  return turn;
 }
 
 async function end(known: Known): Promise<void> {

@@ -11,7 +11,7 @@ interface Waiting {
   go: () => void;
 }
 
-export function openTurns(bound: number): Turns {
+export function openChannelTurns(bound: number): Turns {
   let limit = bound;
   let taken = 0;
   let waiting: Waiting[] = [];

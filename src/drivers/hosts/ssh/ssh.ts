@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'ssh2';
 import { type Host, HostError, type Said, type ScriptOptions } from '../host.js';
-import { openTurns } from './channel-turns.js';
+import { openChannelTurns } from './channel-turns.js';
 import { NoSftp, type Sftp, SftpEnded, sftpOf } from './sftp.js';
 import { type FileLink, getOver, putOver } from './ssh-files.js';
 import { openLink } from './ssh-link.js';
@@ -36,7 +36,7 @@ export function sshHost(options: SshOptions): Host {
   const name = nameOf(options);
   const times = { ...defaultTimes, ...options.times };
   const link = openLink(options, times);
-  const turns = openTurns(options.channels ?? 8);
+  const turns = openChannelTurns(options.channels ?? 8);
 
   /** Since when no command has got a channel, and whether a new connection was tried since. */
   let refused: { since: number; renewed: boolean } | null = null;
