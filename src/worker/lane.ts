@@ -143,7 +143,7 @@ export class Lane {
       this.#fresh.delete(waiting.uuid);
       if (job === null || job.definitionRevisionId === null) return null;
       const definition = await this.options.definitionOf(job.definitionRevisionId);
-      return newRun({ ...job, attempt: job.attempt + 1 }, definition);
+      return newRun(this.options.files, { job: { ...job, attempt: job.attempt + 1 }, definition });
     } catch (error) {
       // Nothing was begun: when the database can be read again, the job has its turn.
       this.options.log.error(

@@ -80,9 +80,7 @@ async function takeUp(
       job.handle as Handle | null,
     );
     if (handle !== 'never-started') {
-      const run = newRun({ ...job, attempt }, definition);
-      run.handle = handle;
-      run.place = place;
+      const run = newRun(files, { job: { ...job, attempt }, definition, handle, place });
       if (job.state === 'CREATED') {
         handle.began ??= thisMoment();
         run.job = await persist(
@@ -112,7 +110,7 @@ async function burn(
   definition: ProcessDefinition,
 ): Promise<void> {
   if (job.state !== 'RUNNING' && !existsSync(options.files.attempt(job.uuid, attempt))) return;
-  await clearUp(options, { job: { ...job, attempt }, definition });
+  await clearUp(options, newRun(options.files, { job: { ...job, attempt }, definition }));
   const event = job.state === 'RUNNING' ? 'run' : 'resource';
   await persist(options, job, event, { attempt, handle: null }, { attempt, never_started: true });
 }

@@ -37,10 +37,11 @@ export interface AdaptContext {
   scripts?: () => string | null;
 }
 
-type Attempt = { job: Job; definition: ProcessDefinition; place?: Place | null };
+type Placed = { job: Job; definition: ProcessDefinition; place: Place | null };
+type Attempt = Placed & { setting: AdapterContext };
 
 /** What the adapters of an attempt are told. */
-export function adapterContext(files: JobFiles, { job, definition, place }: Attempt): AdapterContext {
+export function adapterContext(files: JobFiles, { job, definition, place }: Placed): AdapterContext {
   const folder = files.attempt(job.uuid, job.attempt);
   const there = place?.folder ?? null;
   return {
@@ -60,8 +61,8 @@ export async function prepare(
   context: AdaptContext,
   run: Attempt,
 ): Promise<{ values: PlaceholderValues; files: ExecutorFiles; before: readonly string[] }> {
-  const setting = adapterContext(context.files, run);
-  const { input, output } = sidesOf(context, run.definition);
+  const { setting } = run;
+  const { input, output } = sidesOf(context, setting);
   const { folder } = setting;
   const { joined } = run.job.request;
   try {
@@ -91,7 +92,7 @@ export async function prepare(
 /** What a run on another machine takes there and back; nothing of one that runs here. */
 function farFiles(
   context: AdaptContext,
-  { job, place = null }: Attempt,
+  { job, place }: Attempt,
   { send = [], pipe: input }: PreparedInput,
   { fetch = [], pipe: output }: PreparedOutput,
 ): Partial<Pick<ExecutorFiles, 'place' | 'send' | 'fetch' | 'companions'>> {
@@ -132,18 +133,17 @@ async function joinedTo(to: string, tee: boolean, files: ExecutorFiles): Promise
 const joints = [...companionPipes, 'tee', socketFile];
 
 /** Takes away what was laid out for a program, whether it ran or never started. */
-export async function clearUp(context: AdaptContext, run: Attempt): Promise<void> {
-  const setting = adapterContext(context.files, run);
+export async function clearUp(context: AdaptContext, { setting, job }: Attempt): Promise<void> {
   // A plain run has none, and is not held up by a look for each.
-  if (run.job.request.joined !== undefined || hasFeeder(setting.folder)) {
+  if (job.request.joined !== undefined || hasFeeder(setting.folder)) {
     for (const name of joints) await rm(path.join(setting.folder, name), { force: true });
   }
-  const { input, output } = sidesOf(context, run.definition);
+  const { input, output } = sidesOf(context, setting);
   for (const side of [input, output]) {
     try {
       await side.clear(setting);
     } catch (error) {
-      const fields = { job: run.job.uuid, error: messageOf(error) };
+      const fields = { job: job.uuid, error: messageOf(error) };
       context.log.warn(fields, 'what was laid out for a program cannot be taken away again');
     }
   }
@@ -151,10 +151,9 @@ export async function clearUp(context: AdaptContext, run: Attempt): Promise<void
 
 /** Takes the output of a program that has ended, and takes away what was laid out for it. */
 export async function takeOutput(context: AdaptContext, run: Attempt): Promise<Taken> {
-  const setting = adapterContext(context.files, run);
   try {
     if (passesOn(run.job)) return { output: null };
-    return await sidesOf(context, run.definition).output.finish(setting);
+    return await sidesOf(context, run.setting).output.finish(run.setting);
   } finally {
     await clearUp(context, run);
   }
@@ -167,7 +166,7 @@ export const passesOn = ({ request }: Job): boolean =>
 /** The two adapters of a definition, each for its side; `file` where it names none. */
 function sidesOf(
   { adapters }: AdaptContext,
-  definition: ProcessDefinition,
+  { definition }: AdapterContext,
 ): { input: InputAdapter; output: OutputAdapter } {
   const one = (type: string): Adapter => {
     const adapter = adapters[type];

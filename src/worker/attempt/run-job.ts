@@ -9,7 +9,7 @@ import { secondsSince, thisMoment } from '../../drivers/processes/boot-clock.js'
 import { basicEnvironment } from '../../drivers/processes/environment.js';
 import { messageOf } from '../../lib/errors.js';
 import { fileSize, makeDurable } from '../../store/folder/job-files.js';
-import { adapterContext, clearUp, passesOn, prepare, takeOutput } from './adapt.js';
+import { clearUp, passesOn, prepare, takeOutput } from './adapt.js';
 import { withFeeder } from './feeder.js';
 import { placeNamedFiles, takeNamedFiles } from './named-files.js';
 import { oversize } from './oversize.js';
@@ -28,7 +28,7 @@ export async function startProgram(
   more: { change?: () => JobChange; data?: object } = {},
 ): Promise<{ recorded: Promise<Job> }> {
   if (run.place !== null) run.unwanted.signal.throwIfAborted();
-  const setting = adapterContext(context.files, run);
+  const { setting } = run;
   mkdirSync(setting.folder, { mode: 0o700 });
   if (setting.there === null) mkdirSync(setting.values.work_dir, { mode: 0o700 });
   const named = await placeNamedFiles(context.files, run, setting.there);
@@ -140,7 +140,7 @@ export async function waitForProgram(context: RunContext, run: Run): Promise<Out
     });
   }
   void watchSizes(context, run, guards.signal);
-  const { folder, outputName } = adapterContext(context.files, run);
+  const { folder, outputName } = run.setting;
   const endSync = syncEarly([path.join(folder, 'stdout'), path.join(folder, 'output', outputName)]);
   try {
     const outcome = await context.executor.wait(handle);
@@ -173,10 +173,9 @@ async function onTime(milliseconds: number, signal: AbortSignal, action: () => v
 
 /** Output goes straight into files: a look now and then is how its size is bounded, besides the kernel's limit. */
 async function watchSizes(context: RunContext, run: Run, signal: AbortSignal): Promise<void> {
-  const { definition } = run;
+  const { definition, setting } = run;
   const { outputSize, logSize } = definition.limits;
   if (outputSize === null && logSize === null) return;
-  const setting = adapterContext(context.files, run);
   try {
     for (;;) {
       await delay(500, undefined, { signal, ref: false });
@@ -197,8 +196,7 @@ export async function collect(
   run: Run,
   outcome: Outcome,
 ): Promise<{ outcome: Outcome; change: JobChange }> {
-  const { definition, job } = run;
-  const setting = adapterContext(context.files, run);
+  const { definition, job, setting } = run;
   const root = context.files.folder(job.uuid);
   let final = withFeeder(setting, outcome);
   const change: JobChange = { outputName: setting.outputName, outputPath: null, outputSize: null };

@@ -2,10 +2,12 @@ import type { ProcessDefinition } from '../../domain/definitions/process-definit
 import type { Job, JobChange } from '../../domain/jobs/job.js';
 import type { EventName } from '../../domain/jobs/job-state.js';
 import type { Outcome } from '../../domain/jobs/outcome.js';
+import type { AdapterContext } from '../../drivers/adapters/adapter.js';
 import type { Executor, Handle, Receipt } from '../../drivers/executors/executor.js';
+import type { JobFiles } from '../../store/folder/job-files.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
 import { keepTrying } from '../keep-trying.js';
-import type { AdaptContext } from './adapt.js';
+import { type AdaptContext, adapterContext } from './adapt.js';
 import type { Place, Places } from './machine-places.js';
 
 /** What running a job needs of the house. */
@@ -24,6 +26,8 @@ export interface Run {
   handle: Handle | null;
   /** Where it runs, besides this machine; null while it has no place, and for what runs here. */
   place: Place | null;
+  /** What its adapters are told: made anew when it has its place. */
+  setting: AdapterContext;
   /** When it asked for its place, and when it had it; null for what runs here. */
   placing: { asked: Date; placed: Date } | null;
   /** Aborted when it is to be ended: it need not wait for a place any more. */
@@ -41,25 +45,19 @@ export interface Run {
   begun: () => void;
 }
 
-/** A fresh attempt. */
-export function newRun(job: Job, definition: ProcessDefinition): Run {
+/** An attempt that nothing was done for yet, or as a restart found it. */
+export function newRun(
+  files: JobFiles,
+  found: Pick<Run, 'job' | 'definition'> & Partial<Pick<Run, 'handle' | 'place'>>,
+): Run {
   let begun = () => {};
   const started = new Promise<void>((resolve) => {
     begun = resolve;
   });
+  const run = { handle: null, place: null, ...found };
+  const setting = adapterContext(files, run);
   const unwanted = new AbortController();
-  return {
-    job,
-    definition,
-    handle: null,
-    place: null,
-    placing: null,
-    unwanted,
-    stop: null,
-    permanent: false,
-    started,
-    begun,
-  };
+  return { ...run, setting, placing: null, unwanted, stop: null, permanent: false, started, begun };
 }
 
 /** Writes an event, and goes on trying while the database is out of order: a program's end is not lost for that. */

@@ -1,3 +1,4 @@
+import { adapterContext } from './adapt.js';
 import type { Places } from './machine-places.js';
 import { persist, type Run, type RunContext } from './run.js';
 
@@ -15,6 +16,7 @@ export async function takePlace(context: RunContext, places: Places, run: Run): 
   const asked = new Date();
   try {
     run.place = await places.take(run.job, run.definition, { signal: run.unwanted.signal, tell });
+    run.setting = adapterContext(context.files, run);
     run.placing = { asked, placed: new Date() };
   } finally {
     await telling;

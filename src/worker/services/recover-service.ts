@@ -3,7 +3,7 @@ import type { ProcessDefinition } from '../../domain/definitions/process-definit
 import type { Job } from '../../domain/jobs/job.js';
 import type { Handle } from '../../drivers/executors/executor.js';
 import { clearUp } from '../attempt/adapt.js';
-import { persist, type RunContext } from '../attempt/run.js';
+import { newRun, persist, type RunContext } from '../attempt/run.js';
 import type { Supervisor } from './supervise.js';
 
 /**
@@ -32,7 +32,7 @@ export async function recoverService(
     return true;
   }
   // Nobody will ever start that attempt: the next one has the next number, in a folder of its own.
-  await clearUp(context, { job: { ...job, attempt }, definition });
+  await clearUp(context, newRun(context.files, { job: { ...job, attempt }, definition }));
   const burnt = { attempt, never_started: true };
   supervisor.keep(await persist(context, job, 'resource', { attempt, handle: null }, burnt), definition);
   return false;

@@ -116,7 +116,7 @@ async function taken(
   attempt: number,
 ): Promise<{ outcome: Outcome; change: JobChange }> {
   const last = lastOf(one);
-  const run = newRun({ ...one.job, attempt }, one.definition);
+  const run = newRun(context.files, { job: { ...one.job, attempt }, definition: one.definition });
   if (last !== null && existsSync(context.files.log(one.job.uuid, attempt, 'stdout'))) {
     const collected = await collect(context, run, last);
     const { outputPath, outputSize } = collected.change;

@@ -81,8 +81,8 @@ export class Supervisor {
     const one = supervised(job, definition, definition.service);
     this.#services.set(job.uuid, one);
     if (found !== undefined) {
-      one.run = newRun({ ...job, attempt: found.attempt }, definition);
-      one.run.handle = found.handle;
+      const { attempt, handle } = found;
+      one.run = newRun(this.#context.files, { job: { ...job, attempt }, definition, handle });
     }
     one.over = this.#keepGoing(one)
       .catch((error: unknown) => {
@@ -162,7 +162,8 @@ export class Supervisor {
         // What waits is left to the next start of ours.
         if (this.#closed) return new Promise(() => {});
         if (!(await this.#turn(one))) continue;
-        one.run = newRun({ ...one.job, attempt: one.job.attempt + 1 }, one.definition);
+        const job = { ...one.job, attempt: one.job.attempt + 1 };
+        one.run = newRun(context.files, { job, definition: one.definition });
       }
       const { run } = one;
       await endOfStart(context, one, run, await runStart(context, one, run));
