@@ -1,13 +1,22 @@
 // `npm test`: prepares a fresh clone and runs every test. Its last lines say what was skipped, what took longest, what passed
 // only at a second try (there is one under CI), what failed, and `N passed, N failed, N skipped`. Arguments go to
-// vitest: `npm test -- test/domain`.
+// vitest: `npm test -- test/domain`. `npm test -- --changed`, or `--changed main`, runs what a change since the last
+// commit, or since that one, can matter to.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { changedTests } from './changed-tests.mjs';
 import { prepare, root } from './prepare.mjs';
 
 prepare();
+let words = process.argv.slice(2);
+if (words[0] === '--changed') {
+  const tests = changedTests(words[1] ?? 'HEAD');
+  const many = tests === null ? 'all tests' : `${tests.length} of the files of tests`;
+  console.error(`penstock: what has changed can matter to ${many}`);
+  words = tests ?? [];
+}
 const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-summary-'));
 const file = path.join(folder, 'summary.json');
 const { status, signal } = spawnSync(
@@ -17,7 +26,7 @@ const { status, signal } = spawnSync(
     'run',
     '--reporter=default',
     '--reporter=./test/support/summary.ts',
-    ...process.argv.slice(2),
+    ...words,
   ],
   { cwd: root, stdio: 'inherit', env: { ...process.env, PENSTOCK_TEST_SUMMARY: file } },
 );
