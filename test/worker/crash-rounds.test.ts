@@ -260,11 +260,16 @@ test('nothing is left: no process, no upload, no folder without a job, no group'
   const folders = readdirSync(shards).flatMap((shard) => readdirSync(path.join(shards, shard)));
   expect(folders.filter((uuid) => !known.has(uuid))).toEqual([]);
   const groups = '/sys/fs/cgroup';
-  const ours = existsSync(groups)
-    ? readdirSync(groups, { recursive: true, encoding: 'utf8' }).filter((name) =>
-        jobs.some(({ uuid }) => name.includes(uuid)),
-      )
-    : [];
+  const named = (name: string) => jobs.some(({ uuid }) => name.includes(uuid));
+  const ours = await waitFor(() => {
+    try {
+      return existsSync(groups)
+        ? readdirSync(groups, { recursive: true, encoding: 'utf8' }).filter(named)
+        : [];
+    } catch {
+      return undefined; // a group was removed while they were being read
+    }
+  }, 'the control groups to be read');
   expect(ours).toEqual([]);
 });
 

@@ -3,12 +3,11 @@ import type { Job, RunRequest } from '../../domain/jobs/job.js';
 import { messageOf, PenstockError, type Problem } from '../../lib/errors.js';
 import { nearest } from '../../lib/nearest.js';
 import { pacer } from '../../lib/pace.js';
-import type { DefinitionRow } from '../../store/process-definitions.js';
 import type { Store } from '../../store/store.js';
 import type { Actor } from '../../usecases/actor.js';
 import { invalid } from '../../usecases/body.js';
 import { ownDefinitions } from '../../usecases/definitions/own-definitions.js';
-import type { DefinitionService } from '../../usecases/definitions/process-definitions.js';
+import type { DefinitionService, FoundDefinition } from '../../usecases/definitions/process-definitions.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
 import type { Receiver } from '../../usecases/runs/receive.js';
 import type { RunService } from '../../usecases/runs/runs.js';
@@ -80,7 +79,7 @@ export function taskService(given: {
     return { ok: false, problems: [{ pointer: '/type', detail: `${is}; ${hint}` }] };
   }
 
-  async function definitionOf(actor: Actor, task: Task): Promise<DefinitionRow> {
+  async function definitionOf(actor: Actor, task: Task): Promise<FoundDefinition> {
     if (task.definition === null) return register(xnatDefinition);
     try {
       return await definitions.find(actor, task.definition);
@@ -103,14 +102,14 @@ export function taskService(given: {
         });
       }
       const { environment, application, server, files, input, output, type, shown } = task.value;
-      const row = await definitionOf(actor, task.value);
+      const found = await definitionOf(actor, task.value);
       const request: RunRequest = {
         executor: 'cloud',
         environment,
         ...(application === null ? {} : { application }),
         ...(output === null ? {} : { output: { name: output } }),
       };
-      const document = await runs.checkedDocument(row, request);
+      const document = runs.checkedDocument(found, request);
       const received = receiver.begin(jobs.newUuid());
       try {
         if (input !== null) {
@@ -125,7 +124,7 @@ export function taskService(given: {
           },
           fields: { task: { type, shown } },
         };
-        return (await runs.submit(actor, row, received, document, null, inside)).job;
+        return (await runs.submit(actor, found, received, document, null, inside)).job;
       } catch (error) {
         await receiver.drop(received);
         throw error;

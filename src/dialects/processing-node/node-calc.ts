@@ -5,10 +5,9 @@ import { filesOf as contentsOf, type FileDocument } from '../../domain/json/file
 import { plain, writeJsonText } from '../../domain/json/json-text.js';
 import { PenstockError } from '../../lib/errors.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
-import type { DefinitionRow } from '../../store/process-definitions.js';
 import type { Store } from '../../store/store.js';
 import type { Actor } from '../../usecases/actor.js';
-import type { DefinitionService } from '../../usecases/definitions/process-definitions.js';
+import type { DefinitionService, FoundDefinition } from '../../usecases/definitions/process-definitions.js';
 import { answer, type FileValue, jobAnswer, type NodeAnswer, type Piece, rawFile } from './node-answer.js';
 import type { NodeJobs } from './node-jobs.js';
 import { filesOf, forget, type NodeRequest, partOf, timeoutOf } from './node-request.js';
@@ -30,7 +29,7 @@ export function nodeCalc(given: {
   const { store, definitions, nodeJobs, files, fileValue } = given;
   const { calc } = given.settings.file;
 
-  async function definitionOf(wanted: string | number): Promise<DefinitionRow> {
+  async function definitionOf(wanted: string | number): Promise<FoundDefinition> {
     if (/^\d+$/.test(String(wanted))) return definitions.find(installation, String(wanted));
     // Anybody may give a definition of theirs any name; calc is not to run it for that.
     const [one, other] = await store.definitions.named(String(wanted), 'admins');
@@ -55,17 +54,17 @@ export function nodeCalc(given: {
   return async function run(request: NodeRequest, actor: Actor): Promise<NodeAnswer> {
     if (calc === null) return answer(0);
     const timeout = timeoutOf(request);
-    let row: DefinitionRow;
+    let found: FoundDefinition;
     try {
-      row = await definitionOf(calc);
+      found = await definitionOf(calc);
     } catch (error) {
       if (error instanceof PenstockError && error.code === 'not-found') return answer(-1, error.message);
       throw error;
     }
-    const { definition } = await definitions.currentRevision(row);
+    const { definition } = found;
     const seconds = timeout ?? (definition.timeout === null ? given.settings.current().timeout : undefined);
     const asked = seconds === undefined ? {} : { timeout: seconds };
-    const job = await nodeJobs.submit(actor, row, inputFor(definition, request), asked);
+    const job = await nodeJobs.submit(actor, found, inputFor(definition, request), asked);
     const output: Piece = definition.output?.type === 'folder' ? rawFile(outputOf(job)) : named(job);
     return jobAnswer({ files, fileValue }, job, [definition.exec, ...definition.argv], output);
   };

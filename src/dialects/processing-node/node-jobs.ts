@@ -5,11 +5,10 @@ import type { DefinitionDocument } from '../../domain/definitions/definition-doc
 import type { Job, RunRequest } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { PenstockError } from '../../lib/errors.js';
-import type { DefinitionRow } from '../../store/process-definitions.js';
 import type { Store } from '../../store/store.js';
 import type { Actor } from '../../usecases/actor.js';
 import { ownDefinitions } from '../../usecases/definitions/own-definitions.js';
-import type { DefinitionService } from '../../usecases/definitions/process-definitions.js';
+import type { DefinitionService, FoundDefinition } from '../../usecases/definitions/process-definitions.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
 import type { Receiver } from '../../usecases/runs/receive.js';
 import type { RunService } from '../../usecases/runs/runs.js';
@@ -116,7 +115,7 @@ export function nodeJobs(given: {
 
   async function submit(
     actor: Actor,
-    row: DefinitionRow,
+    definition: FoundDefinition,
     input: { name: string; content: string | Uint8Array } | null,
     request: RunRequest,
   ): Promise<Job> {
@@ -131,7 +130,7 @@ export function nodeJobs(given: {
         await receiver.store(received, input.name, Readable.from(piecesOf(input.content)), { digest: false });
       }
       // Not awaited here, so that the input is not held until the end.
-      return end((await runs.submit(actor, row, received, request, null)).job);
+      return end((await runs.submit(actor, definition, received, request, null)).job);
     } catch (error) {
       await receiver.drop(received);
       throw error;
@@ -152,8 +151,13 @@ export function nodeJobs(given: {
       input: string | null,
       request: RunRequest,
     ): Promise<Job> {
-      const row = await register(document);
-      return submit(actor, row, input === null ? null : { name: 'input.json', content: input }, request);
+      const definition = await register(document);
+      return submit(
+        actor,
+        definition,
+        input === null ? null : { name: 'input.json', content: input },
+        request,
+      );
     },
 
     /** Script runs that a server before this one began and that have not ended: what waits for them, or null. */

@@ -22,13 +22,13 @@ export function definitionTestRouter(options: DefinitionTestRouteOptions): Route
     const pairs = queryPairs(request);
     const names = pairs.filter(([name]) => name === 'name').map(([, value]) => value);
     const wait = waitOf(request, options.maxWait) ?? options.maxWait;
-    const row = await options.definitions.find(actor, String(request.params.id));
+    const found = await options.definitions.find(actor, String(request.params.id));
     if (!options.accepting()) {
       throw new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
         headers: { 'Retry-After': '5' },
       });
     }
-    const report = await options.testDefinition(actor, row, names, wait, goneSignal(response));
+    const report = await options.testDefinition(actor, found, names, wait, goneSignal(response));
     sendJson(response, 200, report);
   });
   return router;

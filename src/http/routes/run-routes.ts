@@ -4,9 +4,8 @@ import type { Job } from '../../domain/jobs/job.js';
 import { isSettled } from '../../domain/services/service.js';
 import { PenstockError } from '../../lib/errors.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
-import type { DefinitionRow } from '../../store/process-definitions.js';
 import type { Actor } from '../../usecases/actor.js';
-import type { DefinitionService } from '../../usecases/definitions/process-definitions.js';
+import type { DefinitionService, FoundDefinition } from '../../usecases/definitions/process-definitions.js';
 import { jobFile } from '../../usecases/jobs/job-files.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
 import type { Shown } from '../../usecases/resource.js';
@@ -23,22 +22,22 @@ import { checkMethod } from '../resource.js';
 import { goneSignal, waitOf } from './job-routes.js';
 
 /** What can be run with an input: a process definition, or a pipeline. */
-interface Runnable<Row> {
+interface Runnable<Found> {
   /** Throws `not-found` for what is not there, or is somebody else's. */
-  find(actor: Actor, id: string): Promise<Row>;
+  find(actor: Actor, id: string): Promise<Found>;
   /** Refuses early what would be refused anyway, before a body is read. `raw`: the output is to be the answer. */
-  check(actor: Actor, row: Row, raw: boolean): Promise<void>;
+  check(actor: Actor, found: Found, raw: boolean): void;
   /** The name that its input has to have for the program, if it insists on one. */
-  inputName(row: Row): Promise<string | undefined>;
-  checkedDocument(row: Row, value: unknown): Promise<RunDocument>;
+  inputName(found: Found): string | undefined;
+  checkedDocument(found: Found, value: unknown): RunDocument;
   submit(
     actor: Actor,
-    row: Row,
+    found: Found,
     received: Received,
     document: RunDocument,
     key: string | null,
   ): Promise<Submitted>;
-  dryRun(actor: Actor, row: Row, document: RunDocument, inputName: string | null): Promise<Shown>;
+  dryRun(actor: Actor, found: Found, document: RunDocument, inputName: string | null): Shown | Promise<Shown>;
 }
 
 interface RunDoorOptions {
@@ -97,7 +96,7 @@ function idempotencyKey(request: Request): string | null {
 }
 
 /** `POST …/<id>/run/` for whatever can be run. */
-export function runDoor<Row>(runnable: Runnable<Row>, options: RunDoorOptions): Router {
+export function runDoor<Found>(runnable: Runnable<Found>, options: RunDoorOptions): Router {
   const { jobs, receiver } = options;
   const router = Router();
 
@@ -105,13 +104,13 @@ export function runDoor<Row>(runnable: Runnable<Row>, options: RunDoorOptions): 
   async function receive(
     request: Request,
     response: Response,
-    row: Row,
+    found: Found,
     received: Received,
     names: { input: string | undefined; output: string | undefined },
     digest: boolean,
   ): Promise<RunDocument> {
     const type = mediaType(request);
-    const name = names.input ?? (await runnable.inputName(row));
+    const name = names.input ?? runnable.inputName(found);
     let document: RunDocument = {};
     if (type === 'multipart/form-data') {
       const parts = await readMultipart(request, receiver, received, {
@@ -119,12 +118,12 @@ export function runDoor<Row>(runnable: Runnable<Row>, options: RunDoorOptions): 
         digest,
         name,
       });
-      if (parts.job !== undefined) document = await runnable.checkedDocument(row, parts.job);
+      if (parts.job !== undefined) document = runnable.checkedDocument(found, parts.job);
       if (document.input !== undefined && received.input !== null) {
         throw new PenstockError('invalid-body', 'The input comes twice: as input_file and in the part job.');
       }
     } else if (type === 'application/json' && hasBody(request)) {
-      document = await runnable.checkedDocument(row, await readJson(request, options.maxBodySize));
+      document = runnable.checkedDocument(found, await readJson(request, options.maxBodySize));
     } else {
       if (Number(request.headers['content-length'] ?? 0) > receiver.limit) {
         throw new PenstockError(
@@ -165,21 +164,21 @@ export function runDoor<Row>(runnable: Runnable<Row>, options: RunDoorOptions): 
     const actor = actorOf(response);
     const query = runQuery(request, options.maxWait);
     const key = idempotencyKey(request);
-    const row = await runnable.find(actor, String(request.params.id));
+    const found = await runnable.find(actor, String(request.params.id));
     if (!options.accepting()) throw shuttingDown();
-    await runnable.check(actor, row, query.raw);
+    runnable.check(actor, found, query.raw);
     const received = receiver.begin(jobs.newUuid());
     let submitted: Submitted;
     try {
       const names = { input: query.inputName, output: query.outputName };
-      const document = await receive(request, response, row, received, names, key !== null);
+      const document = await receive(request, response, found, received, names, key !== null);
       if (query.dry) {
         const inputName = received.input?.name ?? null;
         await receiver.drop(received);
-        sendJson(response, 200, await runnable.dryRun(actor, row, document, inputName));
+        sendJson(response, 200, await runnable.dryRun(actor, found, document, inputName));
         return;
       }
-      submitted = await runnable.submit(actor, row, received, document, key);
+      submitted = await runnable.submit(actor, found, received, document, key);
     } catch (error) {
       await receiver.drop(received);
       throw error;
@@ -229,22 +228,20 @@ export function runDoor<Row>(runnable: Runnable<Row>, options: RunDoorOptions): 
 /** What a definition has beyond what every resource has. */
 export function runRouter(options: RunRouteOptions): Router {
   const { definitions, runs } = options;
-  const runnable: Runnable<DefinitionRow> = {
+  const runnable: Runnable<FoundDefinition> = {
     ...runs,
     find: (actor, id) => definitions.find(actor, id),
-    async check(actor, row, raw) {
-      const { definition } = await definitions.currentRevision(row);
+    check(actor, { row, definition }, raw) {
       if (definition.service === null) return runs.checkQueue(actor);
       if (!raw) return runs.checkServices(actor, row, definition.concurrency);
       const detail =
         'output=raw is for what comes to an end: the output of a service is there when it has ended.';
       throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?output', detail }] });
     },
-    async inputName(row) {
-      const { input } = (await definitions.currentRevision(row)).definition;
+    inputName({ definition: { input } }) {
       return input?.type === 'file' && input.via === 'path' ? input.fileName : undefined;
     },
-    dryRun: (_actor, row, document, inputName) => runs.dryRun(row, document, inputName),
+    dryRun: (_actor, found, document, inputName) => runs.dryRun(found, document, inputName),
   };
   const router = runDoor(runnable, options);
 

@@ -1,14 +1,13 @@
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { exampleProblem } from '../../domain/definitions/example.js';
-import type { DefinitionTest, ProcessDefinition } from '../../domain/definitions/process-definition.js';
+import type { DefinitionTest } from '../../domain/definitions/process-definition.js';
 import type { Job } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { ended } from '../../domain/jobs/outcome.js';
 import { messageOf, PenstockError } from '../../lib/errors.js';
 import { nearest } from '../../lib/nearest.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
-import type { DefinitionRow } from '../../store/process-definitions.js';
 import type { Actor } from '../actor.js';
 import { jobFile } from '../jobs/job-files.js';
 import { definitionUri, jobUri } from '../jobs/job-view.js';
@@ -16,7 +15,7 @@ import type { JobService } from '../jobs/jobs.js';
 import type { Shown } from '../resource.js';
 import type { Receiver } from '../runs/receive.js';
 import type { RunService } from '../runs/runs.js';
-import type { DefinitionService } from './process-definitions.js';
+import type { FoundDefinition } from './process-definitions.js';
 
 /** How many examples are on their way at once: enough for the machine, and few beside what else waits. */
 const atOnce = 4;
@@ -30,21 +29,20 @@ interface Result {
 
 /** Running the examples that a definition carries, each as a job like any other. */
 export function definitionTestService(given: {
-  definitions: DefinitionService;
   jobs: JobService;
   runs: RunService;
   receiver: Receiver;
   files: JobFiles;
 }) {
-  const { definitions, jobs, runs, receiver, files } = given;
+  const { jobs, runs, receiver, files } = given;
 
-  async function submit(actor: Actor, row: DefinitionRow, { input }: DefinitionTest): Promise<Job> {
+  async function submit(actor: Actor, found: FoundDefinition, { input }: DefinitionTest): Promise<Job> {
     const received = receiver.begin(jobs.newUuid());
     try {
       if (input !== null) {
         await receiver.store(received, 'input', Readable.from([Buffer.from(input)]), { digest: false });
       }
-      return (await runs.submit(actor, row, received, {}, null)).job;
+      return (await runs.submit(actor, found, received, {}, null)).job;
     } catch (error) {
       await receiver.drop(received);
       throw error;
@@ -65,21 +63,20 @@ export function definitionTestService(given: {
 
   async function run(
     actor: Actor,
-    row: DefinitionRow,
-    definition: ProcessDefinition,
+    found: FoundDefinition,
     test: DefinitionTest,
     until: { time: number; signal: AbortSignal },
   ): Promise<Result> {
     const late = { job: null, passed: null, problem: 'It was not begun in time.' };
     if (performance.now() >= until.time || until.signal.aborted) return late;
     try {
-      const begun = await submit(actor, row, test);
+      const begun = await submit(actor, found, test);
       const job = await jobs.waitForEnd(begun, Math.max(0, until.time - performance.now()), until.signal);
       if (isUnfinished(job.state)) return { job, passed: null, problem: 'It has not ended in time.' };
       const most = Buffer.byteLength(test.expect.output ?? '') + 100;
       const outcome = job.outcome ?? ended('lost');
       const result = { outcome, output: await outputOf(job, most) };
-      const problem = exampleProblem(test, result, definition.successCodes);
+      const problem = exampleProblem(test, result, found.definition.successCodes);
       return { job, passed: problem === null, problem };
     } catch (error) {
       if (!(error instanceof PenstockError)) throw error;
@@ -111,12 +108,12 @@ export function definitionTestService(given: {
    */
   return async function test(
     actor: Actor,
-    row: DefinitionRow,
+    found: FoundDefinition,
     names: readonly string[],
     milliseconds: number,
     signal: AbortSignal,
   ): Promise<Shown> {
-    const { definition } = await definitions.currentRevision(row);
+    const { row, definition } = found;
     if (definition.processType === 'service') {
       throw new PenstockError('conflict', 'A service has no one output: its definition cannot be tested.');
     }
@@ -125,7 +122,7 @@ export function definitionTestService(given: {
     const results: Result[] = [];
     const left = tests.entries();
     const work = async () => {
-      for (const [place, { test }] of left) results[place] = await run(actor, row, definition, test, until);
+      for (const [place, { test }] of left) results[place] = await run(actor, found, test, until);
     };
     await Promise.all(Array.from({ length: atOnce }, work));
     const count = (passed: boolean | null) => results.filter((result) => result.passed === passed).length;

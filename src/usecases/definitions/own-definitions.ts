@@ -1,9 +1,8 @@
 import type { DefinitionDocument } from '../../domain/definitions/definition-document.js';
 import { PenstockError } from '../../lib/errors.js';
-import type { DefinitionRow } from '../../store/process-definitions.js';
 import type { Store } from '../../store/store.js';
 import type { Actor } from '../actor.js';
-import type { DefinitionService } from './process-definitions.js';
+import type { DefinitionService, FoundDefinition } from './process-definitions.js';
 
 /** Definitions that the installation makes for itself, for a dialect whose clients register none. */
 export function ownDefinitions(given: {
@@ -18,19 +17,19 @@ export function ownDefinitions(given: {
 
   return {
     /** The definition of a document's name, registered as it is to be now: each change of it is a revision. */
-    async register(document: DefinitionDocument): Promise<DefinitionRow> {
+    async register(document: DefinitionDocument): Promise<FoundDefinition> {
       const owner = await given.owner();
       const name = document.name ?? '';
       const id = registered.get(name) ?? (await store.definitions.named(name, owner.id))[0];
-      const row = id === undefined ? null : await definitions.find(owner, String(id)).catch(nullIfGone);
-      if (row?.definition === JSON.stringify(document)) {
-        registered.set(name, row.id);
-        return row;
+      const found = id === undefined ? null : await definitions.find(owner, String(id)).catch(nullIfGone);
+      if (found?.row.definition === JSON.stringify(document)) {
+        registered.set(name, found.row.id);
+        return found;
       }
       const body = { definition: document };
       const [made] =
         (await definitions.resource.apply?.(owner, [
-          row === null ? { op: 'create', body } : { op: 'put', id: String(row.id), body },
+          found === null ? { op: 'create', body } : { op: 'put', id: String(found.row.id), body },
         ])) ?? [];
       registered.set(name, Number(made?.id));
       return definitions.find(owner, String(made?.id));

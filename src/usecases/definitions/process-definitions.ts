@@ -24,6 +24,16 @@ const mostKept = 4_000_000;
 /** What a definition weighs there, with all that is kept beside its text. */
 const weightOf = ({ definition }: { definition: string }): number => definition.length + 500;
 
+/** A definition as it stands now, for running it. */
+export interface FoundDefinition {
+  row: DefinitionRow;
+  /** The stored revision that it is at. */
+  revisionId: number;
+  definition: ProcessDefinition;
+  /** What it was made of. */
+  document: DefinitionDocument;
+}
+
 /** Process definitions: registering, changing and reading them. */
 export function definitionService(store: Store, clock: () => Date) {
   /** Rows as they are shown, while they stand: lists show the same ones again and again. */
@@ -54,7 +64,7 @@ export function definitionService(store: Store, clock: () => Date) {
 
   const running = new Kept<number, ProcessDefinition>(mostKept);
   /** Rows that are run again and again; this server is the only one that changes them. */
-  const current = new Kept<number, { row: DefinitionRow; revisionId: number }>(mostKept);
+  const current = new Kept<number, FoundDefinition>(mostKept);
   /** How many writes there were, and at which count a row was read: an older one must not be kept. */
   let writes = 0;
   const readAt = new WeakMap<DefinitionRow, number>();
@@ -199,33 +209,32 @@ export function definitionService(store: Store, clock: () => Date) {
     resource,
 
     /** The definition, for running it: another's is as if it were not there. */
-    async find(actor: Actor, id: string): Promise<DefinitionRow> {
-      const known = current.get(numericId(id) ?? 0)?.row;
-      const row = known !== undefined && mayUse(actor, known.ownerId) ? known : await find(actor, id);
+    async find(actor: Actor, id: string): Promise<FoundDefinition> {
+      const known = current.get(numericId(id) ?? 0);
+      if (known !== undefined && mayUse(actor, known.row.ownerId)) return known;
+      const row = await find(actor, id);
       if (row === null) throw new PenstockError('not-found', `There is no process definition ${id}.`);
-      return row;
+      const revision = await store.definitions.revision(row.id, row.revision);
+      if (revision === null) throw new Error(`revision ${row.revision} of definition ${row.id} is missing`);
+      const document = JSON.parse(row.definition) as DefinitionDocument;
+      const found = {
+        row,
+        revisionId: revision.id,
+        definition: await this.definitionOf(revision.id),
+        document,
+      };
+      if (readAt.get(row) === writes) current.set(row.id, found, weightOf(row));
+      return found;
     },
 
     /** All that it ever said, oldest first. */
     async revisions(actor: Actor, id: string): Promise<Shown[]> {
-      const row = await this.find(actor, id);
+      const { row } = await this.find(actor, id);
       return (await store.definitions.revisions(row.id, row.created)).map((revision) => ({
         revision: revision.revision,
         definition: parseWritten(revision.definition),
         created: shownDate(revision.created),
       }));
-    },
-
-    /** The stored revision that a definition is at. */
-    async currentRevision(row: DefinitionRow): Promise<{ id: number; definition: ProcessDefinition }> {
-      const known = current.get(row.id);
-      if (known?.row === row) {
-        return { id: known.revisionId, definition: await this.definitionOf(known.revisionId) };
-      }
-      const revision = await store.definitions.revision(row.id, row.revision);
-      if (revision === null) throw new Error(`revision ${row.revision} of definition ${row.id} is missing`);
-      if (readAt.get(row) === writes) current.set(row.id, { row, revisionId: revision.id }, weightOf(row));
-      return { id: revision.id, definition: await this.definitionOf(revision.id) };
     },
 
     /** What a job runs, by its revision's id, ready to be run. */

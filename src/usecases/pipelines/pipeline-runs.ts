@@ -1,9 +1,5 @@
 import { missingInput, needsInput } from '../../domain/definitions/command.js';
-import {
-  checkEnvironment,
-  type DefinitionDocument,
-  normalise,
-} from '../../domain/definitions/process-definition.js';
+import { checkEnvironment } from '../../domain/definitions/process-definition.js';
 import { type Job, newJob, pipelineExecutor } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { stepsAgain } from '../../domain/pipelines/pipeline.js';
@@ -14,7 +10,6 @@ import { nearest } from '../../lib/nearest.js';
 import type { IdempotencyKey } from '../../store/companions.js';
 import { fileSize, type JobFiles } from '../../store/folder/job-files.js';
 import type { PipelineRow } from '../../store/pipelines.js';
-import type { DefinitionRow } from '../../store/process-definitions.js';
 import type { Store } from '../../store/store.js';
 import type { Actor } from '../actor.js';
 import { invalid, objectBody } from '../body.js';
@@ -35,6 +30,7 @@ import {
 import type { Submitted } from '../runs/submitted.js';
 import type { CheckWhere } from '../runs/whereabouts.js';
 import { hashToken } from '../users/logins.js';
+import type { Planned } from './pipeline-steps.js';
 import type { PipelineService } from './pipelines.js';
 
 /** Who sees to it that accepted pipelines are run. */
@@ -58,26 +54,27 @@ export function pipelineRunService(given: {
   const { store, files, jobs, pipelines, runs, receiver, worker, once, checkWhere } = given;
 
   /** What a run asks for that a step cannot be given; where it is run is said by it, or by its own definition. */
-  function wrongSteps(plan: Plan, rows: readonly DefinitionRow[], document: RunDocument): Problem[] {
-    const byId = new Map(rows.map(({ id, definition }) => [id, definition]));
+  function wrongSteps({ plan, definitions }: Planned, document: RunDocument): Problem[] {
     return plan.steps.flatMap((step): Problem[] => {
-      const { name } = step;
-      const definition = JSON.parse(byId.get(step.definition) ?? '{}') as DefinitionDocument;
+      const definition = definitions.get(step.definition)?.document;
+      if (definition === undefined) return [];
       const { environment = {} } = document;
-      const where = checkWhere(definition, document);
       return [
         ...checkEnvironment(definition, environment),
-        ...where.map(({ pointer, detail }) => ({ pointer, detail: `the step '${name}': ${detail}` })),
+        ...checkWhere(definition, document).map(({ pointer, detail }) => ({
+          pointer,
+          detail: `the step '${step.name}': ${detail}`,
+        })),
       ];
     });
   }
 
   /** What is wrong with a run without an input: steps that take the pipeline's, and whose commands name it. */
-  function withoutInput(plan: Plan, rows: readonly DefinitionRow[], document: RunDocument): Problem[] {
-    const byId = new Map(rows.map(({ id, definition }) => [id, definition]));
+  function withoutInput({ plan, definitions }: Planned, document: RunDocument): Problem[] {
     return plan.steps.flatMap(({ name, definition, input, each, environment }): Problem[] => {
-      if (input === null || input.step !== null || input.output !== null || each !== null) return [];
-      const command = normalise(JSON.parse(byId.get(definition) ?? '{}') as DefinitionDocument);
+      const command = definitions.get(definition)?.definition;
+      if (command === undefined || input === null || input.step !== null) return [];
+      if (input.output !== null || each !== null) return [];
       if (!needsInput(command, { ...environment, ...document.environment })) return [];
       return [{ pointer: '/input', detail: `the step '${name}': ${missingInput(command)}` }];
     });
@@ -92,12 +89,13 @@ export function pipelineRunService(given: {
   ): Promise<Submitted> {
     const { input: _, ...request } = document;
     const { environment } = request;
-    const { plan, rows } = await pipelines.planFor(actor, row, request);
-    const wrong = wrongSteps(plan, rows, document);
+    const planned = await pipelines.planFor(actor, row, request);
+    const { plan } = planned;
+    const wrong = wrongSteps(planned, document);
     if (wrong.length > 0) throw invalid('invalid-body', wrong);
     checkNamed(ownInputs(plan), received);
     if (received.input === null) {
-      const missing = withoutInput(plan, rows, document);
+      const missing = withoutInput(planned, document);
       if (missing.length > 0) throw invalid('invalid-body', missing);
     }
     runs.checkQueue(actor);
@@ -143,12 +141,12 @@ export function pipelineRunService(given: {
   return {
     find: (actor: Actor, id: string): Promise<PipelineRow> => pipelines.find(actor, id),
 
-    check: async (actor: Actor): Promise<void> => runs.checkQueue(actor),
+    check: (actor: Actor): void => runs.checkQueue(actor),
 
     // The definition of whoever takes it says how it is to be called.
-    inputName: async (_row: PipelineRow): Promise<string | undefined> => undefined,
+    inputName: (_row: PipelineRow): string | undefined => undefined,
 
-    checkedDocument: async (_row: PipelineRow, value: unknown): Promise<RunDocument> => checkedRequest(value),
+    checkedDocument: (_row: PipelineRow, value: unknown): RunDocument => checkedRequest(value),
 
     /**
      * Makes a job of what was received, with the definitions as they are now. When this returns the job is durable.
@@ -181,21 +179,20 @@ export function pipelineRunService(given: {
 
     /** What would run: nothing is started, nothing is kept. */
     async dryRun(actor: Actor, row: PipelineRow, document: RunDocument): Promise<Shown> {
-      const { plan, rows } = await pipelines.planFor(actor, row, document);
-      const wrong = wrongSteps(plan, rows, document);
+      const planned = await pipelines.planFor(actor, row, document);
+      const { plan, definitions } = planned;
+      const wrong = wrongSteps(planned, document);
       if (wrong.length > 0) throw invalid('invalid-body', wrong);
-      const byId = new Map(rows.map((one) => [one.id, one]));
-      const steps: Shown[] = [];
-      for (const step of plan.steps) {
-        const definition = byId.get(step.definition);
-        if (definition === undefined) continue;
+      const steps = plan.steps.flatMap((step): Shown[] => {
+        const definition = definitions.get(step.definition);
+        if (definition === undefined) return [];
         const { environment } = { environment: { ...step.environment, ...document.environment } };
         const timeout = step.timeout === null ? {} : { timeout: step.timeout };
         const { executor } = document;
         const where = executor === undefined ? {} : { executor };
-        const command = await runs.dryRun(definition, { environment, ...timeout, ...where }, null);
-        steps.push({ ...shownStep(step), command });
-      }
+        const command = runs.dryRun(definition, { environment, ...timeout, ...where }, null);
+        return [{ ...shownStep(step), command }];
+      });
       return { steps, output: sourceText(plan.output), timeout: document.timeout ?? plan.timeout };
     },
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { namedFiles, needsInput } from '../../domain/definitions/command.js';
-import { checkEnvironment, type DefinitionDocument } from '../../domain/definitions/process-definition.js';
+import { checkEnvironment } from '../../domain/definitions/process-definition.js';
 import type { Whereabouts } from '../../domain/definitions/remote-rules.js';
 import type { TypedUuids } from '../../domain/external-jobs/typed-uuid.js';
 import { definitionIdOf, type PipelineDocument } from '../../domain/pipelines/pipeline-document.js';
@@ -8,11 +8,16 @@ import { type Plan, planOf } from '../../domain/pipelines/pipeline-plan.js';
 import { checkPipeline } from '../../domain/pipelines/pipeline-rules.js';
 import { PenstockError, type Problem } from '../../lib/errors.js';
 import { validator } from '../../lib/schemas.js';
-import type { DefinitionRow } from '../../store/process-definitions.js';
 import type { Actor } from '../actor.js';
 import { invalid } from '../body.js';
-import type { DefinitionService } from '../definitions/process-definitions.js';
+import type { DefinitionService, FoundDefinition } from '../definitions/process-definitions.js';
 import type { PipelineKind } from './pipeline-kind.js';
+
+/** What a run of a pipeline does, and the definitions of its steps by their ids. */
+export interface Planned {
+  plan: Plan;
+  definitions: ReadonlyMap<number, FoundDefinition>;
+}
 
 /** Pipelines of steps, which are run here. */
 export function stepPipelines(
@@ -20,20 +25,15 @@ export function stepPipelines(
   definitions: DefinitionService,
 ): PipelineKind<PipelineDocument> & {
   /** What a run of it does, with the definitions as they are now. */
-  planFor(
-    actor: Actor,
-    document: PipelineDocument,
-    asked: Whereabouts,
-  ): Promise<{ plan: Plan; rows: DefinitionRow[] }>;
+  planFor(actor: Actor, document: PipelineDocument, asked: Whereabouts): Promise<Planned>;
 } {
   /** What each step runs, in their order: null where there is none that the user may run. */
   async function definitionsOf(actor: Actor, document: PipelineDocument) {
     const known = new Map<number, Awaited<ReturnType<typeof look>>>();
     async function look(id: number) {
       try {
-        const row = await definitions.find(actor, String(id));
-        const { id: revisionId, definition } = await definitions.currentRevision(row);
-        return { row, revisionId, revision: row.revision, definition, ...namedFiles(definition) };
+        const one = await definitions.find(actor, String(id));
+        return { ...one, revision: one.row.revision, ...namedFiles(one.definition) };
       } catch (error) {
         if (error instanceof PenstockError && error.code === 'not-found') return null;
         throw error;
@@ -60,10 +60,9 @@ export function stepPipelines(
           },
     );
     const environments = document.steps.flatMap(({ environment }, index) => {
-      const row = found[index]?.row;
-      if (row === undefined || environment === undefined) return [];
-      const definition = JSON.parse(row.definition) as DefinitionDocument;
-      return checkEnvironment(definition, environment, `/steps/${index}/environment`);
+      const one = found[index];
+      if (one == null || environment === undefined) return [];
+      return checkEnvironment(one.document, environment, `/steps/${index}/environment`);
     });
     const problems: Problem[] = [...checkPipeline(document, rules), ...environments];
     return { found, problems };
@@ -90,7 +89,10 @@ export function stepPipelines(
         throw new PenstockError('conflict', detail, { problems });
       }
       const runs = found.filter((one) => one !== null);
-      return { plan: planOf(document, runs, asked.executor), rows: runs.map(({ row }) => row) };
+      return {
+        plan: planOf(document, runs, asked.executor),
+        definitions: new Map(runs.map((one) => [one.row.id, one])),
+      };
     },
   };
 }

@@ -2,10 +2,8 @@ import type { Whereabouts } from '../../domain/definitions/remote-rules.js';
 import { isUuid, type TypedUuids } from '../../domain/external-jobs/typed-uuid.js';
 import { parseWritten, stringifyWritten } from '../../domain/json/written-json.js';
 import type { PipelineDocument } from '../../domain/pipelines/pipeline-document.js';
-import type { Plan } from '../../domain/pipelines/pipeline-plan.js';
 import { PenstockError } from '../../lib/errors.js';
 import type { PipelineRow } from '../../store/pipelines.js';
-import type { DefinitionRow } from '../../store/process-definitions.js';
 import type { Store } from '../../store/store.js';
 import { type Actor, mayUse, scopeOf } from '../actor.js';
 import { invalid } from '../body.js';
@@ -13,7 +11,7 @@ import type { DefinitionService } from '../definitions/process-definitions.js';
 import { type Change, numericId, type ResourceService, type Shown, shownDate } from '../resource.js';
 import { type ExternalPipelineDocument, externalPipelines } from './pipeline-external.js';
 import { pipelineFields } from './pipeline-fields.js';
-import { stepPipelines } from './pipeline-steps.js';
+import { type Planned, stepPipelines } from './pipeline-steps.js';
 
 /** What a client may say of a pipeline; the rest is told by us. */
 type Document = PipelineDocument | ExternalPipelineDocument;
@@ -186,11 +184,7 @@ export function pipelineService(
     },
 
     /** What a run of it does, with its definitions as they are now, where the run asks for it. */
-    planFor: (
-      actor: Actor,
-      row: PipelineRow,
-      asked: Whereabouts,
-    ): Promise<{ plan: Plan; rows: DefinitionRow[] }> =>
+    planFor: (actor: Actor, row: PipelineRow, asked: Whereabouts): Promise<Planned> =>
       steps.planFor(actor, JSON.parse(row.document) as PipelineDocument, asked),
   };
 }

@@ -6,11 +6,7 @@ import {
   needsInput,
   outputNameOf,
 } from '../../domain/definitions/command.js';
-import {
-  checkEnvironment,
-  type DefinitionDocument,
-  type ProcessDefinition,
-} from '../../domain/definitions/process-definition.js';
+import { checkEnvironment, type ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { shownPaths } from '../../domain/definitions/shown-paths.js';
 import { type Job, type NewJob, newJob, type RunRequest } from '../../domain/jobs/job.js';
 import { newServiceState } from '../../domain/services/service.js';
@@ -21,7 +17,7 @@ import type { JobFiles } from '../../store/folder/job-files.js';
 import type { DefinitionRow } from '../../store/process-definitions.js';
 import type { Actor } from '../actor.js';
 import { invalid } from '../body.js';
-import type { DefinitionService } from '../definitions/process-definitions.js';
+import type { FoundDefinition } from '../definitions/process-definitions.js';
 import { newJobToken } from '../external-jobs/job-tokens.js';
 import type { JobService } from '../jobs/jobs.js';
 import type { Shown } from '../resource.js';
@@ -61,7 +57,6 @@ interface Inside {
 export function runService(given: {
   files: JobFiles;
   jobs: JobService;
-  definitions: DefinitionService;
   receiver: Receiver;
   worker: Worker;
   once: Once;
@@ -72,7 +67,7 @@ export function runService(given: {
   showWhere: ShowWhere;
   clock: () => Date;
 }) {
-  const { files, jobs, definitions, receiver, worker, once, limits, clock } = given;
+  const { files, jobs, receiver, worker, once, limits, clock } = given;
   const { checkWhere, showWhere } = given;
 
   function checkQueue(actor: Actor): void {
@@ -97,8 +92,7 @@ export function runService(given: {
   }
 
   /** As things are now: there may be no such machine or application any more. */
-  function checkPlace(row: DefinitionRow, request: RunRequest): void {
-    const document = JSON.parse(row.definition) as DefinitionDocument;
+  function checkPlace({ document }: FoundDefinition, request: RunRequest): void {
     if ((request.executor ?? document.executor ?? 'local') === 'local') return;
     const wrong = checkWhere(document, request);
     if (wrong.length > 0) throw invalid('invalid-body', wrong);
@@ -106,18 +100,18 @@ export function runService(given: {
 
   async function accept(
     actor: Actor,
-    row: DefinitionRow,
+    found: FoundDefinition,
     received: Received,
     request: RunRequest,
     key: { key: string; fingerprint: string } | null,
     fields: Inside['fields'] = {},
   ): Promise<Submitted> {
-    const { id: revisionId, definition } = await definitions.currentRevision(row);
+    const { row, revisionId, definition } = found;
     checkNamed(namedFiles(definition).inputs, received);
     if (received.input === null && request.feed === undefined && needsInput(definition, request.environment))
       throw invalid('invalid-body', [{ pointer: '/input', detail: missingInput(definition) }]);
     const executor = request.executor ?? definition.executor;
-    checkPlace(row, request);
+    checkPlace(found, request);
     if (definition.service !== null) checkServices(actor, row, definition.concurrency);
     else if (request.attended !== true) checkQueue(actor);
     const { environment } = request;
@@ -151,12 +145,11 @@ export function runService(given: {
     checkServices,
 
     /** A run's JSON, checked against its schema and the definition. */
-    async checkedDocument(row: DefinitionRow, value: unknown): Promise<RunDocument> {
+    checkedDocument(found: FoundDefinition, value: unknown): RunDocument {
       const document = checkedRequest(value);
-      const definition = JSON.parse(row.definition) as DefinitionDocument;
       const wrong = [
-        ...checkEnvironment(definition, document.environment ?? {}),
-        ...checkWhere(definition, document),
+        ...checkEnvironment(found.document, document.environment ?? {}),
+        ...checkWhere(found.document, document),
       ];
       if (wrong.length > 0) throw invalid('invalid-body', wrong);
       return document;
@@ -171,7 +164,7 @@ export function runService(given: {
      */
     async submit(
       actor: Actor,
-      row: DefinitionRow,
+      found: FoundDefinition,
       received: Received,
       document: RunDocument,
       key: string | null,
@@ -179,21 +172,21 @@ export function runService(given: {
     ): Promise<Submitted> {
       const { input: _, ...request } = document;
       if (key === null) {
-        return accept(actor, row, received, { ...request, ...inside.request }, null, inside.fields);
+        return accept(actor, found, received, { ...request, ...inside.request }, null, inside.fields);
       }
       return once(
         actor,
         key,
-        [row.id, document, received.input?.name ?? null, received.digest, ...namedDigests(received)],
-        (stored) => accept(actor, row, received, request, stored),
+        [found.row.id, document, received.input?.name ?? null, received.digest, ...namedDigests(received)],
+        (stored) => accept(actor, found, received, request, stored),
         () => receiver.drop(received),
       );
     },
 
     /** What would run: nothing is started, nothing is kept. */
-    async dryRun(row: DefinitionRow, document: RunDocument, inputName: string | null): Promise<Shown> {
-      const { definition } = await definitions.currentRevision(row);
-      checkPlace(row, document);
+    dryRun(found: FoundDefinition, document: RunDocument, inputName: string | null): Shown {
+      const { definition } = found;
+      checkPlace(found, document);
       const uuid = '00000000-0000-0000-0000-000000000000';
       const place = showWhere(definition, document, uuid);
       const folder = place?.folder ?? files.attempt(uuid, 1);

@@ -9,11 +9,11 @@ export async function openService(house: OperatorOptions, row: OperationRow): Pr
   const actor = { id: row.ownerId, username: row.owner.username, admin: false };
   const { framing } = operationSettings(JSON.parse(row.document) as OperationDocument);
   const definition = await definitions.find(actor, String(row.processDefinitionId));
-  const { id: revisionId } = await definitions.currentRevision(definition);
   const [running, ...others] = await store.jobs.servicesOfOperation(row.id);
   for (const other of others) await house.stopService(other.uuid);
   if (running !== undefined) {
-    const wanted = running.definitionRevisionId === revisionId && running.request.feed?.framing === framing;
+    const wanted =
+      running.definitionRevisionId === definition.revisionId && running.request.feed?.framing === framing;
     if (wanted) return running;
     await house.stopService(running.uuid);
   }
