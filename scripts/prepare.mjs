@@ -85,11 +85,21 @@ export function generate() {
   utimesSync(client, now, now);
 }
 
+/** Makes the types of what the schemas describe when one of them is newer. */
+export function describe() {
+  const done = at('src', 'lib', 'generated', '.made');
+  const sources = Math.max(newest(at('schemas')), timeOf(at('scripts', 'schema-types.mjs')));
+  if (timeOf(done) >= sources) return;
+  run(process.execPath, [at('scripts', 'schema-types.mjs')]);
+  stamp(done);
+}
+
 /** Compiles src/ to dist/ when a source is newer. */
 export function compile() {
   const done = at('dist', '.built');
   const sources = Math.max(
     newest(at('src')),
+    newest(at('schemas')),
     timeOf(at('prisma', 'schema.prisma')),
     timeOf(at('tsconfig.json')),
     timeOf(at('tsconfig.build.json')),
@@ -103,6 +113,7 @@ export function compile() {
 export function prepare() {
   install();
   generate();
+  describe();
   compile();
 }
 

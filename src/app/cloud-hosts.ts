@@ -1,10 +1,11 @@
-import type { CloudFiles, MachineEntry, SshFile } from '../config/config-cloud.js';
+import type { CloudFiles, MachineEntry } from '../config/config-cloud.js';
 import type { Reach } from '../drivers/connectors/connector.js';
 import type { Host } from '../drivers/hosts/host.js';
 import { sshHost } from '../drivers/hosts/ssh/ssh.js';
 import type { SshLogin } from '../drivers/hosts/ssh/ssh-login.js';
 import { thisMachine } from '../drivers/hosts/this-machine.js';
 import { PenstockError } from '../lib/errors.js';
+import type { SshFile } from '../lib/generated/config/ssh.js';
 import type { HostKeyService } from '../usecases/servers/host-keys.js';
 
 /** How machines of `ssh.yaml` and servers are reached, by the settings as they are now. */

@@ -1,45 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { HeatFile, NovaFile } from '../drivers/connectors/settings.js';
 import { messageOf, type Problem } from '../lib/errors.js';
+import type { ApplicationFile } from '../lib/generated/config/application.js';
+import type { HeatFile } from '../lib/generated/config/heat.js';
+import type { NovaFile } from '../lib/generated/config/nova.js';
+import type { SshFile } from '../lib/generated/config/ssh.js';
 import { nearest } from '../lib/nearest.js';
-import {
-  type ApplicationFile,
-  ConfigError,
-  explainProblems,
-  pathBeside,
-  readConcern,
-} from './config-files.js';
-
-/** How a machine is logged in to: each null is as for all machines. */
-interface Login {
-  AUTH_USER: string | null;
-  AUTH_KEYFILE: string | null;
-  AUTH_PASSWORD: string | null;
-}
+import { ConfigError, explainProblems, pathBeside, readConcern } from './config-files.js';
 
 /** A machine that there is. */
-export interface MachineEntry extends Login {
-  NAME: string;
-  ADDRESS: string;
-  PORT: number;
-  HOST_KEY: string | null;
-  REMOTE_BASE_FOLDER: string | null;
-  MAX_JOBS: number;
-}
-
-/** `ssh.yaml` with its defaults filled in; times in seconds, paths absolute. */
-export interface SshFile extends Login {
-  MAX_CONNECTION_RETRIES: number;
-  CONNECTION_RETRY_INTERVAL: number;
-  CONNECT_TIMEOUT: number;
-  KEEPALIVE_INTERVAL: number;
-  LOST_AFTER: number;
-  AUTH_PASSPHRASE: string | null;
-  AUTH_AGENT: string | null;
-  JUMP_HOST: string | null;
-  MACHINES: readonly MachineEntry[];
-}
+export type MachineEntry = SshFile['MACHINES'][number];
 
 /** What can be read anew while the server runs: the settings of machines elsewhere, and of the scheduler's protocol. */
 export interface CloudFiles {

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
-import type { ConnectorName } from '../domain/servers/application.js';
 import { messageOf, type Problem } from '../lib/errors.js';
+import type { PipelineJobsFile } from '../lib/generated/config/pipelinejobs.js';
 import { validator } from '../lib/schemas.js';
 import type { NodeFile } from './node-file.js';
 
@@ -30,86 +30,6 @@ export const theirFiles = ['clouds.yaml', 'clouds.yml', 'secure.yaml', 'secure.y
 export function pathBeside(folder: string | null, name: string): string {
   if (name === '~' || name.startsWith('~/')) return path.join(os.homedir(), name.slice(1));
   return path.resolve(folder ?? '.', name);
-}
-
-/** `application.yaml` with its defaults filled in. */
-export interface ApplicationFile {
-  HOST: string;
-  PORT: number;
-  TLS_CERTIFICATE: string | null;
-  TLS_KEY: string | null;
-  TRUST_PROXY: boolean;
-  TRUSTED_ORIGINS: readonly string[];
-  TRUSTED_HOSTS: readonly string[];
-  LOG_LEVEL: string;
-  MAX_RUNNING_JOBS: number | null;
-  MAX_RUNNING_JOBS_PER_USER: number | null;
-  MAX_QUEUED_JOBS: number;
-  MAX_QUEUED_JOBS_PER_USER: number;
-  CONNECTOR: ConnectorName | null;
-  MAX_ACTIVE_TASKS: number;
-  MAX_SERVERS: number | null;
-  VIRTUAL_SERVER_TTL: number;
-  IDLE_TIMEOUT: number;
-  MIN_IDLE: number;
-  RECONCILE_INTERVAL: number;
-  CAPACITY_RETRY_INTERVAL: number;
-  MAX_TASK_ATTEMPTS: number;
-  LOCAL_SCRIPTS_FOLDER: string | null;
-  REMOTE_BASE_FOLDER: string;
-  TIMETEST_CSV_FILE: string | null;
-  MAX_SERVICES: number;
-  MAX_SERVICES_PER_USER: number | null;
-  MAX_INPUT_SIZE: string | number;
-  MAX_BODY_SIZE: string | number;
-  MAX_MESSAGE_SIZE: string | number;
-  MAX_STREAMS_PER_USER: number;
-  MAX_WAIT: number;
-  DEFAULT_TIMEOUT: number | null;
-  MAX_PLATFORM_RETRIES: number;
-  KEEP_FILES: number | null;
-  KEEP_JOBS: number | null;
-  INPUT_URL_PRIVATE_ADDRESSES: boolean;
-  INPUT_URL_TIMEOUT: number;
-  HEADERS_TIMEOUT: number;
-  SILENCE_TIMEOUT: number;
-  BODY_TIMEOUT: number;
-  MAX_CONNECTIONS_PER_ADDRESS: number;
-  MAX_FOLLOWERS: number;
-  MAX_FOLLOWERS_PER_USER: number;
-  LOGIN_MEMORY: number;
-  MAX_SUBSCRIPTIONS_PER_USER: number;
-  WEBHOOK_TIMEOUT: number;
-  WEBHOOK_MAX_PAUSE: number;
-  WEBHOOK_KEEP_TRYING: number;
-  WEBHOOK_PRIVATE_ADDRESSES: boolean;
-  KEEP_DELIVERIES: number | null;
-}
-
-/** `pipelinejobs.yaml` with its defaults filled in. */
-export interface PipelineJobsFile {
-  actors: readonly string[];
-  tenant: string;
-  api_server: string | null;
-  job_manager_id: string | null;
-  job_manager_nonce: string | null;
-  dns_domain: string;
-  uuid_prefix_pipeline: string;
-  uuid_prefix_pipelinejob: string;
-  uuid_prefix_pipelinejob_event: string;
-  typeduuid_hashids_salt: string;
-  admin_token_secret: string | null;
-  admin_token_key: string | null;
-  admin_token_lifetime: number;
-  archive_system: string;
-  archive_systems: Readonly<Record<string, { root: string; prefixes: readonly string[] }>>;
-}
-
-/** `streams.yaml` with its defaults filled in. */
-export interface StreamsFile {
-  amqp_url: string | null;
-  max_queue_bytes: string | number;
-  job_events: string | null;
 }
 
 /** Messages show what is wrong, but no login of a URL; one that is an example is none. */

@@ -3,19 +3,19 @@ import { existsSync, readdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { ownName } from '../drivers/processes/accounts.js';
+import type { ApplicationFile } from '../lib/generated/config/application.js';
+import type { PipelineJobsFile } from '../lib/generated/config/pipelinejobs.js';
+import type { StreamsFile } from '../lib/generated/config/streams.js';
 import { nearest } from '../lib/nearest.js';
 import { schema } from '../lib/schemas.js';
 import { type CloudFiles, namedBeside, readCloud } from './config-cloud.js';
 import {
-  type ApplicationFile,
   ConfigError,
   files,
-  type PipelineJobsFile,
   pathBeside,
   readConcern,
   readNode,
   readPipelineJobs,
-  type StreamsFile,
   theirFiles,
   writtenConcern,
 } from './config-files.js';

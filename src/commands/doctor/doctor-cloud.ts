@@ -4,8 +4,9 @@ import type { Config } from '../../config/config.js';
 import { ConnectorError } from '../../drivers/connectors/connector.js';
 import type { Names } from '../../drivers/connectors/openstack/names.js';
 import type { Session } from '../../drivers/connectors/openstack/session.js';
-import { heatOptions, type NovaFile, novaOptions, orderOf } from '../../drivers/connectors/settings.js';
+import { heatOptions, novaOptions, orderOf } from '../../drivers/connectors/settings.js';
 import { messageOf } from '../../lib/errors.js';
+import type { NovaFile } from '../../lib/generated/config/nova.js';
 import type { Finding } from './finding.js';
 
 /** Seconds that a cloud may take to be connected to, and for each answer. */

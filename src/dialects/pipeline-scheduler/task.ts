@@ -1,9 +1,9 @@
 import { quote, split } from 'shlex';
 import { bounds } from '../../domain/bounds.js';
-import type { DefinitionDocument } from '../../domain/definitions/definition-document.js';
 import { fileNameProblem } from '../../domain/definitions/file-name.js';
 import type { ServerWishes } from '../../domain/servers/application.js';
 import { messageOf, type Problem } from '../../lib/errors.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { nearest } from '../../lib/nearest.js';
 import { count, shorten } from '../../lib/wording.js';
 

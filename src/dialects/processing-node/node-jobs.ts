@@ -1,10 +1,10 @@
 import { constants } from 'node:os';
 import { Readable } from 'node:stream';
 import type { NodeSettings, ScriptName } from '../../config/node-file.js';
-import type { DefinitionDocument } from '../../domain/definitions/definition-document.js';
 import type { Job, RunRequest } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { PenstockError } from '../../lib/errors.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import type { Store } from '../../store/store.js';
 import type { Actor } from '../../usecases/actor.js';
 import { ownDefinitions } from '../../usecases/definitions/own-definitions.js';

@@ -1,6 +1,7 @@
 import type { Problem } from '../../lib/errors.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { below } from '../../lib/pointer.js';
-import { type AdapterParameters, commandTexts, type DefinitionDocument } from './definition-document.js';
+import { type AdapterParameters, commandTexts } from './definition-document.js';
 import { fileNameProblem } from './file-name.js';
 import {
   isNamedFile,

@@ -1,59 +1,14 @@
-import type { Backoff } from '../../lib/backoff.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { below } from '../../lib/pointer.js';
 import { isPlaceholder } from './placeholder.js';
 
-/** A process definition as it was sent and as it is stored: valid by `schemas/process-definition.json`. */
-export interface DefinitionDocument {
-  name?: string;
-  process_name?: string;
-  description?: string;
-  exec: string;
-  argv?: string[];
-  args?: string[];
-  environment?: Record<string, string>;
-  cwd?: string;
-  timeout?: number;
-  process_type?: ProcessType;
-  service?: {
-    restart_mode?: RestartMode;
-    restart_limit?: number | null;
-    backoff?: Partial<Backoff>;
-    stable_after?: number;
-    ready?: 'start' | { port: number } | { line: string };
-    ready_timeout?: number;
-  };
-  application?: string;
-  executor?: ExecutorName;
-  host?: string;
-  input_adapter?: {
-    input_type: AdapterType;
-    input_params?: AnyParameters;
-    input_parameters?: AnyParameters;
-  };
-  output_adapter?: {
-    output_type: AdapterType;
-    output_params?: AnyParameters;
-    output_parameters?: AnyParameters;
-  };
-  metadata?: Record<string, unknown>;
-  priority?: number;
-  concurrency?: number;
-  success_codes?: number[];
-  temporary_fail_codes?: number[];
-  retries?: { limit?: number; backoff?: { initial?: number; factor?: number; maximum?: number } };
-  limits?: {
-    output_size?: number | string;
-    log_size?: number | string;
-    memory?: number | string;
-    cpu_time?: number;
-    cpus?: number;
-    processes?: number;
-  };
-  kill_grace?: number;
-  tests?: { name?: string; input?: string; expect: string | { output?: string; exit_code?: number } }[];
-}
-
-export type AdapterType = 'file' | 'folder' | 'append' | 'pipe' | 'port';
+export type AdapterType = NonNullable<DefinitionDocument['input_adapter']>['input_type'];
+export type ExecutorName = NonNullable<DefinitionDocument['executor']>;
+export type ProcessType = NonNullable<DefinitionDocument['process_type']>;
+/** When a program that ended is started again: always, unless it exited with a success code, or never. */
+export type RestartMode = NonNullable<NonNullable<DefinitionDocument['service']>['restart_mode']>;
+/** How a program that is fed message by message holds back its standard output: by lines, not at all, as it likes. */
+export type Buffering = 'line' | 'none' | 'program';
 
 /** Parameters of file input and file output; the schema says which are for which. */
 interface FileParameters {
@@ -151,17 +106,3 @@ function read(
   const path = given === undefined || isPlaceholder(given, own) ? `\${${own}}` : given;
   return { type, parameters, pointer, isPath, path, pathKey };
 }
-
-export const executorNames = ['local', 'ssh', 'cloud'] as const;
-
-export type ExecutorName = (typeof executorNames)[number];
-
-export type ProcessType = 'single' | 'service';
-
-/** How a program that is fed message by message holds back its standard output: by lines, not at all, as it likes. */
-export type Buffering = 'line' | 'none' | 'program';
-
-export const restartModes = ['always', 'abnormal', 'never'] as const;
-
-/** When a program that ended is started again: always, unless it exited with a success code, or never. */
-export type RestartMode = (typeof restartModes)[number];

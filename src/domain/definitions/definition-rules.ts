@@ -1,4 +1,5 @@
 import type { Problem } from '../../lib/errors.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { below } from '../../lib/pointer.js';
 import { parseSize } from '../../lib/size.js';
 import { serviceProblems } from '../services/service-rules.js';
@@ -14,7 +15,6 @@ import {
 import {
   type AdapterParameters,
   commandTexts,
-  type DefinitionDocument,
   inputParameters,
   outputParameters,
 } from './definition-document.js';

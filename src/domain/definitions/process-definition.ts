@@ -1,10 +1,8 @@
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { parseSize } from '../../lib/size.js';
 import { type ServiceRules, serviceOf } from '../services/service.js';
 import type { Buffering, ExecutorName, ProcessType } from './definition-document.js';
-import { type DefinitionDocument, inputParameters, outputParameters } from './definition-document.js';
-
-export type { DefinitionDocument } from './definition-document.js';
-export { checkDefinition, checkEnvironment } from './definition-rules.js';
+import { inputParameters, outputParameters } from './definition-document.js';
 
 /** How input reaches the program. `path` may hold placeholders; exactly `${input_file}`: the server chooses. */
 export type Input =

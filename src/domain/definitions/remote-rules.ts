@@ -1,6 +1,7 @@
 import type { Problem } from '../../lib/errors.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import type { ExecutorName } from './definition-document.js';
-import { type DefinitionDocument, inputParameters, outputParameters } from './definition-document.js';
+import { inputParameters, outputParameters } from './definition-document.js';
 
 /** What a run says of where it is run; what it leaves out is as its definition says. */
 export interface Whereabouts {

@@ -1,25 +1,7 @@
-/** A pipeline of steps as it is sent; checked by `schemas/pipeline-steps.json`. */
-export interface PipelineDocument {
-  name: string;
-  uuid?: string;
-  type?: 'steps';
-  description?: string | null;
-  steps: StepDocument[];
-  output?: string;
-  timeout?: number | null;
-}
+import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
 
-export interface StepDocument {
-  name: string;
-  process_definition: number | string;
-  needs?: string[];
-  input?: string | null;
-  inputs?: Record<string, string>;
-  each?: { over: Each['over']; files?: string; concurrency?: number; gather?: Each['gather'] };
-  tee?: boolean;
-  environment?: Record<string, string>;
-  timeout?: number;
-}
+/** A step as it is sent. */
+export type StepDocument = PipelineDocument['steps'][number];
 
 /** How a step is run once per item. `concurrency` null leaves the bound to the server. */
 export interface Each {

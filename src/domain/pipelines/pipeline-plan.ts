@@ -1,15 +1,8 @@
+import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
 import type { ProcessDefinition } from '../definitions/process-definition.js';
 import type { Outcome } from '../jobs/outcome.js';
 import type { Moment } from '../moment.js';
-import {
-  endsOf,
-  inOrder,
-  type PipelineDocument,
-  type Source,
-  type Step,
-  sourceOf,
-  stepsOf,
-} from './pipeline-document.js';
+import { endsOf, inOrder, type Source, type Step, sourceOf, stepsOf } from './pipeline-document.js';
 
 /** What a step's job runs: a definition as it was when the pipeline's job was accepted. */
 interface Pinned {

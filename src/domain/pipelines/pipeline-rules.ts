@@ -1,4 +1,5 @@
 import type { Problem } from '../../lib/errors.js';
+import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
 import { nearest } from '../../lib/nearest.js';
 import { below } from '../../lib/pointer.js';
 import { globProblem } from './glob.js';
@@ -6,7 +7,6 @@ import {
   circleOf,
   endsOf,
   ownInput,
-  type PipelineDocument,
   type Source,
   type Step,
   type StepDocument,

@@ -1,44 +1,18 @@
+import type { ApplicationDocument } from '../../lib/generated/application.js';
 import type { ServerOrder } from './server.js';
 
 export const connectorNames = ['nova', 'heat', 'static', 'local'] as const;
 export type ConnectorName = (typeof connectorNames)[number];
 
-/** An application as it is sent and kept. What is missing or null is as the installation says. */
-export interface ApplicationDocument {
-  name: string;
-  description?: string | null;
-  connector?: ConnectorName | null;
-  image?: string | null;
-  flavor?: string | null;
-  key_name?: string | null;
-  networks?: string[] | null;
-  security_groups?: string[] | null;
-  floating_ip?: boolean | string | null;
-  user_data?: string | null;
-  files?: ApplicationFile[];
-  ssh_user?: string | null;
-  ssh_port?: number | null;
-  remote_base_folder?: string | null;
-  uses?: number | null;
-  idle_timeout?: number | null;
-  min_idle?: number | null;
-  max_servers?: number | null;
-}
-
 /** A file that a server is given before its first job: a text, or a copy of one of the installation's scripts. */
-export interface ApplicationFile {
-  path: string;
-  text?: string;
-  script?: string;
-  mode?: string;
-}
+export type ServerFile = NonNullable<ApplicationDocument['files']>[number];
 
 /** An application with every default filled in. */
 export interface Application {
   name: string;
   connector: ConnectorName | null;
   order: Omit<ServerOrder, 'name'>;
-  files: readonly ApplicationFile[];
+  files: readonly ServerFile[];
   sshUser: string | null;
   sshPort: number;
   baseFolder: string;

@@ -1,5 +1,5 @@
 import type { Problem } from '../../lib/errors.js';
-import type { DefinitionDocument } from '../definitions/definition-document.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { expressionProblem } from './service.js';
 
 /** What a service has in place of a key that means nothing for it. */

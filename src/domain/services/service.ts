@@ -1,6 +1,7 @@
 import { type Backoff, backoffDelay } from '../../lib/backoff.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { parseSize } from '../../lib/size.js';
-import type { DefinitionDocument, RestartMode } from '../definitions/definition-document.js';
+import type { RestartMode } from '../definitions/definition-document.js';
 import type { Job } from '../jobs/job.js';
 import { isUnfinished } from '../jobs/job-state.js';
 import type { Outcome } from '../jobs/outcome.js';

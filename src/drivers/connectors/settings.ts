@@ -1,36 +1,9 @@
 import path from 'node:path';
+import type { HeatFile } from '../../lib/generated/config/heat.js';
+import type { NovaFile } from '../../lib/generated/config/nova.js';
 import { ConnectorError, type ServerOrder } from './connector.js';
 import type { HeatOptions } from './heat.js';
 import type { OpenStackOptions } from './openstack/open.js';
-
-/** `nova.yaml` with its defaults filled in. Times in seconds. */
-export interface NovaFile {
-  CREDENTIALS_FILE: string | null;
-  CLOUD: string | null;
-  CLOUDS_FILE: string | null;
-  REGION: string | null;
-  INTERFACE: 'public' | 'internal' | 'admin' | null;
-  CONNECT_TIMEOUT: number;
-  REQUEST_TIMEOUT: number;
-  REQUEST_RETRIES: number;
-  MAX_CONNECTION_RETRIES: number;
-  CONNECTION_RETRY_INTERVAL: number;
-  FLAVOR: string | number | null;
-  IMAGE_ID: string | null;
-  AUTH_KEYNAME: string | null;
-  SECURITY_GROUP: string | readonly string[] | null;
-  USE_FLOATING_IP: boolean;
-  IP_POOL: string | null;
-  NETWORK_ID: string | readonly string[] | null;
-}
-
-/** `heat.yaml` likewise. */
-export interface HeatFile extends NovaFile {
-  TEMPLATE_FILE: string | null;
-  ADDRESS_OUTPUT: string;
-  PARAMETERS: Readonly<Record<string, unknown>>;
-  CREATE_TIMEOUT: number;
-}
 
 const listOf = (value: string | readonly string[] | null): readonly string[] =>
   value === null ? [] : typeof value === 'string' ? [value] : value;

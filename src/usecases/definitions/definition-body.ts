@@ -1,9 +1,7 @@
-import {
-  checkDefinition,
-  type DefinitionDocument,
-  normalise,
-} from '../../domain/definitions/process-definition.js';
+import { checkDefinition } from '../../domain/definitions/definition-rules.js';
+import { normalise } from '../../domain/definitions/process-definition.js';
 import { stringifyWritten } from '../../domain/json/written-json.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { validator } from '../../lib/schemas.js';
 import type { DefinitionRow, DefinitionWrite } from '../../store/process-definitions.js';
 import type { Actor } from '../actor.js';

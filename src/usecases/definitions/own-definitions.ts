@@ -1,5 +1,5 @@
-import type { DefinitionDocument } from '../../domain/definitions/definition-document.js';
 import { PenstockError } from '../../lib/errors.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import type { Store } from '../../store/store.js';
 import type { Actor } from '../actor.js';
 import type { DefinitionService, FoundDefinition } from './process-definitions.js';

@@ -1,12 +1,9 @@
 import { bounds } from '../../domain/bounds.js';
-import {
-  type DefinitionDocument,
-  normalise,
-  type ProcessDefinition,
-} from '../../domain/definitions/process-definition.js';
+import { normalise, type ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { parseWritten } from '../../domain/json/written-json.js';
 import type { ListQuery } from '../../domain/query.js';
 import { PenstockError } from '../../lib/errors.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { Kept } from '../../lib/kept.js';
 import { pacer } from '../../lib/pace.js';
 import type { DefinitionRow, DefinitionWrite } from '../../store/process-definitions.js';

@@ -1,11 +1,8 @@
 import { namedFiles } from '../../domain/definitions/command.js';
-import {
-  type DefinitionDocument,
-  normalise,
-  type ProcessDefinition,
-} from '../../domain/definitions/process-definition.js';
+import { normalise, type ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { whyNotFed } from '../../domain/feeder/feeding.js';
 import { documentKeys, type OperationDocument } from '../../domain/operations/operation.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { nearest } from '../../lib/nearest.js';
 import { validator } from '../../lib/schemas.js';
 import { show as quoted } from '../../lib/wording.js';

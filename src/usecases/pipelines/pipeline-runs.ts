@@ -1,5 +1,5 @@
 import { missingInput, needsInput } from '../../domain/definitions/command.js';
-import { checkEnvironment } from '../../domain/definitions/process-definition.js';
+import { checkEnvironment } from '../../domain/definitions/definition-rules.js';
 import { type Job, newJob, pipelineExecutor } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { stepsAgain } from '../../domain/pipelines/pipeline.js';

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { namedFiles, needsInput } from '../../domain/definitions/command.js';
-import { checkEnvironment } from '../../domain/definitions/process-definition.js';
+import { checkEnvironment } from '../../domain/definitions/definition-rules.js';
 import type { Whereabouts } from '../../domain/definitions/remote-rules.js';
 import type { TypedUuids } from '../../domain/external-jobs/typed-uuid.js';
-import { definitionIdOf, type PipelineDocument } from '../../domain/pipelines/pipeline-document.js';
+import { definitionIdOf } from '../../domain/pipelines/pipeline-document.js';
 import { type Plan, planOf } from '../../domain/pipelines/pipeline-plan.js';
 import { checkPipeline } from '../../domain/pipelines/pipeline-rules.js';
 import { PenstockError, type Problem } from '../../lib/errors.js';
+import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
 import { validator } from '../../lib/schemas.js';
 import type { Actor } from '../actor.js';
 import { invalid } from '../body.js';

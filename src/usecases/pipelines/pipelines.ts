@@ -1,8 +1,8 @@
 import type { Whereabouts } from '../../domain/definitions/remote-rules.js';
 import { isUuid, type TypedUuids } from '../../domain/external-jobs/typed-uuid.js';
 import { parseWritten, stringifyWritten } from '../../domain/json/written-json.js';
-import type { PipelineDocument } from '../../domain/pipelines/pipeline-document.js';
 import { PenstockError } from '../../lib/errors.js';
+import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
 import type { PipelineRow } from '../../store/pipelines.js';
 import type { Store } from '../../store/store.js';
 import { type Actor, mayUse, scopeOf } from '../actor.js';

@@ -6,7 +6,8 @@ import {
   needsInput,
   outputNameOf,
 } from '../../domain/definitions/command.js';
-import { checkEnvironment, type ProcessDefinition } from '../../domain/definitions/process-definition.js';
+import { checkEnvironment } from '../../domain/definitions/definition-rules.js';
+import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { shownPaths } from '../../domain/definitions/shown-paths.js';
 import { type Job, type NewJob, newJob, type RunRequest } from '../../domain/jobs/job.js';
 import { newServiceState } from '../../domain/services/service.js';

@@ -1,8 +1,8 @@
-import type { DefinitionDocument } from '../../domain/definitions/definition-document.js';
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { remoteProblems, type Whereabouts } from '../../domain/definitions/remote-rules.js';
 import { type Application, defaultApplication } from '../../domain/servers/application.js';
 import type { Problem } from '../../lib/errors.js';
+import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { nearest } from '../../lib/nearest.js';
 import type { Shown } from '../resource.js';
 

@@ -1,5 +1,5 @@
 import type { Fields } from '../../domain/query.js';
-import type { ApplicationDocument } from '../../domain/servers/application.js';
+import type { ApplicationDocument } from '../../lib/generated/application.js';
 import type { ApplicationRow } from '../../store/applications.js';
 import type { Actor } from '../actor.js';
 import { type Shown, shownDate } from '../resource.js';

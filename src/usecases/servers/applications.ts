@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { fileNameProblem } from '../../domain/definitions/file-name.js';
 import {
   type Application,
-  type ApplicationDocument,
   completed,
   defaultApplication,
   type ServerWishes,
 } from '../../domain/servers/application.js';
 import { PenstockError, type Problem } from '../../lib/errors.js';
+import type { ApplicationDocument } from '../../lib/generated/application.js';
 import { nearest } from '../../lib/nearest.js';
 import { validator } from '../../lib/schemas.js';
 import type { ApplicationRow } from '../../store/applications.js';

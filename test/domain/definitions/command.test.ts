@@ -11,7 +11,8 @@ import {
   usesPlaceholder,
   workingDirectory,
 } from '../../../src/domain/definitions/command.js';
-import { type DefinitionDocument, normalise } from '../../../src/domain/definitions/process-definition.js';
+import { normalise } from '../../../src/domain/definitions/process-definition.js';
+import type { DefinitionDocument } from '../../../src/lib/generated/process-definition.js';
 
 const places = {
   work_dir: '/jobs/7',
@@ -29,7 +30,7 @@ const ffmpeg: DefinitionDocument = {
   output_adapter: { output_type: 'file', output_parameters: { file_path: '${output_file}' } },
 };
 
-function input(parameters: object, more: object = {}) {
+function input(parameters: Record<string, unknown>, more: object = {}) {
   return normalise({
     exec: 'x',
     ...more,
@@ -37,7 +38,7 @@ function input(parameters: object, more: object = {}) {
   });
 }
 
-function output(parameters: object, more: object = {}) {
+function output(parameters: Record<string, unknown>, more: object = {}) {
   return normalise({
     exec: 'x',
     ...more,

@@ -7,12 +7,10 @@ import {
   outputFolder,
   outputLocation,
 } from '../../../src/domain/definitions/command.js';
-import {
-  checkDefinition,
-  type DefinitionDocument,
-  normalise,
-} from '../../../src/domain/definitions/process-definition.js';
+import { checkDefinition } from '../../../src/domain/definitions/definition-rules.js';
+import { normalise } from '../../../src/domain/definitions/process-definition.js';
 import { shownPaths } from '../../../src/domain/definitions/shown-paths.js';
+import type { DefinitionDocument } from '../../../src/lib/generated/process-definition.js';
 import { validator } from '../../../src/lib/schemas.js';
 
 const check = validator('process-definition');

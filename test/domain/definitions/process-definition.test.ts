@@ -1,12 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import {
-  checkDefinition,
-  checkEnvironment,
-  type DefinitionDocument,
-  normalise,
-} from '../../../src/domain/definitions/process-definition.js';
+import { checkDefinition, checkEnvironment } from '../../../src/domain/definitions/definition-rules.js';
+import { normalise } from '../../../src/domain/definitions/process-definition.js';
 import type { Problem } from '../../../src/lib/errors.js';
+import type { DefinitionDocument } from '../../../src/lib/generated/process-definition.js';
 import { schema, validator } from '../../../src/lib/schemas.js';
 import { fixtureFile } from '../../support/paths.js';
 

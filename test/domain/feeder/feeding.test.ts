@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { DefinitionDocument } from '../../../src/domain/definitions/definition-document.js';
 import { normalise } from '../../../src/domain/definitions/process-definition.js';
 import { unbuffered, whyNotFed } from '../../../src/domain/feeder/feeding.js';
+import type { DefinitionDocument } from '../../../src/lib/generated/process-definition.js';
 
 const why = (more: Partial<DefinitionDocument>) => whyNotFed(normalise({ exec: 'cat', ...more }));
 const adapters = (input: string, output: string): Partial<DefinitionDocument> =>
@@ -29,7 +29,7 @@ describe('a program can be fed message by message', () => {
 });
 
 test('it is kept from holding back its records', () => {
-  const stdbuf = (parameters: object, framing: 'line' | 'nul') =>
+  const stdbuf = (parameters: Record<string, unknown>, framing: 'line' | 'nul') =>
     unbuffered(
       normalise({ exec: 'tr', output_adapter: { output_type: 'file', output_parameters: parameters } }),
       framing,

@@ -1,12 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { normalise } from '../../../src/domain/definitions/process-definition.js';
-import {
-  type PipelineDocument,
-  type StepDocument,
-  stepsOf,
-} from '../../../src/domain/pipelines/pipeline-document.js';
+import { type StepDocument, stepsOf } from '../../../src/domain/pipelines/pipeline-document.js';
 import { groupOf, planOf } from '../../../src/domain/pipelines/pipeline-plan.js';
 import { checkPipeline } from '../../../src/domain/pipelines/pipeline-rules.js';
+import type { PipelineDocument } from '../../../src/lib/generated/pipeline-steps.js';
 import { validator } from '../../../src/lib/schemas.js';
 
 /** Definitions by their ids, as the rules see them. */

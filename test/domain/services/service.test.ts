@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { restartModes } from '../../../src/domain/definitions/definition-document.js';
 import { ended, exited, type Outcome } from '../../../src/domain/jobs/outcome.js';
 import {
   afterEnd,
@@ -12,7 +11,7 @@ import {
 } from '../../../src/domain/services/service.js';
 
 const rules = fc.record<ServiceRules>({
-  restartMode: fc.constantFrom(...restartModes),
+  restartMode: fc.constantFrom('always', 'abnormal', 'never'),
   restartLimit: fc.option(fc.nat(100), { nil: null }),
   backoff: fc
     .record({

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import type { HeatFile, NovaFile } from '../../../src/drivers/connectors/settings.js';
 import { heatOptions, novaOptions, orderOf } from '../../../src/drivers/connectors/settings.js';
+import type { HeatFile } from '../../../src/lib/generated/config/heat.js';
+import type { NovaFile } from '../../../src/lib/generated/config/nova.js';
 import { validator } from '../../../src/lib/schemas.js';
 
 function filled<T>(name: 'nova' | 'heat', content: object): T {

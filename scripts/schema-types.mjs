@@ -1,0 +1,51 @@
+// The types of what the schemas describe, so that the contract and the code cannot differ: `src/lib/generated/`, made by
+// `prepare.mjs` whenever a schema is newer.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { compile } from 'json-schema-to-typescript';
+
+const root = path.resolve(import.meta.dirname, '..');
+
+/** What each schema's document is called. Files of the configuration come with the defaults filled in that the schema states. */
+const documents = {
+  'config/application': 'ApplicationFile',
+  'config/heat': 'HeatFile',
+  'config/nova': 'NovaFile',
+  'config/pipelinejobs': 'PipelineJobsFile',
+  'config/ssh': 'SshFile',
+  'config/streams': 'StreamsFile',
+  application: 'ApplicationDocument',
+  'pipeline-steps': 'PipelineDocument',
+  'process-definition': 'DefinitionDocument',
+};
+
+/** The schema without titles, which would become names of types; `filled`: what has a default is always there. */
+function prepared(schema, filled) {
+  if (Array.isArray(schema)) return schema.map((one) => prepared(one, filled));
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const kept = Object.entries(schema).filter(
+    ([key, value]) => !(key === 'title' && typeof value === 'string'),
+  );
+  const result = Object.fromEntries(kept.map(([key, value]) => [key, prepared(value, filled)]));
+  const { properties } = schema;
+  if (filled && typeof properties === 'object') {
+    const given = Object.keys(properties).filter((key) => 'default' in properties[key]);
+    result.required = [...new Set([...(schema.required ?? []), ...given])];
+  }
+  return result;
+}
+
+for (const [name, type] of Object.entries(documents)) {
+  const file = path.join(root, 'schemas', `${name}.json`);
+  const schema = prepared(JSON.parse(readFileSync(file, 'utf8')), name.startsWith('config/'));
+  const text = await compile(schema, type, {
+    bannerComment: `// Made of schemas/${name}.json by scripts/schema-types.mjs.`,
+    cwd: path.dirname(file),
+    format: false,
+    // Lists are lists here, however long they may be.
+    ignoreMinAndMaxItems: true,
+  });
+  const target = path.join(root, 'src', 'lib', 'generated', `${name}.ts`);
+  mkdirSync(path.dirname(target), { recursive: true });
+  writeFileSync(target, text);
+}
