@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { prepare, root } from './prepare.mjs';
 
-prepare();
+await prepare();
 // tsx as a loader of this Node rather than through npx: one process less between Ctrl-C and the bench.
 const { status } = spawnSync(
   process.execPath,

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { prepare, root } from './prepare.mjs';
 
-prepare();
+await prepare();
 const bin = (...parts) => path.join(root, 'node_modules', ...parts);
 const checks = [
   ['style', [bin('@biomejs/biome/bin/biome'), 'check', '.']],

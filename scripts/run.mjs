@@ -3,5 +3,5 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { prepare, root } from './prepare.mjs';
 
-prepare();
+await prepare();
 await import(pathToFileURL(path.join(root, 'dist', 'main.js')).href);

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
-import { migrationsFolder, readMigrations } from '../dist/store/sqlite/migrate.js';
+import { migrationsFolder, readMigrations } from '../dist/migrate.js';
 
 const schemaFile = path.join(migrationsFolder, '..', 'schema.prisma');
 const lockFile = path.join(migrationsFolder, 'migration_lock.toml');

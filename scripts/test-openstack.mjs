@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { prepare, root } from './prepare.mjs';
 
-prepare();
+await prepare();
 const at = (name) => path.join(root, 'test/openstack', name);
 
 /** Why OpenStack cannot be here, or null. */

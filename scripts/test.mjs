@@ -9,7 +9,7 @@ import path from 'node:path';
 import { changedTests } from './changed-tests.mjs';
 import { prepare, root } from './prepare.mjs';
 
-prepare();
+await prepare();
 let words = process.argv.slice(2);
 if (words[0] === '--changed') {
   const tests = changedTests(words[1] ?? 'HEAD');

@@ -1,13 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { noun } from './cli/client/connect.js';
 import { buildProgram, registerClientCommands, runCommandLine } from './cli/program.js';
 import { serveFlags } from './commands/serve-flags.js';
 import { environment, type Flags } from './config/config.js';
+import { version } from './lib/package.js';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 const io = { env: environment, stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
 
 const withFolders = (command: Command) =>

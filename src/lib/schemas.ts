@@ -1,13 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { Problem } from './errors.js';
+import { packageFile } from './package.js';
 import { explain } from './validate.js';
 
-/** The folder beside `src/` and `dist/`, so one step up from either. */
-const schemasFolder = fileURLToPath(new URL('../../schemas/', import.meta.url));
+const schemasFolder = packageFile('schemas');
 
 /** Says what is wrong with a value: nothing, one problem, or several. `prefix` is where the value stands. */
 type Validator = (value: unknown, prefix?: string) => Problem[];

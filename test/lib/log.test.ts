@@ -5,7 +5,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { root } from '../support/paths.js';
 
-const log = `${root}/dist/lib/log.js`;
+const log = `${root}/dist/log.js`;
 
 test('the last line is written before the process leaves', () => {
   const program = `

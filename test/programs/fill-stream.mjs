@@ -1,7 +1,7 @@
 // Publishes numbers on a durable stream as fast as it takes them, reads and settles them in between, and notes in a file
 // what was confirmed (c), given out (g) and settled (a), until it is killed.
 import { openSync, writeSync } from 'node:fs';
-import { memoryStream } from '../../dist/drivers/streams/memory.js';
+import { memoryStream } from '../../dist/memory.js';
 
 const [file, from, log] = process.argv.slice(2);
 const out = openSync(log, 'a');

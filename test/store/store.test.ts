@@ -22,7 +22,7 @@ test('migrations make an empty folder ready, once', async () => {
 
 test('a migration that is cut off, wherever, leaves nothing half done', async () => {
   const program = path.join(root, 'migrate.mjs');
-  const migrateUrl = `${repository}/dist/store/sqlite/migrate.js`;
+  const migrateUrl = `${repository}/dist/migrate.js`;
   writeFileSync(
     program,
     `import { migrate } from ${JSON.stringify(migrateUrl)};

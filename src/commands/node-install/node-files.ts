@@ -127,8 +127,8 @@ export const giveHome = ({ path: file, folder }: Home, { uid, gid }: Account): P
   attempt(file, () => folder.chown(uid, gid));
 
 /** A script of ours. One of an earlier version is replaced, at once and whole: it may be running. */
-export function makeScript(source: URL, home: Home, owner: Account | undefined): Promise<Made> {
-  const name = path.posix.basename(source.pathname);
+export function makeScript(source: string, home: Home, owner: Account | undefined): Promise<Made> {
+  const name = path.posix.basename(source);
   return attempt(path.join(home.path, name), () => {
     const file = inside(home.folder, name);
     const text = readFileSync(source);

@@ -7,6 +7,7 @@ import { completeSettings, scriptNames } from '../../config/node-file.js';
 import { inside } from '../../drivers/files/folders.js';
 import { type Account, accountOf, isSelf, ownName } from '../../drivers/processes/accounts.js';
 import { messageOf } from '../../lib/errors.js';
+import { packageFile } from '../../lib/package.js';
 import {
   giveFolder,
   giveHome,
@@ -52,11 +53,7 @@ export async function installNode(
     const installed: Installed = { home, input, output, scripts: {} };
     for (const name of scriptNames) {
       const [script, link] = [`${name}PTS.ori`, `${name}PTS`];
-      installed.scripts[script] = await makeScript(
-        new URL(`../../../pts/${script}`, import.meta.url),
-        opened,
-        owner,
-      );
+      installed.scripts[script] = await makeScript(packageFile('pts', script), opened, owner);
       installed.scripts[link] = await makeLink(link, script, opened, owner);
     }
     if (flags.json === true) {

@@ -1,7 +1,5 @@
-import { createRequire } from 'node:module';
 import type { ErrorCode, Problem } from '../../lib/errors.js';
-
-const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string };
+import { version } from '../../lib/package.js';
 
 /** An answer in the actor platform's envelope. */
 export const success = (message: string, result: unknown) => ({

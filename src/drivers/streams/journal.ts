@@ -1,4 +1,5 @@
 import { Worker as Thread } from 'node:worker_threads';
+import { programFile } from '../../lib/package.js';
 import type { Change, JournalAnswer, JournalRequest, KeptMessage, KeptQueue } from './journal-thread.js';
 import { StreamFailure, type StreamMessage } from './stream.js';
 
@@ -50,9 +51,7 @@ export function openJournal(file: string): Journal {
   let closed = false;
 
   function start(): Thread {
-    // Compiled code runs in threads; from the sources (in tests) it is taken from the build.
-    const place = import.meta.url.endsWith('.ts') ? '../../../dist/drivers/streams/' : './';
-    const made = new Thread(new URL(`${place}journal-thread.js`, import.meta.url), {
+    const made = new Thread(programFile('journal-thread'), {
       workerData: file,
       resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 },
     });

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { version } from '../../lib/package.js';
 import { schema } from '../../lib/schemas.js';
 import type { ResourceService } from '../../usecases/resource.js';
 import { operationPaths } from './openapi-operations.js';
@@ -7,8 +7,6 @@ import { type Json, ref, titleOf } from './openapi-parts.js';
 import { bodies, objectSchema, resourcePaths } from './openapi-resource.js';
 import { streamPaths } from './openapi-streams.js';
 import { subscriptionPaths } from './openapi-subscriptions.js';
-
-const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string };
 
 /** A pipeline's document, of either type. */
 function pipelineSchemas(): Json {

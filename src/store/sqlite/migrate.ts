@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
+import { packageFile } from '../../lib/package.js';
 
-const migrationsFolder = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url));
+const migrationsFolder = packageFile('prisma', 'migrations');
 
 /** Every numbered migration with its SQL, in order. */
 async function readMigrations(): Promise<{ name: string; sql: string }[]> {

@@ -5,6 +5,7 @@ import {
   type SqlQuery,
   type SqlResultSet,
 } from '@prisma/driver-adapter-utils';
+import { programFile } from '../../lib/package.js';
 import type { Group, WriteAnswer, WriteRequest } from './commit-thread.js';
 
 interface Asked {
@@ -79,9 +80,7 @@ export class WriteThread {
   }
 
   #start(): Thread {
-    // Compiled code runs in threads; from the sources (in tests) it is taken from the build.
-    const place = import.meta.url.endsWith('.ts') ? '../../../dist/store/sqlite/' : './';
-    const thread = new Thread(new URL(`${place}commit-thread.js`, import.meta.url), {
+    const thread = new Thread(programFile('commit-thread'), {
       workerData: this.#file,
       resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128 },
     });

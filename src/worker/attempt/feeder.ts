@@ -1,14 +1,14 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type FeederPlan, type FeederReport, planFile, reportFile } from '../../domain/feeder/feeder-plan.js';
 import { exited, type Outcome, succeeded } from '../../domain/jobs/outcome.js';
 import type { AdapterContext, PreparedInput, PreparedOutput } from '../../drivers/adapters/adapter.js';
 import { keptOutput } from '../../drivers/adapters/fed.js';
 import type { Companion } from '../../drivers/executors/executor.js';
+import { programFile } from '../../lib/package.js';
 
 /** The feeder is a program of its own beside this one, as it was built. */
-const program = fileURLToPath(new URL('../../drivers/feeder/main.js', import.meta.url));
+const program = programFile('feeder');
 
 /** Whether a feeder was given something to do for the attempt with that folder. */
 export const hasFeeder = (folder: string): boolean => existsSync(path.join(folder, planFile));

@@ -15,7 +15,7 @@ import { root as repository } from '../../support/paths.js';
 import { freePorts } from '../../support/ports.js';
 import { waitFor } from '../../support/wait-for.js';
 
-const feeder = `${repository}/dist/drivers/feeder/main.js`;
+const feeder = `${repository}/dist/feeder.js`;
 const root = mkdtempSync(path.join(os.tmpdir(), 'penstock-feeder-'));
 const instance = `penstock-test-${randomBytes(4).toString('hex')}`;
 const executor = localExecutor({ instance, pool: new RunnerPool(4), groups: openControlGroups(instance) });
