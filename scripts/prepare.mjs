@@ -104,9 +104,11 @@ const programs = {
   feeder: 'src/drivers/feeder/main.ts',
   'commit-thread': 'src/store/sqlite/commit-thread.ts',
   'journal-thread': 'src/drivers/streams/journal-thread.ts',
+  ajv: 'src/lib/ajv.ts',
   log: 'src/lib/log.ts',
   memory: 'src/drivers/streams/memory.ts',
   migrate: 'src/store/sqlite/migrate.ts',
+  schemas: 'src/lib/schemas.ts',
 };
 /** These have a compiled part, or files of their own that they look for beside themselves. */
 const apart = ['@node-rs/argon2', 'better-sqlite3', 'ssh2', 'swagger-ui-dist'];
@@ -120,6 +122,7 @@ export async function compile() {
     timeOf(at('prisma', 'schema.prisma')),
     timeOf(at('package-lock.json')),
     timeOf(at('scripts', 'prepare.mjs')),
+    timeOf(at('scripts', 'validators.mjs')),
   );
   if (timeOf(done) >= sources) return;
   console.error('penstock: compiling …');
@@ -143,6 +146,7 @@ export async function compile() {
     },
     logLevel: 'warning',
   });
+  run(process.execPath, [at('scripts', 'validators.mjs')]);
   stamp(done);
 }
 

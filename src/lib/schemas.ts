@@ -1,12 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import formats from 'ajv-formats';
+import type { ValidateFunction } from 'ajv';
+import type { Ajv2020 } from 'ajv/dist/2020.js';
+import { openAjv, type Way } from './ajv.js';
 import type { Problem } from './errors.js';
 import { packageFile } from './package.js';
 import { explain } from './validate.js';
 
 const schemasFolder = packageFile('schemas');
+const load = createRequire(import.meta.url);
 
 /** Says what is wrong with a value: nothing, one problem, or several. `prefix` is where the value stands. */
 type Validator = (value: unknown, prefix?: string) => Problem[];
@@ -41,51 +44,58 @@ export function schemaNames(): string[] {
     .sort();
 }
 
-/** The validator of `schemas/<name>.json`, compiled when it is first used. */
+/** The file of a validator, as `scripts/validators.mjs` has compiled it when the program was built. */
+export const validatorFile = (name: string, { allErrors, useDefaults }: Way): string =>
+  packageFile(
+    'dist',
+    'validators',
+    `${name}.${allErrors ? 'all' : 'first'}${useDefaults ? '.defaults' : ''}.cjs`,
+  );
+
+/** The validator of `schemas/<name>.json`, loaded when it is first used. */
 export function validator(name: string, { useDefaults = false }: ValidatorOptions = {}): Validator {
-  return validatorAt(addressOf(name), useDefaults);
+  return validatorOf(
+    (allErrors) => load(validatorFile(name, { allErrors, useDefaults })) as ValidateFunction,
+  );
 }
 
 /**
  * The validator of a schema that is no file; it refers to those that are as `process-definition.json`.
- * Call it once for each schema: all that have been compiled are kept.
+ * Call it once for each schema: what has been compiled is kept.
  */
 export function compile(definition: object, { useDefaults = false }: ValidatorOptions = {}): Validator {
   inlineSchemas += 1;
   const address = addressOf(`inline-${inlineSchemas}`);
-  for (const allErrors of [true, false]) ajvWith({ useDefaults, allErrors }).addSchema(definition, address);
-  return validatorAt(address, useDefaults);
+  return validatorOf((allErrors) => {
+    const ajv = ajvOf({ allErrors, useDefaults });
+    return ajv.getSchema(address) ?? ajv.compile({ $id: address, ...definition });
+  });
 }
 
 let inlineSchemas = 0;
 
-function validatorAt(address: string, useDefaults: boolean): Validator {
+/** One ajv for each way of checking, which knows the schemas that are files. */
+function ajvOf(way: Way): Ajv2020 {
+  const key = JSON.stringify(way);
+  const known = ajvs.get(key);
+  if (known !== undefined) return known;
+  // Not optimized by ajv: that takes a third of the time that it takes to compile, and V8 makes the same of both.
+  const ajv = openAjv(way, { optimize: false });
+  for (const name of schemaNames()) ajv.addSchema(schema(name), addressOf(name));
+  ajvs.set(key, ajv);
+  return ajv;
+}
+
+/** @param checkOf what checks a value, to its first mistake only or for all of them */
+function validatorOf(checkOf: (allErrors: boolean) => ValidateFunction): Validator {
   return (value, prefix = '') => {
-    const check = ajvWith({ useDefaults, allErrors: !isLarge(value) }).getSchema(address);
-    if (check === undefined) throw new Error(`there is no schema ${address}`);
+    const check = checkOf(!isLarge(value));
     return check(value) ? [] : explain(check.errors ?? [], prefix);
   };
 }
 
-/** One ajv for each way of checking, as strict as it gets, with our own word allowed and what `explain` needs. */
-function ajvWith(options: { useDefaults: boolean; allErrors: boolean }): Ajv2020 {
-  const key = JSON.stringify(options);
-  let ajv = ajvs.get(key);
-  if (ajv === undefined) {
-    // Not strictRequired: "one of these keys" is said in branches that do not define the keys again.
-    const strict = { strict: true, strictRequired: false, allowUnionTypes: true };
-    // Not optimized by ajv: that takes a third of the time that it takes to compile, and V8 makes the same of both.
-    ajv = new Ajv2020({ ...options, ...strict, verbose: true, code: { optimize: false } });
-    formats.default(ajv);
-    ajv.addKeyword({ keyword: 'x-expects', schemaType: 'string' });
-    for (const name of schemaNames()) ajv.addSchema(schema(name), addressOf(name));
-    ajvs.set(key, ajv);
-  }
-  return ajv;
-}
-
 // The files carry no `$id`: their place is their name, and references between them are relative paths.
-function addressOf(name: string): string {
+export function addressOf(name: string): string {
   return `penstock:///${name}.json`;
 }
 
