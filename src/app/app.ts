@@ -68,8 +68,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const clock = () => new Date();
 
   const store = await openStore(config.database);
-  if (store.migrations.length > 0)
-    log.info({ migrations: store.migrations }, 'the database was brought up to date');
+  if (store.migrations.length > 0) log.info({ migrations: store.migrations }, 'database migrated');
   const instance = await store.setting('instance', () => randomBytes(8).toString('hex'));
   const files = new JobFiles(config.data);
 

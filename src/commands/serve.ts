@@ -31,9 +31,9 @@ function checkOpenFiles(): void {
 function reload(app: { reload(): string[] } | undefined, log: Logger): void {
   try {
     // While it starts, the configuration has just been read.
-    if (app !== undefined) log.info({ needs_restart: app.reload() }, 'configuration read again');
+    if (app !== undefined) log.info({ needs_restart: app.reload() }, 'configuration reloaded');
   } catch (error) {
-    log.error({ error: messageOf(error) }, 'configuration not read again: everything stays as it was');
+    log.error({ error: messageOf(error) }, 'cannot reload configuration: the old one stays in effect');
   }
 }
 
@@ -77,11 +77,11 @@ export async function serve(flags: Flags): Promise<void> {
   const stop = (signal: string) => {
     if (stopping) return;
     stopping = true;
-    log.info({ signal }, 'stopping; running programs go on');
+    log.info({ signal }, 'stopping; running programs continue');
     running.stop().then(
       () => leave(log, 0),
       (error: unknown) => {
-        log.error({ error: messageOf(error) }, 'stopping failed');
+        log.error({ error: messageOf(error) }, 'cannot stop cleanly');
         leave(log, 1);
       },
     );
@@ -90,6 +90,6 @@ export async function serve(flags: Flags): Promise<void> {
   process.on('SIGINT', stop);
   // A bug in one request must not end everybody else's work; what is stored is consistent at every instant.
   process.on('unhandledRejection', (reason) =>
-    log.error({ error: messageOf(reason), stack: (reason as Error)?.stack }, 'unhandled'),
+    log.error({ error: messageOf(reason), stack: (reason as Error)?.stack }, 'unhandled error'),
   );
 }

@@ -93,7 +93,7 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
     const gone = request.socket.destroyed || response.closed;
     if (gone && goneCodes.includes((thrown as NodeJS.ErrnoException | null)?.code ?? '')) {
       // A client that went away in the middle: nothing is wrong here, and nobody is left to be told.
-      log.debug({ request: response.locals.requestId as string, path: request.path }, 'client has gone');
+      log.debug({ request: response.locals.requestId as string, path: request.path }, 'client disconnected');
       response.destroy();
       return;
     }
@@ -116,7 +116,7 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
           error: messageOf(error),
           stack: error instanceof Error ? error.stack : undefined,
         },
-        'a request failed',
+        'request failed',
       );
     }
     // A request that was read to its end counts as destroyed; only a connection that is gone is gone.

@@ -88,7 +88,7 @@ export function buildApplication(options: DoorOptions): Express {
           status: response.statusCode,
           seconds,
         },
-        'answered',
+        'request answered',
       );
     });
     security(request, response, next);
@@ -124,7 +124,7 @@ export function buildApplication(options: DoorOptions): Express {
     try {
       sendJson(response, 200, { status: 'ok', ...(await options.health()) });
     } catch (error) {
-      log.error({ error }, 'not well');
+      log.error({ error }, 'health check failed');
       const told = error instanceof PenstockError ? error.message : 'The database cannot be used right now.';
       sendJson(response, 503, { status: 'failing', error: told });
     }

@@ -17,7 +17,7 @@ export async function keepTrying<T>(log: Logger, fields: object, action: () => P
       return await action();
     } catch (error) {
       if (!(error instanceof PenstockError && passing.includes(error.code))) throw error;
-      log.error({ ...fields, error: messageOf(error) }, 'an event cannot be stored yet');
+      log.error({ ...fields, error: messageOf(error) }, 'cannot store an event; retrying');
       await delay(wait);
     }
   }

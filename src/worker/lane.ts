@@ -121,10 +121,7 @@ export class Lane {
     const end = loading
       .then((run) => (run === null ? null : this.#see(run)))
       .catch((error: unknown) => {
-        this.options.log.error(
-          { job: waiting.uuid, error: messageOf(error) },
-          'a job cannot be gone on with',
-        );
+        this.options.log.error({ job: waiting.uuid, error: messageOf(error) }, 'cannot continue job');
       })
       .then((again) => {
         this.#active.delete(waiting.uuid);
@@ -146,10 +143,7 @@ export class Lane {
       return newRun(this.options.files, { job: { ...job, attempt: job.attempt + 1 }, definition });
     } catch (error) {
       // Nothing was begun: when the database can be read again, the job has its turn.
-      this.options.log.error(
-        { job: waiting.uuid, error: messageOf(error) },
-        'a job cannot be read; tried again',
-      );
+      this.options.log.error({ job: waiting.uuid, error: messageOf(error) }, 'cannot read job; retrying');
       this.enqueue(waiting, new Date(Date.now() + unreadablePause));
       return null;
     }
@@ -179,7 +173,7 @@ export class Lane {
       // An executor that fails is the platform's failure, not the program's.
       const reason = messageOf(error);
       if (run.stop === null)
-        this.options.log.warn({ job: run.job.uuid, error: reason }, 'the program cannot be run');
+        this.options.log.warn({ job: run.job.uuid, error: reason }, 'cannot run program');
       outcome = run.stop?.outcome ?? whatFailed(run, reason);
       run.permanent = error instanceof PenstockError;
       run.begun();

@@ -42,7 +42,7 @@ export async function clearAway(
         await files.remove(uuid);
         removed.push(id);
       } catch (error) {
-        log.warn({ job: uuid, error: messageOf(error) }, 'the files of a job cannot be removed');
+        log.warn({ job: uuid, error: messageOf(error) }, 'cannot remove the files of a job');
       }
     }
     return removed;
@@ -126,9 +126,10 @@ export function startRetention(options: RetentionOptions, interval = 60 * 60 * 1
     while (!stop.signal.aborted) {
       try {
         const done = await clearAway(options, new Date(), stop.signal);
-        if (done.cleared + done.deleted + done.forgotten > 0) options.log.info(done, 'cleared away');
+        if (done.cleared + done.deleted + done.forgotten > 0)
+          options.log.info(done, 'old jobs and files removed');
       } catch (error) {
-        options.log.warn({ error: messageOf(error) }, 'clearing away failed; it is tried again');
+        options.log.warn({ error: messageOf(error) }, 'cannot remove old jobs and files; retrying');
       }
       await delay(interval, undefined, { signal: stop.signal, ref: false }).catch(() => {});
     }

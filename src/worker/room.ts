@@ -31,7 +31,7 @@ export function watchRoom(
     const low = least < lowRoom;
     if (reserve.spent !== wasFull) {
       if (reserve.spent)
-        log.error({ free }, 'disk full: nothing new is stored or started, jobs can be ended');
+        log.error({ free }, 'disk full: nothing new is stored or started, but jobs can still be ended');
       else log.info({ free }, 'disk has room again');
       wasFull = reserve.spent;
       if (!wasFull) given.back();
@@ -45,7 +45,7 @@ export function watchRoom(
   let looking: Promise<void> | null = null;
   const lookOnce = () => {
     looking ??= look()
-      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'free disk space cannot be read'))
+      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'cannot read free disk space'))
       .finally(() => {
         looking = null;
       });

@@ -19,7 +19,7 @@ export function outOfReachTeller(context: { store: Store; jobs: JobService; log:
       await jobs.record(job, 'resource', { waiting }, { waiting });
     } catch (error) {
       // It ended meanwhile, or the database is out of order: what became of the job is told elsewhere.
-      log.debug({ job: uuid, error: messageOf(error) }, 'that a machine is out of reach was not stored');
+      log.debug({ job: uuid, error: messageOf(error) }, 'cannot store that a machine is unreachable');
     }
   }
 

@@ -59,7 +59,7 @@ export function openWorker(
     async recover(store: Store): Promise<void> {
       const found = await recover(store, lanes, supervisor, options);
       await pipelines.recover();
-      if (found.waiting + found.running > 0) options.log.info(found, 'jobs were taken up again');
+      if (found.waiting + found.running > 0) options.log.info(found, 'jobs recovered after restart');
     },
 
     /** From now on programs are started. */

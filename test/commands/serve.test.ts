@@ -58,11 +58,11 @@ test('SIGHUP takes over what changed in the files, or nothing', async () => {
       const answer = await server.fetch('/config');
       return JSON.stringify(await answer.json());
     };
-    expect(await change('MAX_ACTIVE_TASKS: 5\nPORT: 9999\n', 'configuration read again')).toContain(
+    expect(await change('MAX_ACTIVE_TASKS: 5\nPORT: 9999\n', 'configuration reloaded')).toContain(
       '"MAX_ACTIVE_TASKS":5',
     );
     expect(server.log()).toContain('"needs_restart":["PORT"]');
-    const kept = await change('MAX_ACTIV_TASKS: 7\n', 'configuration not read again');
+    const kept = await change('MAX_ACTIV_TASKS: 7\n', 'cannot reload configuration');
     expect(kept).toContain('"MAX_ACTIVE_TASKS":5');
     expect(server.log()).toContain('MAX_ACTIV_TASKS');
   } finally {

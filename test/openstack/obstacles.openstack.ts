@@ -121,10 +121,7 @@ describeOpenStack('tasks that wait for a cloud', ['fake'], (cloud) => {
     await running.untilWaits(id, booting);
     faulty.proxies.compute.fail(fault, Number.POSITIVE_INFINITY);
     await running.untilWaits(id, reason);
-    await poll(
-      async () => running.log().includes('the servers of a cloud cannot be listed'),
-      'a look in vain',
-    );
+    await poll(async () => running.log().includes('cannot list the servers of a cloud'), 'a look in vain');
     faulty.pass();
     await goesOn(running, id);
   });

@@ -35,7 +35,7 @@ export function keepTaskTimes(given: {
     writing = writing
       .then(() => add(job, file))
       .catch((error: unknown) =>
-        log.error({ job: job.uuid, file, error: messageOf(error) }, 'the times of a task cannot be written'),
+        log.error({ job: job.uuid, file, error: messageOf(error) }, 'cannot write the times of a task'),
       );
   });
   return () => writing;

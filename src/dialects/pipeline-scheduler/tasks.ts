@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Job, RunRequest } from '../../domain/jobs/job.js';
-import { messageOf, PenstockError, type Problem } from '../../lib/errors.js';
+import { messageOf, PenstockError, type Problem, shuttingDown } from '../../lib/errors.js';
 import { nearest } from '../../lib/nearest.js';
 import { pacer } from '../../lib/pace.js';
 import type { Store } from '../../store/store.js';
@@ -96,11 +96,7 @@ export function taskService(given: {
       if (!task.ok) throw invalid('invalid-body', task.problems);
       const missing = await whatIsMissing(task.value);
       if (missing.length > 0) throw invalid('invalid-body', missing);
-      if (!given.accepting()) {
-        throw new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
-          headers: { 'Retry-After': '5' },
-        });
-      }
+      if (!given.accepting()) throw shuttingDown();
       const { environment, application, server, files, input, output, type, shown } = task.value;
       const found = await definitionOf(actor, task.value);
       const request: RunRequest = {

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { NodeSettings, ScriptName } from '../../config/node-file.js';
 import type { Job, RunRequest } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
-import { PenstockError } from '../../lib/errors.js';
+import { shuttingDown } from '../../lib/errors.js';
 import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import type { Store } from '../../store/store.js';
 import type { Actor } from '../../usecases/actor.js';
@@ -119,11 +119,7 @@ export function nodeJobs(given: {
     input: { name: string; content: string | Uint8Array } | null,
     request: RunRequest,
   ): Promise<Job> {
-    if (!given.accepting()) {
-      throw new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
-        headers: { 'Retry-After': '5' },
-      });
-    }
+    if (!given.accepting()) throw shuttingDown();
     const received = receiver.begin(jobs.newUuid());
     try {
       if (input !== null) {

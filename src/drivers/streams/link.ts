@@ -35,7 +35,7 @@ export function openLink(options: ConnectionOptions & { backoff: Backoff }, log:
   let closed = false;
 
   function failed(reason: StreamFailure): void {
-    if (failures === 0) log.warn({ broker: name, error: reason.message }, 'streams cannot be read');
+    if (failures === 0) log.warn({ broker: name, error: reason.message }, 'cannot read streams');
     failures += 1;
     failure = reason;
     pauseEnd = performance.now() + backoffDelay(backoff, failures, Math.random());
@@ -51,7 +51,7 @@ export function openLink(options: ConnectionOptions & { backoff: Backoff }, log:
         failed(new StreamFailure(`The broker ${name}: ${reason}`));
       };
       const opened = await openConnection(options, { lost }, async (connection) => connection);
-      if (failures > 0) log.info({ broker: name }, 'streams are read again');
+      if (failures > 0) log.info({ broker: name }, 'reading streams again');
       return opened;
     } catch (error) {
       opening = undefined;

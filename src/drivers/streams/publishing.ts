@@ -59,8 +59,7 @@ export function amqpPublisher(options: PublishingOptions, log: Logger, topology:
 
   function failed(reason: StreamFailure): void {
     // One line for an outage, however long it lasts.
-    if (failures === 0)
-      log.warn({ broker: name, error: reason.message }, 'the message broker is out of reach');
+    if (failures === 0) log.warn({ broker: name, error: reason.message }, 'message broker unreachable');
     failures += 1;
     failure = reason;
     pauseEnd = performance.now() + backoffDelay(backoff, failures, Math.random());
@@ -76,14 +75,14 @@ export function amqpPublisher(options: PublishingOptions, log: Logger, topology:
         {
           blocked(reason) {
             const told = { broker: name, ...(reason === null ? {} : { reason }) };
-            if (reason === null) log.info(told, 'the message broker takes messages again');
-            else log.warn(told, 'the message broker takes no messages');
+            if (reason === null) log.info(told, 'message broker accepts messages again');
+            else log.warn(told, 'message broker accepts no messages');
             serve();
           },
           lost(reason) {
             lost = true;
             broker = undefined;
-            if (useful) log.warn({ broker: name, error: reason }, 'the message broker is gone');
+            if (useful) log.warn({ broker: name, error: reason }, 'connection to the message broker lost');
             else failed(new StreamFailure(`The broker ${name}: ${reason}`));
             serve();
           },

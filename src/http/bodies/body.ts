@@ -158,9 +158,3 @@ export async function readJson(request: Request, limit: number): Promise<unknown
 /** True for a request that has a body, be it empty. */
 export const hasBody = (request: Request): boolean =>
   request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
-
-/** What those are told who want to begin something while the server stops. */
-export const shuttingDown = (): PenstockError =>
-  new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
-    headers: { 'Retry-After': '5' },
-  });

@@ -1,5 +1,5 @@
 import { type RequestHandler, Router } from 'express';
-import { PenstockError } from '../../lib/errors.js';
+import { shuttingDown } from '../../lib/errors.js';
 import type { DefinitionTestService } from '../../usecases/definitions/definition-tests.js';
 import type { DefinitionService } from '../../usecases/definitions/process-definitions.js';
 import { actorOf, queryPairs, sendJson } from '../answers/answer.js';
@@ -23,11 +23,7 @@ export function definitionTestRouter(options: DefinitionTestRouteOptions): Route
     const names = pairs.filter(([name]) => name === 'name').map(([, value]) => value);
     const wait = waitOf(request, options.maxWait) ?? options.maxWait;
     const found = await options.definitions.find(actor, String(request.params.id));
-    if (!options.accepting()) {
-      throw new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
-        headers: { 'Retry-After': '5' },
-      });
-    }
+    if (!options.accepting()) throw shuttingDown();
     const report = await options.testDefinition(actor, found, names, wait, goneSignal(response));
     sendJson(response, 200, report);
   });

@@ -144,7 +144,7 @@ export async function clearUp(context: AdaptContext, { setting, job }: Attempt):
       await side.clear(setting);
     } catch (error) {
       const fields = { job: job.uuid, error: messageOf(error) };
-      context.log.warn(fields, 'what was laid out for a program cannot be taken away again');
+      context.log.warn(fields, "cannot remove a program's staged files");
     }
   }
 }

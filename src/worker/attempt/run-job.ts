@@ -224,7 +224,7 @@ export async function collect(
     if (over !== null && (final.reason === null || final.cause === 'exit'))
       final = { ...final, cause: final.cause === 'exit' ? 'signal' : final.cause, reason: over };
   } catch (error) {
-    context.log.warn({ job: job.uuid, error: messageOf(error) }, 'the output cannot be taken');
+    context.log.warn({ job: job.uuid, error: messageOf(error) }, 'cannot collect output');
     if (succeeded(final, definition.successCodes)) {
       final = { ...final, cause: 'platform', reason: `The output cannot be taken: ${messageOf(error)}` };
     }

@@ -41,7 +41,7 @@ function note(context: RunContext, { job }: Run, outcome: Outcome): void {
   try {
     noteIntent(context.files.attempt(job.uuid, job.attempt), outcome);
   } catch (error) {
-    context.log.warn({ job: job.uuid, error: messageOf(error) }, 'cannot note why a job is being ended');
+    context.log.warn({ job: job.uuid, error: messageOf(error) }, 'cannot record why a job is being ended');
   }
 }
 

@@ -129,7 +129,7 @@ export class Dispatcher {
   }
 
   #trouble(error: unknown): void {
-    this.#options.log.warn({ error: messageOf(error) }, 'deliveries cannot be gone on with; tried again');
+    this.#options.log.warn({ error: messageOf(error) }, 'cannot continue deliveries; retrying');
   }
 
   /** Subscriptions also go with their job or user, which nobody tells us. */

@@ -30,7 +30,7 @@ export async function openDeliveries(given: {
   await store.subscriptions.lookForAny();
   if (made && store.subscriptions.mayBeAny()) {
     log.warn(
-      'webhook-key was missing and is made anew: receivers need the new secrets of their subscriptions',
+      'webhook-key was missing and has been created: receivers need the new secrets of their subscriptions',
     );
   }
   await ensureStreamSubscription(given.streams, store, clock);

@@ -38,7 +38,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
       if (!held.ours) continue;
       const work = see(held)
         .catch((error: unknown) => {
-          log.error({ operation: row.id, error: messageOf(error) }, 'a message cannot be gone on with');
+          log.error({ operation: row.id, error: messageOf(error) }, 'cannot continue message');
         })
         .finally(() => {
           working.delete(work);
@@ -67,7 +67,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
       try {
         job = await jobs.waitForEnd(job, longestWait, stop.signal);
       } catch (error) {
-        log.warn({ operation: row.id, job: job.uuid, error: messageOf(error) }, 'a job cannot be waited for');
+        log.warn({ operation: row.id, job: job.uuid, error: messageOf(error) }, 'cannot wait for job');
         await pause(failures);
         failures += 1;
       }

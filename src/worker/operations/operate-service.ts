@@ -89,7 +89,7 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
     const held = given.shift();
     if (held === undefined) {
       if (unexpected === 0) {
-        log.warn({ operation: row.id }, 'the service wrote a record more than it was given messages');
+        log.warn({ operation: row.id }, 'service wrote more records than it received messages');
       }
       unexpected += 1;
       return;

@@ -74,7 +74,7 @@ export class Operator implements Operating {
         known.failure = messageOf(error);
         this.#options.log.warn(
           { operation: row.id, error: known.failure },
-          'an operation cannot be begun yet',
+          'cannot start operation; retrying',
         );
         this.#tryLater(known, row.id);
       }

@@ -111,7 +111,7 @@ export class PipelineRun {
       this.job = await persist(this.#context, this.job, 'update', { plan: this.#plan }, { stop: outcome });
     } catch (error) {
       // It has ended at the same moment, or is about to begin, which is stored with it.
-      this.#context.log.info({ job: this.job.uuid, error: messageOf(error) }, 'a pipeline is stopped');
+      this.#context.log.info({ job: this.job.uuid, error: messageOf(error) }, 'pipeline stopped');
     }
   }
 
@@ -141,10 +141,10 @@ export class PipelineRun {
         : programsDoing.includes((error as NodeJS.ErrnoException).code ?? '');
     const fields = { job: this.job.uuid, error: messageOf(error) };
     if (lasting) {
-      this.#context.log.warn(fields, 'a pipeline cannot go on');
+      this.#context.log.warn(fields, 'cannot continue pipeline');
       await this.#setStop(ended('platform', messageOf(error)));
     } else {
-      this.#context.log.error(fields, 'a pipeline cannot be gone on with; tried again');
+      this.#context.log.error(fields, 'cannot continue pipeline; retrying');
       this.#early ??= [];
       await delay(afterTrouble, undefined, { ref: false });
     }

@@ -119,7 +119,7 @@ class Pipelines {
         return;
       } catch (error) {
         const fields = { job: job.uuid, error: messageOf(error) };
-        if (!this.#closed) this.#context.log.error(fields, 'a pipeline cannot be resumed yet; tried again');
+        if (!this.#closed) this.#context.log.error(fields, 'cannot resume pipeline; retrying');
         await delay(afterTrouble, undefined, { ref: false });
       }
     }

@@ -108,7 +108,7 @@ export class Keeper {
     this.#looking = Promise.resolve()
       .then(() => this.#keep())
       .catch((error: unknown) =>
-        this.#options.log.error({ error: messageOf(error) }, 'the servers cannot be kept as they should be'),
+        this.#options.log.error({ error: messageOf(error) }, 'cannot maintain servers'),
       )
       .finally(() => {
         this.#looking = null;

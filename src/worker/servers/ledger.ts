@@ -74,7 +74,7 @@ export class Ledger {
     const { id, name: server, state, reason } = row;
     if (state === 'deleted') this.#rows.delete(id);
     else this.#rows.set(id, row);
-    this.#log.info({ server, state, ...(reason === null ? {} : { reason }) }, 'a server has changed');
+    this.#log.info({ server, state, ...(reason === null ? {} : { reason }) }, 'server changed');
     this.#changed();
     return row;
   }

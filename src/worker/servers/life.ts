@@ -69,7 +69,7 @@ export async function live(context: LifeContext, id: number): Promise<void> {
       await step(context, server);
     } catch (error) {
       if (context.closing.aborted) return;
-      context.log.error({ server: server.name, error: messageOf(error) }, 'a server cannot be gone on with');
+      context.log.error({ server: server.name, error: messageOf(error) }, 'cannot continue server');
       await fail(context, server, null, messageOf(error));
       await pause(context, trying, 3);
     }
@@ -238,7 +238,7 @@ async function remove(context: LifeContext, server: ServerRow): Promise<void> {
     } catch (error) {
       if (context.closing.aborted) return;
       if (!(error instanceof ConnectorError)) throw error;
-      context.log.warn({ server: server.name, error: error.message }, 'a server cannot be deleted yet');
+      context.log.warn({ server: server.name, error: error.message }, 'cannot delete server; retrying');
       const [why] = (server.reason ?? 'it is not needed').split(undeleted);
       await context.ledger.note(server.id, { reason: `${why}${undeleted}${error.message}` });
       await pause(context, trying, tries);

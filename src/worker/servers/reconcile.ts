@@ -68,7 +68,7 @@ export class Reconciler {
         for (const [key, times] of this.#leaks) if (key.startsWith(`${name}:`)) seen.set(key, times);
         this.#options.log.warn(
           { connector: name, error: messageOf(error) },
-          'the servers of a cloud cannot be listed',
+          'cannot list the servers of a cloud',
         );
       }
     }
@@ -78,11 +78,11 @@ export class Reconciler {
   /** Deletes a leak; one that cannot be deleted keeps no other, and is tried again at the next look. */
   async #remove(connector: Connector, leak: CloudServer): Promise<void> {
     const about = { server: leak.name, id: leak.id };
-    this.#options.log.warn(about, 'a server of ours that nobody needs is deleted');
+    this.#options.log.warn(about, 'deleting an unused server of ours');
     await connector
       .delete(this.#reference(leak))
       .catch((error: unknown) =>
-        this.#options.log.warn({ ...about, error: messageOf(error) }, 'a server cannot be deleted yet'),
+        this.#options.log.warn({ ...about, error: messageOf(error) }, 'cannot delete server; retrying'),
       );
   }
 

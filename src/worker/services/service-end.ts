@@ -26,7 +26,7 @@ export async function endOfStart(
     if (run.handle !== null) await context.executor.cancel(run.handle, one.definition.killGrace);
     context.files.forgetCommand(uuid, attempt);
   } catch (error) {
-    context.log.warn({ job: uuid, error: messageOf(error) }, 'what a service left behind cannot be ended');
+    context.log.warn({ job: uuid, error: messageOf(error) }, 'cannot end what a service left behind');
   }
   const now = new Date();
   const outcome = ownEnd(given, one.state);

@@ -24,7 +24,7 @@ export async function runStart(context: RunContext, one: Supervised, run: Run): 
     return await waitForProgram(context, run);
   } catch (error) {
     const reason = messageOf(error);
-    context.log.warn({ job: run.job.uuid, error: reason }, 'the program of a service cannot be run');
+    context.log.warn({ job: run.job.uuid, error: reason }, 'cannot run the program of a service');
     run.permanent = error instanceof PenstockError;
     run.begun();
     return ended('platform', reason);
@@ -113,7 +113,7 @@ function watch(context: RunContext, one: Supervised, run: Run, signal: AbortSign
         void stopRun(context, run, ended('timeout', reason));
       },
       trouble(error) {
-        context.log.warn({ job: uuid, error: messageOf(error) }, 'the log of a service cannot be cut');
+        context.log.warn({ job: uuid, error: messageOf(error) }, 'cannot trim the log of a service');
       },
     },
     signal,

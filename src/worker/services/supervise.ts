@@ -87,7 +87,7 @@ export class Supervisor {
     one.over = this.#keepGoing(one)
       .catch((error: unknown) => {
         const fields = { job: job.uuid, error: messageOf(error) };
-        this.#context.log.error(fields, 'a service cannot be gone on with');
+        this.#context.log.error(fields, 'cannot continue service');
       })
       .finally(() => {
         this.#services.delete(job.uuid);

@@ -91,7 +91,7 @@ beforeAll(async () => {
 afterAll(() => server.remove());
 
 test('a database from before there were servers keeps all that was in it', async () => {
-  expect(server.log()).toContain('the database was brought up to date');
+  expect(server.log()).toContain('database migrated');
   expect(await tell()).toEqual(told);
   for (const uuid of uuids) expect((await historyOf(server, uuid)).length).toBe(3);
   const output = await ask(server, `/api/job/${uuids[1]}/output/`);
