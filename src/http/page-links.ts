@@ -1,13 +1,30 @@
 /** Characters of a link up to which commas are written as the older registry wrote them, as `%2C`. */
 const longLink = 8000;
 
+interface PageMeta {
+  limit: number;
+  next: string | null;
+  offset: number;
+  previous: string | null;
+  total_count: number;
+}
+
+/** The `meta` of a list that comes as a whole. */
+export const wholeMeta = (count: number): PageMeta => ({
+  limit: count,
+  next: null,
+  offset: 0,
+  previous: null,
+  total_count: count,
+});
+
 /** The `meta` of a list page, with Tastypie's arithmetic and its order of query parameters. */
 export function pageMeta(
   path: string,
   pairs: readonly (readonly [string, string])[],
   page: { limit: number; offset: number },
   total: number,
-): { limit: number; next: string | null; offset: number; previous: string | null; total_count: number } {
+): PageMeta {
   const { limit, offset } = page;
   const link = (to: number) => {
     const query = new URLSearchParams();

@@ -23,6 +23,7 @@ import { sendLogFile } from '../answers/send-log.js';
 import { doorbell, followOf, lastEventId, loginKeeper } from '../answers/server-sent-events.js';
 import { hasBody, readJson } from '../bodies/body.js';
 import type { Followers } from '../followers.js';
+import { wholeMeta } from '../page-links.js';
 import { checkMethod } from '../resource.js';
 import { exactOf, followLog } from './follow-log.js';
 
@@ -153,8 +154,8 @@ export function jobRouter(options: JobRouteOptions): Router {
       return;
     }
     const events = await wholeHistory(jobs, actorOf(response), job.uuid);
-    const meta = { limit: events.length, next: null, offset: 0, previous: null, total_count: events.length };
-    sendJsonText(response, 200, `{"meta": ${formatJson(meta)}, "objects": [${events.join(', ')}]}`);
+    const meta = formatJson(wholeMeta(events.length));
+    sendJsonText(response, 200, `{"meta": ${meta}, "objects": [${events.join(', ')}]}`);
   });
 
   router.all('/:uuid/cancel', checkMethod(['POST']), options.authenticate, async (request, response) => {

@@ -18,6 +18,7 @@ import { sendBytes } from '../answers/send-bytes.js';
 import { beginning, bodyOf, hasBody, mediaType, readJson } from '../bodies/body.js';
 import { readMultipart } from '../bodies/multipart.js';
 import { problemBody } from '../error-handler.js';
+import { wholeMeta } from '../page-links.js';
 import { checkMethod } from '../resource.js';
 import { goneSignal, waitOf } from './job-routes.js';
 
@@ -247,10 +248,7 @@ export function runRouter(options: RunRouteOptions): Router {
 
   router.all('/:id/revisions', checkMethod(['GET']), options.authenticate, async (request, response) => {
     const revisions = await definitions.revisions(actorOf(response), String(request.params.id));
-    sendJson(response, 200, {
-      meta: { limit: revisions.length, next: null, offset: 0, previous: null, total_count: revisions.length },
-      objects: revisions,
-    });
+    sendJson(response, 200, { meta: wholeMeta(revisions.length), objects: revisions });
   });
 
   return router;
