@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { timeoutOf } from '../jobs/timeout.js';
 import {
   isNamedFile,
   type PlaceholderName,
@@ -36,21 +37,6 @@ export type FileLocation =
   | { kind: 'stream'; stream: 'STDIN' | 'STDOUT' | 'STDERR'; fileName?: string }
   | { kind: 'chosen'; fileName?: string }
   | { kind: 'fixed'; path: string; fileName?: string };
-
-/**
- * How long a run may take: what the request says, or else the definition, or else the server. The server's default is
- * for programs that come to an end, so a service has none.
- *
- * @param byDefault the server's, in seconds; null for no limit
- * @returns seconds, or null for no limit
- */
-export function timeoutOf(
-  definition: Pick<ProcessDefinition, 'timeout' | 'service'>,
-  request: Pick<RunRequest, 'timeout'>,
-  byDefault: number | null,
-): number | null {
-  return request.timeout ?? definition.timeout ?? (definition.service === null ? byDefault : null);
-}
 
 /**
  * Definition + request + values → what is run. A request's variables are laid over the definition's.

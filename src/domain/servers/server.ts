@@ -37,10 +37,6 @@ export const isCapacity = (state: ServerState): boolean =>
 export const isComing = (state: ServerState): boolean =>
   state === 'requested' || state === 'booting' || state === 'ready';
 
-/** A server's name, of a random UUID. It begins with a letter: Heat takes no other for a stack's. */
-export const serverName = (uuid: string): string =>
-  uuid.replace(/^\d/, (digit) => 'abcdefabcd'[Number(digit)] ?? digit);
-
 /** What a server is to be like. Names and ids both do, where a cloud knows both. */
 export interface ServerOrder {
   /** Decided before the cloud is asked, and stored: a create whose answer was lost is found again by it. */

@@ -1,9 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type BaseValues, buildCommand, timeoutOf } from '../../domain/definitions/command.js';
+import { type BaseValues, buildCommand } from '../../domain/definitions/command.js';
 import type { Job, JobChange } from '../../domain/jobs/job.js';
 import { ended, type Outcome, succeeded } from '../../domain/jobs/outcome.js';
+import { timeoutOf } from '../../domain/jobs/timeout.js';
 import type { ExecutorFiles, Handle } from '../../drivers/executors/executor.js';
 import { secondsSince, thisMoment } from '../../drivers/processes/boot-clock.js';
 import { basicEnvironment } from '../../drivers/processes/environment.js';

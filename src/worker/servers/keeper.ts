@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Application } from '../../domain/servers/application.js';
 import { type PoolPlan, type PoolPolicy, type PoolView, planPool } from '../../domain/servers/pool.js';
-import { serverName } from '../../domain/servers/server.js';
+import { serverName } from '../../domain/servers/server-name.js';
 import type { ConnectorProblem } from '../../drivers/connectors/connector.js';
 import { backoffDelay } from '../../lib/backoff.js';
 import { messageOf } from '../../lib/errors.js';

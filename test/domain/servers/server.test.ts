@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { serverName } from '../../../src/domain/servers/server.js';
+import { serverName } from '../../../src/domain/servers/server-name.js';
 
 test('a server has a name that begins with a letter, and is as random as it was', () => {
   fc.assert(
