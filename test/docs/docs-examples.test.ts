@@ -20,17 +20,22 @@ test('docs/adapters.md: its first example', async () => {
   expect((await paste(server, first)).stdout).toBe('apple\npear\n');
 });
 
-test('docs/services.md: its first example', async ({ skip }) => {
+test('docs/services.md: every command works when it is pasted', async ({ skip }) => {
   if (spawnSync('python3', ['-V']).error !== undefined) skip('there is no python3 here');
-  const [first = ''] = shellBlocks('services.md');
   const [port = 0] = await freePorts(1);
-  const { stdout, stderr } = await paste(server, first.replaceAll('8200', String(port)));
+  const script = shellBlocks('services.md').join('\n').replaceAll('8200', String(port));
+  const { stdout, stderr } = await paste(server, script);
   expect(stderr).toBe('');
   expect(stdout).toContain('Directory listing for /');
   expect(stdout).toMatch(/"health": "ready"/);
-  const { objects } = (await ask(server, '/api/job/')).json;
+  // The log of its first start, after it was restarted.
+  expect(stdout).toMatch(/"GET \/ HTTP\/1\.1" 200/);
+  expect(stdout).toMatch(/^working better$/m);
+  const { objects } = (await ask(server, '/api/job/?order_by=created')).json;
   expect(objects).toMatchObject([
     { state: 'FINISHED', attempt: 2, outcome: { reason: 'Stopped by root.' }, service: { restarts: 1 } },
+    { state: 'FINISHED', attempt: 1, outcome: { reason: 'Stopped by root.' }, service: { restarts: 0 } },
+    { state: 'FINISHED', attempt: 1, outcome: { reason: 'Stopped by root.' }, service: { restarts: 0 } },
   ]);
 });
 
@@ -49,12 +54,14 @@ test('docs/streams.md: its first example', async () => {
 
 test('docs/pipelines.md: every command works when it is pasted', async () => {
   const { stdout, stderr } = await paste(server, shellBlocks('pipelines.md').join('\n'));
-  expect(stderr).toBe('');
+  expect(stderr).toBe('Added the pipeline sorted-words.\n');
   expect(stdout).toMatch(/^ +2 and\n +1 cat\n +1 dog\n +1 rat\n +3 the\n\{/);
+  expect(stdout).toMatch(/^one\nthree\ntwo$/m);
   expect(stdout).toMatch(/b\n$/);
   const jobs = (await ask(server, '/api/job/?parent__isnull=true&order_by=created')).json.objects;
   expect(jobs).toMatchObject([
     { state: 'FINISHED', pipeline: '/api/pipeline/1/', executor: 'pipeline' },
+    { state: 'FINISHED', pipeline: '/api/pipeline/2/', executor: 'pipeline' },
     { state: 'FINISHED', attempt: 2 },
   ]);
   const { steps } = (await ask(server, `/api/job/${jobs[0].uuid}/`)).json;
