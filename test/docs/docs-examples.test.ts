@@ -30,7 +30,7 @@ test('docs/services.md: every command works when it is pasted', async ({ skip })
   expect(stdout).toMatch(/"health": "ready"/);
   // The log of its first start, after it was restarted.
   expect(stdout).toMatch(/"GET \/ HTTP\/1\.1" 200/);
-  expect(stdout).toMatch(/^working better$/m);
+  expect(stdout).toMatch(/working better\n/);
   const { objects } = (await ask(server, '/api/job/?order_by=created')).json;
   expect(objects).toMatchObject([
     { state: 'FINISHED', attempt: 2, outcome: { reason: 'Stopped by root.' }, service: { restarts: 1 } },
