@@ -19,7 +19,8 @@ async function pasteWhole(page: string) {
     .join('\n')
     .replaceAll('/tmp/', `${folder}/`)
     .replaceAll('8100', String(port))
-    .replaceAll('npm start --', `node ${root}/bin/penstock serve --port ${port}`)
+    .replaceAll('npm run build', ':')
+    .replaceAll('node bin/penstock serve', `node ${root}/bin/penstock serve --port ${port}`)
     .replaceAll('$PWD/bin/penstock', `${root}/bin/penstock`);
   const guarded = `trap 'kill "$server" 2>/dev/null || true' EXIT\n${script}`;
   const env = { ...process.env, PENSTOCK_URL: `http://127.0.0.1:${port}` };
