@@ -1,31 +1,20 @@
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { complaints, pastePage } from '../support/page-server.js';
 import { shellBlocks } from '../support/pages.js';
 import { root } from '../support/paths.js';
-import { freePorts } from '../support/ports.js';
 
-const run = promisify(execFile);
 const page = readFileSync(path.join(root, 'docs/processing-node.md'), 'utf8');
 
 test('docs/processing-node.md: every command works when it is pasted, and gives what the page says', async () => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-docs-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
-  const home = path.join(folder, 'node');
-  const [port = 0] = await freePorts(1);
-  const script = shellBlocks('processing-node.md')
-    .join('\n')
-    .replaceAll('node bin/penstock', `node ${root}/bin/penstock`)
-    .replaceAll('/tmp/penstock-node', home)
-    .replaceAll('5000', String(port))
-    .replace(/curl (?!-sf)/g, 'curl -sS ')
-    .replace(/^(curl.*?)( {2,}#.*)?$/gm, '$1; echo');
-  const more = '\nkill $!; wait $! || true\n';
-  const { stdout, stderr } = await run('sh', ['-e', '-c', `${script}${more}`], { cwd: folder });
-  expect(stderr.replace(/^(\{.*"level":[34]0.*|penstock: .*)\n/gm, '')).toBe('');
+  // Each answer on a line of its own.
+  const commands = shellBlocks('processing-node.md').map((block) =>
+    block.replace(/^(curl.*?)( {2,}#.*)?$/gm, '$1; echo'),
+  );
+  const { stdout, stderr, folder, port } = await pastePage(commands, { port: 5000 });
+  const home = path.join(folder, 'penstock-node');
+  expect(complaints(stderr)).toBe('');
 
   const answers = stdout
     .split('\n')
@@ -49,7 +38,8 @@ test('docs/processing-node.md: every command works when it is pasted, and gives 
   expect(answers[8].result._sets.theAnswer.data).toBe('hello stranger!');
   expect(stdout).toContain(`http://127.0.0.1:${port}/v0.6/testrun`);
   expect(stdout).toMatch(/"total_count": 6/);
-  expect(existsSync(path.join(home, 'runPTS.save'))).toBe(true);
+  // `ls` would have failed if it were not there.
+  expect(stdout).toContain(`${home}/runPTS.save\n`);
   // What the page shows as the answer is the answer.
   const shown = /```json\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
   const { timestamp, ...told } = JSON.parse(shown.replaceAll('/tmp/penstock-node', home));
