@@ -55,7 +55,8 @@ test('docs/scheduler.md: every command works when it is pasted', async () => {
   expect(stdout).toMatch(/ was asked for: -project p1 .*-user me -scans 4,5$/m);
   expect(stdout).not.toContain('secret');
   // The second task is the one of a process definition, and counts its words.
-  expect(stdout.match(/"state": "FINISHED"/g)).toHaveLength(2);
+  // Each is shown as a task and as a pipeline.
+  expect(stdout.match(/"state": "FINISHED"/g)).toHaveLength(4);
   expect(stdout).toMatch(/^4$/m);
   expect(existsSync(path.join(folder, 'penstock-tasks'))).toBe(false);
 });

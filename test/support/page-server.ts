@@ -31,7 +31,8 @@ export async function pastePage(
   // The default port is in no file or flag of a page.
   const serve = port === 8100 ? `${program} serve --port ${free}` : `${program} serve`;
   let script = commands
-    .join('\n')
+    // Answers do not all end with a line break.
+    .join('\necho\n')
     // The tests have built it.
     .replaceAll('npm run build', ':')
     .replaceAll('node bin/penstock serve', serve)
@@ -40,7 +41,7 @@ export async function pastePage(
     .replaceAll(String(port), String(free));
   for (const [text, ours] of Object.entries(instead)) script = script.replaceAll(text, ours);
   // A server in the background must not hold our pipes, nor outlive us.
-  const whole = `trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n${script}`;
+  const whole = `trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n${script}`;
   const answer = await run('bash', ['-e', '-c', whole], { cwd: folder, maxBuffer: 64 * 1024 * 1024 });
   return { ...answer, folder, port: free };
 }
