@@ -1,8 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { adminToken } from '../../src/domain/external-jobs/admin-token.js';
 import { paste, shellBlocks } from '../support/pages.js';
 import { freePorts } from '../support/ports.js';
 import { ask } from '../support/raw.js';
@@ -39,19 +36,6 @@ test('docs/services.md: every command works when it is pasted', async ({ skip })
   ]);
 });
 
-test('docs/streams.md: its first example', async () => {
-  const [first = ''] = shellBlocks('streams.md');
-  // Where a reader waits a second, a busy machine gets a little more.
-  const { stdout } = await paste(server, first.replaceAll('sleep 1', 'sleep 3'));
-  const data = [...stdout.matchAll(/^data: (.*)$/gm)].map(([, text]) => JSON.parse(text ?? '') as object);
-  expect(data).toMatchObject([
-    { text: 'HELLO', content_type: 'text/plain', headers: { place: 'roof' } },
-    { text: 'TWO' },
-    { text: 'LINES' },
-  ]);
-  expect(stdout).toMatch(/"received": ?3/);
-});
-
 test('docs/pipelines.md: every command works when it is pasted', async () => {
   const { stdout, stderr } = await paste(server, shellBlocks('pipelines.md').join('\n'));
   expect(stderr).toBe('Added the pipeline sorted-words.\n');
@@ -71,33 +55,4 @@ test('docs/pipelines.md: every command works when it is pasted', async () => {
     'count',
     null,
   ]);
-});
-
-test('docs/job-events.md: every command works when it is pasted', async () => {
-  const more = `
-admin_token 'a secret' 'a key' 1
-CALLBACK=$(curl -sS -u "$login" $api/actors/v2/pipelinejobs-manager/messages \\
-  --data '{"pipeline_uuid": "'$pipeline'", "data": {"night": "another"}}' |
-  sed -n 's/.*"callback": "\\([^"]*\\)".*/\\1/p')
-CALLBACK=$CALLBACK sh report.sh sh -c 'exit 7' || echo "ended with $?"`;
-  const script = shellBlocks('job-events.md').join('\n') + more;
-  const { stdout, stderr, folder } = await paste(server, script);
-  expect(stderr.replace(/curl: \(28\).*\n/, '')).toBe('');
-  expect(stdout).not.toMatch(/"status": "error"/);
-  expect(stdout).toContain('ended with 7');
-  expect(existsSync(path.join(folder, 'report.sh'))).toBe(true);
-
-  const jobs = (await ask(server, '/api/job/?order_by=created')).json.objects;
-  expect(jobs).toMatchObject([
-    { state: 'FINISHED', data: { night: '2026-01-31' }, outcome: { cause: 'exit', exit_code: 0 } },
-    { state: 'FAILED', data: { night: 'another' }, outcome: { cause: 'exit', exit_code: 7 } },
-  ]);
-  const history = (await ask(server, `/api/job/${jobs[0].uuid}/history/`)).json.objects;
-  expect(history.map(({ name }: { name: string }) => name)).toEqual(['create', 'run', 'finish']);
-  expect(history[1].data).toMatchObject({ pid: expect.any(Number) });
-
-  const token = /^[0-9a-f]{16}$/m.exec(stdout)?.[0];
-  const now = Math.floor(Date.now() / 1000);
-  const around = Array.from({ length: 60 }, (_, age) => adminToken('a secret', 'a key', now - age));
-  expect(around).toContain(token);
 });
