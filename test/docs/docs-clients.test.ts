@@ -42,10 +42,7 @@ async function pasteAll(script: string, ports: readonly string[], replacements: 
   let ours = script;
   for (const [text, other] of Object.entries(replacements)) ours = ours.replaceAll(text, other);
   for (const [index, port] of ports.entries()) ours = ours.replaceAll(port, String(free[index]));
-  ours = ours
-    .replaceAll('/tmp/', `${folder}/`)
-    .replaceAll('npm start --', `node ${root}/bin/penstock serve`)
-    .replaceAll('node bin/penstock', `node ${root}/bin/penstock`);
+  ours = ours.replaceAll('/tmp/', `${folder}/`).replaceAll('node bin/penstock', `node ${root}/bin/penstock`);
   const whole = `trap 'kill $(jobs -p) 2> /dev/null || true; wait || true' EXIT\n${patiently(ours)}`;
   return { ...(await promisify(execFile)('bash', ['-e', '-c', whole], { cwd: folder })), folder };
 }
