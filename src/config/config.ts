@@ -100,7 +100,7 @@ export interface Config {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Variables that the server understands; the command line client has more. */
+/** Variables that somebody may have set, and so no misspelt ones: for the server, for the client, and for programs of jobs. */
 const variables = [
   'PENSTOCK_DATA',
   'PENSTOCK_CONFIG',
@@ -114,6 +114,12 @@ const variables = [
   'PENSTOCK_PASSWORD',
   'PENSTOCK_TOKEN',
   'PENSTOCK_LOG_LEVEL',
+  'PENSTOCK_JOB_TOKEN',
+  'PENSTOCK_JOB_UUID',
+  'PENSTOCK_JOB_FOLDER',
+  'PENSTOCK_BASE_FOLDER',
+  'PENSTOCK_INSTANCE',
+  'PENSTOCK_MESSAGE_ID',
 ];
 /** The environment, for the parts that are started by hand (the command line client). Nobody else reads it. */
 export const environment: Environment = process.env;

@@ -93,6 +93,11 @@ describe('mistakes stop the start', () => {
   });
 });
 
+test('variables that the client and the programs of jobs have are no misspelt ones', () => {
+  const env = { PENSTOCK_JOB_TOKEN: 't', PENSTOCK_JOB_UUID: 'u', PENSTOCK_MESSAGE_ID: 'm' };
+  expect(() => loadConfig({}, env)).not.toThrow();
+});
+
 test('TLS; a second server on the folder and on the port is refused with the reason', async () => {
   const [certificate, key] = [path.join(root, 'cert.pem'), path.join(root, 'key.pem')];
   execFileSync(
