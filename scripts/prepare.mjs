@@ -110,8 +110,8 @@ const programs = {
   migrate: 'src/store/sqlite/migrate.ts',
   schemas: 'src/lib/schemas.ts',
 };
-/** These have a compiled part, or files of their own that they look for beside themselves. */
-const apart = ['@node-rs/argon2', 'better-sqlite3', 'ssh2', 'swagger-ui-dist'];
+/** These have a compiled part or files of their own that they look for beside themselves, or are loaded only where they are needed. */
+const apart = ['@node-rs/argon2', 'better-sqlite3', 'ssh2', 'swagger-ui-dist', 'undici'];
 
 /** Compiles src/ to dist/ when a source is newer. Types are checked by `npm run types`. */
 export async function compile() {

@@ -50,7 +50,7 @@ curl -fsS "http://127.0.0.1:8100/healthz"
   ];
   const { stdout, stderr, folder } = await pastePage(commands, { port: 8100 });
   expect(complaints(stderr)).toBe('');
-  expect(stderr).toMatch(/"msg":"configuration read again"/);
+  expect(stderr).toMatch(/"msg":"configuration reloaded"/);
   expect(stdout).not.toMatch(/^WRONG/m);
   expect(stdout.match(/^penstock listening on/gm)).toHaveLength(2);
   expect(stdout).toMatch(
