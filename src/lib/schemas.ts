@@ -24,6 +24,7 @@ const mostValues = 20_000;
 
 const loaded = new Map<string, object>();
 const ajvs = new Map<string, Ajv2020>();
+const built = new Map<string, ValidateFunction>();
 
 /** A schema as parsed JSON; `name` is its path under `schemas/` without `.json`, such as `config/ssh`. */
 export function schema(name: string): object {
@@ -54,9 +55,14 @@ export const validatorFile = (name: string, { allErrors, useDefaults }: Way): st
 
 /** The validator of `schemas/<name>.json`, loaded when it is first used. */
 export function validator(name: string, { useDefaults = false }: ValidatorOptions = {}): Validator {
-  return validatorOf(
-    (allErrors) => load(validatorFile(name, { allErrors, useDefaults })) as ValidateFunction,
-  );
+  return validatorOf((allErrors) => {
+    const file = validatorFile(name, { allErrors, useDefaults });
+    const known = built.get(file);
+    if (known !== undefined) return known;
+    const check = load(file) as ValidateFunction;
+    built.set(file, check);
+    return check;
+  });
 }
 
 /**
