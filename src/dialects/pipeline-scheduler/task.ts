@@ -29,6 +29,9 @@ export interface Task {
   server: ServerWishes;
 }
 
+/** Of so many unknown keys one may be a misspelt one that is missing: whoever sends more has not mistyped. */
+const mostStrange = 100;
+
 const required = ['project', 'subject', 'session', 'host', 'user', 'pwd', 'script'] as const;
 const optional = [
   'type',
@@ -52,13 +55,13 @@ export function xnatTask(given: Readonly<Record<string, unknown>>): Checked<Task
   const problems: Problem[] = [];
   const text = (key: string, value: unknown) => textOf(key, value, problems);
   const values: Record<string, string> = {};
+  const strange = Object.keys(given)
+    .filter((key) => !known.includes(key as never))
+    .slice(0, mostStrange);
   for (const key of required) {
     if (given[key] !== undefined && given[key] !== null) values[key] = text(key, given[key]);
     else {
-      const near = nearest(
-        key,
-        Object.keys(given).filter((one) => !known.includes(one as never)),
-      );
+      const near = nearest(key, strange);
       const hint = near === undefined ? '' : `; "${near}" may be it`;
       problems.push({ pointer: `/${key}`, detail: `${key} is missing${hint}` });
     }
