@@ -86,21 +86,23 @@ export function makeDataFolder(folder: string): void {
   }
 }
 
-function makeFolder(folder: string): void {
+function makeFolder(folder: string, wanted = folder): void {
   try {
     const stats = found(folder);
     if (stats?.isDirectory()) return;
+    // Newer versions of Node.js say of what is below a file that there is nothing, and not that the file is no folder.
+    if (stats !== undefined && folder !== wanted) throw Object.assign(new Error(), { code: 'ENOTDIR' });
     if (stats !== undefined) {
       throw new DataFolderError(
         `the data folder ${folder} is a file. Name a folder with --data, such as ${folder}.d`,
       );
     }
-    if (path.dirname(folder) !== folder) makeFolder(path.dirname(folder));
+    if (path.dirname(folder) !== folder) makeFolder(path.dirname(folder), wanted);
     mkdirSync(folder, { mode: 0o700 });
   } catch (error) {
     if (error instanceof DataFolderError) throw error;
     throw new DataFolderError(
-      `the data folder ${folder} cannot be made: ${reasonOf(error)}. Make it yourself for the user that the server runs as, or name another folder with --data`,
+      `the data folder ${wanted} cannot be made: ${reasonOf(error)}. Make it yourself for the user that the server runs as, or name another folder with --data`,
     );
   }
 }
