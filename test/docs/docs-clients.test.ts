@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { adminToken } from '../../src/domain/external-jobs/admin-token.js';
+import { atPace } from '../support/pace.js';
 import { paste, shellBlocks } from '../support/pages.js';
 import { root } from '../support/paths.js';
 import { freePorts } from '../support/ports.js';
@@ -44,7 +45,10 @@ async function pasteAll(script: string, ports: readonly string[], replacements: 
   for (const [index, port] of ports.entries()) ours = ours.replaceAll(port, String(free[index]));
   ours = ours.replaceAll('/tmp/', `${folder}/`).replaceAll('node bin/penstock', `node ${root}/bin/penstock`);
   const whole = `trap 'kill $(jobs -p) 2> /dev/null || true; wait || true' EXIT\n${patiently(ours)}`;
-  return { ...(await promisify(execFile)('bash', ['-e', '-c', whole], { cwd: folder })), folder };
+  return {
+    ...(await promisify(execFile)('bash', ['-e', '-c', whole], { cwd: folder, timeout: atPace(90_000) })),
+    folder,
+  };
 }
 
 const serverLines = (stderr: string) => stderr.replace(/^(\{.*"level":[34]0.*|penstock: .*)\n/gm, '');

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
+import { atPace } from '../support/pace.js';
 import { shellBlocks } from '../support/pages.js';
 import { root } from '../support/paths.js';
 import { freePorts } from '../support/ports.js';
@@ -24,7 +25,11 @@ async function pasteWhole(page: string) {
     .replaceAll('$PWD/bin/penstock', `${root}/bin/penstock`);
   const guarded = `trap 'kill "$server" 2>/dev/null || true' EXIT\n${script}`;
   const env = { ...process.env, PENSTOCK_URL: `http://127.0.0.1:${port}` };
-  const { stdout, stderr } = await run('sh', ['-e', '-c', guarded], { cwd: folder, env });
+  const { stdout, stderr } = await run('sh', ['-e', '-c', guarded], {
+    cwd: folder,
+    env,
+    timeout: atPace(90_000),
+  });
   // The page removes what it has made.
   expect(readdirSync(folder)).toEqual([]);
   return { stdout, stderr: stderr.replace(/^\{.*"level":[34]0.*\n/gm, '') };

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
+import { atPace } from './pace.js';
 import { root } from './paths.js';
 import { freePorts } from './ports.js';
 
@@ -33,16 +34,19 @@ export async function pastePage(
   let script = commands
     // Answers do not all end with a line break.
     .join('\necho\n')
+    // Before anything of ours, which may lie there, too, is put in.
+    .replaceAll('/tmp/', `${folder}/`)
     // The tests have built it.
     .replaceAll('npm run build', ':')
+    .replaceAll(String(port), String(free))
     .replaceAll('node bin/penstock serve', serve)
-    .replaceAll('node bin/penstock', program)
-    .replaceAll('/tmp/', `${folder}/`)
-    .replaceAll(String(port), String(free));
+    .replaceAll('node bin/penstock', program);
   for (const [text, ours] of Object.entries(instead)) script = script.replaceAll(text, ours);
   // A server in the background must not hold our pipes, nor outlive us.
   const whole = `trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n${script}`;
-  const answer = await run('bash', ['-e', '-c', whole], { cwd: folder, maxBuffer: 64 * 1024 * 1024 });
+  // A page waits until its server answers, and would wait for ever for one that has not started.
+  const bounds = { maxBuffer: 64 * 1024 * 1024, timeout: atPace(90_000) };
+  const answer = await run('bash', ['-e', '-c', whole], { cwd: folder, ...bounds });
   return { ...answer, folder, port: free };
 }
 

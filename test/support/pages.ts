@@ -5,6 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
+import { atPace } from './pace.js';
 import { root } from './paths.js';
 import type { TestServer } from './server.js';
 
@@ -35,5 +36,5 @@ export async function paste(
     .replaceAll("PENSTOCK_PASSWORD='correct horse'", `PENSTOCK_PASSWORD='${password}'`)
     .replaceAll('$PWD/bin/penstock', `${root}/bin/penstock`);
   const env = { ...process.env, PENSTOCK_URL: server.url };
-  return { ...(await run('sh', ['-e', '-c', ours], { cwd: folder, env })), folder };
+  return { ...(await run('sh', ['-e', '-c', ours], { cwd: folder, env, timeout: atPace(90_000) })), folder };
 }
