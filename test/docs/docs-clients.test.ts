@@ -148,7 +148,9 @@ test('docs/streams.md: every command works when it is pasted', async () => {
 
 test('docs/streams.md: job events on a broker, every command works when it is pasted', async ({ skip }) => {
   if (noRabbitmq !== null) skip(noRabbitmq);
-  if (spawnSync('python3', ['-c', 'import pika']).status !== 0) {
+  // Debian's own: another one may come first in PATH.
+  const python = '/usr/bin/python3';
+  if (spawnSync(python, ['-c', 'import pika']).status !== 0) {
     skip('there is no python3 with pika here (Debian: python3-pika)');
   }
   const broker = await startRabbitmq();
@@ -160,6 +162,7 @@ test('docs/streams.md: job events on a broker, every command works when it is pa
     ['8300'],
     {
       'amqp://guest:guest@127.0.0.1:5672': broker.url(),
+      'python3 ': `${python} `,
     },
   );
   expect(serverLines(stderr)).toBe('');
