@@ -33,7 +33,7 @@ export const laneOf = (
   return { executor, host: request.application ?? definition.application ?? defaultApplication };
 };
 
-/** A lane for each key, so that what waits for a far machine keeps nobody waiting who does not need it. */
+/** A lane for each key, so that jobs waiting for a remote machine do not hold up jobs that do not need it. */
 export class Lanes {
   readonly #options: LaneOptions;
   readonly #remote: (key: LaneKey) => LaneSettings;

@@ -26,7 +26,7 @@ export interface Run {
   handle: Handle | null;
   /** Where it runs, besides this machine; null while it has no place, and for what runs here. */
   place: Place | null;
-  /** What its adapters are told: made anew when it has its place. */
+  /** What its adapters are told. It is made again once the place is known. */
   setting: AdapterContext;
   /** When it asked for its place, and when it had it; null for what runs here. */
   placing: { asked: Date; placed: Date } | null;
