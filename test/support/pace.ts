@@ -20,5 +20,9 @@ export function measurePace(): number {
 /** The pace that was measured once, before all tests: `vitest.config.ts` hands it to every worker. */
 const pace = Number(process.env.PENSTOCK_TEST_PACE ?? 1);
 
-/** So much time of a quiet machine, in any unit, as long as it takes on this one. */
-export const atPace = (time: number): number => time * pace;
+/**
+ * So much time of a quiet machine, in any unit, as long as it takes on this one. Whole numbers stay whole: Node.js takes
+ * no others for its time-outs.
+ */
+export const atPace = (time: number): number =>
+  Number.isInteger(time) ? Math.ceil(time * pace) : time * pace;
