@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from './prepare.mjs';
 
@@ -27,9 +27,9 @@ function changedSince(commit) {
   return [...git('diff', '--name-only', commit, '--'), ...git('ls-files', '-o', '--exclude-standard')];
 }
 
-/** Whether a page or a schema: these are read by the tests of the docs and by the house's own. */
-const isText = (file) => file.endsWith('.md') || file.startsWith('schemas/');
-const ofTexts = /^test\/(docs\/|house\.test|lib\/schemas\.test|http\/openapi\/)/;
+const isPage = (file) => file.endsWith('.md');
+/** What is known to matter to some tests only. Anything else, such as a schema or a program of tests, may matter to all. */
+const isTraced = (file) => isPage(file) || /^(src|test)\/.*\.ts$|^(bench|\.ci)\//.test(file);
 
 /**
  * The test files that a change since a commit can matter to: those that import what has changed, however indirectly, and,
@@ -37,7 +37,7 @@ const ofTexts = /^test\/(docs\/|house\.test|lib\/schemas\.test|http\/openapi\/)/
  */
 export function changedTests(commit) {
   const changed = changedSince(commit);
-  if (changed.some((file) => !isText(file) && !/^(src|test|bench|\.ci)\//.test(file))) return null;
+  if (!changed.every(isTraced)) return null;
   const all = [...filesIn('src'), ...filesIn('test')];
   const importers = new Map();
   for (const file of all)
@@ -55,10 +55,9 @@ export function changedTests(commit) {
   return all.filter(
     (file) =>
       file.endsWith('.test.ts') &&
-      existsSync(path.join(root, file)) &&
       (reached.has(file) ||
         file === 'test/house.test.ts' ||
         folders.some((folder) => file.startsWith(folder)) ||
-        (changed.some(isText) && ofTexts.test(file))),
+        (changed.some(isPage) && file.startsWith('test/docs/'))),
   );
 }

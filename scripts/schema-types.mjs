@@ -3,8 +3,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { compile } from 'json-schema-to-typescript';
-
-const root = path.resolve(import.meta.dirname, '..');
+import { root } from './prepare.mjs';
 
 /** What each schema's document is called. Files of the configuration come with the defaults filled in that the schema states. */
 const documents = {

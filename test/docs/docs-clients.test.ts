@@ -1,14 +1,11 @@
-import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { adminToken } from '../../src/domain/external-jobs/admin-token.js';
-import { atPace } from '../support/pace.js';
+import { complaints, pastePage } from '../support/page-server.js';
 import { paste, shellBlocks } from '../support/pages.js';
 import { root } from '../support/paths.js';
-import { freePorts } from '../support/ports.js';
 import { noRabbitmq, startRabbitmq } from '../support/rabbitmq.js';
 import { ask } from '../support/raw.js';
 import { startServer, type TestServer } from '../support/server.js';
@@ -27,36 +24,15 @@ const jsonBlocks = (page: string): unknown[] =>
   );
 
 /** Curl says so where a page ends a stream after a time. */
-const complaints = (stderr: string) => stderr.replace(/curl: \(28\).*\n/g, '');
+const withoutTimeouts = (stderr: string) => stderr.replace(/curl: \(28\).*\n/g, '');
 
 /** A busy machine gets a little more where a page waits a second. */
 const patiently = (script: string) => script.replace(/^sleep \d$/gm, 'sleep 3');
 
-/**
- * Pastes commands of a page that starts a server of its own, with ports and a folder of ours, and ends what they
- * started even if one of them fails.
- */
-async function pasteAll(script: string, ports: readonly string[], replacements: Record<string, string> = {}) {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-docs-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
-  const free = await freePorts(ports.length);
-  let ours = script;
-  for (const [text, other] of Object.entries(replacements)) ours = ours.replaceAll(text, other);
-  for (const [index, port] of ports.entries()) ours = ours.replaceAll(port, String(free[index]));
-  ours = ours.replaceAll('/tmp/', `${folder}/`).replaceAll('node bin/penstock', `node ${root}/bin/penstock`);
-  const whole = `trap 'kill $(jobs -p) 2> /dev/null || true; wait || true' EXIT\n${patiently(ours)}`;
-  return {
-    ...(await promisify(execFile)('bash', ['-e', '-c', whole], { cwd: folder, timeout: atPace(90_000) })),
-    folder,
-  };
-}
-
-const serverLines = (stderr: string) => stderr.replace(/^(\{.*"level":[34]0.*|penstock: .*)\n/gm, '');
-
 test('docs/jobs.md: every command works when it is pasted', async () => {
   const server = await tour();
   const { stdout, stderr, folder } = await paste(server, shellBlocks('jobs.md').join('\n'));
-  expect(complaints(stderr)).toBe('');
+  expect(withoutTimeouts(stderr)).toBe('');
   expect(readdirSync(folder)).toEqual([]);
 
   // The first answer is the job, which waited for.
@@ -89,7 +65,7 @@ CALLBACK=$(curl -sS -u "$login" $api/actors/v2/pipelinejobs-manager/messages \\
 CALLBACK=$CALLBACK sh /tmp/penstock-report.sh sh -c 'exit 7' || echo "ended with $?"`;
   const script = shellBlocks('job-events.md').join('\n') + more;
   const { stdout, stderr, folder } = await paste(server, script);
-  expect(complaints(stderr)).toBe('');
+  expect(withoutTimeouts(stderr)).toBe('');
   expect(stdout).not.toMatch(/"status": "error"/);
   expect(stdout).toContain('ended with 7');
   expect(existsSync(path.join(folder, 'penstock-report.sh'))).toBe(true);
@@ -113,8 +89,10 @@ CALLBACK=$CALLBACK sh /tmp/penstock-report.sh sh -c 'exit 7' || echo "ended with
 });
 
 test('docs/webhooks.md: every command works when it is pasted, and the receiver accepts every message', async () => {
-  const { stdout, stderr, folder } = await pasteAll(shellBlocks('webhooks.md').join('\n'), ['8200', '8201']);
-  expect(serverLines(stderr)).toBe('');
+  const { stdout, stderr, folder } = await pastePage([patiently(shellBlocks('webhooks.md').join('\n'))], {
+    ports: [8200, 8201],
+  });
+  expect(complaints(stderr)).toBe('');
   expect(readdirSync(folder)).toEqual([]);
   expect(stdout).toMatch(/"accepted": true/);
   // What the receiver prints, whose lines stand between the answers.
@@ -157,15 +135,14 @@ test('docs/streams.md: job events on a broker, every command works when it is pa
   onTestFinished(() => broker.remove());
   // The function that the page's first example defines.
   const [create] = (streams[0] ?? '').split('\n\n');
-  const { stdout, stderr, folder } = await pasteAll(
-    [create, ...streams.slice(ofBroker)].join('\n'),
-    ['8300'],
+  const { stdout, stderr, folder } = await pastePage(
+    [patiently([create, ...streams.slice(ofBroker)].join('\n'))],
     {
-      'amqp://guest:guest@127.0.0.1:5672': broker.url(),
-      'python3 ': `${python} `,
+      ports: [8300],
+      instead: { 'amqp://guest:guest@127.0.0.1:5672': broker.url(), 'python3 ': `${python} ` },
     },
   );
-  expect(serverLines(stderr)).toBe('');
+  expect(complaints(stderr)).toBe('');
   expect(readdirSync(folder)).toEqual([]);
   expect(stdout).not.toMatch(/^WRONG/m);
   const events = [...stdout.matchAll(/[0-9a-f-]{36} application\/json (\{.*\})$/gm)].map(

@@ -1,38 +1,14 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
-import { atPace } from '../support/pace.js';
+import { readdirSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { pastePage } from '../support/page-server.js';
 import { shellBlocks } from '../support/pages.js';
-import { root } from '../support/paths.js';
-import { freePorts } from '../support/ports.js';
 
-const run = promisify(execFile);
-
-/** Pastes a page that starts the server itself, with a folder and a port of ours. What it started ends with it. */
+/** The whole page at once: what it shows has no lines between its blocks. */
 async function pasteWhole(page: string) {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-docs-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
-  const [port = 0] = await freePorts(1);
-  const script = shellBlocks(page)
-    .join('\n')
-    .replaceAll('/tmp/', `${folder}/`)
-    .replaceAll('8100', String(port))
-    .replaceAll('npm run build', ':')
-    .replaceAll('node bin/penstock serve', `node ${root}/bin/penstock serve --port ${port}`)
-    .replaceAll('$PWD/bin/penstock', `${root}/bin/penstock`);
-  const guarded = `trap 'kill "$server" 2>/dev/null || true' EXIT\n${script}`;
-  const env = { ...process.env, PENSTOCK_URL: `http://127.0.0.1:${port}` };
-  const { stdout, stderr } = await run('sh', ['-e', '-c', guarded], {
-    cwd: folder,
-    env,
-    timeout: atPace(90_000),
-  });
+  const pasted = await pastePage([shellBlocks(page).join('\n')], { ports: [8100] });
   // The page removes what it has made.
-  expect(readdirSync(folder)).toEqual([]);
-  return { stdout, stderr: stderr.replace(/^\{.*"level":[34]0.*\n/gm, '') };
+  expect(readdirSync(pasted.folder)).toEqual([]);
+  return { stdout: pasted.stdout, stderr: pasted.stderr.replace(/^\{.*"level":[34]0.*\n/gm, '') };
 }
 
 test('README.md: the tour works when it is pasted', async () => {

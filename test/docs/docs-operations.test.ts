@@ -10,7 +10,9 @@ import { root } from '../support/paths.js';
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
 
 test('docs/configuration.md: every command works when it is pasted', async () => {
-  const { stdout, stderr, folder, port } = await pastePage(shellBlocks('configuration.md'), { port: 8101 });
+  const { stdout, stderr, folder, port } = await pastePage(shellBlocks('configuration.md'), {
+    ports: [8101],
+  });
   expect(complaints(stderr)).toBe('');
   expect(stdout).toMatch(/^ok +configuration: .*penstock-config$/m);
   expect(stdout).not.toMatch(/^WRONG/m);
@@ -48,7 +50,7 @@ curl -fsS "http://127.0.0.1:8100/healthz"
     'curl -fsS -u "$login" "${job}stdout/"; stat -c "%a %n" /tmp/penstock-backup/*',
     ...blocks.slice(-1),
   ];
-  const { stdout, stderr, folder } = await pastePage(commands, { port: 8100 });
+  const { stdout, stderr, folder } = await pastePage(commands, { ports: [8100] });
   expect(complaints(stderr)).toBe('');
   expect(stderr).toMatch(/"msg":"configuration reloaded"/);
   expect(stdout).not.toMatch(/^WRONG/m);
@@ -64,7 +66,7 @@ curl -fsS "http://127.0.0.1:8100/healthz"
 
 test('docs/security.md: every command works when it is pasted', async ({ skip }) => {
   if (spawnSync('openssl', ['version']).error !== undefined) skip('there is no openssl here');
-  const { stdout, stderr, folder, port } = await pastePage(shellBlocks('security.md'), { port: 8443 });
+  const { stdout, stderr, folder, port } = await pastePage(shellBlocks('security.md'), { ports: [8443] });
   // openssl draws what it does.
   expect(complaints(stderr).replace(/^([.+*-]*|Generating .*|writing .*)\n/gm, '')).toBe('');
   expect(stdout).toContain(`penstock listening on https://127.0.0.1:${port}\n`);

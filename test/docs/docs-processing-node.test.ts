@@ -12,7 +12,7 @@ test('docs/processing-node.md: every command works when it is pasted, and gives 
   const commands = shellBlocks('processing-node.md').map((block) =>
     block.replace(/^(curl.*?)( {2,}#.*)?$/gm, '$1; echo'),
   );
-  const { stdout, stderr, folder, port } = await pastePage(commands, { port: 5000 });
+  const { stdout, stderr, folder, port } = await pastePage(commands, { ports: [5000] });
   const home = path.join(folder, 'penstock-node');
   expect(complaints(stderr)).toBe('');
 

@@ -11,7 +11,7 @@ const at = (text: string) => blocks.findIndex((block) => block.includes(text));
 
 test('docs/servers.md: without machines, every command works when it is pasted', async () => {
   const commands = [...blocks.slice(0, at('MACHINES:')), ...blocks.slice(at('"name": "tools"'))];
-  const { stdout, stderr, folder } = await pastePage(commands, { port: 8100 });
+  const { stdout, stderr, folder } = await pastePage(commands, { ports: [8100] });
   expect(complaints(stderr)).toBe('');
   expect(stdout).toMatch(/^ok +configuration/m);
   expect(stdout).not.toMatch(/^WRONG/m);
@@ -38,7 +38,7 @@ test('docs/servers.md: with a machine, every command works when it is pasted', a
     // The only machine goes back to the list sooner.
     'IDLE_TIMEOUT: 60': 'CAPACITY_RETRY_INTERVAL: 1\nIDLE_TIMEOUT: 8',
   };
-  const { stdout, stderr } = await pastePage(blocks, { port: 8100, instead });
+  const { stdout, stderr } = await pastePage(blocks, { ports: [8100], instead });
   expect(complaints(stderr)).toBe('');
   expect(stdout).not.toMatch(/^WRONG/m);
   expect(stdout).toContain('"host": "bench"');
@@ -50,7 +50,7 @@ test('docs/servers.md: with a machine, every command works when it is pasted', a
 });
 
 test('docs/scheduler.md: every command works when it is pasted', async () => {
-  const { stdout, stderr, folder } = await pastePage(shellBlocks('scheduler.md'), { port: 8100 });
+  const { stdout, stderr, folder } = await pastePage(shellBlocks('scheduler.md'), { ports: [8100] });
   expect(complaints(stderr)).toBe('');
   expect(stdout).toMatch(/ was asked for: -project p1 .*-user me -scans 4,5$/m);
   expect(stdout).not.toContain('secret');

@@ -46,10 +46,10 @@ export function substitute(text: string, values: PlaceholderValues): string {
     const found = classify(written, curly, angle);
     if (found.kind === 'escape') return '${';
     if (found.kind !== 'placeholder') return written;
-    const place = values[found.name];
+    const value = values[found.name];
     // Definitions and runs are checked when they come, so this is a mistake of ours; another try would not mend it.
-    if (place === undefined) throw new PenstockError('conflict', `${written} has no place in this run`);
-    return place;
+    if (value === undefined) throw new PenstockError('conflict', `${written} has no place in this run`);
+    return value;
   });
 }
 
