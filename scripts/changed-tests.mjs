@@ -33,7 +33,7 @@ const isTraced = (file) => isPage(file) || /^(src|test)\/.*\.ts$|^(bench|\.ci)\/
 
 /**
  * The test files that a change since a commit can matter to: those that import what has changed, however indirectly, and,
- * since most tests start the compiled server, those that stand in the folder of what has changed. Null: any may.
+ * since most tests start the compiled server, those in folders of the same name as that of what has changed. Null: any may.
  */
 export function changedTests(commit) {
   const changed = changedSince(commit);
@@ -49,15 +49,16 @@ export function changedTests(commit) {
     for (const importer of importers.get(file) ?? []) reach(importer);
   };
   for (const file of changed) reach(file);
-  const folders = changed
+  // A noun is one folder name in every room.
+  const nouns = changed
     .filter((file) => file.startsWith('src/'))
-    .map((file) => `test/${path.posix.dirname(file).slice('src/'.length)}/`);
+    .map((file) => path.posix.basename(path.posix.dirname(file)));
   return all.filter(
     (file) =>
       file.endsWith('.test.ts') &&
       (reached.has(file) ||
         file === 'test/house.test.ts' ||
-        folders.some((folder) => file.startsWith(folder)) ||
+        nouns.some((noun) => file.includes(`/${noun}/`)) ||
         (changed.some(isPage) && file.startsWith('test/docs/'))),
   );
 }
