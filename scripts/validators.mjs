@@ -8,7 +8,7 @@ import { addressOf, schema, schemaNames, validatorFile } from '../dist/schemas.j
 for (const allErrors of [true, false])
   for (const useDefaults of [true, false]) {
     const way = { allErrors, useDefaults };
-    const ajv = openAjv(way, { source: true });
+    const ajv = openAjv(way);
     for (const name of schemaNames()) ajv.addSchema(schema(name), addressOf(name));
     for (const name of schemaNames()) {
       const file = validatorFile(name, way);

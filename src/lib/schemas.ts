@@ -2,8 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { ValidateFunction } from 'ajv';
-import type { Ajv2020 } from 'ajv/dist/2020.js';
-import { openAjv, type Way } from './ajv.js';
+import type { Way } from './ajv.js';
 import type { Problem } from './errors.js';
 import { packageFile } from './package.js';
 import { explain } from './validate.js';
@@ -23,7 +22,6 @@ interface ValidatorOptions {
 const mostValues = 20_000;
 
 const loaded = new Map<string, object>();
-const ajvs = new Map<string, Ajv2020>();
 const built = new Map<string, ValidateFunction>();
 
 /** A schema as parsed JSON; `name` is its path under `schemas/` without `.json`, such as `config/ssh`. */
@@ -55,47 +53,13 @@ export const validatorFile = (name: string, { allErrors, useDefaults }: Way): st
 
 /** The validator of `schemas/<name>.json`, loaded when it is first used. */
 export function validator(name: string, { useDefaults = false }: ValidatorOptions = {}): Validator {
-  return validatorOf((allErrors) => {
-    const file = validatorFile(name, { allErrors, useDefaults });
-    const known = built.get(file);
-    if (known !== undefined) return known;
-    const check = load(file) as ValidateFunction;
-    built.set(file, check);
-    return check;
-  });
-}
-
-/**
- * The validator of a schema that is no file; it refers to those that are as `process-definition.json`.
- * Call it once for each schema: what has been compiled is kept.
- */
-export function compile(definition: object, { useDefaults = false }: ValidatorOptions = {}): Validator {
-  inlineSchemas += 1;
-  const address = addressOf(`inline-${inlineSchemas}`);
-  return validatorOf((allErrors) => {
-    const ajv = ajvOf({ allErrors, useDefaults });
-    return ajv.getSchema(address) ?? ajv.compile({ $id: address, ...definition });
-  });
-}
-
-let inlineSchemas = 0;
-
-/** One ajv for each way of checking, which knows the schemas that are files. */
-function ajvOf(way: Way): Ajv2020 {
-  const key = JSON.stringify(way);
-  const known = ajvs.get(key);
-  if (known !== undefined) return known;
-  // Not optimized by ajv: that takes a third of the time that it takes to compile, and V8 makes the same of both.
-  const ajv = openAjv(way, { optimize: false });
-  for (const name of schemaNames()) ajv.addSchema(schema(name), addressOf(name));
-  ajvs.set(key, ajv);
-  return ajv;
-}
-
-/** @param checkOf what checks a value, to its first mistake only or for all of them */
-function validatorOf(checkOf: (allErrors: boolean) => ValidateFunction): Validator {
   return (value, prefix = '') => {
-    const check = checkOf(!isLarge(value));
+    const file = validatorFile(name, { allErrors: !isLarge(value), useDefaults });
+    let check = built.get(file);
+    if (check === undefined) {
+      check = load(file) as ValidateFunction;
+      built.set(file, check);
+    }
     return check(value) ? [] : explain(check.errors ?? [], prefix);
   };
 }

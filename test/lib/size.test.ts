@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compile, schema } from '../../src/lib/schemas.js';
+import { schema } from '../../src/lib/schemas.js';
 import { parseSize } from '../../src/lib/size.js';
+import { compile } from '../support/compile.js';
 
 test.each([
   [0, 0],

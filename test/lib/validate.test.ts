@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compile } from '../../src/lib/schemas.js';
+import { compile } from '../support/compile.js';
 
 function details(schema: object, value: unknown): string[] {
   return compile(schema)(value, '/body').map(({ pointer, detail }) => `${pointer}: ${detail}`);

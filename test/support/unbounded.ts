@@ -42,7 +42,8 @@ export function unbounded(
   return [...(isBounded(given) ? [] : [place || '/']), ...inside, ...beyond];
 }
 
-function targetOf(root: Json, reference: string): { root: Json; node: unknown } {
+/** What a reference leads to, and the document that it stands in. */
+export function targetOf(root: Json, reference: string): { root: Json; node: unknown } {
   const [file = '', pointer = ''] = reference.split('#');
   const whole = file === '' ? root : (schema(path.posix.basename(file, '.json')) as Json);
   const node = pointer

@@ -3,9 +3,6 @@ import { paging } from '../../domain/query.js';
 import type { ErrorCode } from '../../lib/errors.js';
 import { schema } from '../../lib/schemas.js';
 import { type Method, methods, type ResourceService } from '../../usecases/resource.js';
-import { subscriptionBody } from '../../usecases/subscriptions/subscription-body.js';
-import { tokenBody } from '../../usecases/users/tokens.js';
-import { userBody } from '../../usecases/users/users.js';
 import { liveJobs, waitingJob } from './openapi-other.js';
 import { answer, errors, type Json, jsonContent, parameter, ref, titleOf, types } from './openapi-parts.js';
 
@@ -35,9 +32,9 @@ export const bodies: Record<string, Json> = {
     properties: { definition: ref('Definition'), name: { type: 'string', maxLength: 255 } },
   },
   pipeline: { oneOf: [ref('PipelineOfSteps'), ref('ExternalPipeline')] },
-  user: userBody,
-  token: tokenBody,
-  subscription: subscriptionBody,
+  user: schema('user') as Json,
+  token: schema('token') as Json,
+  subscription: schema('subscription') as Json,
   stream: schema('stream') as Json,
   operation: schema('operation') as Json,
   application: schema('application') as Json,

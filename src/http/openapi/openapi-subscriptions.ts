@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../lib/errors.js';
-import { replayBody } from '../../usecases/subscriptions/deliveries.js';
+import { schema } from '../../lib/schemas.js';
 import { answer, errors, type Json, jsonContent, parameter } from './openapi-parts.js';
 
 const login: ErrorCode[] = ['unauthenticated', 'too-many-failed-logins', 'bad-query', 'not-found'];
@@ -48,7 +48,7 @@ export function subscriptionPaths(): Json {
         tags: ['subscription', 'delivery'],
         summary: 'Tell once more what is dead, or all',
         requestBody: {
-          content: jsonContent(replayBody),
+          content: jsonContent(schema('replay') as Json),
         },
         responses: {
           200: replayed,

@@ -1,6 +1,6 @@
 import type { Fields, ListQuery } from '../../domain/query.js';
 import { PenstockError } from '../../lib/errors.js';
-import { compile } from '../../lib/schemas.js';
+import { validator } from '../../lib/schemas.js';
 import type { ShownDelivery } from '../../store/deliveries.js';
 import type { Store } from '../../store/store.js';
 import { type Actor, mayUse, scopeOf } from '../actor.js';
@@ -90,23 +90,7 @@ const byUuid = (query: ListQuery): ListQuery => ({
   ),
 });
 
-/** What a body for a replay must be like. */
-export const replayBody = {
-  $schema: 'https://json-schema.org/draft/2020-12/schema',
-  title: 'Replay',
-  type: 'object',
-  maxProperties: 20,
-  properties: {
-    state: { title: 'State', enum: ['dead', 'all'], default: 'dead', description: 'Which deliveries.' },
-    since: {
-      title: 'Since',
-      anyOf: [{ type: 'string', format: 'date-time', maxLength: 64 }, { type: 'null' }],
-      'x-expects': 'a date and time such as 2030-01-31T12:00:00Z, or null',
-      description: 'Only those of events from then on.',
-    },
-  },
-};
-const checkReplay = compile(replayBody);
+const checkReplay = validator('replay');
 
 /** What is owed to subscriptions, and what became of it. */
 export function deliveryService(
@@ -155,7 +139,7 @@ export function deliveryService(
      * @param given `{"state"?: "dead" | "all", "since"?: date-time}`
      */
     async replayAll(actor: Actor, id: string, given: unknown): Promise<Shown> {
-      const body = objectBody(given, Object.keys(replayBody.properties), 'a replay');
+      const body = objectBody(given, ['state', 'since'], 'a replay');
       const problems = checkReplay(body);
       if (problems.length > 0) throw invalid('invalid-body', problems);
       const { state = 'dead', since = null } = body as { state?: 'dead' | 'all'; since?: string | null };

@@ -1,56 +1,13 @@
-import { formats } from '../../domain/jobs/event-message.js';
 import { events } from '../../domain/jobs/job-state.js';
 import type { Problem } from '../../lib/errors.js';
 import { nearest } from '../../lib/nearest.js';
 import { below } from '../../lib/pointer.js';
 import { isPlainlyPrivate, readUrl } from '../../lib/public-address.js';
-import { compile } from '../../lib/schemas.js';
+import { validator } from '../../lib/schemas.js';
 import { show } from '../../lib/wording.js';
 import { invalid } from '../body.js';
 
-const mostSubscriptions = 20;
 const longestUrl = 2048;
-
-/** What is said alike of a job's own subscriptions and of those that stand alone. */
-const common = {
-  url: { title: 'URL', type: 'string', maxLength: longestUrl, description: 'Where events are POSTed to.' },
-  events: {
-    title: 'Events',
-    anyOf: [
-      { type: 'array', items: { type: 'string', maxLength: 100 }, minItems: 1, maxItems: 100 },
-      { type: 'null' },
-    ],
-    'x-expects': `a list of names of events, or null for all; events are ${events.join(', ')}`,
-    description: 'Which events; null is all.',
-  },
-  format: { title: 'Format', enum: [...formats], description: 'The form of the messages.' },
-};
-
-const key = (title: string, description: string) => ({
-  title,
-  anyOf: [{ type: 'string', maxLength: 300 }, { type: 'integer' }, { type: 'null' }],
-  'x-expects': 'its resource_uri, or null',
-  description,
-});
-
-/** What a body for a subscription must be like. */
-export const subscriptionBody = {
-  $schema: 'https://json-schema.org/draft/2020-12/schema',
-  title: 'Subscription',
-  type: 'object',
-  maxProperties: 20,
-  properties: {
-    ...common,
-    job: key('Job', 'Only events of this job.'),
-    pipeline: key('Pipeline', "Only events of this pipeline's jobs."),
-    everyones: {
-      title: "Everyone's",
-      type: 'boolean',
-      description: "Events of everybody's jobs, not just one's own; for admins.",
-    },
-    active: { title: 'Active', type: 'boolean', description: 'Whether new events are told.' },
-  },
-};
 
 /** One of a job's own subscriptions, checked. */
 interface OwnSubscription {
@@ -117,17 +74,7 @@ export function checkedParts(
   return checked;
 }
 
-const checkList = compile({
-  $schema: 'https://json-schema.org/draft/2020-12/schema',
-  type: 'array',
-  maxItems: mostSubscriptions,
-  items: {
-    type: 'object',
-    additionalProperties: false,
-    required: ['url'],
-    properties: common,
-  },
-});
+const checkList = validator('job-subscriptions');
 
 /**
  * A job's own subscriptions as they are given with it: `[{"url", "events"?, "format"?}]`, at most 20. Throws

@@ -3,13 +3,13 @@ import { isUuid } from '../../domain/external-jobs/typed-uuid.js';
 import { type Format, pingMessage, type Told } from '../../domain/jobs/event-message.js';
 import type { Job } from '../../domain/jobs/job.js';
 import { PenstockError } from '../../lib/errors.js';
-import { compile } from '../../lib/schemas.js';
+import { validator } from '../../lib/schemas.js';
 import type { Store } from '../../store/store.js';
 import type { NewSubscription, ShownSubscription } from '../../store/subscriptions.js';
 import { type Actor, mayUse, requireAdmin, scopeOf } from '../actor.js';
 import { invalid, objectBody } from '../body.js';
 import { type Change, numericId, type ResourceService, type Shown } from '../resource.js';
-import { checkedParts, checkedSubscriptions, subscriptionBody } from './subscription-body.js';
+import { checkedParts, checkedSubscriptions } from './subscription-body.js';
 import { showSubscription, subscriptionFields } from './subscription-view.js';
 
 /** What tells the receivers, as far as this room needs it. */
@@ -45,8 +45,22 @@ interface Body {
   active?: boolean;
 }
 
+const keys = [
+  'url',
+  'events',
+  'format',
+  'job',
+  'pipeline',
+  'everyones',
+  'active',
+  'id',
+  'owner',
+  'created',
+  'updated',
+  'resource_uri',
+];
 const changeable = ['url', 'events', 'format', 'everyones', 'active'] as const;
-const readOnly = ['id', 'owner', 'created', 'updated', 'resource_uri'];
+
 const wrong = (pointer: string, detail: string) => invalid('invalid-body', [{ pointer, detail }]);
 
 /**
@@ -63,7 +77,7 @@ export function secretOf(key: Buffer, ownerId: number | null, url: string): stri
 /** Subscriptions: who is told of which events, and where. */
 export function subscriptionService(options: SubscriptionOptions) {
   const { store, teller, key, privateAddresses, maxSubscriptions, clock } = options;
-  const check = compile(subscriptionBody);
+  const check = validator('subscription');
   const tryingOut = new Set<number>();
 
   async function find(actor: Actor, id: string): Promise<ShownSubscription | null> {
@@ -86,7 +100,6 @@ export function subscriptionService(options: SubscriptionOptions) {
   }
 
   function checkedBody(given: unknown): Body {
-    const keys = [...Object.keys(subscriptionBody.properties), ...readOnly];
     const body = objectBody(given, keys, 'a subscription') as Body;
     const problems = check(body);
     if (problems.length > 0) throw invalid('invalid-body', problems);

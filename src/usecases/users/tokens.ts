@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Fields } from '../../domain/query.js';
 import { PenstockError } from '../../lib/errors.js';
-import { compile } from '../../lib/schemas.js';
+import { validator } from '../../lib/schemas.js';
 import type { Store } from '../../store/store.js';
 import type { TokenWithOwner } from '../../store/tokens.js';
 import { type Actor, mayUse, scopeOf } from '../actor.js';
@@ -40,22 +40,6 @@ const tokenFields: Fields = {
   },
 };
 
-export const tokenBody = {
-  $schema: 'https://json-schema.org/draft/2020-12/schema',
-  title: 'Token',
-  type: 'object',
-  maxProperties: 20,
-  properties: {
-    name: { title: 'Name', type: 'string', maxLength: 200, description: 'What it is for.' },
-    expires: {
-      title: 'Expires',
-      anyOf: [{ type: 'string', format: 'date-time', maxLength: 64 }, { type: 'null' }],
-      'x-expects': 'a date and time such as 2030-01-31T12:00:00Z, or null',
-      description: 'When it ends.',
-    },
-  },
-};
-
 const show = (token: TokenWithOwner): Shown => ({
   id: token.id,
   name: token.name,
@@ -66,7 +50,7 @@ const show = (token: TokenWithOwner): Shown => ({
 
 /** API tokens: a login without a password, for programs. */
 export function tokenService(store: Store, logins: LoginService, clock: () => Date) {
-  const check = compile(tokenBody);
+  const check = validator('token');
 
   async function find(actor: Actor, id: string): Promise<TokenWithOwner | null> {
     const number = numericId(id);

@@ -1,6 +1,6 @@
 import type { Fields } from '../../domain/query.js';
 import { PenstockError } from '../../lib/errors.js';
-import { compile } from '../../lib/schemas.js';
+import { validator } from '../../lib/schemas.js';
 import type { Store } from '../../store/store.js';
 import type { NewUser, User } from '../../store/users.js';
 import { type Actor, requireAdmin, scopeOf } from '../actor.js';
@@ -38,32 +38,6 @@ const userFields: Fields = {
   updated: { type: 'datetime', help_text: 'When the user was last changed.', readonly: true },
 };
 
-/** What a body for a user must be like. */
-export const userBody = {
-  $schema: 'https://json-schema.org/draft/2020-12/schema',
-  title: 'User',
-  type: 'object',
-  maxProperties: 20,
-  properties: {
-    username: {
-      title: 'Name',
-      type: 'string',
-      pattern: '^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$',
-      'x-expects': 'a name of letters, digits and . _ @ + - (at most 100, beginning with a letter or digit)',
-      description: 'Name to log in with.',
-    },
-    password: {
-      title: 'Password',
-      type: 'string',
-      minLength: 8,
-      maxLength: 1000,
-      description: 'Never shown again.',
-    },
-    role: { title: 'Role', enum: ['admin', 'user'], description: 'What the user may do.' },
-    active: { title: 'Active', type: 'boolean', description: 'Whether the user may log in.' },
-  },
-};
-
 const keys = ['username', 'password', 'role', 'active', 'id', 'resource_uri', 'created', 'updated'];
 
 const show = (user: User): Shown => ({
@@ -77,7 +51,7 @@ const show = (user: User): Shown => ({
 
 /** Users: an admin manages them; everybody may see themselves and change their own password. */
 export function userService(store: Store, logins: LoginService, clock: () => Date) {
-  const check = compile(userBody);
+  const check = validator('user');
   let last: Promise<unknown> = Promise.resolve();
 
   function checkedBody(given: unknown): {
