@@ -25,6 +25,8 @@ interface Reader {
   /** Messages that were given out on the present channel and are not settled. */
   unsettled: number;
   done: Promise<void>;
+  /** Once it leaves: resolves when the broker knows. */
+  left: Promise<void> | undefined;
 }
 
 /** Reading the streams of a RabbitMQ broker: a channel for each subscriber, so that each has its own bound and end. */
@@ -183,6 +185,23 @@ export function amqpSubscriber(
     }
   }
 
+  /** Ends a reader. Resolves when the broker knows: with the same promise for all who ask. */
+  function depart(reader: Reader): Promise<void> {
+    const { channel, name, options } = reader;
+    reader.closed = true;
+    reader.channel = undefined;
+    reader.unsettled = 0;
+    const leaveBroker = async () => {
+      // The broker deletes an own queue by itself, but later: its exchange would count as in use until then.
+      if (options.queue === null && name !== undefined) await channel?.deleteQueue(name);
+      await channel?.close();
+    };
+    reader.left ??= within(leaveBroker(), timeout, '')
+      .catch(() => undefined)
+      .finally(() => readers.delete(reader));
+    return reader.left;
+  }
+
   /** Does something on a channel of its own: an error of the broker's ends the channel. For `atOnce` see `Link`. */
   async function apart<T>(work: (channel: Channel) => Promise<T>, atOnce = false): Promise<T> {
     const connection = await link.connection(atOnce);
@@ -210,21 +229,14 @@ export function amqpSubscriber(
         name: undefined,
         unsettled: 0,
         done: Promise.resolve(),
+        left: undefined,
       };
       if (given.queue !== null) topology.add(stream, given.queue);
       readers.add(reader);
       await new Promise<void>((settled) => {
         reader.done = readOn(reader, settled);
       });
-      return {
-        async close() {
-          reader.closed = true;
-          readers.delete(reader);
-          const { channel } = reader;
-          reader.channel = undefined;
-          if (channel !== undefined) await within(channel.close(), timeout, '').catch(() => undefined);
-        },
-      };
+      return { close: () => depart(reader) };
     },
 
     async counts(stream, queue) {
@@ -245,6 +257,10 @@ export function amqpSubscriber(
       if (queue !== undefined) topology.drop(stream, queue);
       await apart<unknown>(async (channel) => {
         if (queue !== undefined) return channel.deleteQueue(queueOf(stream, queue));
+        const own = [...readers].filter(
+          ({ options, ...each }) => each.stream === stream && options.queue === null,
+        );
+        await Promise.all(own.map(depart));
         // One that queues of others are bound to stays.
         return channel.deleteExchange(exchangeOf(stream), { ifUnused: true }).catch(unlessInUse);
       }, true);

@@ -56,6 +56,20 @@ describe.skipIf(noRabbitmq !== null)(
       await consumer.close();
     });
 
+    test('a stream that is deleted while it is followed is gone on the broker, and its followers are told', async () => {
+      await put('followed');
+      const followers = [await followStream(server, 'followed'), await followStream(server, 'followed')];
+      // Whoever leaves at that moment does not hold it up, either.
+      (await followStream(server, 'followed')).cut();
+      expect((await ask(server, '/api/stream/followed/', { method: 'DELETE' })).status).toBe(204);
+      expect(await broker.ctl('list_exchanges', 'name')).not.toContain('streams.followed');
+      expect(await broker.ctl('list_queues', 'name')).not.toContain('streams.followed');
+      for (const { closed, others } of followers) {
+        await closed;
+        expect(others.map(({ event }) => event)).toEqual(['end']);
+      }
+    });
+
     test('a broker that is away: told with the reason, and when to try again', async () => {
       await put('away');
       const follower = await followStream(server, 'away');
