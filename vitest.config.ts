@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
+import HeavyFirst from './test/support/heavy-first.js';
 import { measurePace } from './test/support/pace.js';
+import { slots } from './test/support/weights.js';
 
 const pace = measurePace();
 if (pace > 1.5) console.warn(`This machine is ${pace} times slower than a quiet one: deadlines are longer.`);
@@ -7,7 +9,9 @@ if (pace > 1.5) console.warn(`This machine is ${pace} times slower than a quiet 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/build.ts'],
+    globalSetup: ['test/support/build.ts', 'test/support/slots.ts'],
+    setupFiles: ['test/support/take-slots.ts'],
+    sequence: { sequencer: HeavyFirst },
     // For machines with much else to do: who waits, waits for a condition, with a deadline of its own.
     testTimeout: 180_000 * pace,
     hookTimeout: 180_000 * pace,
@@ -16,7 +20,7 @@ export default defineConfig({
     expect: { poll: { timeout: 30_000 * pace } },
     env: { PENSTOCK_TEST_PACE: String(pace) },
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: slots,
     reporters: ['default'],
   },
 });

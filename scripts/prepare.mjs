@@ -68,7 +68,8 @@ export function install() {
     .digest('hex');
   if (existsSync(done) && readFileSync(done, 'utf8') === wanted) return;
   console.error('penstock: installing dependencies (npm ci) …');
-  run('npm', ['ci', '--no-fund', '--no-audit'], { NODE_ENV: 'development' });
+  // What has to be compiled is compiled on all cores.
+  run('npm', ['ci', '--no-fund', '--no-audit'], { NODE_ENV: 'development', JOBS: 'max' });
   writeFileSync(done, wanted);
 }
 
