@@ -18,8 +18,15 @@ import { openStreams } from '../drivers/streams/open.js';
 import { openFollowers } from '../http/followers.js';
 import { authenticate, authenticatePeople } from '../http/guards/auth.js';
 import { openMetrics } from '../http/metrics.js';
-import { allNouns, nodeNouns } from '../http/routes/nouns.js';
-import { buildApplication, listen } from '../http/server.js';
+import { definitionTestRouter } from '../http/routes/definition-test-routes.js';
+import { followJobsRouter } from '../http/routes/follow-jobs.js';
+import { jobRouter } from '../http/routes/job-routes.js';
+import { jobTokenRouter } from '../http/routes/job-token-routes.js';
+import { operationRouter } from '../http/routes/operation-routes.js';
+import { runDoor, runRouter } from '../http/routes/run-routes.js';
+import { streamRouter } from '../http/routes/stream-routes.js';
+import { deliveryRouter, subscriptionRouter } from '../http/routes/subscription-routes.js';
+import { buildApplication, listen, type Noun } from '../http/server.js';
 import { messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import { openDataFolder } from '../store/folder/data-folder.js';
@@ -160,9 +167,15 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   const stopping = new AbortController();
   setMaxListeners(0, stopping.signal); // one for each live stream
   const authenticateAll = authenticate(logins);
-  const generic = { authenticate: authenticatePeople(authenticateAll), maxBodySize: config.maxBodySize };
+  const door = {
+    authenticate: authenticatePeople(authenticateAll),
+    maxBodySize: config.maxBodySize,
+    maxWait: config.maxWait,
+    accepting: () => accepting,
+    followers: openFollowers(config.followers, stopping.signal),
+  };
   const manager = openPipelineJobs({
-    ...generic,
+    ...door,
     ...house,
     settings: pipelineJobs,
     adminTokens: config.adminTokens,
@@ -172,7 +185,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     clearArchive: (archive) => clearArchive(pipelineJobs.archive_systems, archive),
   });
   const node = await openProcessingNode({
-    ...generic,
+    ...door,
     ...house,
     authenticate: authenticateAll,
     settings,
@@ -181,7 +194,6 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     machine: { ...nodeFolders, accountOf },
     runs,
     receiver,
-    accepting: () => accepting,
   });
   if (config.nodeOnly) {
     await switchTo(settings.current().ptsuser).catch((error: unknown) =>
@@ -195,7 +207,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     show: resource.show,
   });
   const tasks = openPipelineScheduler({
-    ...generic,
+    ...door,
     ...house,
     ...cloud.door,
     authenticate: authenticateAll,
@@ -204,7 +216,6 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     receiver,
     cancel,
     isActive: worker.isActive,
-    accepting: () => accepting,
   });
   const room = watchRoom({ ...config, reserve: store.reserve, log, back: worker.look });
   const metrics = openMetrics({
@@ -217,6 +228,55 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     operations: operations.statuses,
     room: { free: room.free, full: () => store.reserve.spent },
   });
+  const runDoors = { ...door, jobs, files, receiver, show: resource.show, inputUrl: config.inputUrl };
+  const pipelineRuns = pipelineRunService({ ...running, pipelines, runs, worker: worker.pipelines });
+  const job: Noun = [
+    resource,
+    jobTokenRouter({ ...door, jobEvents: manager.jobEvents, callback: manager.callback }),
+    followJobsRouter({ ...door, service: followJobsService(store, jobs) }),
+    jobRouter({
+      ...door,
+      jobs,
+      files,
+      show: resource.show,
+      cancel,
+      control: controlService(jobs, worker.supervisor, resource.show),
+      pipelineRuns,
+    }),
+  ];
+  const readOnly = { list: ['GET'], detail: ['GET'] } as const;
+  const nouns: Noun[] = config.nodeOnly
+    ? [[{ ...definitions.resource, methods: readOnly }], job]
+    : [
+        [
+          definitions.resource,
+          runRouter({ ...runDoors, definitions, runs }),
+          definitionTestRouter({
+            ...door,
+            definitions,
+            testDefinition: definitionTestService({ jobs, runs, receiver, files }),
+          }),
+        ],
+        job,
+        [
+          streams.resource,
+          streamRouter({
+            ...door,
+            streams,
+            maxMessageSize: config.maxMessageSize,
+            maxInputSize: config.maxInputSize,
+          }),
+        ],
+        [operations.resource, operationRouter({ ...door, operations })],
+        [pipelines.resource, runDoor(pipelineRuns, runDoors)],
+        [cloud.nouns.applications.resource],
+        [serverService({ store, letGo: cloud.servers.letGo, clock }).resource],
+        [cloud.nouns.hostKeys.resource],
+        [users.resource],
+        [tokens.resource],
+        [subscriptions.resource, subscriptionRouter({ ...door, subscriptions, deliveries })],
+        [deliveries.resource, deliveryRouter({ ...door, deliveries })],
+      ];
   const application = buildApplication({
     log,
     metrics,
@@ -232,49 +292,23 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       };
     },
     dialects: config.nodeOnly ? [node] : [manager.dialect, node, tasks.dialect],
-    nouns: (config.nodeOnly ? nodeNouns : allNouns)({
-      ...generic,
-      ...manager,
-      jobResource: resource,
-      pipelines,
-      streams,
-      operations,
-      maxMessageSize: config.maxMessageSize,
-      maxInputSize: config.maxInputSize,
-      pipelineRuns: pipelineRunService({ ...running, pipelines, runs, worker: worker.pipelines }),
-      users,
-      tokens,
-      ...cloud.nouns,
-      servers: serverService({ store, letGo: cloud.servers.letGo, clock }),
-      subscriptions,
-      deliveries,
-      ...running,
-      runs,
-      show: resource.show,
-      cancel,
-      control: controlService(jobs, worker.supervisor, resource.show),
-      followJobs: followJobsService(store, jobs),
-      testDefinition: definitionTestService({ ...running, runs }),
-      accepting: () => accepting,
-      maxWait: config.maxWait,
-      inputUrl: config.inputUrl,
-      followers: openFollowers(config.followers, stopping.signal),
-    }),
+    door,
+    nouns,
     documented: !config.nodeOnly,
   });
 
-  const door = await listen(application, config);
+  const listener = await listen(application, config);
   if (await users.bootstrap(config.admin)) announceAdmin(config);
   if (!config.nodeOnly) await operations.start();
-  door.open();
+  listener.open();
   await cloud.open(worker.look);
   worker.open();
   dispatcher.start();
   const stopRetention = startRetention({ ...config, ...house, forget: jobs.forget });
 
   return {
-    url: door.url,
-    nodeUrl: `${door.url}${node.path}/`,
+    url: listener.url,
+    nodeUrl: `${listener.url}${node.path}/`,
     reload: cloud.door.reload,
     async stop() {
       accepting = false;
@@ -282,7 +316,7 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       cloud.servers.rest();
       stopRetention();
       stopping.abort();
-      await door.stop();
+      await listener.stop();
       await operations.stop();
       await tasks.close();
       await cloud.close();

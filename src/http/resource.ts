@@ -17,17 +17,13 @@ import { formatJson } from './answers/format-json.js';
 import { readJson } from './bodies/body.js';
 import { listBody } from './bodies/list-body.js';
 import { idOfItem, idOfUri, putsOf } from './bodies/list-items.js';
+import type { Door } from './door.js';
 import { checkAccept } from './guards/accept.js';
 import { overrides } from './guards/method-override.js';
 import { beyond } from './openapi/openapi-resource.js';
 import { pageMeta } from './page-links.js';
 import { type CheckQuery, queryNames } from './parameters.js';
 import { schemaOf } from './resource-schema.js';
-
-export interface ResourceOptions {
-  authenticate: RequestHandler;
-  maxBodySize: number;
-}
 
 type Verb = (request: Request, response: Response) => Promise<void>;
 
@@ -44,7 +40,7 @@ export function listQuery(
 }
 
 /** Tastypie's conventions, once, for every noun: what a client knows of one list it knows of all. */
-export function resourceRouter(service: ResourceService, options: ResourceOptions): Router {
+export function resourceRouter(service: ResourceService, options: Door): Router {
   const prefix = `/api/${service.name}/`;
   const uriOf = (object: Shown) => `${prefix}${String(object[service.key])}/`;
   const complete = new WeakMap<Shown, Shown>();

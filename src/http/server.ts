@@ -9,6 +9,7 @@ import { PenstockError } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import type { ResourceService } from '../usecases/resource.js';
 import { queryValue, sendJson } from './answers/answer.js';
+import type { Door } from './door.js';
 import { errorHandler, problemBody } from './error-handler.js';
 import { wantsPage } from './guards/accept.js';
 import { boundConnections } from './guards/connections.js';
@@ -21,15 +22,12 @@ import type { Metrics } from './metrics.js';
 import { apiPaths, openApi } from './openapi/openapi.js';
 import type { Json } from './openapi/openapi-parts.js';
 import { queryCheck } from './parameters.js';
-import { checkMethod } from './resource.js';
+import { checkMethod, resourceRouter } from './resource.js';
 import { schemaOf } from './resource-schema.js';
 import { docsRouter, errorsRouter } from './routes/docs.js';
 
-/** A noun with its router, and whatever goes before that. */
-export interface Noun {
-  service: ResourceService;
-  routers: Router[];
-}
+/** A noun, and the routes that it has beyond what every resource has. */
+export type Noun = readonly [ResourceService, ...Router[]];
 
 interface Dialect {
   path: string;
@@ -46,6 +44,7 @@ interface DoorOptions {
   patience: Patience;
   /** Older protocols, each below a path of its own, with its part of the API's description. */
   dialects: Dialect[];
+  door: Door;
   nouns: Noun[];
   /** Whether the whole API is there, so that it can be described as a whole. */
   documented: boolean;
@@ -97,7 +96,9 @@ export function buildApplication(options: DoorOptions): Express {
   // What a request asks for comes before whether it may.
   application.use(overrideMethod, refuseCrossSite(options.trust));
 
-  for (const { service, routers } of options.nouns) application.use(`/api/${service.name}`, ...routers);
+  for (const [service, ...routers] of options.nouns) {
+    application.use(`/api/${service.name}`, ...routers, resourceRouter(service, options.door));
+  }
   if (options.documented) {
     // A program that asks here is a client of the scheduler's protocol.
     application.get('/', (request, response, next) => {
@@ -110,7 +111,7 @@ export function buildApplication(options: DoorOptions): Express {
   // Whatever follows can be read without a login.
   application.use(refuseForeignHosts(options.trust));
 
-  const services = options.nouns.map(({ service }) => service);
+  const services = options.nouns.map(([service]) => service);
   const paths = apiPaths(
     services,
     options.dialects.map((dialect) => dialect.paths),

@@ -1,17 +1,15 @@
-import { type RequestHandler, Router } from 'express';
+import { Router } from 'express';
 import { shuttingDown } from '../../lib/errors.js';
 import type { DefinitionTestService } from '../../usecases/definitions/definition-tests.js';
 import type { DefinitionService } from '../../usecases/definitions/process-definitions.js';
 import { actorOf, queryPairs, sendJson } from '../answers/answer.js';
+import type { Door } from '../door.js';
 import { checkMethod } from '../resource.js';
 import { goneSignal, waitOf } from './job-routes.js';
 
-export interface DefinitionTestRouteOptions {
-  authenticate: RequestHandler;
+interface DefinitionTestRouteOptions extends Door {
   definitions: DefinitionService;
   testDefinition: DefinitionTestService;
-  accepting: () => boolean;
-  maxWait: number;
 }
 
 /** `POST …/<id>/test/`: runs the examples that a definition carries, and reports each. */

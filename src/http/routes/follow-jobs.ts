@@ -8,13 +8,11 @@ import type { FollowJobsService } from '../../usecases/jobs/follow-jobs.js';
 import { definitionUri, jobFields, jobUri, pipelineUri, showEvent } from '../../usecases/jobs/job-view.js';
 import { actorOf } from '../answers/answer.js';
 import { doorbell, followOf, lastEventId, loginKeeper } from '../answers/server-sent-events.js';
-import type { Followers } from '../followers.js';
+import type { Door } from '../door.js';
 import { checkMethod, listQuery } from '../resource.js';
 
-interface FollowJobsOptions {
-  authenticate: RequestHandler;
+interface FollowJobsOptions extends Door {
   service: FollowJobsService;
-  followers: Followers;
 }
 
 /** After a page the next one is not read at once: what happens meanwhile is read together. */

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import type { Request, RequestHandler, Response } from 'express';
+import type { Request, Response } from 'express';
 import type { Job } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { PenstockError } from '../../lib/errors.js';
@@ -9,7 +9,7 @@ import { jobFile, oldLog } from '../../usecases/jobs/job-files.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
 import { queryValue } from '../answers/answer.js';
 import { lastEventText, loginKeeper, sendLog } from '../answers/server-sent-events.js';
-import type { Followers } from '../followers.js';
+import type { Door } from '../door.js';
 
 /** Milliseconds between two looks at a log. */
 const look = 100;
@@ -32,12 +32,7 @@ const sizeOf = (file: string) =>
  * @param asked whose log, the attempt to begin with (null for the latest), and whether it is told to the letter
  */
 export async function followLog(
-  {
-    authenticate,
-    jobs,
-    files,
-    followers,
-  }: { authenticate: RequestHandler; jobs: JobService; files: JobFiles; followers: Followers },
+  { authenticate, jobs, files, followers }: Door & { jobs: JobService; files: JobFiles },
   request: Request,
   response: Response,
   given: Job,

@@ -22,23 +22,18 @@ import { sendBytes } from '../answers/send-bytes.js';
 import { sendLogFile } from '../answers/send-log.js';
 import { doorbell, followOf, lastEventId, loginKeeper } from '../answers/server-sent-events.js';
 import { hasBody, readJson } from '../bodies/body.js';
-import type { Followers } from '../followers.js';
+import type { Door } from '../door.js';
 import { wholeMeta } from '../page-links.js';
 import { checkMethod } from '../resource.js';
 import { exactOf, followLog } from './follow-log.js';
 
-export interface JobRouteOptions {
-  authenticate: RequestHandler;
+interface JobRouteOptions extends Door {
   jobs: JobService;
   files: JobFiles;
   show: (job: Job) => Promise<Shown>;
   cancel: (actor: Actor, job: Job) => Promise<Shown>;
   control: ControlService;
   pipelineRuns: Pick<PipelineRunService, 'resume'>;
-  maxWait: number;
-  maxBodySize: number;
-  accepting: () => boolean;
-  followers: Followers;
 }
 
 /** How long a request wants to wait, in milliseconds: `?wait=SECONDS`, or `Prefer: wait=SECONDS`; null if not at all. */

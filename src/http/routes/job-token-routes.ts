@@ -1,11 +1,11 @@
-import { type RequestHandler, Router } from 'express';
+import { Router } from 'express';
 import { type CallbackSettings, callbackActor, callbackUrl } from '../../usecases/external-jobs/callback.js';
 import type { JobEventService } from '../../usecases/external-jobs/job-events.js';
 import { actorOf, originOf, sendJson } from '../answers/answer.js';
+import type { Door } from '../door.js';
 import { checkMethod } from '../resource.js';
 
-export interface JobTokenRouteOptions {
-  authenticate: RequestHandler;
+interface JobTokenRouteOptions extends Door {
   jobEvents: JobEventService;
   callback: CallbackSettings;
 }

@@ -1,10 +1,10 @@
-import { type RequestHandler, Router } from 'express';
+import { Router } from 'express';
 import type { OperationService } from '../../usecases/operations/operations.js';
 import { actorOf, sendJson } from '../answers/answer.js';
+import type { Door } from '../door.js';
 import { checkMethod } from '../resource.js';
 
-export interface OperationRouteOptions {
-  authenticate: RequestHandler;
+interface OperationRouteOptions extends Door {
   operations: OperationService;
 }
 

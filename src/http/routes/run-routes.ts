@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { type Request, type Response, Router } from 'express';
 import type { Job } from '../../domain/jobs/job.js';
 import { isSettled } from '../../domain/services/service.js';
 import { PenstockError, shuttingDown } from '../../lib/errors.js';
@@ -17,6 +17,7 @@ import { actorOf, originOf, queryValue, sendJson } from '../answers/answer.js';
 import { sendBytes } from '../answers/send-bytes.js';
 import { beginning, bodyOf, hasBody, mediaType, readJson } from '../bodies/body.js';
 import { readMultipart } from '../bodies/multipart.js';
+import type { Door } from '../door.js';
 import { problemBody } from '../error-handler.js';
 import { wholeMeta } from '../page-links.js';
 import { checkMethod } from '../resource.js';
@@ -41,20 +42,16 @@ interface Runnable<Found> {
   dryRun(actor: Actor, found: Found, document: RunDocument, inputName: string | null): Shown | Promise<Shown>;
 }
 
-interface RunDoorOptions {
-  authenticate: RequestHandler;
+interface RunDoorOptions extends Door {
   jobs: JobService;
   receiver: Receiver;
   files: JobFiles;
   show: (job: Job) => Promise<Shown>;
-  accepting: () => boolean;
-  maxBodySize: number;
-  maxWait: number;
   /** How inputs are fetched from URLs; the time, in milliseconds, bounds the whole of it. */
   inputUrl: { privateAddresses: boolean; timeout: number };
 }
 
-export interface RunRouteOptions extends RunDoorOptions {
+interface RunRouteOptions extends RunDoorOptions {
   definitions: DefinitionService;
   runs: RunService;
 }

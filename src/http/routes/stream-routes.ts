@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { type Request, type Response, Router } from 'express';
 import { PenstockError } from '../../lib/errors.js';
 import { textOnce } from '../../lib/shared-reading.js';
 import type { FollowEvent, StreamMessage, StreamMessages } from '../../usecases/streams/stream-messages.js';
@@ -7,17 +7,15 @@ import { actorOf, queryValue, sendJson } from '../answers/answer.js';
 import { linesOf } from '../answers/lines.js';
 import { doorbell, followOf, loginKeeper } from '../answers/server-sent-events.js';
 import { bodyOf, mediaType, readBody, refuseCoding } from '../bodies/body.js';
-import type { Followers } from '../followers.js';
+import type { Door } from '../door.js';
 import { checkMethod } from '../resource.js';
 
-export interface StreamRouteOptions {
-  authenticate: RequestHandler;
+interface StreamRouteOptions extends Door {
   streams: { messages: StreamMessages };
   /** Bytes of a message, at most. */
   maxMessageSize: number;
   /** Bytes of a body that is many messages, at most. */
   maxInputSize: number;
-  followers: Followers;
 }
 
 /** What RabbitMQ allows of an id, a type, or the name of a header. */

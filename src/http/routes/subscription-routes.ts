@@ -1,15 +1,14 @@
-import { type RequestHandler, Router } from 'express';
+import { Router } from 'express';
 import type { DeliveryService } from '../../usecases/subscriptions/deliveries.js';
 import type { SubscriptionService } from '../../usecases/subscriptions/subscriptions.js';
 import { actorOf, sendJson } from '../answers/answer.js';
 import { parseJson, readBody, textOf } from '../bodies/body.js';
+import type { Door } from '../door.js';
 import { checkMethod } from '../resource.js';
 
-export interface SubscriptionRouteOptions {
-  authenticate: RequestHandler;
+interface SubscriptionRouteOptions extends Door {
   subscriptions: SubscriptionService;
   deliveries: DeliveryService;
-  maxBodySize: number;
 }
 
 /** What a subscription has beyond what every resource has: its secret, a try, and telling things once more. */
@@ -40,7 +39,7 @@ export function subscriptionRouter(options: SubscriptionRouteOptions): Router {
 }
 
 /** What a delivery has beyond what every resource has. */
-export function deliveryRouter({ authenticate, deliveries }: SubscriptionRouteOptions): Router {
+export function deliveryRouter({ authenticate, deliveries }: Door & { deliveries: DeliveryService }): Router {
   const router = Router();
   router.all('/:id/replay', checkMethod(['POST']), authenticate, async (request, response) => {
     request.resume();
