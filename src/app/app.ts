@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import type { Config } from '../config/config.js';
 import { openPipelineJobs } from '../dialects/pipeline-jobs/open.js';
 import { openPipelineScheduler } from '../dialects/pipeline-scheduler/open.js';
@@ -7,13 +5,8 @@ import { nodeAccount } from '../dialects/processing-node/node-account.js';
 import * as nodeFolders from '../dialects/processing-node/node-folders.js';
 import { nodeSettings } from '../dialects/processing-node/node-settings.js';
 import { openProcessingNode } from '../dialects/processing-node/open.js';
-import { typedUuids, typePrefixes } from '../domain/external-jobs/typed-uuid.js';
-import { adapters } from '../drivers/adapters/adapters.js';
-import { localExecutor } from '../drivers/executors/local.js';
 import { clearArchive } from '../drivers/files/archive.js';
 import { accountOf, switchTo } from '../drivers/processes/accounts.js';
-import { openControlGroups } from '../drivers/processes/cgroups/cgroup.js';
-import { RunnerPool } from '../drivers/processes/runner-pool.js';
 import { openStreams } from '../drivers/streams/open.js';
 import { openFollowers } from '../http/followers.js';
 import { authenticate, authenticatePeople } from '../http/guards/auth.js';
@@ -30,20 +23,11 @@ import { buildApplication, listen, type Noun } from '../http/server.js';
 import { messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import { openDataFolder } from '../store/folder/data-folder.js';
-import { JobFiles, streamsFile } from '../store/folder/job-files.js';
+import { streamsFile } from '../store/folder/job-files.js';
 import { keyFile, webhookKeyFile } from '../store/folder/key-file.js';
-import { openStore } from '../store/store.js';
 import { definitionTestService } from '../usecases/definitions/definition-tests.js';
-import { definitionService } from '../usecases/definitions/process-definitions.js';
 import { cancelService } from '../usecases/jobs/cancel.js';
 import { followJobsService } from '../usecases/jobs/follow-jobs.js';
-import { jobResource } from '../usecases/jobs/job-resource.js';
-import { jobService } from '../usecases/jobs/jobs.js';
-import { pipelineRunService } from '../usecases/pipelines/pipeline-runs.js';
-import { pipelineService } from '../usecases/pipelines/pipelines.js';
-import { idempotency } from '../usecases/runs/idempotency.js';
-import { receiver as openReceiver } from '../usecases/runs/receive.js';
-import { runService } from '../usecases/runs/runs.js';
 import { serverService } from '../usecases/servers/servers.js';
 import { controlService } from '../usecases/services/service-control.js';
 import { openStreamServices } from '../usecases/streams/open-streams.js';
@@ -54,10 +38,9 @@ import { openDeliveries } from '../worker/deliveries/open-deliveries.js';
 import { openOperations } from '../worker/operations/open-operations.js';
 import { startRetention } from '../worker/retention.js';
 import { watchRoom } from '../worker/room.js';
-import { outOfReachTeller } from '../worker/tell-out-of-reach.js';
-import { openWorker } from '../worker/worker.js';
 import { announceAdmin } from './announce.js';
-import { openCloud } from './cloud.js';
+import { openHouse } from './house.js';
+import { openRunning } from './running.js';
 
 export interface App {
   url: string;
@@ -71,22 +54,12 @@ export interface App {
 
 /** Builds every room and opens the doors: the only place that knows them all. */
 export async function start(config: Readonly<Config>, log: Logger): Promise<App> {
-  const lock = openDataFolder(config.data, config.database);
-  const clock = () => new Date();
+  const { data, database, maxBodySize, maxMessageSize, maxInputSize, maxWait, inputUrl } = config;
+  const lock = openDataFolder(data, database);
+  const house = await openHouse(config, log);
+  const { store, files, jobs, jobResource, definitions, clock } = house;
 
-  const store = await openStore(config.database);
-  if (store.migrations.length > 0) log.info({ migrations: store.migrations }, 'database migrated');
-  const instance = await store.setting('instance', () => randomBytes(8).toString('hex'));
-  const files = new JobFiles(config.data);
-
-  const { pipelineJobs } = config;
-  const uuids = typedUuids(pipelineJobs.dns_domain, {
-    ...typePrefixes,
-    pipeline: pipelineJobs.uuid_prefix_pipeline,
-    job: pipelineJobs.uuid_prefix_pipelinejob,
-    job_event: pipelineJobs.uuid_prefix_pipelinejob_event,
-  });
-
+  // Logins, streams, and subscriptions to what happens.
   const settings = nodeSettings(config.node, config.nodeWritten);
   const account = nodeAccount(store, settings.current, clock);
   const logins = loginService(store, {
@@ -95,191 +68,133 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
     configured: (username, password) => account.byPassword(username, password),
   });
   const users = userService(store, logins, clock);
-  const tokens = tokenService(store, logins, clock);
-  const definitions = definitionService(store, clock);
-  const jobs = jobService(store, uuids, clock);
-  await jobs.start();
-  /** What most rooms need. */
-  const house = { store, files, jobs, definitions, log, clock };
-
   const streams = await openStreamServices({
-    store,
-    instance,
-    drivers: (settings) => openStreams({ ...config.streams, file: streamsFile(config.data), settings }, log),
+    ...house,
+    drivers: (kept) => openStreams({ ...config.streams, file: streamsFile(data), settings: kept }, log),
     maxStreams: config.maxStreams,
     jobEvents: config.streams.job_events,
-    clock,
   });
-
   const { dispatcher, subscriptions, deliveries } = await openDeliveries({
     ...house,
     broker: streams.broker,
-    key: keyFile(webhookKeyFile(config.data)),
+    key: keyFile(webhookKeyFile(data)),
     settings: config.webhooks,
     streams: config.streams,
   });
 
-  const cloud = openCloud({ ...house, instance, config, trouble: outOfReachTeller(house) });
-  await cloud.load();
-  const executor = localExecutor({
-    instance,
-    pool: new RunnerPool(Math.max(8, Math.min(config.maxRunningJobs, 64))),
-    groups: openControlGroups(`penstock-${instance}`),
-  });
-  const worker = openWorker({
-    ...house,
-    adapters,
-    executor,
-    defaultTimeout: config.defaultTimeout,
-    mayStart: () => !store.reserve.spent,
-    limits: () => ({ running: config.maxRunningJobs, runningPerUser: config.maxRunningJobsPerUser }),
-    platformRetries: () => config.maxPlatformRetries,
-    lane: cloud.lane,
-    definitionOf: (revisionId) => definitions.definitionOf(revisionId),
-    jobOf: (uuid) => store.jobs.byUuid(uuid),
-    uuids,
-    services: config.maxServices,
-    servicesPerUser: config.maxServicesPerUser,
-  });
-  const receiver = openReceiver(files, config.maxInputSize);
-  const running = { ...house, receiver, once: idempotency(store), ...cloud.where };
-  const runs = runService({
-    ...running,
-    worker,
-    limits: { queued: config.maxQueuedJobs, queuedPerUser: config.maxQueuedJobsPerUser },
-    defaultTimeout: config.defaultTimeout,
-  });
+  const { cloud, executor, worker, receiver, runs, pipelines, pipelineRuns } = await openRunning(
+    house,
+    config,
+  );
   const operations = openOperations({
     ...house,
     streams,
     receiver,
     runs,
-    instance,
-    maxMessageSize: config.maxMessageSize,
+    maxMessageSize,
     stopService: (uuid) => worker.supervisor.end(uuid, 'stop', 'its operation'),
   });
-  const resource = jobResource(store, jobs, files);
-  const pipelines = pipelineService(store, uuids, definitions, clock);
   await worker.recover(store);
   executor.allRecovered();
 
-  let accepting = true;
-  const stopping = new AbortController();
-  setMaxListeners(0, stopping.signal); // one for each live stream
+  // The doors: each protocol and each noun with what it needs.
+  let stopping = false;
+  const accepting = () => !stopping;
   const authenticateAll = authenticate(logins);
   const door = {
     authenticate: authenticatePeople(authenticateAll),
-    maxBodySize: config.maxBodySize,
-    maxWait: config.maxWait,
-    accepting: () => accepting,
-    followers: openFollowers(config.followers, stopping.signal),
+    maxBodySize,
+    maxWait,
+    accepting,
+    followers: openFollowers(config.followers),
   };
   const manager = openPipelineJobs({
-    ...door,
     ...house,
-    settings: pipelineJobs,
+    authenticate: door.authenticate,
+    maxBodySize,
+    settings: config.pipelineJobs,
     adminTokens: config.adminTokens,
     logins,
-    uuids,
     subscriptions,
-    clearArchive: (archive) => clearArchive(pipelineJobs.archive_systems, archive),
+    clearArchive: (archive) => clearArchive(config.pipelineJobs.archive_systems, archive),
   });
-  const node = await openProcessingNode({
-    ...door,
+  /** For the protocols that run things; each lets in a login of its own, too. */
+  const protocol = {
     ...house,
     authenticate: authenticateAll,
-    settings,
-    account,
+    maxBodySize,
+    accepting,
     logins,
-    machine: { ...nodeFolders, accountOf },
-    runs,
     receiver,
-  });
+    runs,
+  };
+  const machine = { ...nodeFolders, accountOf };
+  const node = await openProcessingNode({ ...protocol, settings, account, machine });
   if (config.nodeOnly) {
     await switchTo(settings.current().ptsuser).catch((error: unknown) =>
       log.warn({ error: messageOf(error) }, "the node's scripts cannot be run"),
     );
   }
+  const { show } = jobResource;
   const cancel = cancelService({
     jobs,
     here: worker.cancel,
     external: (job, by) => manager.jobEvents.cancel(job, by),
-    show: resource.show,
+    show,
   });
-  const tasks = openPipelineScheduler({
-    ...door,
-    ...house,
-    ...cloud.door,
-    authenticate: authenticateAll,
-    logins,
-    runs,
-    receiver,
+  const scheduler = openPipelineScheduler({
+    ...protocol,
     cancel,
     isActive: worker.isActive,
+    applications: cloud.applications,
+    cloudFiles: cloud.files,
+    reload: cloud.reload,
+    clear: cloud.clear,
   });
-  const room = watchRoom({ ...config, reserve: store.reserve, log, back: worker.look });
-  const metrics = openMetrics({
-    jobs,
-    waiting: () => worker.waiting,
-    running: () => worker.active,
-    counts: { services: () => worker.supervisor.counts(), servers: cloud.servers.counts },
-    deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
-    streams: streams.channels.totals,
-    operations: operations.statuses,
-    room: { free: room.free, full: () => store.reserve.spent },
-  });
-  const runDoors = { ...door, jobs, files, receiver, show: resource.show, inputUrl: config.inputUrl };
-  const pipelineRuns = pipelineRunService({ ...running, pipelines, runs, worker: worker.pipelines });
+  const runDoors = { ...door, jobs, files, receiver, show, inputUrl };
+  const definitionTests = definitionTestService({ jobs, runs, receiver, files });
+  const control = controlService(jobs, worker.supervisor, show);
   const job: Noun = [
-    resource,
+    jobResource,
     jobTokenRouter({ ...door, jobEvents: manager.jobEvents, callback: manager.callback }),
     followJobsRouter({ ...door, service: followJobsService(store, jobs) }),
-    jobRouter({
-      ...door,
-      jobs,
-      files,
-      show: resource.show,
-      cancel,
-      control: controlService(jobs, worker.supervisor, resource.show),
-      pipelineRuns,
-    }),
+    jobRouter({ ...door, jobs, files, show, cancel, control, pipelineRuns }),
   ];
-  const readOnly = { list: ['GET'], detail: ['GET'] } as const;
-  const nouns: Noun[] = config.nodeOnly
-    ? [[{ ...definitions.resource, methods: readOnly }], job]
-    : [
-        [
-          definitions.resource,
-          runRouter({ ...runDoors, definitions, runs }),
-          definitionTestRouter({
-            ...door,
-            definitions,
-            testDefinition: definitionTestService({ jobs, runs, receiver, files }),
-          }),
-        ],
-        job,
-        [
-          streams.resource,
-          streamRouter({
-            ...door,
-            streams,
-            maxMessageSize: config.maxMessageSize,
-            maxInputSize: config.maxInputSize,
-          }),
-        ],
-        [operations.resource, operationRouter({ ...door, operations })],
-        [pipelines.resource, runDoor(pipelineRuns, runDoors)],
-        [cloud.nouns.applications.resource],
-        [serverService({ store, letGo: cloud.servers.letGo, clock }).resource],
-        [cloud.nouns.hostKeys.resource],
-        [users.resource],
-        [tokens.resource],
-        [subscriptions.resource, subscriptionRouter({ ...door, subscriptions, deliveries })],
-        [deliveries.resource, deliveryRouter({ ...door, deliveries })],
-      ];
+  const allNouns: Noun[] = [
+    [
+      definitions.resource,
+      runRouter({ ...runDoors, definitions, runs }),
+      definitionTestRouter({ ...door, definitions, testDefinition: definitionTests }),
+    ],
+    job,
+    [streams.resource, streamRouter({ ...door, streams, maxMessageSize, maxInputSize })],
+    [operations.resource, operationRouter({ ...door, operations })],
+    [pipelines.resource, runDoor(pipelineRuns, runDoors)],
+    [cloud.applications.resource],
+    [serverService({ store, letGo: cloud.servers.letGo, clock }).resource],
+    [cloud.hostKeys.resource],
+    [users.resource],
+    [tokenService(store, logins, clock).resource],
+    [subscriptions.resource, subscriptionRouter({ ...door, subscriptions, deliveries })],
+    [deliveries.resource, deliveryRouter({ ...door, deliveries })],
+  ];
+  /** Where nothing but the processing node is served: its jobs, and what they ran. */
+  const nodeNouns: Noun[] = [[{ ...definitions.resource, methods: { list: ['GET'], detail: ['GET'] } }], job];
+
+  const room = watchRoom({ data, database, reserve: store.reserve, log, back: worker.look });
+  const counts = { services: () => worker.supervisor.counts(), servers: cloud.servers.counts };
   const application = buildApplication({
     log,
-    metrics,
+    metrics: openMetrics({
+      jobs,
+      waiting: () => worker.waiting,
+      running: () => worker.active,
+      counts,
+      deliveries: { pending: () => store.deliveries.waiting(), counts: dispatcher.counts },
+      streams: streams.channels.totals,
+      operations: operations.statuses,
+      room: { free: room.free, full: () => store.reserve.spent },
+    }),
     trust: config.trust,
     patience: config.patience,
     health: async () => {
@@ -287,13 +202,13 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
       return {
         jobs_waiting: worker.waiting,
         jobs_running: worker.active,
-        services: worker.supervisor.counts(),
-        servers: await cloud.servers.counts(),
+        services: counts.services(),
+        servers: await counts.servers(),
       };
     },
-    dialects: config.nodeOnly ? [node] : [manager.dialect, node, tasks.dialect],
+    dialects: config.nodeOnly ? [node] : [manager.dialect, node, scheduler.dialect],
     door,
-    nouns,
+    nouns: config.nodeOnly ? nodeNouns : allNouns,
     documented: !config.nodeOnly,
   });
 
@@ -304,21 +219,27 @@ export async function start(config: Readonly<Config>, log: Logger): Promise<App>
   await cloud.open(worker.look);
   worker.open();
   dispatcher.start();
-  const stopRetention = startRetention({ ...config, ...house, forget: jobs.forget });
+  const stopRetention = startRetention({
+    ...house,
+    keepFiles: config.keepFiles,
+    keepJobs: config.keepJobs,
+    keepDeliveries: config.keepDeliveries,
+    forget: jobs.forget,
+  });
 
   return {
     url: listener.url,
     nodeUrl: `${listener.url}${node.path}/`,
-    reload: cloud.door.reload,
+    reload: cloud.reload,
     async stop() {
-      accepting = false;
+      stopping = true;
       worker.close();
       cloud.servers.rest();
       stopRetention();
-      stopping.abort();
+      door.followers.close();
       await listener.stop();
       await operations.stop();
-      await tasks.close();
+      await scheduler.close();
       await cloud.close();
       await executor.close();
       await manager.nonces.close();

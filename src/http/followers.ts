@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Request, Response } from 'express';
 import { PenstockError } from '../lib/errors.js';
 import { actorOf } from './answers/answer.js';
@@ -8,13 +9,14 @@ import { openCounts } from './counts.js';
 export interface Followers {
   /** Begins to answer with a live stream. Throws `too-many-followers` if there are as many as there may be. */
   open(request: Request, response: Response): EventStream;
+  /** Ends all of them. */
+  close(): void;
 }
 
-/**
- * @param limits how many live streams there may be, of one user and in all
- * @param stopping ends all of them when it is aborted
- */
-export function openFollowers(limits: { perUser: number; all: number }, stopping: AbortSignal): Followers {
+/** @param limits how many live streams there may be, of one user and in all */
+export function openFollowers(limits: { perUser: number; all: number }): Followers {
+  const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // one for each stream
   const counts = openCounts<number>();
   let all = 0;
 
@@ -35,7 +37,7 @@ export function openFollowers(limits: { perUser: number; all: number }, stopping
           `All ${limits.all} live streams of this server are taken (MAX_FOLLOWERS). Try again later, or ask without follow=1.`,
         );
       }
-      const stream = eventStream(request, response, stopping);
+      const stream = eventStream(request, response, closing.signal);
       if (response.closed) return stream;
       counts.add(id, 1);
       all += 1;
@@ -45,5 +47,7 @@ export function openFollowers(limits: { perUser: number; all: number }, stopping
       });
       return stream;
     },
+
+    close: () => closing.abort(),
   };
 }

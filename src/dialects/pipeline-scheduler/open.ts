@@ -1,4 +1,6 @@
+import { readdir } from 'node:fs/promises';
 import { type RequestHandler, Router } from 'express';
+import type { CloudFiles } from '../../config/config-cloud.js';
 import type { Known } from '../../http/answers/answer.js';
 import { checkMethod } from '../../http/resource.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
@@ -11,6 +13,7 @@ import type { RunService } from '../../usecases/runs/runs.js';
 import type { ApplicationService } from '../../usecases/servers/applications.js';
 import type { LoginService } from '../../usecases/users/logins.js';
 import { ownAccount } from '../../usecases/users/own-account.js';
+import { shownConfig } from './config-view.js';
 import { failure, send } from './envelope.js';
 import { schedulerLogin } from './login.js';
 import { firstSchedulerRouter } from './old-routes.js';
@@ -30,27 +33,35 @@ export function openPipelineScheduler(given: {
   receiver: Receiver;
   applications: ApplicationService;
   isActive: Parameters<typeof schedulerViews>[0]['isActive'];
-  scripts: () => Promise<readonly string[] | null>;
   accepting: () => boolean;
   log: Parameters<typeof keepTaskTimes>[0]['log'];
-  /** TIMETEST_CSV_FILE; null: none. */
-  timesFile: () => string | null;
-  tokens: () => readonly string[] | null;
+  /** The files of the configuration that the scheduler goes by, as they are now. */
+  cloudFiles: () => CloudFiles;
   authenticate: RequestHandler;
   logins: LoginService;
   cancel: SchedulerRouteOptions['cancel'];
   clear: SchedulerRouteOptions['clear'];
-  config: SchedulerRouteOptions['config'];
   reload: SchedulerRouteOptions['reload'];
   maxBodySize: number;
   clock: () => Date;
 }) {
+  const { cloudFiles } = given;
   const account = ownAccount(given.store, 'scheduler', given.clock);
-  const tasks = taskService({ ...given, account });
+  const tasks = taskService({
+    ...given,
+    account,
+    async scripts() {
+      const folder = cloudFiles().application.LOCAL_SCRIPTS_FOLDER;
+      if (folder === null) return null;
+      const entries = await readdir(folder, { withFileTypes: true });
+      return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+    },
+  });
   /** Tokens stand for one account: whoever has one may do what the older system let its clients do. */
   let own: number | null = null;
   const login = schedulerLogin({
     ...given,
+    tokens: () => cloudFiles().tokens,
     async account() {
       const actor = await account.get();
       own = actor.id;
@@ -60,6 +71,7 @@ export function openPipelineScheduler(given: {
   const keeps = (actor: Actor) => actor.admin || actor.id === own;
   const options: SchedulerRouteOptions = {
     ...given,
+    config: (whole) => shownConfig(cloudFiles(), whole),
     login,
     tasks,
     keeps,
@@ -79,7 +91,7 @@ export function openPipelineScheduler(given: {
   // Only what is theirs: whatever is not found anywhere is told in our own shape.
   router.use(['/tasks', '/servers', '/config', '/pipeline', '/instance', '/error'], inOurShape);
   router.use(schedulerRouter(options), firstSchedulerRouter(options));
-  const timesWritten = keepTaskTimes({ ...given, file: given.timesFile });
+  const timesWritten = keepTaskTimes({ ...given, file: () => cloudFiles().application.TIMETEST_CSV_FILE });
   const dialect = { path: '/', router, paths: pipelineSchedulerPaths, asksLogin: true };
   return { dialect, close: timesWritten };
 }

@@ -28,7 +28,7 @@ import {
   type RunService,
 } from '../runs/runs.js';
 import type { Submitted } from '../runs/submitted.js';
-import type { CheckWhere } from '../runs/whereabouts.js';
+import type { WhereService } from '../runs/whereabouts.js';
 import { hashToken } from '../users/logins.js';
 import type { Planned } from './pipeline-steps.js';
 import type { PipelineService } from './pipelines.js';
@@ -49,9 +49,9 @@ export function pipelineRunService(given: {
   receiver: Receiver;
   worker: PipelineWorker;
   once: Once;
-  checkWhere: CheckWhere;
+  where: WhereService;
 }) {
-  const { store, files, jobs, pipelines, runs, receiver, worker, once, checkWhere } = given;
+  const { store, files, jobs, pipelines, runs, receiver, worker, once, where } = given;
 
   /** What a run asks for that a step cannot be given; where it is run is said by it, or by its own definition. */
   function wrongSteps({ plan, definitions }: Planned, document: RunDocument): Problem[] {
@@ -61,7 +61,7 @@ export function pipelineRunService(given: {
       const { environment = {} } = document;
       return [
         ...checkEnvironment(definition, environment),
-        ...checkWhere(definition, document).map(({ pointer, detail }) => ({
+        ...where.check(definition, document).map(({ pointer, detail }) => ({
           pointer,
           detail: `the step '${step.name}': ${detail}`,
         })),
@@ -189,8 +189,8 @@ export function pipelineRunService(given: {
         const { environment } = { environment: { ...step.environment, ...document.environment } };
         const timeout = step.timeout === null ? {} : { timeout: step.timeout };
         const { executor } = document;
-        const where = executor === undefined ? {} : { executor };
-        const command = runs.dryRun(definition, { environment, ...timeout, ...where }, null);
+        const there = executor === undefined ? {} : { executor };
+        const command = runs.dryRun(definition, { environment, ...timeout, ...there }, null);
         return [{ ...shownStep(step), command }];
       });
       return { steps, output: sourceText(plan.output), timeout: document.timeout ?? plan.timeout };

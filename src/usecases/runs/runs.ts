@@ -26,7 +26,7 @@ import { hashToken } from '../users/logins.js';
 import type { Once } from './idempotency.js';
 import { checkedFileName, type Received, type Receiver } from './receive.js';
 import type { Submitted } from './submitted.js';
-import type { CheckWhere, ShowWhere } from './whereabouts.js';
+import type { WhereService } from './whereabouts.js';
 
 /** What a run's JSON says; `input` is for the door to fetch. */
 export interface RunDocument extends RunRequest {
@@ -64,12 +64,10 @@ export function runService(given: {
   limits: RunLimits;
   /** Seconds; null: no limit. */
   defaultTimeout: number | null;
-  checkWhere: CheckWhere;
-  showWhere: ShowWhere;
+  where: WhereService;
   clock: () => Date;
 }) {
-  const { files, jobs, receiver, worker, once, limits, clock } = given;
-  const { checkWhere, showWhere } = given;
+  const { files, jobs, receiver, worker, once, limits, where, clock } = given;
 
   function checkQueue(actor: Actor): void {
     const mine = worker.waitingOf(actor.id);
@@ -95,7 +93,7 @@ export function runService(given: {
   /** As things are now: there may be no such machine or application any more. */
   function checkPlace({ document }: FoundDefinition, request: RunRequest): void {
     if ((request.executor ?? document.executor ?? 'local') === 'local') return;
-    const wrong = checkWhere(document, request);
+    const wrong = where.check(document, request);
     if (wrong.length > 0) throw invalid('invalid-body', wrong);
   }
 
@@ -150,7 +148,7 @@ export function runService(given: {
       const document = checkedRequest(value);
       const wrong = [
         ...checkEnvironment(found.document, document.environment ?? {}),
-        ...checkWhere(found.document, document),
+        ...where.check(found.document, document),
       ];
       if (wrong.length > 0) throw invalid('invalid-body', wrong);
       return document;
@@ -189,7 +187,7 @@ export function runService(given: {
       const { definition } = found;
       checkPlace(found, document);
       const uuid = '00000000-0000-0000-0000-000000000000';
-      const place = showWhere(definition, document, uuid);
+      const place = where.show(definition, document, uuid);
       const folder = place?.folder ?? files.attempt(uuid, 1);
       const places = { work_dir: path.join(folder, 'work'), job_uuid: uuid };
       const outputName = outputNameOf(definition, document.output?.name);

@@ -7,12 +7,9 @@ import { nearest } from '../../lib/nearest.js';
 import type { Shown } from '../resource.js';
 
 /** What a run may say of where it is run. */
-export interface Asked extends Whereabouts {
+interface Asked extends Whereabouts {
   application?: string;
 }
-
-/** Why a definition cannot be run where that is asked for, as things are now; empty if it can. */
-export type CheckWhere = (definition: DefinitionDocument, asked: Asked) => Problem[];
 
 const wrongName = (kind: string, name: string, names: readonly string[]): string => {
   const near = nearest(name, names);
@@ -20,17 +17,18 @@ const wrongName = (kind: string, name: string, names: readonly string[]): string
   return `there is no ${kind} ${name}; ${near === undefined ? there : `did you mean ${near}?`}`;
 };
 
-/**
- * Says of each run whether it can be where it is to be: what would wait for ever is refused at once.
- *
- * @param given.missing what servers of an application cannot be made without, in words; null if all is there
- * @param given.machines the names of the machines of ssh.yaml
- */
-export function checkWhere(given: {
+/** Where runs may be, and would be. */
+export function whereService(given: {
   applications: { named(name: string): Application | undefined; unknown(name: string): Problem[] };
+  /** What servers of an application cannot be made without, in words; null if all is there. */
   missing(application: Application): string | null;
+  /** The names of the machines of ssh.yaml. */
   machines(): readonly string[];
-}): CheckWhere {
+  /** The folder of a machine below which jobs work. */
+  base(machine: string): string;
+  /** That of a job's first attempt, below such a base. */
+  folder(base: string, uuid: string): string;
+}) {
   function cloudProblems(name: string): Problem[] {
     // What single jobs have made of an application has a name, too, but is theirs.
     const wrong = given.applications.unknown(name);
@@ -41,47 +39,34 @@ export function checkWhere(given: {
     return missing === null ? [] : [{ pointer: '/executor', detail: missing }];
   }
 
-  return (definition, asked) => {
-    const executor = asked.executor ?? definition.executor ?? 'local';
-    const problems = remoteProblems(definition, asked);
-    if (problems.length > 0 || executor === 'local') return problems;
-    if (executor === 'cloud')
-      return cloudProblems(asked.application ?? definition.application ?? defaultApplication);
-    const host = asked.host ?? definition.host ?? '';
-    const machines = given.machines();
-    if (machines.includes(host)) return [];
-    return [{ pointer: '/host', detail: `${wrongName('machine', host, machines)} (MACHINES of ssh.yaml)` }];
-  };
-}
-
-/** The place of a run that is not begun: what is shown of it, and its folder there; null for what runs here. */
-export type ShowWhere = (
-  definition: ProcessDefinition,
-  asked: Asked,
-  uuid: string,
-) => { shown: Shown; folder: string } | null;
-
-/**
- * Shows where a run would be.
- *
- * @param given.base the folder of a machine below which jobs work
- * @param given.folder that of a job's first attempt, below such a base
- */
-export function showWhere(given: {
-  applications: { named(name: string): Application | undefined };
-  base(machine: string): string;
-  folder(base: string, uuid: string): string;
-}): ShowWhere {
-  return (definition, asked, uuid) => {
-    const executor = asked.executor ?? definition.executor;
-    if (executor === 'local') return null;
-    if (executor === 'ssh') {
+  return {
+    /** Why a definition cannot be run where that is asked for, as things are now; empty if it can: nothing is to wait for ever. */
+    check(definition: DefinitionDocument, asked: Asked): Problem[] {
+      const executor = asked.executor ?? definition.executor ?? 'local';
+      const problems = remoteProblems(definition, asked);
+      if (problems.length > 0 || executor === 'local') return problems;
+      if (executor === 'cloud')
+        return cloudProblems(asked.application ?? definition.application ?? defaultApplication);
       const host = asked.host ?? definition.host ?? '';
-      const folder = given.folder(given.base(host), uuid);
-      return { shown: { host, remote_folder: folder }, folder };
-    }
-    const application = asked.application ?? definition.application ?? defaultApplication;
-    const folder = given.folder(given.applications.named(application)?.baseFolder ?? '', uuid);
-    return { shown: { application, remote_folder: folder }, folder };
+      const machines = given.machines();
+      if (machines.includes(host)) return [];
+      return [{ pointer: '/host', detail: `${wrongName('machine', host, machines)} (MACHINES of ssh.yaml)` }];
+    },
+
+    /** The place of a run that is not begun: what is shown of it, and its folder there; null for what runs here. */
+    show(definition: ProcessDefinition, asked: Asked, uuid: string): { shown: Shown; folder: string } | null {
+      const executor = asked.executor ?? definition.executor;
+      if (executor === 'local') return null;
+      if (executor === 'ssh') {
+        const host = asked.host ?? definition.host ?? '';
+        const folder = given.folder(given.base(host), uuid);
+        return { shown: { host, remote_folder: folder }, folder };
+      }
+      const application = asked.application ?? definition.application ?? defaultApplication;
+      const folder = given.folder(given.applications.named(application)?.baseFolder ?? '', uuid);
+      return { shown: { application, remote_folder: folder }, folder };
+    },
   };
 }
+
+export type WhereService = ReturnType<typeof whereService>;
