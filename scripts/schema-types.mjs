@@ -14,8 +14,10 @@ const documents = {
   'config/ssh': 'SshFile',
   'config/streams': 'StreamsFile',
   application: 'ApplicationDocument',
+  operation: 'OperationDocument',
   'pipeline-steps': 'PipelineDocument',
   'process-definition': 'DefinitionDocument',
+  'run-request': 'RunDocument',
 };
 
 /** The schema without titles, which would become names of types; `filled`: what has a default is always there. */

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import type { RunDocument } from '../../lib/generated/run-request.js';
 import type { CliIo } from '../terminal/io.js';
 import { transferBar } from '../terminal/progress.js';
 import type { Client, Json } from './client.js';
@@ -6,16 +7,9 @@ import { CliError, Ended, exitCodes } from './failure.js';
 import { type Input, multipart } from './input.js';
 import { textOf } from './transport.js';
 
-/** What one run asks for beyond its definition, in the words of the API. */
-export interface RunRequest {
-  environment?: Record<string, string>;
-  timeout?: number;
-  output?: { name: string };
-}
-
 interface Submission {
   path: string;
-  request: RunRequest;
+  request: RunDocument;
   input: Input | undefined;
   idempotencyKey: string | undefined;
   signal: AbortSignal;
@@ -62,7 +56,7 @@ export async function submit(client: Client, submission: Submission, io: CliIo):
 }
 
 /** The bare bytes are fastest; a form is needed where there is more to say than bytes and an output's name. */
-function needsForm(request: RunRequest, input: Input): boolean {
+function needsForm(request: RunDocument, input: Input): boolean {
   return input.name !== undefined || request.environment !== undefined || request.timeout !== undefined;
 }
 

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type { RunDocument } from '../../lib/generated/run-request.js';
 import { usageError } from '../client/failure.js';
-import type { RunRequest } from '../client/submit.js';
 import type { CliIo } from '../terminal/io.js';
 import { collect } from './values.js';
 
@@ -39,7 +39,7 @@ export function runOptions(command: Command): Command {
 }
 
 /** What to ask of the server; members that were not given are left out, so that the definition decides. */
-export function readRequest(options: RunOptions, io: CliIo): RunRequest {
+export function readRequest(options: RunOptions, io: CliIo): RunDocument {
   return {
     ...(options.env === undefined ? {} : { environment: readEnvironment(options.env, io) }),
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),

@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import type { RunDocument } from '../../lib/generated/run-request.js';
 import { timeoutOf } from '../jobs/timeout.js';
 import {
   isNamedFile,
@@ -20,12 +21,6 @@ interface Command {
   timeout: number | null;
 }
 
-/** What one run may change. Environment values may hold placeholders, as those of the definition. */
-interface RunRequest {
-  environment?: Readonly<Record<string, string>>;
-  timeout?: number;
-}
-
 /** The values that every run has, before any file is staged. */
 export type BaseValues = PlaceholderValues & { work_dir: string; job_uuid: string };
 
@@ -39,13 +34,14 @@ export type FileLocation =
   | { kind: 'fixed'; path: string; fileName?: string };
 
 /**
- * Definition + request + values → what is run. A request's variables are laid over the definition's.
+ * Definition + request + values → what is run. A request's variables are laid over the definition's, and may hold
+ * placeholders as those do.
  *
  * @param defaultTimeout the server's; see `timeoutOf`
  */
 export function buildCommand(
   definition: ProcessDefinition,
-  request: RunRequest,
+  request: Pick<RunDocument, 'environment' | 'timeout'>,
   values: BaseValues,
   defaultTimeout: number | null,
 ): Command {

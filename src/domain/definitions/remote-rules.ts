@@ -1,13 +1,10 @@
 import type { Problem } from '../../lib/errors.js';
 import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
-import type { ExecutorName } from './definition-document.js';
+import type { RunDocument } from '../../lib/generated/run-request.js';
 import { inputParameters, outputParameters } from './definition-document.js';
 
 /** What a run says of where it is run; what it leaves out is as its definition says. */
-export interface Whereabouts {
-  executor?: ExecutorName;
-  host?: string;
-}
+export type Whereabouts = Pick<RunDocument, 'executor' | 'host' | 'application'>;
 
 /** Why an adapter is for this machine alone. */
 const nearby: Readonly<Record<string, string>> = {

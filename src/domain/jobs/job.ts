@@ -1,46 +1,31 @@
-import type { ExecutorName } from '../definitions/definition-document.js';
+import type { RunDocument } from '../../lib/generated/run-request.js';
 import type { Framing } from '../feeder/framing.js';
 import type { ServerWishes } from '../servers/application.js';
 import type { EventName, State } from './job-state.js';
 import type { Outcome } from './outcome.js';
 
-/** What one run asks for beyond its definition. */
-export interface RunRequest {
-  environment?: Record<string, string>;
-  timeout?: number;
-  output?: { name?: string };
-  executor?: ExecutorName;
-  /** The machine of the executor ssh. */
-  host?: string;
-  /** The application of the executor cloud. */
-  application?: string;
-  /** What it wants of its server besides that. Only the server itself says this. */
+/** What one run asks for beyond its definition, its input apart; the rest is said by the server itself alone. */
+export interface RunRequest extends Omit<RunDocument, 'input'> {
+  /** What it wants of its server besides its application. */
   server?: ServerWishes;
-  /**
-   * Files of LOCAL_SCRIPTS_FOLDER that are put into the base folder of the machine that it runs on. Only the server itself
-   * says this.
-   */
+  /** Files of LOCAL_SCRIPTS_FOLDER that are put into the base folder of the machine that it runs on. */
   scripts?: string[];
-  priority?: number;
-  /** Whom the program runs as, by name. Only the server itself asks for this. */
+  /** Whom the program runs as, by name. */
   user?: string;
   /**
    * True: somebody waits for its end, and nothing else goes on before that. It starts at once, whatever else runs or
-   * waits, and is not tried again. Only the server itself asks for this.
+   * waits, and is not tried again.
    */
   attended?: boolean;
-  /** Fed message by message through a socket, and not from a file. Only the server itself asks for this. */
+  /** Fed message by message through a socket, and not from a file. */
   feed?: { framing: Framing };
   /**
    * Named pipes, by absolute path, in place of standard input or output, by which programs of two jobs run joined;
-   * with `tee` what goes on is kept as this job's standard output, too. Only the server itself asks for this, makes
-   * the pipes and takes them away.
+   * with `tee` what goes on is kept as this job's standard output, too. Whoever asks for them makes them and takes
+   * them away.
    */
   joined?: { from?: string; to?: string; tee?: true };
-  /**
-   * The message of an operation that it was made for: its id, and what it is known by if it comes again. Only the
-   * server itself says this.
-   */
+  /** The message of an operation that it was made for: its id, and what it is known by if it comes again. */
   message?: { id: string; key: string | null };
 }
 

@@ -1,15 +1,5 @@
+import type { OperationDocument } from '../../lib/generated/operation.js';
 import type { Framing } from '../feeder/framing.js';
-
-/** What may be said of an operation besides what has a column of its own. */
-export interface OperationDocument {
-  framing?: Framing;
-  answers?: 'one' | 'any';
-  content_type?: string | null;
-  prefetch?: number | null;
-  concurrency?: number;
-  max_deliveries?: number;
-  dead_letters?: string | null;
-}
 
 /** How an operation works, with every default filled in. */
 export interface OperationSettings {

@@ -1,7 +1,8 @@
 import { namedFiles } from '../../domain/definitions/command.js';
 import { normalise, type ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { whyNotFed } from '../../domain/feeder/feeding.js';
-import { documentKeys, type OperationDocument } from '../../domain/operations/operation.js';
+import { documentKeys } from '../../domain/operations/operation.js';
+import type { OperationDocument } from '../../lib/generated/operation.js';
 import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { nearest } from '../../lib/nearest.js';
 import { validator } from '../../lib/schemas.js';
@@ -10,17 +11,6 @@ import type { Store } from '../../store/store.js';
 import { invalid } from '../body.js';
 import { numericId } from '../resource.js';
 import type { StreamRows } from '../streams/channels.js';
-
-/** What a client may say of an operation. */
-export interface OperationBody extends OperationDocument {
-  name?: string;
-  process_definition?: string | number;
-  process_definition_id?: string | number;
-  input_stream?: string;
-  output_stream?: string | null;
-  active?: boolean;
-  archive?: null | false;
-}
 
 /** What only we can tell; it may be sent back as it was read. */
 const told = [
@@ -39,7 +29,7 @@ const told = [
 export const wrong = (pointer: string, detail: string) => invalid('invalid-body', [{ pointer, detail }]);
 
 /** The part of it that has no column of its own. */
-export const documentOf = (body: OperationBody): OperationDocument =>
+export const documentOf = (body: OperationDocument): OperationDocument =>
   Object.fromEntries(documentKeys.filter((key) => body[key] !== undefined).map((key) => [key, body[key]]));
 
 /** Why messages cannot be given to a program, as the rest of a sentence; null if they can. */
@@ -60,7 +50,7 @@ function whyNot(definition: ProcessDefinition): string | null {
 
 /** The rules that a schema cannot state. What breaks one throws `invalid-body` with its place. */
 export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
-  function checked(given: unknown): OperationBody {
+  function checked(given: unknown): OperationDocument {
     const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
     // What was read may be sent back as it was: what only we can tell is left out.
     const body = isObject
@@ -72,10 +62,10 @@ export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
       : given;
     const problems = validator('operation')(body);
     if (problems.length > 0) throw invalid('invalid-body', problems);
-    return body as OperationBody;
+    return body as OperationDocument;
   }
 
-  async function definitionId(ownerId: number, body: OperationBody): Promise<number | undefined> {
+  async function definitionId(ownerId: number, body: OperationDocument): Promise<number | undefined> {
     const { process_definition: given, process_definition_id: old } = body;
     if (given !== undefined && old !== undefined && String(given) !== String(old)) {
       throw wrong('/process_definition_id', 'it says another definition than process_definition does');
@@ -104,7 +94,7 @@ export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
   }
 
   /** What streams lead back to: a message that comes again as its own result never ends. */
-  function checkLoop(input: string, body: Pick<OperationBody, 'output_stream' | 'dead_letters'>): void {
+  function checkLoop(input: string, body: Pick<OperationDocument, 'output_stream' | 'dead_letters'>): void {
     for (const key of ['output_stream', 'dead_letters'] as const) {
       if (body[key] === input) throw wrong(`/${key}`, 'it is the input stream: its messages would never end');
     }

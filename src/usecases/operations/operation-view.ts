@@ -1,9 +1,6 @@
-import {
-  type documentKeys,
-  type OperationDocument,
-  operationSettings,
-} from '../../domain/operations/operation.js';
+import { type documentKeys, operationSettings } from '../../domain/operations/operation.js';
 import type { Fields } from '../../domain/query.js';
+import type { OperationDocument } from '../../lib/generated/operation.js';
 import type { OperationRow } from '../../store/operations.js';
 import { definitionUri, jobUri } from '../jobs/job-view.js';
 import { type Shown, shownDate } from '../resource.js';

@@ -1,5 +1,6 @@
-import { type OperationDocument, operationSettings } from '../../domain/operations/operation.js';
+import { operationSettings } from '../../domain/operations/operation.js';
 import { PenstockError } from '../../lib/errors.js';
+import type { OperationDocument } from '../../lib/generated/operation.js';
 import { show as quoted } from '../../lib/wording.js';
 import type { NewOperation, OperationRow } from '../../store/operations.js';
 import type { Store } from '../../store/store.js';
@@ -7,7 +8,7 @@ import { type Actor, mayUse, scopeOf } from '../actor.js';
 import { type Change, numericId, type ResourceService, type Shown } from '../resource.js';
 import type { StreamRows } from '../streams/channels.js';
 import { streamError } from '../streams/stream-error.js';
-import { documentOf, type OperationBody, operationRules, wrong } from './operation-body.js';
+import { documentOf, operationRules, wrong } from './operation-body.js';
 import { type Lag, type OperationStatus, operationFields, showOperation } from './operation-view.js';
 
 /** A message that has no result. */
@@ -78,7 +79,7 @@ export function operationService(given: {
     return row;
   }
 
-  async function add(actor: Actor, body: OperationBody): Promise<OperationRow> {
+  async function add(actor: Actor, body: OperationDocument): Promise<OperationRow> {
     const { name, input_stream: input } = body;
     if (name === undefined) throw wrong('/name', 'this key is missing');
     if (input === undefined) throw wrong('/input_stream', 'this key is missing; it names a stream');
@@ -112,7 +113,7 @@ export function operationService(given: {
     });
   }
 
-  async function change(row: OperationRow, body: OperationBody): Promise<OperationRow> {
+  async function change(row: OperationRow, body: OperationDocument): Promise<OperationRow> {
     const { ownerId } = row;
     if (body.input_stream !== undefined && body.input_stream !== row.inputStream) {
       throw wrong(

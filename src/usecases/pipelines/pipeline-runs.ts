@@ -6,6 +6,7 @@ import { stepsAgain } from '../../domain/pipelines/pipeline.js';
 import { sourceText } from '../../domain/pipelines/pipeline-document.js';
 import { type Plan, type PlannedStep, sourcesOf } from '../../domain/pipelines/pipeline-plan.js';
 import { PenstockError, type Problem } from '../../lib/errors.js';
+import type { RunDocument } from '../../lib/generated/run-request.js';
 import { nearest } from '../../lib/nearest.js';
 import type { IdempotencyKey } from '../../store/companions.js';
 import { fileSize, type JobFiles } from '../../store/folder/job-files.js';
@@ -19,14 +20,7 @@ import type { JobService } from '../jobs/jobs.js';
 import type { Shown } from '../resource.js';
 import type { Once } from '../runs/idempotency.js';
 import type { Received, Receiver } from '../runs/receive.js';
-import {
-  checkedRequest,
-  checkNamed,
-  namedDigests,
-  namesOnly,
-  type RunDocument,
-  type RunService,
-} from '../runs/runs.js';
+import { checkedRequest, checkNamed, namedDigests, namesOnly, type RunService } from '../runs/runs.js';
 import type { Submitted } from '../runs/submitted.js';
 import type { WhereService } from '../runs/whereabouts.js';
 import { hashToken } from '../users/logins.js';

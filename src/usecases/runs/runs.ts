@@ -12,6 +12,7 @@ import { shownPaths } from '../../domain/definitions/shown-paths.js';
 import { type Job, type NewJob, newJob, type RunRequest } from '../../domain/jobs/job.js';
 import { newServiceState } from '../../domain/services/service.js';
 import { PenstockError } from '../../lib/errors.js';
+import type { RunDocument } from '../../lib/generated/run-request.js';
 import { nearest } from '../../lib/nearest.js';
 import { validator } from '../../lib/schemas.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
@@ -27,11 +28,6 @@ import type { Once } from './idempotency.js';
 import { checkedFileName, type Received, type Receiver } from './receive.js';
 import type { Submitted } from './submitted.js';
 import type { WhereService } from './whereabouts.js';
-
-/** What a run's JSON says; `input` is for the door to fetch. */
-export interface RunDocument extends RunRequest {
-  input?: { text?: string; url?: string; name?: string };
-}
 
 /** Who sees to it that accepted jobs are run. */
 interface Worker {
@@ -165,7 +161,7 @@ export function runService(given: {
       actor: Actor,
       found: FoundDefinition,
       received: Received,
-      document: RunDocument,
+      document: RunDocument & RunRequest,
       key: string | null,
       inside: Inside = {},
     ): Promise<Submitted> {

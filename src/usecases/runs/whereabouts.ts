@@ -6,11 +6,6 @@ import type { DefinitionDocument } from '../../lib/generated/process-definition.
 import { nearest } from '../../lib/nearest.js';
 import type { Shown } from '../resource.js';
 
-/** What a run may say of where it is run. */
-interface Asked extends Whereabouts {
-  application?: string;
-}
-
 const wrongName = (kind: string, name: string, names: readonly string[]): string => {
   const near = nearest(name, names);
   const there = names.length === 0 ? 'there is none' : `there are: ${names.join(', ')}`;
@@ -40,8 +35,8 @@ export function whereService(given: {
   }
 
   return {
-    /** Why a definition cannot be run where that is asked for, as things are now; empty if it can: nothing is to wait for ever. */
-    check(definition: DefinitionDocument, asked: Asked): Problem[] {
+    /** Why it cannot be run where that is asked for, as things are now; empty if it can: nothing is to wait for ever. */
+    check(definition: DefinitionDocument, asked: Whereabouts): Problem[] {
       const executor = asked.executor ?? definition.executor ?? 'local';
       const problems = remoteProblems(definition, asked);
       if (problems.length > 0 || executor === 'local') return problems;
@@ -54,7 +49,11 @@ export function whereService(given: {
     },
 
     /** The place of a run that is not begun: what is shown of it, and its folder there; null for what runs here. */
-    show(definition: ProcessDefinition, asked: Asked, uuid: string): { shown: Shown; folder: string } | null {
+    show(
+      definition: ProcessDefinition,
+      asked: Whereabouts,
+      uuid: string,
+    ): { shown: Shown; folder: string } | null {
       const executor = asked.executor ?? definition.executor;
       if (executor === 'local') return null;
       if (executor === 'ssh') {

@@ -1,10 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type OperationDocument,
-  operationQueue,
-  operationSettings,
-} from '../../domain/operations/operation.js';
+import { operationQueue, operationSettings } from '../../domain/operations/operation.js';
 import { messageOf, PenstockError } from '../../lib/errors.js';
+import type { OperationDocument } from '../../lib/generated/operation.js';
 import { openTurns } from '../../lib/turns.js';
 import type { OperationRow } from '../../store/operations.js';
 import type { Lag, OperationCounts, OperationStatus } from '../../usecases/operations/operation-view.js';

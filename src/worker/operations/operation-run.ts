@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import {
   deadHeaders,
   fittingHeaders,
-  type OperationDocument,
   type OperationSettings,
   operationSettings,
   prefetchOf,
 } from '../../domain/operations/operation.js';
 import type { Stream, StreamMessage, Subscription } from '../../drivers/streams/stream.js';
+import type { OperationDocument } from '../../lib/generated/operation.js';
 import type { Logger } from '../../lib/log.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import type { OperationRow } from '../../store/operations.js';

@@ -1,5 +1,6 @@
 import type { Job } from '../../domain/jobs/job.js';
-import { type OperationDocument, operationSettings } from '../../domain/operations/operation.js';
+import { operationSettings } from '../../domain/operations/operation.js';
+import type { OperationDocument } from '../../lib/generated/operation.js';
 import type { OperationRow } from '../../store/operations.js';
 import type { OperatorOptions } from './operator-options.js';
 
