@@ -53,7 +53,7 @@ export interface App {
 }
 
 /** Builds every room and opens the doors: the only place that knows them all. */
-export async function start(config: Readonly<Config>, log: Logger): Promise<App> {
+export async function start(config: Config, log: Logger): Promise<App> {
   const { data, database, maxBodySize, maxMessageSize, maxInputSize, maxWait, inputUrl } = config;
   const lock = openDataFolder(data, database);
   const house = await openHouse(config, log);

@@ -9,7 +9,7 @@ import { jobResource } from '../usecases/jobs/job-resource.js';
 import { jobService } from '../usecases/jobs/jobs.js';
 
 /** What most rooms need: the database, the folder, and the two nouns that all others are about. */
-export async function openHouse({ data, database, pipelineJobs }: Readonly<Config>, log: Logger) {
+export async function openHouse({ data, database, pipelineJobs }: Config, log: Logger) {
   const clock = () => new Date();
   const store = await openStore(database);
   if (store.migrations.length > 0) log.info({ migrations: store.migrations }, 'database migrated');

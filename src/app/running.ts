@@ -14,7 +14,7 @@ import { openCloud } from './cloud.js';
 import type { House } from './house.js';
 
 /** What runs programs, here and elsewhere, and what has them run. */
-export async function openRunning(house: House, config: Readonly<Config>) {
+export async function openRunning(house: House, config: Config) {
   const { store, files, definitions, instance, uuids, clock } = house;
   const cloud = openCloud(house, config, outOfReachTeller(house));
   await cloud.load();

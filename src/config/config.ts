@@ -4,7 +4,6 @@ import os from 'node:os';
 import path from 'node:path';
 import { ownName } from '../drivers/processes/accounts.js';
 import type { ApplicationFile } from '../lib/generated/config/application.js';
-import type { PipelineJobsFile } from '../lib/generated/config/pipelinejobs.js';
 import type { StreamsFile } from '../lib/generated/config/streams.js';
 import { nearest } from '../lib/nearest.js';
 import { schema } from '../lib/schemas.js';
@@ -35,67 +34,6 @@ export interface Flags {
   nodeOnly?: boolean | undefined;
   username?: string | undefined;
   password?: string | undefined;
-}
-
-/** The whole configuration, checked and frozen. Times in milliseconds, sizes in bytes. */
-export interface Config {
-  data: string;
-  database: string;
-  configFolder: string | null;
-  host: string;
-  port: number;
-  tls: { certificate: string; key: string } | null;
-  /** Whom requests are taken from: what a proxy says, pages of these origins, and these host names. */
-  trust: { proxy: boolean; origins: readonly string[]; hosts: readonly string[] };
-  logLevel: string;
-  maxRunningJobs: number;
-  maxRunningJobsPerUser: number;
-  maxQueuedJobs: number;
-  maxQueuedJobsPerUser: number;
-  maxServices: number;
-  maxServicesPerUser: number;
-  maxInputSize: number;
-  maxBodySize: number;
-  maxMessageSize: number;
-  maxStreams: number;
-  maxWait: number;
-  /** Seconds, as in a definition. */
-  defaultTimeout: number | null;
-  maxPlatformRetries: number;
-  keepFiles: number | null;
-  keepJobs: number | null;
-  /** How inputs are fetched from URLs. */
-  inputUrl: { privateAddresses: boolean; timeout: number };
-  /** How long clients may take to send what they send. */
-  patience: { headers: number; silence: number; body: number };
-  /** From one address at a time. */
-  maxConnections: number;
-  /** Live streams at a time. */
-  followers: { perUser: number; all: number };
-  loginMemory: number;
-  webhooks: {
-    timeout: number;
-    maxPause: number;
-    keepTrying: number;
-    privateAddresses: boolean;
-    maxSubscriptions: number;
-  };
-  keepDeliveries: number | null;
-  pipelineJobs: PipelineJobsFile;
-  node: NodeFile;
-  /** node.yaml as it is written. */
-  nodeWritten: object;
-  /** Nothing but the processing node and its jobs is served. */
-  nodeOnly: boolean;
-  /** What admin tokens are computed from, lifetime in seconds; null: there are none. */
-  adminTokens: { secret: string; key: string; lifetime: number } | null;
-  streams: StreamsFile & { maxQueueBytes: number };
-  /** Machines elsewhere, and the scheduler's protocol: as they were read at the start. */
-  cloud: CloudFiles;
-  /** Reads the same again. Throws a ConfigError for whatever would stop a start. */
-  readCloud: () => CloudFiles;
-  /** The first admin; the password is made up if the environment gives none. */
-  admin: { username: string; password: string; madeUp: boolean };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -156,8 +94,10 @@ function nodeOf(folder: string | null, flags: Flags, env: Environment): NodeFile
 /**
  * Reads the whole configuration: flags, then environment, then the config folder, then defaults.
  * Throws a ConfigError for whatever is wrong, an unknown key included.
+ *
+ * @returns it, frozen; times in milliseconds, sizes in bytes
  */
-export function loadConfig(flags: Flags, env: Environment = environment): Readonly<Config> {
+export function loadConfig(flags: Flags, env: Environment = environment) {
   for (const name of Object.keys(env)) {
     if (name.startsWith('PENSTOCK_') && !variables.includes(name)) {
       const near = nearest(name, variables);
@@ -216,6 +156,7 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
       TLS_CERTIFICATE === null || TLS_KEY === null
         ? null
         : { certificate: beside(TLS_CERTIFICATE), key: beside(TLS_KEY) },
+    /** Whom requests are taken from: what a proxy says, pages of these origins, and these host names. */
     trust: {
       proxy: application.TRUST_PROXY,
       origins: application.TRUSTED_ORIGINS.map((text, index) => originOf(file, index, text)),
@@ -233,20 +174,25 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     maxMessageSize: sizeOf(file, 'MAX_MESSAGE_SIZE', application.MAX_MESSAGE_SIZE),
     maxStreams: application.MAX_STREAMS_PER_USER,
     maxWait: milliseconds(application.MAX_WAIT),
+    /** Seconds, as in a definition. */
     defaultTimeout: application.DEFAULT_TIMEOUT,
     maxPlatformRetries: application.MAX_PLATFORM_RETRIES,
     keepFiles: application.KEEP_FILES === null ? null : application.KEEP_FILES * day,
     keepJobs: application.KEEP_JOBS === null ? null : application.KEEP_JOBS * day,
+    /** How inputs are fetched from URLs. */
     inputUrl: {
       privateAddresses: application.INPUT_URL_PRIVATE_ADDRESSES,
       timeout: milliseconds(application.INPUT_URL_TIMEOUT),
     },
+    /** How long clients may take to send what they send. */
     patience: {
       headers: milliseconds(application.HEADERS_TIMEOUT),
       silence: milliseconds(application.SILENCE_TIMEOUT),
       body: milliseconds(application.BODY_TIMEOUT),
     },
+    /** From one address at a time. */
     maxConnections: application.MAX_CONNECTIONS_PER_ADDRESS,
+    /** Live streams at a time. */
     followers: { perUser: application.MAX_FOLLOWERS_PER_USER, all: application.MAX_FOLLOWERS },
     loginMemory: milliseconds(application.LOGIN_MEMORY),
     webhooks: {
@@ -259,16 +205,22 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     keepDeliveries: application.KEEP_DELIVERIES === null ? null : application.KEEP_DELIVERIES * day,
     pipelineJobs,
     node,
+    /** node.yaml as it is written. */
     nodeWritten: writtenConcern(folder, 'node'),
+    /** Nothing but the processing node and its jobs is served. */
     nodeOnly,
+    /** What admin tokens are computed from, lifetime in seconds; null: there are none. */
     adminTokens:
       secret === null || key === null ? null : { secret, key, lifetime: pipelineJobs.admin_token_lifetime },
+    /** Machines elsewhere, and the scheduler's protocol: as they were read at the start. */
     cloud: readCloud(folder),
-    readCloud: () => loadConfig(flags, env).cloud,
+    /** Reads the same again. Throws a ConfigError for whatever would stop a start. */
+    readCloud: (): CloudFiles => loadConfig(flags, env).cloud,
     streams: {
       ...streams,
       maxQueueBytes: sizeOf('streams.yaml', 'max_queue_bytes', streams.max_queue_bytes),
     },
+    /** The first admin; the password is made up if the environment gives none. */
     admin: {
       username: env.PENSTOCK_ADMIN_USER ?? 'admin',
       password: password ?? randomBytes(18).toString('base64url'),
@@ -276,3 +228,6 @@ export function loadConfig(flags: Flags, env: Environment = environment): Readon
     },
   });
 }
+
+/** The whole configuration, checked and frozen. */
+export type Config = ReturnType<typeof loadConfig>;

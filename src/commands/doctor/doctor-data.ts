@@ -9,7 +9,7 @@ import type { Finding } from './finding.js';
 const gibibyte = lowRoom;
 
 /** What `penstock doctor` finds of the data folder: whether it can be used, is private, and has room. */
-export function examineData({ data, database }: Readonly<Config>): Finding[] {
+export function examineData({ data, database }: Config): Finding[] {
   try {
     makeDataFolder(data);
   } catch (error) {

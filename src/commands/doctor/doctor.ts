@@ -36,7 +36,7 @@ async function examine(flags: Flags): Promise<Finding[]> {
     detail: process.version,
     mend: 'install Node.js 20.19, 22 or 24',
   });
-  let config: Readonly<Config> | undefined;
+  let config: Config | undefined;
   findings.push(
     attempt(
       'configuration',
