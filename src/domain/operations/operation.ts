@@ -28,8 +28,9 @@ export const documentKeys = [
   'dead_letters',
 ] as const;
 
-/** The document must have passed the schema; the defaults are those that it states. */
-export function operationSettings(document: OperationDocument): OperationSettings {
+/** @param row an operation as it is stored; its document has passed the schema, whose defaults these are */
+export function operationSettings(row: { document: string }): OperationSettings {
+  const document = JSON.parse(row.document) as OperationDocument;
   return {
     framing: document.framing ?? 'line',
     // Without a framing nobody can tell where one answer ends.

@@ -1,6 +1,5 @@
 import { type documentKeys, operationSettings } from '../../domain/operations/operation.js';
 import type { Fields } from '../../domain/query.js';
-import type { OperationDocument } from '../../lib/generated/operation.js';
 import type { OperationRow } from '../../store/operations.js';
 import { definitionUri, jobUri } from '../jobs/job-view.js';
 import { type Shown, shownDate } from '../resource.js';
@@ -123,7 +122,7 @@ const noCounts: OperationCounts = { received: 0, redelivered: 0, published: 0, f
 
 /** An operation as the API shows it. */
 export function showOperation(row: OperationRow, status: OperationStatus | null, lag: Lag | null): Shown {
-  const settings = operationSettings(JSON.parse(row.document) as OperationDocument);
+  const settings = operationSettings(row);
   const said: Record<(typeof documentKeys)[number], unknown> = {
     framing: settings.framing,
     answers: settings.answers,

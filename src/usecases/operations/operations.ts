@@ -143,9 +143,7 @@ export function operationService(given: {
 
   /** Before the change is stored: if we die in between, it can be made once more. */
   async function moveLetters(row: OperationRow, changed: OperationRow): Promise<void> {
-    const [before, after] = [row, changed].map(
-      ({ document }) => operationSettings(JSON.parse(document) as OperationDocument).deadLetters,
-    );
+    const [before, after] = [row, changed].map((one) => operationSettings(one).deadLetters);
     if (before === after) return;
     try {
       await operating.moveLetters(row, changed);

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { operationQueue, operationSettings } from '../../domain/operations/operation.js';
 import { messageOf, PenstockError } from '../../lib/errors.js';
-import type { OperationDocument } from '../../lib/generated/operation.js';
 import { openTurns } from '../../lib/turns.js';
 import type { OperationRow } from '../../store/operations.js';
 import type { Lag, OperationCounts, OperationStatus } from '../../usecases/operations/operation-view.js';
@@ -217,7 +216,7 @@ export class Operator implements Operating {
 
   #lettersOf(known: Known, row: OperationRow): DeadLetters {
     if (known.letters !== null) return known.letters;
-    const { deadLetters: named } = operationSettings(JSON.parse(row.document) as OperationDocument);
+    const { deadLetters: named } = operationSettings(row);
     const { streams, ownStream, instance } = this.#options;
     const own = `${this.#queueOf(row)}-dead`;
     const stream = named ?? own;

@@ -7,7 +7,6 @@ import {
   prefetchOf,
 } from '../../domain/operations/operation.js';
 import type { Stream, StreamMessage, Subscription } from '../../drivers/streams/stream.js';
-import type { OperationDocument } from '../../lib/generated/operation.js';
 import type { Logger } from '../../lib/log.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import type { OperationRow } from '../../store/operations.js';
@@ -93,7 +92,7 @@ export async function beginOperation(
   makeEngine: MakeEngine,
   counts: OperationCounts,
 ): Promise<OperationRun> {
-  const settings = operationSettings(JSON.parse(row.document) as OperationDocument);
+  const settings = operationSettings(row);
   const prefetch = prefetchOf(settings, row.definition.processType === 'service' ? 'service' : 'single');
   /** Why it does not go on: the way in, the way out, and what is between. */
   let noInput: string | null = 'it is being begun';

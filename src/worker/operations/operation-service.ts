@@ -1,6 +1,5 @@
 import type { Job } from '../../domain/jobs/job.js';
 import { operationSettings } from '../../domain/operations/operation.js';
-import type { OperationDocument } from '../../lib/generated/operation.js';
 import type { OperationRow } from '../../store/operations.js';
 import type { OperatorOptions } from './operator-options.js';
 
@@ -8,7 +7,7 @@ import type { OperatorOptions } from './operator-options.js';
 export async function openService(house: OperatorOptions, row: OperationRow): Promise<Job> {
   const { store, definitions, receiver, jobs, runs } = house;
   const actor = { id: row.ownerId, username: row.owner.username, admin: false };
-  const { framing } = operationSettings(JSON.parse(row.document) as OperationDocument);
+  const { framing } = operationSettings(row);
   const definition = await definitions.find(actor, String(row.processDefinitionId));
   const [running, ...others] = await store.jobs.servicesOfOperation(row.id);
   for (const other of others) await house.stopService(other.uuid);
