@@ -1,6 +1,5 @@
-import { messageOf } from '../../../lib/errors.js';
+import { split } from 'shlex';
 import { ConnectorError } from '../connector.js';
-import { type Piece, shellCommands, type Word } from './shell-words.js';
 
 /** What a file says of a variable: its value, or why only a shell could tell it. */
 export type Variable = { value: string; line: number } | { unknown: string; line: number };
@@ -10,12 +9,21 @@ const opening = new Set(['if', 'for', 'while', 'until', 'case', '{']);
 const closing = new Set(['fi', 'done', 'esac', '}']);
 const passing = new Set(['then', 'else', 'elif', 'do', '!']);
 const declaring = new Set(['export', 'declare', 'typeset', 'readonly', 'local']);
-const assignment = /^([A-Za-z_][A-Za-z0-9_]*)(\+?)=/;
+const assignment = /^([A-Za-z_]\w*)(\+?)=(.*)$/s;
 
-const plain = (word: Word | undefined) => {
-  const [piece, more] = word?.pieces ?? [];
-  return piece !== undefined && more === undefined && 'text' in piece ? piece.text : undefined;
-};
+/** Text that quotes or a backslash protect. */
+const quoted = /\$'(?:\\.|[^'\\])*'|'[^']*'|"(?:\\.|[^"\\])*"|\\./gs;
+/** A command, up to where the next begins; a comment; or a quote that is never closed. */
+const command = new RegExp(
+  `((?:${quoted.source}|\\$\\(|(?<=[^\\s;&|()])#|[^'"\\\\\\n;&|()#])+)|#[^\\n]*|['"]`,
+  'gs',
+);
+/** `$NAME`, `${NAME}`, `${NAME:-otherwise}`, or what only a shell understands. */
+const reference = /\$([A-Za-z_]\w*)|\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}|\$[\d?$!@*#({-]|`/g;
+
+/** Puts characters that no text has in the place of those that begin a reference, and back. */
+const protect = (text: string) => text.replaceAll('$', '\uFDD0').replaceAll('`', '\uFDD1');
+const unprotect = (text: string) => text.replaceAll('\uFDD0', '$$').replaceAll('\uFDD1', '`');
 
 /**
  * Reads an openrc file as data: assignments with or without `export`, quotes, references to variables that are set
@@ -26,92 +34,88 @@ const plain = (word: Word | undefined) => {
  * @param file its name, for messages
  */
 export function readOpenrc(source: string, file: string): Map<string, Variable> {
+  const text = source.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
   const variables = new Map<string, Variable>();
   let depth = 0;
-  for (const command of commandsOf(source, file)) {
-    let words = command;
-    for (let word = plain(words[0]); word !== undefined; word = plain(words[0])) {
+  for (const { 0: whole, 1: found, index } of text.matchAll(command)) {
+    const line = text.slice(0, index).split('\n').length;
+    if (whole === "'" || whole === '"')
+      throw new ConnectorError('refused', `${file}, line ${line}: a ${whole} is never closed`);
+    let words = wordsOf(found ?? '');
+    for (let [word] = words; word !== undefined; [word] = words) {
       if (opening.has(word)) depth += 1;
       else if (closing.has(word)) depth = Math.max(0, depth - 1);
       else if (!passing.has(word)) break;
       words = words.slice(1);
     }
-    const first = plain(words[0]);
-    if (first === 'read') asked(words, variables);
-    else if (first === 'unset') {
+    if (words[0] === 'read') asked(words, line, variables);
+    else if (words[0] === 'unset') {
       // In a condition it is the habit of clearing away what is empty, and empty is as good as unset.
-      if (depth === 0) for (const word of words) variables.delete(plain(word) ?? '');
-    } else assign(words, depth > 0, variables);
+      if (depth === 0) for (const word of words) variables.delete(word);
+    } else assign(words, line, depth > 0, variables);
   }
   return variables;
 }
 
-function commandsOf(source: string, file: string): Word[][] {
-  try {
-    return shellCommands(source);
-  } catch (error) {
-    throw new ConnectorError('refused', `${file}, ${messageOf(error)}`);
-  }
-}
+/** The words of a command without their quotes; what those protect begins no reference. */
+const wordsOf = (text: string): string[] =>
+  split(
+    text.replace(quoted, (piece) =>
+      piece.startsWith('"')
+        ? piece.replace(/\\[\\$`]/g, (pair) => (pair === '\\\\' ? pair : protect(pair.slice(1))))
+        : piece.slice(0, 1) + protect(piece.slice(1)),
+    ),
+  );
 
-function assign(command: readonly Word[], conditional: boolean, variables: Map<string, Variable>): void {
-  let words = command;
-  if (declaring.has(plain(words[0]) ?? ''))
-    words = words.slice(1).filter((word) => !/^-/.test(plain(word) ?? ''));
-  const found: { name: string; add: boolean; rest: Piece[]; line: number }[] = [];
-  for (const { pieces, line } of words) {
-    const [head, ...tail] = pieces;
-    const match = head !== undefined && 'text' in head ? assignment.exec(head.text) : null;
-    if (match === null || head === undefined || !('text' in head)) {
-      // `export NAME` says nothing new; `NAME=value command` sets it for the command only.
-      if (words === command) return;
-      continue;
-    }
-    const [whole, name = '', add] = match;
-    found.push({ name, add: add === '+', rest: [{ text: head.text.slice(whole.length) }, ...tail], line });
-  }
-  for (const { name, add, rest, line } of found) {
+function assign(
+  words: readonly string[],
+  line: number,
+  conditional: boolean,
+  variables: Map<string, Variable>,
+): void {
+  const declares = declaring.has(words[0] ?? '');
+  const passes = !declares && words.some((word) => !assignment.test(word));
+  for (const word of words) {
+    const [, name, add, text = ''] = assignment.exec(word) ?? [];
+    // `export NAME` says nothing new.
+    if (name === undefined) continue;
     const before = variables.get(name);
-    if (conditional) {
-      if (before === undefined || ('value' in before && before.value === ''))
-        variables.set(name, { unknown: 'is set on a condition, and conditions are not evaluated', line });
-      continue;
-    }
-    const value = expand(rest, line, variables);
-    if (!add || before === undefined || 'unknown' in value) variables.set(name, value);
-    else if ('value' in before) variables.set(name, { value: before.value + value.value, line });
+    if (conditional && before !== undefined && !isEmpty(before)) continue;
+    const value: Variable = conditional
+      ? { unknown: 'is set on a condition, and conditions are not evaluated', line }
+      : expand(add === '+' ? `\${${name}:-}${text}` : text, line, variables);
+    // `NAME=value command` sets it for the command only; `NAME=$(a command)` looks like it.
+    if (!passes || 'unknown' in value) variables.set(name, value);
   }
 }
 
 /** `read -s -p prompt NAME`: only a person knows. */
-function asked(words: readonly Word[], variables: Map<string, Variable>): void {
-  for (const word of words.slice(1)) {
-    const name = plain(word) ?? '';
-    if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+function asked(words: readonly string[], line: number, variables: Map<string, Variable>): void {
+  for (const name of words.slice(1)) {
+    if (/^[A-Za-z_]\w*$/.test(name))
       variables.set(name, {
         unknown:
           'is asked for at the keyboard (`read`), and nobody is asked here: put the value into the file',
-        line: word.line,
+        line,
       });
   }
 }
 
-function expand(pieces: readonly Piece[], line: number, variables: ReadonlyMap<string, Variable>): Variable {
-  let text = '';
-  for (const piece of pieces) {
-    if ('text' in piece) text += piece.text;
-    else if ('command' in piece)
-      return { unknown: 'is made by a shell, and the file is read as data and never executed', line };
-    else {
-      const found = variables.get(piece.variable);
-      const empty = found === undefined || ('value' in found && found.value === '');
-      const value: Variable =
-        empty && piece.orElse !== null
-          ? expand(piece.orElse, line, variables)
-          : (found ?? { unknown: `refers to $${piece.variable}, which the file does not set before`, line });
-      if ('unknown' in value) return { unknown: value.unknown, line };
-      text += value.value;
-    }
-  }
-  return { value: text, line };
+const isEmpty = (variable: Variable | undefined) =>
+  variable === undefined || ('value' in variable && variable.value === '');
+
+function expand(text: string, line: number, variables: ReadonlyMap<string, Variable>): Variable {
+  let unknown: string | undefined;
+  const value = text.replace(reference, (_, bare?: string, braced?: string, otherwise?: string) => {
+    const name = bare ?? braced;
+    const found = name === undefined ? undefined : variables.get(name);
+    let piece = found ?? { unknown: `refers to $${name}, which the file does not set before` };
+    if (name === undefined)
+      piece = { unknown: 'is made by a shell, and the file is read as data and never executed' };
+    else if (otherwise !== undefined && isEmpty(found)) piece = expand(otherwise, line, variables);
+    if ('value' in piece) return piece.value;
+    unknown ??= piece.unknown;
+    return '';
+  });
+  return unknown === undefined ? { value: unprotect(value), line } : { unknown, line };
 }

@@ -46,6 +46,40 @@ const expected: Credentials = {
   ca: null,
   insecure: false,
 };
+/** What asks for the password in the openrc file of OpenStack's dashboard, and what we say to put in its place. */
+const asked = `echo "Please enter your OpenStack Password for project $OS_PROJECT_NAME as user $OS_USERNAME: "
+read -sr OS_PASSWORD_INPUT
+export OS_PASSWORD=$OS_PASSWORD_INPUT
+`;
+const keyed = "export OS_PASSWORD='s3cret'\n";
+const horizon = `#!/usr/bin/env bash
+# With the addition of Keystone, to use an openstack cloud you should
+# authenticate against keystone, which doesn't hand out a **Token** to just anybody.
+export OS_AUTH_URL=https://cloud.example.org:5000/v3
+export OS_PROJECT_ID=p1
+export OS_PROJECT_NAME="demo"
+export OS_USER_DOMAIN_NAME="Default"
+if [ -z "$OS_USER_DOMAIN_NAME" ]; then unset OS_USER_DOMAIN_NAME; fi
+export OS_PROJECT_DOMAIN_ID="default"
+if [ -z "$OS_PROJECT_DOMAIN_ID" ]; then unset OS_PROJECT_DOMAIN_ID; fi
+# unset v2.0 items in case set
+unset OS_TENANT_ID
+unset OS_TENANT_NAME
+export OS_USERNAME="ada"
+# With Keystone you pass the keystone password.
+${asked}# Don't leave a blank variable, unset it if it was empty
+export OS_REGION_NAME="RegionOne"
+if [ -z "$OS_REGION_NAME" ]; then unset OS_REGION_NAME; fi
+export OS_INTERFACE=public
+export OS_IDENTITY_API_VERSION=3
+`;
+const fromHorizon: Credentials = {
+  ...expected,
+  login: { by: 'password', user: { name: 'ada', domain: { name: 'Default' } }, password: 's3cret' },
+  project: { id: 'p1' },
+  region: 'RegionOne',
+  interface: 'public',
+};
 const withPassword = (password: string): Credentials => ({
   ...expected,
   login: { by: 'password', user: { name: 'ada', domain: { id: 'default' } }, password },
@@ -74,7 +108,8 @@ describe('the words of an openrc file are those of a shell', () => {
     ['another of the file', 'B=c\nA=$B/d', 'c/d'],
     ['another in braces', 'B=c\nA="${B}d"', 'cd'],
     ['another in single quotes', "B=c\nA='$B'", '$B'],
-    ['another or else', 'A=${B:-c d}', 'c d'],
+    ['another or else', 'A="${B:-c d}"', 'c d'],
+    ['another or else, in quotes of its own', 'A=${B:-"c d"}', 'c d'],
     ['another, though there is an else', 'B=b\nA=${B:-c}', 'b'],
     ['an else that refers', 'C=d\nA="${B:-$C}"', 'd'],
     ['itself, longer', 'A=b\nA="$A c"', 'b c'],
@@ -107,6 +142,7 @@ describe('the words of an openrc file are those of a shell', () => {
     ['set on a condition', 'if [ -f x ]; then\n  A=b\nfi', 'on a condition'],
     ['cut', 'B=c\nA=${B%/v3}', 'is made by a shell'],
     ['an argument', 'A=$1', 'is made by a shell'],
+    ['of two words without quotes', 'A=${B:-c d}', 'is made by a shell'],
   ])('%s: it is not known', (_, text, reason) => {
     const found = readOpenrc(text, 'openrc').get('A');
     if (reason === undefined) expect(found).toBeUndefined();
@@ -119,10 +155,17 @@ describe('the words of an openrc file are those of a shell', () => {
     expect(() => readCredentials({ openrc: touched })).toThrow('ENOENT');
   });
 
-  test.each(['A="b', "A='b", 'A=$(b', 'A=${b', 'A=`b', "A=$'b"])('%s is never closed', (text) => {
+  test.each(['A="b', "A='b", "A=$'b"])('%s is never closed', (text) => {
     expect(failure(() => readOpenrc(`B=c\n${text}`, 'openrc'))).toMatch(
       /^openrc, line 2: a .+ is never closed$/,
     );
+  });
+
+  test.each(['A=$(b', 'A=${b', 'A=`b'])('%s is never closed: it is not known', (text) => {
+    expect(readOpenrc(`B=c\n${text}`, 'openrc').get('A')).toEqual({
+      unknown: expect.stringContaining('is made by a shell'),
+      line: 2,
+    });
   });
 
   test.each([
@@ -199,6 +242,12 @@ describe('credentials of an openrc file', () => {
         project: null,
       },
     ],
+    ['as Horizon gives it, with the password written into it', horizon.replace(asked, keyed), fromHorizon],
+    [
+      'as OVH gives it',
+      horizon.replace(asked, keyed).replace('="Default"', '=${OS_USER_DOMAIN_NAME:-"Default"}'),
+      fromHorizon,
+    ],
     [
       'a password with everything in it',
       good.replace("'s3cret'", `'$a"b #c;d\\e='`),
@@ -234,6 +283,7 @@ describe('credentials of an openrc file', () => {
       `${without('OS_PASSWORD')}read -sr IN\nexport OS_PASSWORD=$IN`,
       'OS_PASSWORD is asked for at the keyboard',
     ],
+    ["what Horizon's file asks for", horizon, 'line 18, OS_PASSWORD is asked for at the keyboard'],
     ['the line of it', `${without('OS_PASSWORD')}read -sr IN\nexport OS_PASSWORD=$IN`, 'line 6, '],
     ['no project', without('OS_PROJECT_NAME'), 'OS_PROJECT_NAME or OS_TENANT_NAME is not set'],
     ['no address', good.replace(/https:\S+/, 'cloud.example.org'), 'OS_AUTH_URL is no http or https address'],
