@@ -1,5 +1,5 @@
 import type { CloudFiles, MachineEntry } from '../config/config-cloud.js';
-import type { Reach } from '../drivers/connectors/connector.js';
+import type { Reach } from '../domain/servers/server.js';
 import type { Host } from '../drivers/hosts/host.js';
 import { sshHost } from '../drivers/hosts/ssh/ssh.js';
 import type { SshLogin } from '../drivers/hosts/ssh/ssh-login.js';

@@ -1,12 +1,16 @@
 import { unfinishedStates } from '../domain/jobs/job-state.js';
 import type { ListQuery } from '../domain/query.js';
+import type { ApplicationDocument } from '../lib/generated/application.js';
 import type { Application } from './generated/client.js';
 import { pageOf } from './page.js';
 import type { PrismaClient } from './sqlite/client.js';
 import type { Writer } from './sqlite/writer.js';
 
-export type ApplicationRow = Application & { owner: { username: string } };
+type Stored = Application & { owner: { username: string } };
+export type ApplicationRow = Omit<Stored, 'document'> & { document: ApplicationDocument };
 type NewApplication = Omit<Application, 'id'>;
+
+const rowOf = (row: Stored): ApplicationRow => ({ ...row, document: JSON.parse(row.document) });
 
 const include = { owner: { select: { username: true } } } as const;
 const columns = { owner: 'owner.username' };
@@ -14,12 +18,10 @@ const columns = { owner: 'owner.username' };
 /** Applications: what definitions need of a server. */
 export function applicationRepository(reader: PrismaClient, writer: Writer) {
   return {
-    byId: (id: number): Promise<ApplicationRow | null> =>
-      reader.application.findUnique({ where: { id }, include }),
+    list: (query: ListQuery) => pageOf(reader.application, {}, query, columns, include, rowOf),
 
-    list: (query: ListQuery) => pageOf<ApplicationRow>(reader.application, {}, query, columns, include),
-
-    all: (): Promise<ApplicationRow[]> => reader.application.findMany({ include, orderBy: { id: 'asc' } }),
+    all: async (): Promise<ApplicationRow[]> =>
+      (await reader.application.findMany({ include, orderBy: { id: 'asc' } })).map(rowOf),
 
     /** How many jobs that have not ended are for servers of an application: as they ask for it, or their definition. */
     unfinishedJobs(name: string): Promise<number> {
@@ -36,17 +38,11 @@ export function applicationRepository(reader: PrismaClient, writer: Writer) {
       });
     },
 
-    async add(row: NewApplication): Promise<ApplicationRow> {
-      const [added] = await writer.batch((client) => [client.application.create({ data: row, include })]);
-      return added as ApplicationRow;
-    },
+    add: async (row: NewApplication): Promise<ApplicationRow> =>
+      rowOf(await writer.one((client) => client.application.create({ data: row, include }))),
 
-    async change(id: number, row: Partial<NewApplication>): Promise<ApplicationRow> {
-      const [changed] = await writer.batch((client) => [
-        client.application.update({ where: { id }, data: row, include }),
-      ]);
-      return changed as ApplicationRow;
-    },
+    change: async (id: number, row: Partial<NewApplication>): Promise<ApplicationRow> =>
+      rowOf(await writer.one((client) => client.application.update({ where: { id }, data: row, include }))),
 
     async remove(id: number): Promise<void> {
       await writer.batch((client) => [client.application.deleteMany({ where: { id } })]);

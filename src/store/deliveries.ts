@@ -189,10 +189,9 @@ export function deliveryRepository(reader: PrismaClient, writer: Writer) {
           : (['subscription_id', which.subscriptionId, which.since] as const);
       const date = storedDate(now);
       const from = since === null ? '' : storedDate(since);
-      const [count] = await writer.batch((client) => [
+      return writer.one((client) =>
         client.$executeRawUnsafe(replaySql(column), date, date, value, JSON.stringify(states), from),
-      ]);
-      return Number(count);
+      );
     },
 
     /**
@@ -221,8 +220,7 @@ export function deliveryRepository(reader: PrismaClient, writer: Writer) {
       if (ids.length > 0) {
         // Somebody may be replaying one of them.
         const where = { id: { in: ids }, state };
-        const [done] = await writer.batch((client) => [client.delivery.deleteMany({ where })]);
-        removed = (done as { count: number }).count;
+        removed = (await writer.one((client) => client.delivery.deleteMany({ where }))).count;
       }
       return { removed, next: last ? null : (seen.at(-1)?.id ?? null) };
     },

@@ -12,9 +12,8 @@ export function hostKeyRepository(reader: PrismaClient, writer: Writer) {
 
     /** Keeps a machine's key; the first one stays. */
     async add(row: HostKeyRow): Promise<void> {
-      await writer.batch((client) => [
-        client.hostKey.upsert({ where: { host: row.host }, create: row, update: {} }),
-      ]);
+      const { host } = row;
+      await writer.one((client) => client.hostKey.upsert({ where: { host }, create: row, update: {} }));
     },
 
     /** Forgets a machine's key. */

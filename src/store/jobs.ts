@@ -265,10 +265,10 @@ export function jobRepository(
 
     /** False if the job is gone. */
     async setHidden(id: number, hidden: boolean): Promise<boolean> {
-      const [changed] = await writer.batch((client) => [
+      const changed = await writer.one((client) =>
         client.job.updateMany({ where: { id }, data: { hidden } }),
-      ]);
-      return (changed as { count: number }).count > 0;
+      );
+      return changed.count > 0;
     },
 
     async remove(ids: readonly number[]): Promise<void> {

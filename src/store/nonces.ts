@@ -22,10 +22,8 @@ export function nonceRepository(reader: PrismaClient, writer: Writer) {
         orderBy: { id: 'asc' },
       }),
 
-    async add(row: Omit<Nonce, 'id' | 'currentUses' | 'lastUse'>): Promise<NonceRow> {
-      const [added] = await writer.batch((client) => [client.nonce.create({ data: row, include })]);
-      return added as NonceRow;
-    },
+    add: (row: Omit<Nonce, 'id' | 'currentUses' | 'lastUse'>): Promise<NonceRow> =>
+      writer.one((client) => client.nonce.create({ data: row, include })),
 
     async remove(id: number): Promise<void> {
       await writer.batch((client) => [client.nonce.deleteMany({ where: { id } })]);

@@ -1,15 +1,19 @@
 import type { ListQuery } from '../domain/query.js';
+import type { OperationDocument } from '../lib/generated/operation.js';
 import type { Operation } from './generated/client.js';
 import { ownedBy, pageOf } from './page.js';
 import type { PrismaClient } from './sqlite/client.js';
 import type { Writer } from './sqlite/writer.js';
 
 export type NewOperation = Omit<Operation, 'id'>;
-/** An operation with what its owner and its definition are called. */
-export type OperationRow = Operation & {
+type Stored = Operation & {
   owner: { username: string };
   definition: { processType: string; revision: number };
 };
+/** An operation with what its owner and its definition are called. */
+export type OperationRow = Omit<Stored, 'document'> & { document: OperationDocument };
+
+const rowOf = (row: Stored): OperationRow => ({ ...row, document: JSON.parse(row.document) });
 
 const include = {
   owner: { select: { username: true } },
@@ -27,18 +31,21 @@ const columns = {
 /** Operations: what binds streams to definitions. */
 export function operationRepository(reader: PrismaClient, writer: Writer) {
   return {
-    byId: (id: number): Promise<OperationRow | null> =>
-      reader.operation.findUnique({ where: { id }, include }),
+    async byId(id: number): Promise<OperationRow | null> {
+      const row = await reader.operation.findUnique({ where: { id }, include });
+      return row && rowOf(row);
+    },
 
-    named: (ownerId: number, name: string): Promise<OperationRow | null> =>
-      reader.operation.findUnique({ where: { ownerId_name: { ownerId, name } }, include }),
+    named: (ownerId: number, name: string): Promise<{ id: number } | null> =>
+      reader.operation.findUnique({ where: { ownerId_name: { ownerId, name } }, select: { id: true } }),
 
     /** A page of operations, and how many there are in all. `ownerId` null: everybody's. */
     list: (ownerId: number | null, query: ListQuery) =>
-      pageOf<OperationRow>(reader.operation, ownedBy(ownerId), query, columns, include),
+      pageOf(reader.operation, ownedBy(ownerId), query, columns, include, rowOf),
 
     /** Every one, oldest first. */
-    all: (): Promise<OperationRow[]> => reader.operation.findMany({ include, orderBy: { id: 'asc' } }),
+    all: async (): Promise<OperationRow[]> =>
+      (await reader.operation.findMany({ include, orderBy: { id: 'asc' } })).map(rowOf),
 
     /** The names of those that run a definition, a few of them. */
     async ofDefinition(processDefinitionId: number): Promise<string[]> {
@@ -76,17 +83,11 @@ export function operationRepository(reader: PrismaClient, writer: Writer) {
 
     count: (ownerId: number): Promise<number> => reader.operation.count({ where: { ownerId } }),
 
-    async add(row: NewOperation): Promise<OperationRow> {
-      const [added] = await writer.batch((client) => [client.operation.create({ data: row, include })]);
-      return added as OperationRow;
-    },
+    add: async (row: NewOperation): Promise<OperationRow> =>
+      rowOf(await writer.one((client) => client.operation.create({ data: row, include }))),
 
-    async change(id: number, row: Partial<NewOperation>): Promise<OperationRow> {
-      const [changed] = await writer.batch((client) => [
-        client.operation.update({ where: { id }, data: row, include }),
-      ]);
-      return changed as OperationRow;
-    },
+    change: async (id: number, row: Partial<NewOperation>): Promise<OperationRow> =>
+      rowOf(await writer.one((client) => client.operation.update({ where: { id }, data: row, include }))),
 
     async remove(id: number): Promise<void> {
       await writer.batch((client) => [client.operation.deleteMany({ where: { id } })]);

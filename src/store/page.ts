@@ -13,7 +13,8 @@ interface Table {
  * A page of what a query asks for, and how many there are in all.
  *
  * @param scope what belongs to the one who asks
- * @param include what of other tables comes with each row, as `Row` has it
+ * @param include what of other tables comes with each row
+ * @param rowOf makes of a row what the repository gives
  */
 export async function pageOf<Row>(
   table: Table,
@@ -21,15 +22,18 @@ export async function pageOf<Row>(
   query: ListQuery,
   columns: ColumnMap,
   include?: object,
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  rowOf: (row: any) => Row = (row) => row,
 ): Promise<{ total: number; objects: Row[] }> {
   const where = { ...scope, ...(query.filters.length > 0 ? whereOf(query.filters, columns) : {}) };
-  const objects: Row[] = await table.findMany({
+  const rows = await table.findMany({
     where,
     ...(include === undefined ? {} : { include }),
     orderBy: orderOf(query.order, columns),
     skip: query.offset,
     take: query.limit,
   });
+  const objects = rows.map(rowOf);
   // A first page that is not full has told the total already.
   const isAll = query.offset === 0 && objects.length < query.limit;
   return { total: isAll ? objects.length : await table.count({ where }), objects };

@@ -23,17 +23,11 @@ export function pipelineRepository(reader: PrismaClient, writer: Writer) {
     /** How many jobs there are of it. */
     jobsOf: (id: number): Promise<number> => reader.job.count({ where: { pipelineId: id } }),
 
-    async add(row: Omit<Pipeline, 'id'>): Promise<PipelineRow> {
-      const [added] = await writer.batch((client) => [client.pipeline.create({ data: row, include })]);
-      return added as PipelineRow;
-    },
+    add: (row: Omit<Pipeline, 'id'>): Promise<PipelineRow> =>
+      writer.one((client) => client.pipeline.create({ data: row, include })),
 
-    async change(id: number, row: Partial<Pipeline>): Promise<PipelineRow> {
-      const [changed] = await writer.batch((client) => [
-        client.pipeline.update({ where: { id }, data: row, include }),
-      ]);
-      return changed as PipelineRow;
-    },
+    change: (id: number, row: Partial<Pipeline>): Promise<PipelineRow> =>
+      writer.one((client) => client.pipeline.update({ where: { id }, data: row, include })),
 
     async remove(id: number): Promise<void> {
       await writer.batch((client) => [client.pipeline.deleteMany({ where: { id } })]);

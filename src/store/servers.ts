@@ -1,5 +1,5 @@
 import type { ListQuery } from '../domain/query.js';
-import { type ServerState, serverChanges } from '../domain/servers/server.js';
+import { type Reach, type ServerOrder, type ServerState, serverChanges } from '../domain/servers/server.js';
 import type { Server, ServerUse } from './generated/client.js';
 import type { PrismaClient } from './sqlite/client.js';
 
@@ -8,7 +8,11 @@ export type { ServerUse };
 import { pageOf } from './page.js';
 import type { Writer } from './sqlite/writer.js';
 
-export type ServerRow = Omit<Server, 'state'> & { state: ServerState };
+export type ServerRow = Omit<Server, 'state' | 'order' | 'reach'> & {
+  state: ServerState;
+  order: ServerOrder;
+  reach: Reach | null;
+};
 export type NewServer = Pick<
   ServerRow,
   'name' | 'application' | 'revision' | 'connector' | 'order' | 'created'
@@ -20,6 +24,11 @@ export type ServerChange = Partial<
 /** A use with the job that it was for. */
 export type ServerUseRow = ServerUse & { job: { uuid: string; ownerId: number } };
 
+const rowOf = (row: Server) =>
+  ({ ...row, order: JSON.parse(row.order), reach: JSON.parse(row.reach ?? 'null') }) as ServerRow;
+const stored = ({ reach, ...change }: ServerChange) =>
+  reach === undefined ? change : { ...change, reach: reach && JSON.stringify(reach) };
+
 const columns = {
   application: 'application',
   connector: 'connector',
@@ -30,32 +39,34 @@ const columns = {
 /** The ledger of servers, and which job had which. */
 export function serverRepository(reader: PrismaClient, writer: Writer) {
   return {
-    byId: (id: number) => reader.server.findUnique({ where: { id } }) as Promise<ServerRow | null>,
+    async byId(id: number): Promise<ServerRow | null> {
+      const row = await reader.server.findUnique({ where: { id } });
+      return row && rowOf(row);
+    },
 
     /** A page of servers, and how many there are in all. */
-    list: (query: ListQuery) => pageOf<ServerRow>(reader.server, {}, query, columns),
+    list: (query: ListQuery) => pageOf(reader.server, {}, query, columns, undefined, rowOf),
 
     /** All that the cloud may hold something of, oldest first. */
-    held: () =>
-      reader.server.findMany({ where: { state: { not: 'deleted' } }, orderBy: { id: 'asc' } }) as Promise<
-        ServerRow[]
-      >,
+    async held(): Promise<ServerRow[]> {
+      const where = { state: { not: 'deleted' } };
+      return (await reader.server.findMany({ where, orderBy: { id: 'asc' } })).map(rowOf);
+    },
 
     /** Those of these names that were ever ours, whatever has become of them. */
-    named: (names: readonly string[]) =>
-      reader.server.findMany({ where: { name: { in: [...names] } } }) as Promise<ServerRow[]>,
+    named: async (names: readonly string[]): Promise<ServerRow[]> =>
+      (await reader.server.findMany({ where: { name: { in: [...names] } } })).map(rowOf),
 
     /** Writes that a server is wanted, before anybody is asked for it. */
     async add(row: NewServer): Promise<ServerRow> {
-      const [added] = await writer.batch((client) => [
-        client.server.create({ data: { ...row, state: 'requested', updated: row.created } }),
-      ]);
-      return added as ServerRow;
+      const data = { ...row, order: JSON.stringify(row.order), state: 'requested', updated: row.created };
+      return rowOf(await writer.one((client) => client.server.create({ data })));
     },
 
     /** What is found out about a server that stays in its state. */
     async note(id: number, change: ServerChange, updated: Date): Promise<void> {
-      await writer.batch((client) => [client.server.update({ where: { id }, data: { ...change, updated } })]);
+      const data = { ...stored(change), updated };
+      await writer.one((client) => client.server.update({ where: { id }, data }));
     },
 
     /**
@@ -73,10 +84,13 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
         serverChanges[one].includes(state),
       );
       const [{ count }, row] = (await writer.batch((client) => [
-        client.server.updateMany({ where: { id, state: { in: from } }, data: { ...change, state, updated } }),
+        client.server.updateMany({
+          where: { id, state: { in: from } },
+          data: { ...stored(change), state, updated },
+        }),
         client.server.findUnique({ where: { id } }),
-      ])) as [{ count: number }, ServerRow | null];
-      return count === 0 ? null : row;
+      ])) as [{ count: number }, Server | null];
+      return count === 0 ? null : row && rowOf(row);
     },
 
     /** The uses of a server, oldest first. */
@@ -119,7 +133,7 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
             update: { ...use, ended: null },
           }),
         ]);
-        return row as ServerRow;
+        return rowOf(row as Server);
       } catch (error) {
         if ((error as { code?: string }).code === 'P2025') return null;
         throw error;
@@ -137,8 +151,8 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
         client.serverUse.deleteMany({ where: { serverId: id, jobId, attempt } }),
         client.server.updateMany({ where: { id, state: 'busy' }, data: change }),
         client.server.findUnique({ where: { id } }),
-      ])) as [unknown, { count: number }, ServerRow | null];
-      return count === 0 ? null : row;
+      ])) as [unknown, { count: number }, Server | null];
+      return count === 0 ? null : row && rowOf(row);
     },
 
     async endUse(jobId: number, attempt: number, ended: Date): Promise<void> {

@@ -20,17 +20,11 @@ export function streamRepository(reader: PrismaClient, writer: Writer) {
     list: (ownerId: number | null, query: ListQuery) =>
       pageOf<StreamRow>(reader.stream, ownedBy(ownerId), query, columns, include),
 
-    async add(row: NewStream): Promise<StreamRow> {
-      const [added] = await writer.batch((client) => [client.stream.create({ data: row, include })]);
-      return added as StreamRow;
-    },
+    add: (row: NewStream): Promise<StreamRow> =>
+      writer.one((client) => client.stream.create({ data: row, include })),
 
-    async change(id: number, row: Partial<NewStream>): Promise<StreamRow> {
-      const [changed] = await writer.batch((client) => [
-        client.stream.update({ where: { id }, data: row, include }),
-      ]);
-      return changed as StreamRow;
-    },
+    change: (id: number, row: Partial<NewStream>): Promise<StreamRow> =>
+      writer.one((client) => client.stream.update({ where: { id }, data: row, include })),
 
     async remove(id: number): Promise<void> {
       await writer.batch((client) => [client.stream.deleteMany({ where: { id } })]);

@@ -66,19 +66,11 @@ export function subscriptionRepository(reader: PrismaClient, writer: Writer) {
     list: (ownerId: number | null, query: ListQuery) =>
       pageOf<ShownSubscription>(reader.subscription, ownedBy(ownerId), query, columns, include),
 
-    async add(subscription: NewSubscription): Promise<ShownSubscription> {
-      const [added] = await adding(
-        writer.batch((client) => [client.subscription.create({ data: subscription, include })]),
-      );
-      return added as ShownSubscription;
-    },
+    add: (data: NewSubscription): Promise<ShownSubscription> =>
+      adding(writer.one((client) => client.subscription.create({ data, include }))),
 
-    async change(id: number, data: Partial<NewSubscription>): Promise<ShownSubscription> {
-      const [changed] = await adding(
-        writer.batch((client) => [client.subscription.update({ where: { id }, data, include })]),
-      );
-      return changed as ShownSubscription;
-    },
+    change: (id: number, data: Partial<NewSubscription>): Promise<ShownSubscription> =>
+      adding(writer.one((client) => client.subscription.update({ where: { id }, data, include }))),
 
     /** Removes subscriptions with their deliveries. */
     async remove(ids: readonly number[]): Promise<void> {

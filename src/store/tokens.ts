@@ -17,10 +17,8 @@ export function tokenRepository(reader: PrismaClient, writer: Writer) {
     list: (ownerId: number | null, query: ListQuery) =>
       pageOf<TokenWithOwner>(reader.token, ownedBy(ownerId), query, { owner: 'owner.username' }, include),
 
-    async add(token: Omit<Token, 'id'>): Promise<TokenWithOwner> {
-      const [added] = await writer.batch((client) => [client.token.create({ data: token, include })]);
-      return added as TokenWithOwner;
-    },
+    add: (token: Omit<Token, 'id'>): Promise<TokenWithOwner> =>
+      writer.one((client) => client.token.create({ data: token, include })),
 
     async remove(ids: readonly number[]): Promise<void> {
       await writer.batch((client) => [client.token.deleteMany({ where: { id: { in: [...ids] } } })]);

@@ -18,15 +18,11 @@ export function userRepository(reader: PrismaClient, writer: Writer) {
     list: (id: number | null, query: ListQuery) =>
       pageOf<User>(reader.user, id === null ? {} : { id }, query, {}),
 
-    async add(user: NewUser & { id?: number }): Promise<User> {
-      const [added] = await writer.batch((client) => [client.user.create({ data: user })]);
-      return added as User;
-    },
+    add: (user: NewUser & { id?: number }): Promise<User> =>
+      writer.one((client) => client.user.create({ data: user })),
 
-    async change(id: number, data: Partial<NewUser>): Promise<User> {
-      const [changed] = await writer.batch((client) => [client.user.update({ where: { id }, data })]);
-      return changed as User;
-    },
+    change: (id: number, data: Partial<NewUser>): Promise<User> =>
+      writer.one((client) => client.user.update({ where: { id }, data })),
 
     /** Removes a user who owns nothing but tokens, nonces and subscriptions. */
     async remove(id: number): Promise<void> {

@@ -29,8 +29,7 @@ export const documentKeys = [
 ] as const;
 
 /** @param row an operation as it is stored; its document has passed the schema, whose defaults these are */
-export function operationSettings(row: { document: string }): OperationSettings {
-  const document = JSON.parse(row.document) as OperationDocument;
+export function operationSettings({ document }: { document: OperationDocument }): OperationSettings {
   return {
     framing: document.framing ?? 'line',
     // Without a framing nobody can tell where one answer ends.

@@ -53,3 +53,8 @@ export interface ServerOrder {
   /** Further settings of the one connector, as its part of the application says. */
   more: Readonly<Record<string, unknown>>;
 }
+
+/** How a machine is reached: by SSH, or not at all, because it is this one. */
+export type Reach =
+  | { by: 'ssh'; address: string; port: number; user: string | null; hostKey: string | null }
+  | { by: 'here' };

@@ -1,6 +1,6 @@
-import type { ServerOrder } from '../../domain/servers/server.js';
+import type { Reach, ServerOrder } from '../../domain/servers/server.js';
 
-export type { ServerOrder };
+export type { Reach, ServerOrder };
 
 /** A server as the cloud shows it. */
 export interface CloudServer {
@@ -52,11 +52,6 @@ export interface Connector {
   delete(server: ServerReference): Promise<boolean>;
   close(): Promise<void>;
 }
-
-/** How a machine is reached: by SSH, or not at all, because it is this one. */
-export type Reach =
-  | { by: 'ssh'; address: string; port: number; user: string | null; hostKey: string | null }
-  | { by: 'here' };
 
 /**
  * Why a cloud did not do what it was asked:

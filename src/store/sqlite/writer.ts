@@ -85,6 +85,12 @@ export class Writer {
     });
   }
 
+  /** Runs a statement by itself, in turn with every other write, and gives what comes of it. */
+  async one<T>(make: (client: PrismaClient) => PrismaPromise<T>): Promise<T> {
+    const [result] = await this.batch((client) => [make(client)]);
+    return result as T;
+  }
+
   #enqueue(write: JobWrite | BatchWrite): void {
     this.#queue.push(write);
     if (this.#running) return;

@@ -121,13 +121,12 @@ export function operationService(given: {
         'an operation keeps it, since its messages wait there; make another operation',
       );
     }
-    const known = JSON.parse(row.document) as OperationDocument;
     const definition = await definitionId(ownerId, body);
     checkStream(ownerId, body.output_stream, '/output_stream');
     checkStream(ownerId, body.dead_letters, '/dead_letters');
-    checkLoop(row.inputStream, { output_stream: row.outputStream, ...known, ...body });
+    checkLoop(row.inputStream, { output_stream: row.outputStream, ...row.document, ...body });
     if (body.name !== undefined) await checkName(ownerId, body.name, row.id);
-    const document = { ...known, ...documentOf(body) };
+    const document = { ...row.document, ...documentOf(body) };
     checkFraming(document);
     const data: Partial<NewOperation> = {
       updated: clock(),
@@ -137,7 +136,7 @@ export function operationService(given: {
       ...(body.output_stream === undefined ? {} : { outputStream: body.output_stream }),
       ...(body.active === undefined ? {} : { active: body.active }),
     };
-    await moveLetters(row, { ...row, document: data.document ?? row.document });
+    await moveLetters(row, { ...row, document });
     return store.operations.change(row.id, data);
   }
 

@@ -56,10 +56,9 @@ const forAdmins = ['user_data', 'files', 'key_name', 'ssh_user', 'ssh_port'] as 
 
 /** An application as it is shown: every key, null where the installation decides. */
 export function showApplication(row: ApplicationRow, actor: Actor): Shown {
-  const document = JSON.parse(row.document) as ApplicationDocument;
   const shown: Shown = { id: row.id };
   for (const [key, { default: none }] of Object.entries(applicationFields))
-    shown[key] = document[key as keyof ApplicationDocument] ?? none ?? null;
+    shown[key] = row.document[key as keyof ApplicationDocument] ?? none ?? null;
   if (!actor.admin) for (const key of forAdmins) delete shown[key];
   return {
     ...shown,

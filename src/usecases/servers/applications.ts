@@ -57,7 +57,7 @@ export function applicationService(options: {
   async function write(actor: Actor, row: ApplicationRow | undefined, given: unknown): Promise<Shown> {
     if (typeof given !== 'object' || given === null || Array.isArray(given))
       throw new PenstockError('invalid-body', 'The body of an application must be a JSON object.');
-    const kept = row === undefined ? {} : (JSON.parse(row.document) as ApplicationDocument);
+    const kept = row?.document ?? {};
     const document = checked({ ...kept, ...given });
     if (row !== undefined && document.name !== row.name) await refuseIfUsed(row, 'be renamed');
     const other = named(document.name);
@@ -143,9 +143,7 @@ export function applicationService(options: {
     /** All that servers can be made for, the default one first. */
     current(): Application[] {
       const base = defaults();
-      const own = [...rows.values()].map((row) =>
-        completed(JSON.parse(row.document) as ApplicationDocument, base),
-      );
+      const own = [...rows.values()].map((row) => completed(row.document, base));
       const all = [base, ...own];
       const varied = [...variants].flatMap(([name, { of, wishes }]) => {
         const application = all.find((one) => one.name === of);

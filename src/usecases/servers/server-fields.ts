@@ -54,7 +54,7 @@ export const serverFields: Fields = {
 
 /** Where a server is reached: this machine by its own name for itself; null while it has no address. */
 export const addressOf = ({ reach }: ServerRow): string | null =>
-  reach === null ? null : ((JSON.parse(reach) as { address?: string }).address ?? '127.0.0.1');
+  reach?.by === 'here' ? '127.0.0.1' : (reach?.address ?? null);
 
 /** Minutes between two moments, to the second. */
 export const minutes = (from: Date, to: Date): number =>

@@ -1,4 +1,4 @@
-import type { Reach } from '../../drivers/connectors/connector.js';
+import type { Reach } from '../../domain/servers/server.js';
 import type { Host } from '../../drivers/hosts/host.js';
 
 /** Opens the way to a server; `learned` is told its key when it is reached for the first time. */

@@ -229,7 +229,7 @@ export class Keeper {
       application: name,
       revision: revisionOf(application),
       connector: application.connector,
-      order: JSON.stringify({ ...application.order, name: server }),
+      order: { ...application.order, name: server },
     });
   }
 

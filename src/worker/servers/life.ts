@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Application } from '../../domain/servers/application.js';
-import type { ServerState } from '../../domain/servers/server.js';
-import type { Connector, Reach, ServerOrder, ServerReference } from '../../drivers/connectors/connector.js';
+import type { Reach, ServerState } from '../../domain/servers/server.js';
+import type { Connector, ServerReference } from '../../drivers/connectors/connector.js';
 import { ConnectorError } from '../../drivers/connectors/connector.js';
 import { type Host, HostError } from '../../drivers/hosts/host.js';
 import { backoffDelay } from '../../lib/backoff.js';
@@ -20,7 +20,7 @@ export interface LifeContext {
   connector(name: string): Connector | undefined;
   application(name: string): Application | undefined;
   /** A machine that can be reached; the connection is opened when it is first used. */
-  host(server: ServerRow, reach: Reach): Host;
+  host(server: Pick<ServerRow, 'id' | 'name' | 'reach'>): Host;
   /** Closes the connection to a server: nobody has business there any more. */
   leave(server: ServerRow): Promise<void>;
   /** Puts an application's files where they belong. */
@@ -76,7 +76,6 @@ export async function live(context: LifeContext, id: number): Promise<void> {
   }
 }
 
-const orderOf = (server: ServerRow): ServerOrder => JSON.parse(server.order) as ServerOrder;
 const referenceOf = ({ name, cloudId }: ServerRow): ServerReference => ({ name, id: cloudId });
 
 function connectorOf(context: LifeContext, server: ServerRow): Connector {
@@ -101,7 +100,7 @@ async function fail(
 async function order(context: LifeContext, server: ServerRow): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
-      const cloudId = await connectorOf(context, server).create(orderOf(server));
+      const cloudId = await connectorOf(context, server).create(server.order);
       const booting = await context.ledger.change(server.id, 'booting', { cloudId, reason: null });
       // It is not wanted any more by now: what is deleted with it is found by its id.
       if (booting === null) await context.ledger.note(server.id, { cloudId });
@@ -129,18 +128,17 @@ async function boot(context: LifeContext, server: ServerRow): Promise<void> {
   for (let tries = 1; !gone(context, server); tries += 1) {
     let unanswered = false;
     try {
-      const found = await connectorOf(context, server).reach(referenceOf(server), orderOf(server));
+      const found = await connectorOf(context, server).reach(referenceOf(server), server.order);
       if (found !== null) {
         const reach = asSaid(found, context.application(server.application));
         tried ??= context.clock().getTime();
         const said = await context
-          .host(server, reach)
+          .host({ ...server, reach })
           .run('exit 0', { timeout: 20_000, signal: context.closing });
         if (said.code === 0) {
           // The key that it showed was noted on the way.
           const { reach: noted } = context.ledger.get(server.id) ?? server;
-          const stored = noted ?? JSON.stringify(reach);
-          const change = { reach: stored, booted: context.clock(), reason: null };
+          const change = { reach: noted ?? reach, booted: context.clock(), reason: null };
           await context.ledger.change(server.id, 'ready', change);
           return context.came(server.application);
         }
@@ -186,10 +184,9 @@ async function makeReady(context: LifeContext, server: ServerRow): Promise<void>
     });
     return;
   }
-  const reach = JSON.parse(server.reach ?? 'null') as Reach;
   if (server.uses > 0) {
     // We ended before it was known how a job had left it.
-    const broken = await silence(context.host(server, reach), context.closing);
+    const broken = await silence(context.host(server), context.closing);
     if (context.closing.aborted) return;
     if (broken !== null) {
       await context.ledger.change(server.id, 'error', { reason: broken });
@@ -198,7 +195,7 @@ async function makeReady(context: LifeContext, server: ServerRow): Promise<void>
   }
   if (application.files.length > 0) {
     try {
-      await context.prepare(context.host(server, reach), application);
+      await context.prepare(context.host(server), application);
     } catch (error) {
       if (context.closing.aborted) return;
       return fail(context, server, null, `its files cannot be put there: ${messageOf(error)}`);

@@ -4,7 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Application, ServerWishes } from '../../domain/servers/application.js';
-import type { Connector, Reach } from '../../drivers/connectors/connector.js';
+import type { Reach } from '../../domain/servers/server.js';
+import type { Connector } from '../../drivers/connectors/connector.js';
 import { type Host, HostError } from '../../drivers/hosts/host.js';
 import type { Logger } from '../../lib/log.js';
 import type { ServerRow } from '../../store/servers.js';
@@ -12,6 +13,7 @@ import type { Store } from '../../store/store.js';
 import { type OpenHost, ServerConnections } from './connections.js';
 import { Keeper } from './keeper.js';
 import { Ledger } from './ledger.js';
+import type { LifeContext } from './life.js';
 import { Reconciler } from './reconcile.js';
 import { serverPlaces } from './server-places.js';
 
@@ -53,8 +55,8 @@ export function openServers(options: ServersOptions) {
   const closing = new AbortController();
   const ledger: Ledger = new Ledger(store.servers, log, clock, () => keeper.look());
   const hosts = new ServerConnections(openHost);
-  const host = (server: ServerRow, reach: Reach): Host =>
-    hosts.of(server.name, reach, (learned) => ledger.note(server.id, { reach: JSON.stringify(learned) }));
+  const host: LifeContext['host'] = ({ id, name, reach }) =>
+    hosts.of(name, reach as Reach, (learned) => ledger.note(id, { reach: learned }));
 
   const context = {
     ledger,
@@ -119,14 +121,13 @@ export function openServers(options: ServersOptions) {
       const ended = server === undefined || ['error', 'deleting', 'deleted'].includes(server.state);
       if (ended || server.reach === null)
         throw new HostError('gone', `the server ${name} is no more: ${server?.reason ?? 'it was let go'}`);
-      return host(server, JSON.parse(server.reach) as Reach);
+      return host(server);
     },
 
     /** Reads the ledger; before jobs are taken up. */
     async load(): Promise<void> {
       await ledger.load();
-      for (const { application, order } of ledger.held())
-        applications.recallVariant(application, JSON.parse(order) as Application['order']);
+      for (const { application, order } of ledger.held()) applications.recallVariant(application, order);
     },
 
     /** From now on servers come and go. What jobs have not taken up again has no job any more. */

@@ -2,7 +2,6 @@ import type { ProcessDefinition } from '../../domain/definitions/process-definit
 import type { Job } from '../../domain/jobs/job.js';
 import type { Outcome } from '../../domain/jobs/outcome.js';
 import { defaultApplication, type ServerWishes } from '../../domain/servers/application.js';
-import type { Reach } from '../../drivers/connectors/connector.js';
 import { remoteFolder } from '../../drivers/hosts/scripts/remote-launch.js';
 import { PenstockError } from '../../lib/errors.js';
 import type { ServerRow } from '../../store/servers.js';
@@ -96,8 +95,7 @@ export function serverPlaces(
       let broken: string | null = null;
       if (outcome.cause === 'lost') broken = outcome.reason ?? 'what ran there was lost';
       else if (doubtful.has(outcome.cause)) {
-        const reach = JSON.parse(server.reach ?? 'null') as Reach;
-        broken = await silence(context.host(server, reach), context.closing);
+        broken = await silence(context.host(server), context.closing);
         // The next start of ours asks again.
         if (context.closing.aborted) return;
       }

@@ -113,7 +113,9 @@ test('of a service that goes on, old starts and ends are forgotten, and nothing 
 
 test('servers that are deleted are forgotten as jobs are, others never', async () => {
   const created = new Date(0);
-  const order = { application: 'default', revision: 1, connector: 'local', order: '{}', created };
+  const more = { networks: [], securityGroups: [], userData: null, floatingIp: false, more: {} };
+  const wanted = { name: 'wanted', image: null, flavor: null, keyName: null, ...more };
+  const order = { application: 'default', revision: 1, connector: 'local', order: wanted, created };
   const gone = await store.servers.add({ ...order, name: 'gone' });
   const held = await store.servers.add({ ...order, name: 'held' });
   for (const { id } of [gone, held]) await store.servers.change(id, 'deleting', {}, created);
