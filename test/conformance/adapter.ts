@@ -76,6 +76,8 @@ interface ShellEnd {
   script: string;
   place: string;
   document?: string;
+  /** Where there is no place to be told of: what a dry run calls it, if not by its name. */
+  without?: (cwd: string) => string;
 }
 
 /** The ways in that every machine has. */
@@ -103,6 +105,52 @@ export const waysOut: readonly ShellEnd[] = [
   { name: 'pipe', type: 'pipe', script: '>"$2"', place: '${output_pipe}' },
 ];
 
+/** The program of two sides, which tells what it was given on its standard error. */
+const shellDefinition = (input: ShellEnd, output: ShellEnd, more: object = {}) => ({
+  exec: '/bin/sh',
+  argv: [
+    '-c',
+    `printf '%s\\n' "$1" "$2" "$PWD" >&2; ${input.script} ${output.script}`,
+    'sh',
+    input.place,
+    output.place,
+  ],
+  input_adapter: { input_type: input.type, input_parameters: input.parameters ?? {} },
+  output_adapter: { output_type: output.type, output_parameters: output.parameters ?? {} },
+  ...more,
+});
+
+/** Text in which a job's folder, which is kept below two digits of its UUID, is that of any job. */
+const ofAnyJob = (text: string, uuid: string) =>
+  text.replaceAll(new RegExp(`(?<=/jobs/)../(?=${uuid})`, 'g'), '').replaceAll(uuid, 'UUID');
+
+/** What a dry run says of a run's places is what the run is given. */
+async function isAsForetold(server: TestServer, input: ShellEnd, output: ShellEnd, more?: object) {
+  const id = await server.register(shellDefinition(input, output, more));
+  const body = new Uint8Array(wrapped(Buffer.from('x'), input));
+  const headers = { 'Content-Type': 'application/octet-stream' };
+  const run = `/api/process_definition/${id}/run/`;
+  const answer = await server.fetch(`${run}?dry_run=1`, { method: 'POST', headers, body });
+  const uuid = await submit(server, id, body);
+  expect((await jobOf(server, uuid, 30)).state).toBe('FINISHED');
+  const said = ofAnyJob(await answer.text(), '00000000-0000-0000-0000-000000000000');
+  const dry = JSON.parse(said) as { argv: string[]; cwd: string; files: Record<string, string> };
+  const told = ofAnyJob(await (await server.fetch(`/api/job/${uuid}/stderr/`)).text(), uuid);
+  const [inPlace = '', outPlace = '', folder] = told.split('\n');
+  expect(folder).toBe(dry.cwd);
+  for (const [end, place, foretold] of [
+    [input, inPlace, { argument: dry.argv[3], words: dry.files.input }],
+    [output, outPlace, { argument: dry.argv[4], words: dry.files.output }],
+  ] as const) {
+    // A port that the server chooses is not known before.
+    const isChosen = /^\$\{\w+_port\}$/.test(foretold.argument ?? '');
+    if (isChosen) expect(place).toMatch(/^\d+$/);
+    else expect(place).toBe(foretold.argument);
+    const shown = end.type === 'port' ? `port ${foretold.argument}` : place;
+    expect(foretold.words).toBe(place === '' ? (end.without?.(dry.cwd) ?? end.name) : shown);
+  }
+}
+
 /**
  * Every input adapter with every output adapter, against real programs.
  *
@@ -123,14 +171,25 @@ export function adapterPairs(
       outputs.map((output) => [input.name, output.name, input, output] as const),
     );
     test.each(table)('%s → %s', async (_in, _out, input, output) => {
-      const definition = {
-        exec: '/bin/sh',
-        argv: ['-c', `${input.script} ${output.script}`, 'sh', input.place, output.place],
-        input_adapter: { input_type: input.type, input_parameters: input.parameters ?? {} },
-        output_adapter: { output_type: output.type, output_parameters: output.parameters ?? {} },
-        ...where.definition,
-      };
-      await goesThrough(server, definition, input, output);
+      await goesThrough(server, shellDefinition(input, output, where.definition), input, output);
+    });
+
+    const [stdin, stdout] = [waysIn[0] as ShellEnd, waysOut[0] as ShellEnd];
+    const fixedIn = {
+      ...waysIn[1],
+      name: 'a path of its own',
+      parameters: { file_path: 'sent/in' },
+    } as ShellEnd;
+    const fixedOut = {
+      ...waysOut[1],
+      name: 'a path of its own',
+      parameters: { file_path: 'out' },
+    } as ShellEnd;
+    test.each([
+      ...[...inputs, fixedIn].map((input) => [input.name, stdout.name, input, stdout] as const),
+      ...[...outputs.slice(1), fixedOut].map((output) => [stdin.name, output.name, stdin, output] as const),
+    ])('a dry run tells the places of %s → %s', async (_in, _out, input, output) => {
+      await isAsForetold(server, input, output, where.definition);
     });
   });
 }

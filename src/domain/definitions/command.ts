@@ -25,15 +25,6 @@ interface Command {
 export type BaseValues = PlaceholderValues & { work_dir: string; job_uuid: string };
 
 /**
- * Where a file of the job belongs: on a standard stream, wherever the server likes (`fileName` is the name it
- * should have there, if the definition wants one), or at this absolute path because the program insists.
- */
-export type FileLocation =
-  | { kind: 'stream'; stream: 'STDIN' | 'STDOUT' | 'STDERR'; fileName?: string }
-  | { kind: 'chosen'; fileName?: string }
-  | { kind: 'fixed'; path: string; fileName?: string };
-
-/**
  * Definition + request + values → what is run. A request's variables are laid over the definition's, and may hold
  * placeholders as those do.
  *
@@ -95,64 +86,6 @@ export function namedFiles(definition: ProcessDefinition): { inputs: string[]; o
 /** Where the program is started: absolute; a relative `cwd` is taken from the job's own folder. */
 export function workingDirectory(definition: ProcessDefinition, values: BaseValues): string {
   return posix.resolve(values.work_dir, substitute(definition.cwd ?? '', values));
-}
-
-/** The file that the program expects as its input; null where it takes none, or a folder of them. */
-export function inputLocation(definition: ProcessDefinition, values: BaseValues): FileLocation | null {
-  const { input } = definition;
-  if (input?.type !== 'file') return null;
-  if (input.via === 'stream') return { kind: 'stream', stream: 'STDIN' };
-  return fileLocation(definition, values, input, '${input_file}');
-}
-
-/** The file that is the program's output after the run; null where there is none, or a folder of them. */
-export function outputLocation(definition: ProcessDefinition, values: BaseValues): FileLocation | null {
-  const { output } = definition;
-  if (output?.type !== 'file') return null;
-  if (output.via === 'path') return fileLocation(definition, values, output, '${output_file}');
-  return { kind: 'stream', stream: output.stream, ...named(output.fileName) };
-}
-
-/** The folder, absolute, that the program reads its input from; null where it is none. */
-export function inputFolder(definition: ProcessDefinition, values: BaseValues): string | null {
-  const { input } = definition;
-  return input?.type === 'folder' ? placeOf(definition, values, input.path) : null;
-}
-
-/** The folder, absolute, that the program writes its output to; null where it is none. */
-export function outputFolder(definition: ProcessDefinition, values: BaseValues): string | null {
-  const { output } = definition;
-  return output?.type === 'folder' ? placeOf(definition, values, output.path) : null;
-}
-
-/** The file, absolute, that a program follows, or appends its output to; null where it is none. */
-export function appendLocation(
-  definition: ProcessDefinition,
-  values: BaseValues,
-  end: 'input' | 'output',
-): FileLocation | null {
-  const adapter = definition[end];
-  return adapter?.type === 'append' ? fileLocation(definition, values, adapter, `\${${end}_file}`) : null;
-}
-
-/** A path of the definition, absolute; a relative one is taken from `cwd`. */
-function placeOf(definition: ProcessDefinition, values: BaseValues, path: string): string {
-  return posix.resolve(workingDirectory(definition, values), substitute(path, values));
-}
-
-function fileLocation(
-  definition: ProcessDefinition,
-  values: BaseValues,
-  file: { path: string; fileName?: string },
-  chosen: string,
-): FileLocation {
-  if (file.path === chosen) return { kind: 'chosen', ...named(file.fileName) };
-  const path = placeOf(definition, values, file.path);
-  return { kind: 'fixed', path, ...named(file.fileName) };
-}
-
-function named(fileName: string | undefined): { fileName?: string } {
-  return fileName === undefined ? {} : { fileName };
 }
 
 /** The name that the output will have. */

@@ -1,22 +1,15 @@
-import type { BaseValues } from '../../domain/definitions/command.js';
 import type { PlaceholderValues } from '../../domain/definitions/placeholder.js';
-import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
+import type { PlacedRun } from '../../domain/definitions/places.js';
 import type { Inlet, Outlet } from '../../domain/feeder/feeder-plan.js';
 import type { Framing } from '../../domain/feeder/framing.js';
 import type { PipedFiles } from '../hosts/scripts/remote-pipes.js';
 
-/** What an adapter is told about the run that it serves. Paths are absolute. */
-export interface AdapterContext {
-  definition: ProcessDefinition;
-  values: BaseValues;
-  /** The attempt's own folder. */
-  folder: string;
+/** What an adapter is told about the run that it serves. Paths are absolute; `folder` is one of this machine. */
+export interface AdapterContext extends PlacedRun {
   /** The attempt's own folder on the machine that it runs on; null if that is this one, or it has none yet. */
   there: string | null;
   /** The job's input as it was received, or null if there is none. */
   input: { file: string; name: string } | null;
-  /** The name that the output is asked to have. */
-  outputName: string;
   /** How records are told apart where the run is fed message by message; null for a job with one input. */
   feed: { framing: Framing } | null;
   /** Whom the program runs as, where that is not who runs the server. */

@@ -1,15 +1,12 @@
 import { open, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { appendLocation } from '../../domain/definitions/command.js';
+import { inputPlace, outputPlace, placeValues } from '../../domain/definitions/places.js';
 import { fileKey } from '../../domain/feeder/feeder-plan.js';
 import { PenstockError } from '../../lib/errors.js';
 import { openToOthers } from '../processes/umask.js';
 import type { Adapter, AdapterContext } from './adapter.js';
 import { chunkOf, refuseOthers, taken } from './fed.js';
 import { makeNamedFolder } from './file.js';
-
-/** Where the server chooses the file that the program appends to: a folder, in which it may rotate it. */
-const grown = (folder: string) => path.join(folder, 'grown');
 
 /**
  * Input that is appended to a file which the program follows, and output that is followed as the program appends it
@@ -18,21 +15,19 @@ const grown = (folder: string) => path.join(folder, 'grown');
 export const appendAdapter: Adapter = {
   input: {
     async prepare(context) {
-      const { definition, values, folder, feed, input: given } = context;
+      const { definition, feed } = context;
       const { input } = definition;
-      if (input?.type !== 'append') return { values: {}, stdin: null };
-      const wanted = appendLocation(definition, values, 'input');
-      const chosen = path.join(folder, 'input', input.fileName ?? given?.name ?? 'input');
-      const file = wanted?.kind === 'fixed' ? wanted.path : chosen;
-      await refuse(context, wanted?.kind !== 'fixed');
-      await makeNamedFolder(path.dirname(file));
-      await make(file);
+      const place = inputPlace(context);
+      if (input?.type !== 'append' || place.kind !== 'file') return { values: {}, stdin: null };
+      await refuse(context, place.chosen);
+      await makeNamedFolder(path.dirname(place.path));
+      await make(place.path);
       return {
-        values: { input_file: file },
+        values: placeValues('input', place),
         stdin: null,
         inlet: {
           kind: 'append',
-          path: file,
+          path: place.path,
           chunk: chunkOf(input),
           // A service is there to wait for more.
           quiet: feed === null && definition.service === null ? input.quiet : null,
@@ -43,17 +38,21 @@ export const appendAdapter: Adapter = {
   },
   output: {
     async prepare(context) {
-      const { definition, values, folder, outputName } = context;
-      const wanted = appendLocation(definition, values, 'output');
-      const file = wanted?.kind === 'fixed' ? wanted.path : path.join(grown(folder), outputName);
-      await refuse(context, wanted?.kind !== 'fixed');
-      await makeNamedFolder(path.dirname(file));
-      const before = await stat(file, { bigint: true }).catch(() => null);
+      const place = outputPlace(context);
+      if (place.kind !== 'file') return { values: {} };
+      await refuse(context, place.chosen);
+      await makeNamedFolder(path.dirname(place.path));
+      const before = await stat(place.path, { bigint: true }).catch(() => null);
       const from = before?.isFile() ? { key: fileKey(before), size: Number(before.size) } : null;
-      return { values: { output_file: file }, outlet: { kind: 'append', path: file, from } };
+      const outlet = { kind: 'append', path: place.path, from } as const;
+      return { values: placeValues('output', place), outlet };
     },
     // Both the file and what the program has made of it; the output is a file of its own.
-    clear: ({ folder }) => rm(grown(folder), { recursive: true, force: true }),
+    async clear(context) {
+      const place = outputPlace(context);
+      if (place.kind === 'file' && place.chosen)
+        await rm(path.dirname(place.path), { recursive: true, force: true });
+    },
     finish: async (context) => taken(context),
   },
 };

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { type FileLocation, inputLocation, outputLocation } from '../../domain/definitions/command.js';
+import { inputPlace, outputPlace, placeValues } from '../../domain/definitions/places.js';
 import type { Adapter, AdapterContext } from './adapter.js';
 import { fileAdapter } from './file.js';
 
@@ -9,25 +9,26 @@ import { fileAdapter } from './file.js';
  */
 export const farFileAdapter: Adapter = {
   input: {
-    async prepare({ definition, values, there, input }) {
+    async prepare(context) {
+      const { there, input } = context;
       if (input === null || there === null) return { values: {}, stdin: null };
-      const expected = inputLocation(definition, values) ?? { kind: 'stream' };
-      if (expected.kind === 'stream') return { values: {}, stdin: input.file };
-      const to = expected.kind === 'fixed' ? expected.path : path.posix.join(there, 'input', input.name);
-      return { values: { input_file: to }, stdin: null, send: [{ from: input.file, to }] };
+      const place = inputPlace({ ...context, folder: there });
+      if (place.kind !== 'file') return { values: {}, stdin: input.file };
+      const send = [{ from: input.file, to: place.path }];
+      return { values: placeValues('input', place), stdin: null, send };
     },
     clear: async () => {},
   },
   output: {
     async prepare(context) {
-      const from = writtenThere(context, outputLocation(context.definition, context.values));
-      if (from === null) return { values: {} };
-      return { values: { output_file: from }, fetch: [{ from, to: keptHere(context) }] };
+      const { there } = context;
+      const place = outputPlace({ ...context, folder: there ?? '' });
+      if (there === null || place.kind !== 'file') return { values: {} };
+      return { values: placeValues('output', place), fetch: [{ from: place.path, to: keptHere(context) }] };
     },
     clear: async () => {},
     async finish(context) {
-      const wanted = outputLocation(context.definition, context.values);
-      if (wanted === null || wanted.kind === 'stream') return fileAdapter.output.finish(context);
+      if (outputPlace(context).kind === 'stream') return fileAdapter.output.finish(context);
       return fileAdapter.output.finish({ ...context, definition: { ...context.definition, output: chosen } });
     },
   },
@@ -35,12 +36,6 @@ export const farFileAdapter: Adapter = {
 
 /** Where we keep it, it is as if we had chosen its place. */
 const chosen = { type: 'file', via: 'path', path: '${output_file}' } as const;
-
-/** The file that the program writes itself, there; null where it is a stream. */
-function writtenThere({ there, outputName }: AdapterContext, wanted: FileLocation | null): string | null {
-  if (there === null || wanted === null || wanted.kind === 'stream') return null;
-  return wanted.kind === 'fixed' ? wanted.path : path.posix.join(there, 'output', outputName);
-}
 
 /** Where what was fetched is kept. */
 export const keptHere = ({ folder, outputName }: AdapterContext) => path.join(folder, 'output', outputName);

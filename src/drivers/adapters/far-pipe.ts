@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { inputPlace, outputPlace, placeValues } from '../../domain/definitions/places.js';
 import type { Adapter, AdapterContext } from './adapter.js';
 import { keptHere } from './far-file.js';
 import { taken } from './fed.js';
@@ -9,24 +10,25 @@ import { taken } from './fed.js';
  */
 export const farPipeAdapter: Adapter = {
   input: {
-    async prepare({ there, input }) {
-      if (there === null) return { values: {}, stdin: null };
-      const pipe = path.posix.join(there, 'input.pipe');
+    async prepare(context) {
+      const { there, input } = context;
+      const place = inputPlace({ ...context, folder: there ?? '' });
+      if (there === null || place.kind !== 'pipe') return { values: {}, stdin: null };
       const file = input === null ? '/dev/null' : path.posix.join(there, 'input', input.name);
       const send = input === null ? [] : [{ from: input.file, to: file }];
-      return { values: { input_pipe: pipe }, stdin: null, send, pipe: { file, pipe } };
+      return { values: placeValues('input', place), stdin: null, send, pipe: { file, pipe: place.path } };
     },
     clear: async () => {},
   },
   output: {
     async prepare(context) {
       const { there, outputName, definition } = context;
-      if (there === null) return { values: {} };
-      const pipe = path.posix.join(there, 'output.pipe');
+      const place = outputPlace({ ...context, folder: there ?? '' });
+      if (there === null || place.kind !== 'pipe') return { values: {} };
       const file = path.posix.join(there, 'output', outputName);
       return {
-        values: { output_pipe: pipe },
-        pipe: { file, pipe, limit: definition.limits.outputSize },
+        values: placeValues('output', place),
+        pipe: { file, pipe: place.path, limit: definition.limits.outputSize },
         fetch: [{ from: file, to: keptHere(context) }],
       };
     },

@@ -13,11 +13,9 @@ export const chunkOf = (input: { chunkSize?: number }): number =>
   Math.min(input.chunkSize ?? 65_536, 16 * 2 ** 20);
 
 /** Makes a named pipe in the attempt's folder, where only who runs this server can use it. */
-export async function makePipe({ folder, user }: AdapterContext, name: string): Promise<string> {
+export async function makePipe({ user }: AdapterContext, pipe: string): Promise<void> {
   if (user !== null) await refuseOthers(user, 'a named pipe');
-  const pipe = path.join(folder, name);
   await makePipes([pipe]);
-  return pipe;
 }
 
 /** Refuses a program that runs as somebody else, who may not enter the job's folder. */
@@ -39,5 +37,4 @@ export function taken({ folder, outputName }: AdapterContext): Taken {
 }
 
 /** Takes a named pipe away. */
-export const removePipe = ({ folder }: AdapterContext, name: string): Promise<void> =>
-  rm(path.join(folder, name), { force: true });
+export const removePipe = (pipe: string): Promise<void> => rm(pipe, { force: true });

@@ -1,11 +1,12 @@
 import { statSync } from 'node:fs';
 import { link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { inputLocation, outputLocation } from '../../domain/definitions/command.js';
+import { inputPlace, outputPlace, type Place, placeValues } from '../../domain/definitions/places.js';
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { PenstockError } from '../../lib/errors.js';
 import { copyFile } from '../files/copy-file.js';
 import { makeFolders } from '../files/make-folders.js';
+import { makePipes } from '../processes/pipes.js';
 import type {
   Adapter,
   AdapterContext,
@@ -14,7 +15,7 @@ import type {
   PreparedInput,
   PreparedOutput,
 } from './adapter.js';
-import { chunkOf, makePipe, removePipe } from './fed.js';
+import { chunkOf, removePipe } from './fed.js';
 
 /**
  * Input and output as files: the input is the STDIN stream or a path, the output the STDOUT or STDERR stream or a
@@ -23,24 +24,22 @@ import { chunkOf, makePipe, removePipe } from './fed.js';
  */
 const input: InputAdapter = {
   async prepare(context) {
-    const { definition, values, input: given } = context;
+    const { definition, input: given } = context;
     if (context.feed !== null) return fedStdin(context);
     if (given === null) return { values: {}, stdin: null };
-    const expected = inputLocation(definition, values) ?? { kind: 'stream', stream: 'STDIN' };
-    if (expected.kind === 'stream') return { values: { input_file: given.file }, stdin: given.file };
-    if (expected.kind === 'chosen') {
-      return { values: { input_file: await ownInput(context, given) }, stdin: null };
-    }
-    await placeAt(context, given.file, expected.path);
-    return { values: { input_file: expected.path }, stdin: null };
+    const wanted = inputPlace(context);
+    if (wanted.kind !== 'file') return { values: {}, stdin: given.file };
+    if (wanted.chosen) await place(given.file, wanted.path, runsAgain(definition));
+    else await placeAt(context, given.file, wanted.path);
+    return { values: placeValues('input', wanted), stdin: null };
   },
 
   async clear(context) {
-    const { definition, folder, values } = context;
-    if (context.feed !== null) await removePipe(context, stdinPipe);
-    const given = inputLocation(definition, values);
+    const { folder } = context;
+    if (context.feed !== null) await removePipe(path.join(folder, stdinPipe));
+    const given = inputPlace(context);
     // A second name of the input in a folder that is not the job's own would be in the next run's way.
-    if (given?.kind === 'fixed' && isFile(noteOf(folder))) {
+    if (given.kind === 'file' && !given.chosen && isFile(noteOf(folder))) {
       await rm(given.path, { force: true });
       await rm(noteOf(folder), { force: true });
     }
@@ -49,28 +48,28 @@ const input: InputAdapter = {
 
 const output: OutputAdapter = {
   async prepare(context) {
-    const { definition, values, folder } = context;
-    const { file, written } = outputFile(context);
-    if (context.feed !== null) return fedOutput(context, written);
-    if (!written) return { values: {} };
+    const { folder } = context;
+    const wanted = outputPlace(context);
+    if (context.feed !== null) return fedOutput(context, wanted);
+    if (wanted.kind !== 'file') return { values: {} };
     await makeFolders(path.join(folder, 'output'));
-    const given = context.input === null ? null : inputLocation(definition, values);
-    const isInput = given?.kind === 'fixed' && given.path === file;
+    const given = context.input === null ? null : inputPlace(context);
+    const isInput = given?.kind === 'file' && given.path === wanted.path;
     // What another run left at a fixed place must not be taken for this one's output.
-    if (!file.startsWith(`${folder}/`) && !isInput) await rm(file, { force: true });
-    return { values: { output_file: file } };
+    if (!wanted.path.startsWith(`${folder}/`) && !isInput) await rm(wanted.path, { force: true });
+    return { values: placeValues('output', wanted) };
   },
 
   clear: async (context) => {
-    if (context.feed !== null) await removePipe(context, outputPipe);
+    if (context.feed !== null) await removePipe(path.join(context.folder, outputPipe));
   },
 
   async finish(context) {
     const { folder, outputName } = context;
-    const { file, written } = outputFile(context);
-    if (!written) return { output: file };
+    const wanted = outputPlace(context);
+    if (wanted.kind !== 'file') return { output: path.join(folder, isError(wanted) ? 'stderr' : 'stdout') };
     const kept = path.join(folder, 'output', outputName);
-    if (kept !== file && isFile(file)) await move(file, kept);
+    if (kept !== wanted.path && isFile(wanted.path)) await move(wanted.path, kept);
     return { output: isFile(kept) ? kept : null };
   },
 };
@@ -84,19 +83,21 @@ const outputPipe = 'stdout.pipe';
 async function fedStdin(context: AdapterContext): Promise<PreparedInput> {
   const { input: wanted } = context.definition;
   if (wanted?.type === 'file' && wanted.via === 'path') throw notFed('input');
-  const pipe = await makePipe({ ...context, user: null }, stdinPipe);
+  const pipe = path.join(context.folder, stdinPipe);
+  await makePipes([pipe]);
   const chunk = chunkOf(wanted?.type === 'file' ? wanted : {});
   return { values: {}, stdin: pipe, inlet: { kind: 'pipe', path: pipe, chunk } };
 }
 
 /** The stream whose records are read from a program that is fed. */
-async function fedOutput(context: AdapterContext, written: boolean): Promise<PreparedOutput> {
-  if (written) throw notFed('output');
-  const { output: wanted } = context.definition;
-  const pipe = await makePipe({ ...context, user: null }, outputPipe);
-  const isError = wanted?.type === 'file' && wanted.via === 'stream' && wanted.stream === 'STDERR';
-  return { values: {}, [isError ? 'stderr' : 'stdout']: pipe, outlet: { kind: 'pipe', path: pipe } };
+async function fedOutput({ folder }: AdapterContext, wanted: Place): Promise<PreparedOutput> {
+  if (wanted.kind === 'file') throw notFed('output');
+  const pipe = path.join(folder, outputPipe);
+  await makePipes([pipe]);
+  return { values: {}, [isError(wanted) ? 'stderr' : 'stdout']: pipe, outlet: { kind: 'pipe', path: pipe } };
 }
+
+const isError = (place: Place) => place.kind === 'stream' && place.stream === 'STDERR';
 
 const notFed = (end: string) =>
   new PenstockError(
@@ -104,26 +105,8 @@ const notFed = (end: string) =>
     `a program whose ${end} is a file at a path cannot be fed message by message`,
   );
 
-/** Where the output comes to be: the file behind a stream, or one that the program writes itself. */
-function outputFile({ definition, values, folder, outputName }: AdapterContext): {
-  file: string;
-  written: boolean;
-} {
-  const wanted = outputLocation(definition, values);
-  if (wanted?.kind === 'fixed') return { file: wanted.path, written: true };
-  if (wanted?.kind === 'chosen') return { file: path.join(folder, 'output', outputName), written: true };
-  return { file: path.join(folder, wanted?.stream === 'STDERR' ? 'stderr' : 'stdout'), written: false };
-}
-
 /** True if there may be another attempt, which needs the input as it was, whatever the program does to it: a copy. */
 const runsAgain = ({ retries, service }: ProcessDefinition) => retries.limit > 0 || service !== null;
-
-/** The input for a program that is given its path, by the name that it came with. */
-async function ownInput(context: AdapterContext, input: { file: string; name: string }): Promise<string> {
-  const own = path.join(context.folder, 'input', input.name);
-  await place(input.file, own, runsAgain(context.definition));
-  return own;
-}
 
 const taken = (target: string) =>
   new PenstockError('conflict', `the input's place ${target} is taken: there is a file already`);

@@ -1,7 +1,7 @@
 import { type FileHandle, lstat, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { inputFolder, outputFolder } from '../../domain/definitions/command.js';
+import { inputPlace, outputPlace } from '../../domain/definitions/places.js';
 import { escapedNote } from '../../domain/shown-name.js';
 import { PenstockError } from '../../lib/errors.js';
 import { NotPlain, plainFiles, putFiles } from '../files/folder-files.js';
@@ -13,12 +13,13 @@ import { type Before, documentPieces, keyOf, readDocument, stampOf } from './fol
 
 /** Input and output as the files of a folder; in a job each is one JSON document, of name and content. */
 const input: InputAdapter = {
-  async prepare({ definition, values, input: given }) {
-    const from = inputFolder(definition, values);
-    if (from === null) return { values: {}, stdin: null };
+  async prepare(context) {
+    const { input: given } = context;
+    const from = inputPlace(context);
+    if (from.kind !== 'folder') return { values: {}, stdin: null };
     const files = given === null ? new Map<string, string | Buffer>() : await readDocument(given.file);
-    await make(from);
-    await within(from, (open) => putFiles(open, files));
+    await make(from.path);
+    await within(from.path, (open) => putFiles(open, files));
     return { values: {}, stdin: null };
   },
 
@@ -28,29 +29,30 @@ const input: InputAdapter = {
 
 const output: OutputAdapter = {
   // After the input was put there: that is not to be taken for output where both are in one folder.
-  async prepare({ definition, values, folder }) {
-    const to = outputFolder(definition, values);
-    if (to === null) return { values: {} };
-    await make(to);
-    await within(to, (open) => note(open, noteOf(folder)));
+  async prepare(context) {
+    const to = outputPlace(context);
+    if (to.kind !== 'folder') return { values: {} };
+    await make(to.path);
+    await within(to.path, (open) => note(open, noteOf(context.folder)));
     return { values: {} };
   },
 
   async clear() {},
 
-  async finish({ definition, values, folder, outputName }) {
+  async finish(context) {
+    const { definition, folder, outputName } = context;
     const { output: wanted } = definition;
-    const to = outputFolder(definition, values);
-    if (wanted?.type !== 'folder' || to === null) return { output: null };
+    const to = outputPlace(context);
+    if (wanted?.type !== 'folder' || to.kind !== 'folder') return { output: null };
     const before: Before = new Map(JSON.parse(await readFile(noteOf(folder), 'utf8')));
     const kept = path.join(folder, 'output', outputName);
     await makeFolders(path.dirname(kept));
     await rm(kept, { force: true });
     const escaped: string[] = [];
     try {
-      await within(to, async (open) => {
+      await within(to.path, async (open) => {
         const tell = (name: string) => escaped.push(name);
-        const document = documentPieces(open, to, wanted.fileNames, before, tell);
+        const document = documentPieces(open, to.path, wanted.fileNames, before, tell);
         await writeFile(kept, upTo(definition.limits.outputSize, document), { flag: 'wx' });
       });
     } catch (error) {

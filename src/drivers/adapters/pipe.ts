@@ -1,8 +1,10 @@
+import { inputPlace, outputPlace, type Place, placeValues } from '../../domain/definitions/places.js';
 import type { Adapter } from './adapter.js';
 import { chunkOf, makePipe, removePipe, taken } from './fed.js';
 
-const inputPipe = 'input.pipe';
-const outputPipe = 'output.pipe';
+const clear = async (place: Place) => {
+  if (place.kind === 'pipe') await removePipe(place.path);
+};
 
 /**
  * Input and output through named pipes, which the program opens like files, as often as it likes. It may never open
@@ -12,22 +14,22 @@ export const pipeAdapter: Adapter = {
   input: {
     async prepare(context) {
       const { input } = context.definition;
-      if (input?.type !== 'pipe') return { values: {}, stdin: null };
-      const pipe = await makePipe(context, inputPipe);
-      return {
-        values: { input_pipe: pipe },
-        stdin: null,
-        inlet: { kind: 'pipe', path: pipe, chunk: chunkOf(input) },
-      };
+      const place = inputPlace(context);
+      if (input?.type !== 'pipe' || place.kind !== 'pipe') return { values: {}, stdin: null };
+      await makePipe(context, place.path);
+      const inlet = { ...place, chunk: chunkOf(input) };
+      return { values: placeValues('input', place), stdin: null, inlet };
     },
-    clear: (context) => removePipe(context, inputPipe),
+    clear: (context) => clear(inputPlace(context)),
   },
   output: {
     async prepare(context) {
-      const pipe = await makePipe(context, outputPipe);
-      return { values: { output_pipe: pipe }, outlet: { kind: 'pipe', path: pipe } };
+      const place = outputPlace(context);
+      if (place.kind !== 'pipe') return { values: {} };
+      await makePipe(context, place.path);
+      return { values: placeValues('output', place), outlet: place };
     },
-    clear: (context) => removePipe(context, outputPipe),
+    clear: (context) => clear(outputPlace(context)),
     finish: async (context) => taken(context),
   },
 };

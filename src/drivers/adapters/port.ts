@@ -1,3 +1,4 @@
+import { inputPlace, outputPlace } from '../../domain/definitions/places.js';
 import { releasePorts, takeFreePort, takePort } from '../processes/ports/free-port.js';
 import type { Adapter } from './adapter.js';
 import { chunkOf, taken } from './fed.js';
@@ -8,9 +9,11 @@ import { chunkOf, taken } from './fed.js';
  */
 export const portAdapter: Adapter = {
   input: {
-    async prepare({ definition: { input }, folder }) {
-      if (input?.type !== 'port') return { values: {}, stdin: null };
-      const port = await portFor(input.port, folder);
+    async prepare(context) {
+      const { input } = context.definition;
+      const place = inputPlace(context);
+      if (input?.type !== 'port' || place.kind !== 'port') return { values: {}, stdin: null };
+      const port = await portFor(place.port, context.folder);
       return {
         values: { input_port: String(port) },
         stdin: null,
@@ -20,10 +23,10 @@ export const portAdapter: Adapter = {
     clear: async ({ folder }) => releasePorts(folder),
   },
   output: {
-    async prepare({ definition: { output }, values, folder }) {
-      if (output?.type !== 'port') return { values: {} };
-      const wanted = output.port === 'input' ? Number(values.input_port) : output.port;
-      const port = await portFor(wanted, folder);
+    async prepare(context) {
+      const place = outputPlace(context);
+      if (place.kind !== 'port') return { values: {} };
+      const port = await portFor(place.port, context.folder);
       return { values: { output_port: String(port) }, outlet: { kind: 'port', port } };
     },
     clear: async ({ folder }) => releasePorts(folder),
@@ -32,8 +35,8 @@ export const portAdapter: Adapter = {
 };
 
 /** The port that the definition names, or a free one. */
-async function portFor(wanted: number | null, folder: string): Promise<number> {
+async function portFor(wanted: string | null, folder: string): Promise<number> {
   if (wanted === null) return takeFreePort(folder);
-  takePort(wanted, folder);
-  return wanted;
+  takePort(Number(wanted), folder);
+  return Number(wanted);
 }

@@ -7,8 +7,8 @@ import {
   outputNameOf,
 } from '../../domain/definitions/command.js';
 import { checkEnvironment } from '../../domain/definitions/definition-rules.js';
+import { shownPlaces } from '../../domain/definitions/places.js';
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
-import { shownPaths } from '../../domain/definitions/shown-paths.js';
 import { type Job, type NewJob, newJob, type RunRequest } from '../../domain/jobs/job.js';
 import { newServiceState } from '../../domain/services/service.js';
 import { PenstockError } from '../../lib/errors.js';
@@ -185,10 +185,10 @@ export function runService(given: {
       const uuid = '00000000-0000-0000-0000-000000000000';
       const place = where.show(definition, document, uuid);
       const folder = place?.folder ?? files.attempt(uuid, 1);
-      const places = { work_dir: path.join(folder, 'work'), job_uuid: uuid };
+      const values = { work_dir: path.join(folder, 'work'), job_uuid: uuid };
       const outputName = outputNameOf(definition, document.output?.name);
-      const names = { input: inputName ?? 'input', output: outputName };
-      const shown = shownPaths(definition, places, folder, names);
+      const input = inputName === null ? null : { name: inputName };
+      const shown = shownPlaces({ definition, values, folder, input, outputName });
       return {
         ...buildCommand(definition, document, shown.values, given.defaultTimeout),
         executor: document.executor ?? definition.executor,

@@ -1,17 +1,16 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { outputLocation } from '../../domain/definitions/command.js';
-import type { Output, ProcessDefinition } from '../../domain/definitions/process-definition.js';
+import { outputPlace } from '../../domain/definitions/places.js';
+import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import type { AdapterContext } from '../../drivers/adapters/adapter.js';
 import { fileSize } from '../../store/folder/job-files.js';
 
 /** What is larger than its limit, in words; null if nothing is. */
-export function oversize(
-  definition: ProcessDefinition,
-  { folder, values, outputName }: AdapterContext,
-): string | null {
-  const { outputSize, logSize } = definition.limits;
-  const outputStream = streamOf(definition.output);
+export function oversize({ limits, output }: ProcessDefinition, setting: AdapterContext): string | null {
+  const { outputSize, logSize } = limits;
+  const { folder, outputName } = setting;
+  const place = outputPlace(setting);
+  const outputStream = place.kind === 'stream' ? place.stream : null;
   for (const stream of ['STDOUT', 'STDERR'] as const) {
     const limit = stream === outputStream ? outputSize : logSize;
     const size = limit === null ? 0 : (fileSize(path.join(folder, stream.toLowerCase())) ?? 0);
@@ -21,18 +20,12 @@ export function oversize(
     }
   }
   if (outputStream === null && outputSize !== null) {
-    const wanted = outputLocation(definition, values);
     const kept = path.join(folder, 'output', outputName);
-    const file = wanted?.kind === 'fixed' && !existsSync(kept) ? wanted.path : kept;
+    const isFixed = output?.type === 'file' && place.kind === 'file' && !place.chosen;
+    const file = isFixed && !existsSync(kept) ? place.path : kept;
     if ((fileSize(file) ?? 0) > outputSize) {
       return `Its output is larger than limits.output_size, ${outputSize} bytes.`;
     }
   }
   return null;
-}
-
-/** The stream that the output is; null where it is files. */
-function streamOf(output: Output | null): 'STDOUT' | 'STDERR' | null {
-  if (output === null) return 'STDOUT';
-  return output.type === 'file' && output.via === 'stream' ? output.stream : null;
 }

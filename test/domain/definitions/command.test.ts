@@ -2,15 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   buildCommand,
-  inputFolder,
-  inputLocation,
-  outputFolder,
-  outputLocation,
   outputNameOf,
   usesPlaceholder,
   workingDirectory,
 } from '../../../src/domain/definitions/command.js';
-import { normalise } from '../../../src/domain/definitions/process-definition.js';
+import { inputPlace, outputPlace } from '../../../src/domain/definitions/places.js';
+import { normalise, type ProcessDefinition } from '../../../src/domain/definitions/process-definition.js';
 import type { DefinitionDocument } from '../../../src/lib/generated/process-definition.js';
 
 const places = {
@@ -19,6 +16,15 @@ const places = {
   input_file: '/jobs/7/in/a.wav',
   output_file: '/jobs/7/out/a.mp3',
 };
+
+/** A run in the folder of its attempt, with an input that was sent as `sent` and an output that is called `out`. */
+const run = (definition: ProcessDefinition) => ({
+  definition,
+  values: places,
+  folder: '/jobs/7/1',
+  input: { name: 'sent' },
+  outputName: 'out',
+});
 
 const ffmpeg: DefinitionDocument = {
   exec: 'ffmpeg',
@@ -113,50 +119,53 @@ test('a placeholder is used in argv, environment or cwd, and not where it is esc
 
 describe('inputPlace', () => {
   test.each([
-    ['no adapter', normalise({ exec: 'x' }), null],
+    ['no adapter', normalise({ exec: 'x' }), { kind: 'stream', stream: 'STDIN' }],
     ['a stream', input({ file_type: 'stream' }), { kind: 'stream', stream: 'STDIN' }],
-    ['${input_file}', input({ file_path: '${input_file}' }), { kind: 'chosen' }],
-    ['$<input_file>', input({ file_path: '$<input_file>' }), { kind: 'chosen' }],
-    ['a name', normalise(ffmpeg), { kind: 'chosen', fileName: 'a.wav' }],
-    ['a relative path', input({ file_path: 'in/a.txt' }), { kind: 'fixed', path: '/jobs/7/in/a.txt' }],
+    ['${input_file}', input({ file_path: '${input_file}' }), { path: '/jobs/7/1/input/sent', chosen: true }],
+    ['$<input_file>', input({ file_path: '$<input_file>' }), { path: '/jobs/7/1/input/sent', chosen: true }],
+    ['a name', normalise(ffmpeg), { path: '/jobs/7/1/input/sent', chosen: true }],
+    ['a relative path', input({ file_path: 'in/a.txt' }), { path: '/jobs/7/in/a.txt', chosen: false }],
     [
       'a path below cwd',
       input({ file_path: 'a.txt' }, { cwd: '/srv' }),
-      { kind: 'fixed', path: '/srv/a.txt' },
+      { path: '/srv/a.txt', chosen: false },
     ],
-    ['an absolute path', input({ file_path: '/srv/a.txt' }), { kind: 'fixed', path: '/srv/a.txt' }],
+    ['an absolute path', input({ file_path: '/srv/a.txt' }), { path: '/srv/a.txt', chosen: false }],
     [
       'a work_dir path',
       input({ file_path: '${work_dir}/a' }, { cwd: '/' }),
-      { kind: 'fixed', path: '/jobs/7/a' },
+      { path: '/jobs/7/a', chosen: false },
     ],
   ])('%s', (_, definition, expected) => {
-    expect(inputLocation(definition, places)).toEqual(expected);
+    const kind = 'path' in expected ? { kind: 'file' } : {};
+    expect(inputPlace(run(definition))).toEqual({ ...kind, ...expected });
+  });
+
+  test('a name that the definition says is that of what was sent without one', () => {
+    const unnamed = { ...run(normalise(ffmpeg)), input: null };
+    expect(inputPlace(unnamed)).toEqual({ kind: 'file', path: '/jobs/7/1/input/a.wav', chosen: true });
   });
 });
 
 describe('outputPlace', () => {
   test.each([
-    ['no adapter', normalise({ exec: 'x' }), null],
+    ['no adapter', normalise({ exec: 'x' }), { kind: 'stream', stream: 'STDOUT' }],
     ['STDOUT', output({}), { kind: 'stream', stream: 'STDOUT' }],
-    [
-      'STDERR',
-      output({ stream_name: 'STDERR', file_name: 'log.txt' }),
-      { kind: 'stream', stream: 'STDERR', fileName: 'log.txt' },
-    ],
+    ['STDERR', output({ stream_name: 'STDERR', file_name: 'log.txt' }), { kind: 'stream', stream: 'STDERR' }],
     [
       '${output_file}',
       output({ file_path: '${output_file}', file_name: 'a.mp3' }),
-      { kind: 'chosen', fileName: 'a.mp3' },
+      { path: '/jobs/7/1/output/out', chosen: true },
     ],
     [
       'a.out',
       output({ file_path: 'a.out' }, { cwd: 'build' }),
-      { kind: 'fixed', path: '/jobs/7/build/a.out' },
+      { path: '/jobs/7/build/a.out', chosen: false },
     ],
-    ['file, of old', output({ file: 'path/to/file' }), { kind: 'fixed', path: '/jobs/7/path/to/file' }],
+    ['file, of old', output({ file: 'path/to/file' }), { path: '/jobs/7/path/to/file', chosen: false }],
   ])('%s', (_, definition, expected) => {
-    expect(outputLocation(definition, places)).toEqual(expected);
+    const kind = 'path' in expected ? { kind: 'file' } : {};
+    expect(outputPlace(run(definition))).toEqual({ ...kind, ...expected });
   });
 });
 
@@ -182,15 +191,15 @@ describe('folders', () => {
     ['the folder of the job', reads('${work_dir}', '/srv'), '/jobs/7'],
     ['no folder', normalise(ffmpeg), null],
   ])('%s', (_, definition, expected) => {
-    expect(inputFolder(definition, places)).toBe(expected);
-    if (expected !== null) expect(inputLocation(definition, places)).toBe(null);
+    const place = inputPlace(run(definition));
+    if (expected === null) expect(place.kind).not.toBe('folder');
+    else expect(place).toEqual({ kind: 'folder', path: expected });
   });
 
   test('of output', () => {
-    expect(outputFolder(writes, places)).toBe('/srv/u-7');
-    expect(outputLocation(writes, places)).toBe(null);
+    expect(outputPlace(run(writes))).toEqual({ kind: 'folder', path: '/srv/u-7' });
     expect(writes.output).toEqual({ type: 'folder', path: '/srv/${job_uuid}/', fileNames: ['b', 'a'] });
     expect([outputNameOf(writes, undefined), outputNameOf(writes, 'x')]).toEqual(['output.json', 'x']);
-    expect(outputFolder(normalise(ffmpeg), places)).toBe(null);
+    expect(outputPlace(run(normalise(ffmpeg))).kind).not.toBe('folder');
   });
 });

@@ -1,15 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  buildCommand,
-  inputFolder,
-  inputLocation,
-  outputFolder,
-  outputLocation,
-} from '../../../src/domain/definitions/command.js';
+import { buildCommand } from '../../../src/domain/definitions/command.js';
 import { checkDefinition } from '../../../src/domain/definitions/definition-rules.js';
+import { inputPlace, outputPlace, shownPlaces } from '../../../src/domain/definitions/places.js';
 import { normalise } from '../../../src/domain/definitions/process-definition.js';
-import { shownPaths } from '../../../src/domain/definitions/shown-paths.js';
 import type { DefinitionDocument } from '../../../src/lib/generated/process-definition.js';
 import { validator } from '../../../src/lib/schemas.js';
 
@@ -98,15 +92,14 @@ test('what passes the checks can be run, and a relative file stays in its folder
       passed += 1;
       const canonical = normalise(value as DefinitionDocument);
       const base = { work_dir: '/jobs/7', job_uuid: 'u-7' };
-      const [before, after] = [inputLocation(canonical, base), outputLocation(canonical, base)];
-      const { values } = shownPaths(canonical, base, '/jobs/7/1', { input: 'in', output: 'out' });
+      const run = { definition: canonical, folder: '/jobs/7/1', input: { name: 'in' }, outputName: 'out' };
+      const [before, after] = [inputPlace({ ...run, values: base }), outputPlace({ ...run, values: base })];
+      const { values } = shownPlaces({ ...run, values: base });
       const command = buildCommand(canonical, {}, values, null);
       expect(command.cwd.startsWith('/')).toBe(true);
-      for (const place of [inputFolder(canonical, base), outputFolder(canonical, base)]) {
-        if (place !== null) expect(place).toMatch(/^(\/jobs\/7\/.+|\/x|\/x\/.+)$/);
-      }
       for (const place of [before, after]) {
-        if (place?.kind === 'fixed') expect(place.path).toMatch(/^(\/jobs\/7\/.+|\/x|\/x\/.+)$/);
+        if (place.kind === 'folder' || place.kind === 'file')
+          expect(place.path).toMatch(/^(\/jobs\/7\/.+|\/x|\/x\/.+)$/);
       }
     }),
     { numRuns: 20_000 },

@@ -319,7 +319,7 @@ test('a dry run tells the places', async () => {
   const piped = await places(shell('', { in: 'pipe', out: 'append' }));
   expect(piped.files).toMatchObject({
     input: expect.stringMatching(/\/1\/input\.pipe$/),
-    output: expect.stringMatching(/\/1\/output\/output$/),
+    output: expect.stringMatching(/\/1\/grown\/output$/),
   });
   expect(piped.argv.slice(3)).toEqual([piped.files.input, piped.files.output]);
   const ported = await places(shell('', { in: 'port', out: 'port', outParameters: { tcp_port: 8090 } }));
