@@ -11,14 +11,15 @@ import { openStreams } from '../drivers/streams/open.js';
 import { openFollowers } from '../http/followers.js';
 import { authenticate, authenticatePeople } from '../http/guards/auth.js';
 import { openMetrics } from '../http/metrics.js';
-import { definitionTestRouter } from '../http/routes/definition-test-routes.js';
-import { followJobsRouter } from '../http/routes/follow-jobs.js';
-import { jobRouter } from '../http/routes/job-routes.js';
-import { jobTokenRouter } from '../http/routes/job-token-routes.js';
-import { operationRouter } from '../http/routes/operation-routes.js';
-import { runDoor, runRouter } from '../http/routes/run-routes.js';
-import { streamRouter } from '../http/routes/stream-routes.js';
-import { deliveryRouter, subscriptionRouter } from '../http/routes/subscription-routes.js';
+import { definitionTestRoutes } from '../http/routes/definition-test-routes.js';
+import { followJobs } from '../http/routes/follow-jobs.js';
+import { jobBytesRoutes } from '../http/routes/job-bytes-routes.js';
+import { jobRoutes, waitForJob } from '../http/routes/job-routes.js';
+import { jobTokenRoutes } from '../http/routes/job-token-routes.js';
+import { operationRoutes } from '../http/routes/operation-routes.js';
+import { definitionRunRoutes, pipelineRunRoutes } from '../http/routes/run-routes.js';
+import { streamRoutes } from '../http/routes/stream-routes.js';
+import { deliveryRoutes, subscriptionRoutes } from '../http/routes/subscription-routes.js';
 import { buildApplication, listen, type Noun } from '../http/server.js';
 import { messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
@@ -156,27 +157,35 @@ export async function start(config: Config, log: Logger): Promise<App> {
   const control = controlService(jobs, worker.supervisor, show);
   const job: Noun = [
     jobResource,
-    jobTokenRouter({ ...door, jobEvents: manager.jobEvents, callback: manager.callback }),
-    followJobsRouter({ ...door, service: followJobsService(store, jobs) }),
-    jobRouter({ ...door, jobs, files, show, cancel, control, pipelineRuns }),
+    [
+      jobTokenRoutes({ ...door, jobEvents: manager.jobEvents, callback: manager.callback }),
+      jobBytesRoutes({ ...door, jobs, files }),
+      jobRoutes({ ...door, jobs, show, cancel, control, pipelineRuns }),
+    ],
+    {
+      list: followJobs({ ...door, service: followJobsService(store, jobs) }),
+      detail: waitForJob({ jobs, show, maxWait }),
+    },
   ];
   const allNouns: Noun[] = [
     [
       definitions.resource,
-      runRouter({ ...runDoors, definitions, runs }),
-      definitionTestRouter({ ...door, definitions, testDefinition: definitionTests }),
+      [
+        definitionRunRoutes({ ...runDoors, definitions, runs }),
+        definitionTestRoutes({ ...door, definitions, testDefinition: definitionTests }),
+      ],
     ],
     job,
-    [streams.resource, streamRouter({ ...door, streams, maxMessageSize, maxInputSize })],
-    [operations.resource, operationRouter({ ...door, operations })],
-    [pipelines.resource, runDoor(pipelineRuns, runDoors)],
+    [streams.resource, [streamRoutes({ ...door, streams, maxMessageSize, maxInputSize })]],
+    [operations.resource, [operationRoutes({ ...door, operations })]],
+    [pipelines.resource, [pipelineRunRoutes(pipelineRuns, runDoors)]],
     [cloud.applications.resource],
     [serverService({ store, letGo: cloud.servers.letGo, clock }).resource],
     [cloud.hostKeys.resource],
     [users.resource],
     [tokenService(store, logins, clock).resource],
-    [subscriptions.resource, subscriptionRouter({ ...door, subscriptions, deliveries })],
-    [deliveries.resource, deliveryRouter({ ...door, deliveries })],
+    [subscriptions.resource, [subscriptionRoutes({ ...door, subscriptions, deliveries })]],
+    [deliveries.resource, [deliveryRoutes({ ...door, deliveries })]],
   ];
   /** Where nothing but the processing node is served: its jobs, and what they ran. */
   const nodeNouns: Noun[] = [[{ ...definitions.resource, methods: { list: ['GET'], detail: ['GET'] } }], job];

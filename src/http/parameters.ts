@@ -1,9 +1,38 @@
 import type { Request } from 'express';
-import { everywhere } from '../domain/query.js';
+import { everywhere, type Fields, type ListQuery, readListQuery } from '../domain/query.js';
 import { PenstockError } from '../lib/errors.js';
 import { nearest } from '../lib/nearest.js';
 import { queryPairs } from './answers/answer.js';
 import type { Json } from './openapi/openapi-parts.js';
+
+/** Parameters by name: the schema of each, and what it means. */
+export type Parameters = Readonly<Record<string, readonly [schema: Json, description: string]>>;
+
+/** What a route's query takes. A function is for those that read all of it themselves; it is called for the description only. */
+export type Query = Parameters | (() => Parameters);
+
+/** Throws `bad-query` for the first parameter that is not among those: a misspelt one would else be a wish that nobody hears. */
+export function checkQuery(request: Request, query: Query = {}): void {
+  if (!request.originalUrl.includes('?')) return;
+  refuseFormats(request);
+  if (typeof query === 'function') return;
+  const unknown = queryPairs(request).find(
+    ([name]) => !Object.hasOwn(query, name) && !everywhere.includes(name),
+  );
+  if (unknown !== undefined) throw notTaken(unknown[0], Object.keys(query));
+}
+
+/** What a request wants of a list, or an error that names the parameter. */
+export function listQuery(
+  request: Request,
+  fields: Fields,
+  paged: boolean,
+  besides: readonly string[] = [],
+): ListQuery {
+  const query = readListQuery(queryPairs(request), fields, paged, besides);
+  if (query.ok) return query.value;
+  throw new PenstockError('bad-query', query.problem.detail, { problems: [query.problem] });
+}
 
 /** What an operation takes: these names, or whatever it is given. */
 type Taken = ReadonlySet<string> | 'anything';
@@ -24,7 +53,7 @@ const queryOnly = (parameters: unknown): Parameter[] =>
   ((parameters ?? []) as Parameter[]).filter((parameter) => parameter.in === 'query');
 
 /** The names of query parameters as the API's description has them. */
-export const queryNames = (parameters: unknown): string[] => queryOnly(parameters).map(({ name }) => name);
+const queryNames = (parameters: unknown): string[] => queryOnly(parameters).map(({ name }) => name);
 
 /** An object without fixed keys is how OpenAPI says that any parameter is taken. */
 const takenBy = (parameters: readonly Parameter[]): Taken =>
@@ -32,7 +61,7 @@ const takenBy = (parameters: readonly Parameter[]): Taken =>
     ? 'anything'
     : new Set(queryNames(parameters));
 
-function routeOf(template: string, item: Json, isList: boolean): Route {
+function routeOf(template: string, item: Json): Route {
   const { parameters: shared, ...operations } = item;
   const pattern = template
     .replace(/\/$/, '')
@@ -40,8 +69,7 @@ function routeOf(template: string, item: Json, isList: boolean): Route {
     .replace(/\{\w+\}/g, '[^/]+');
   const taken = Object.entries(operations).map(([method, operation]) => {
     const names = takenBy([...queryOnly(shared), ...queryOnly((operation as Json).parameters)]);
-    const readsItself = isList && names !== 'anything' && names.size > 0;
-    return [method.toUpperCase(), readsItself ? 'anything' : names] as const;
+    return [method.toUpperCase(), names] as const;
   });
   // As Express matches: any case, with or without the final slash.
   return { path: new RegExp(`^${pattern}/?$`, 'i'), taken: new Map(taken) };
@@ -54,13 +82,12 @@ const slashes = (path: string) => path.replace(/\/$/, '').split('/').length;
  * misspelt parameter would else be a wish that nobody hears.
  *
  * @param paths the description's paths
- * @param lists paths of lists: they read filters themselves, and can say more of a field than that it is not there
  */
-export function queryCheck(paths: Json, lists: readonly string[]): CheckQuery {
+export function queryCheck(paths: Json): CheckQuery {
   const byLength = new Map<number, Route[]>();
   for (const [template, item] of Object.entries(paths)) {
     const length = slashes(template);
-    const route = routeOf(template, item as Json, lists.includes(template));
+    const route = routeOf(template, item as Json);
     byLength.set(length, [...(byLength.get(length) ?? []), route]);
   }
   return (request, asked) => {

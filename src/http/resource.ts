@@ -1,267 +1,205 @@
-import { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express';
+import type { RequestHandler } from 'express';
 import { bounds } from '../domain/bounds.js';
-import { type Fields, type ListQuery, paging, readListQuery } from '../domain/query.js';
-import { PenstockError } from '../lib/errors.js';
-import { pacer } from '../lib/pace.js';
-import type { Change, Method, ResourceService, Shown } from '../usecases/resource.js';
-import {
-  actorOf,
-  etagOf,
-  originOf,
-  queryPairs,
-  sendEmpty,
-  sendJson,
-  sendJsonText,
-} from './answers/answer.js';
-import { formatJson } from './answers/format-json.js';
-import { readJson } from './bodies/body.js';
-import { listBody } from './bodies/list-body.js';
-import { idOfItem, idOfUri, putsOf } from './bodies/list-items.js';
+import { type Fields, paging } from '../domain/query.js';
+import type { ErrorCode } from '../lib/errors.js';
+import type { Method, ResourceService } from '../usecases/resource.js';
 import type { Door } from './door.js';
 import { checkAccept } from './guards/accept.js';
-import { overrides } from './guards/method-override.js';
-import { beyond } from './openapi/openapi-resource.js';
-import { pageMeta } from './page-links.js';
-import { type CheckQuery, queryNames } from './parameters.js';
-import { schemaOf } from './resource-schema.js';
+import {
+  answer,
+  type Json,
+  jsonContent,
+  object,
+  readingJson,
+  ref,
+  titleOf,
+} from './openapi/openapi-parts.js';
+import { bodies } from './openapi/openapi-resource.js';
+import type { Parameters } from './parameters.js';
+import { resourceVerbs } from './resource-verbs.js';
+import type { Route, Routes } from './route.js';
 
-type Verb = (request: Request, response: Response) => Promise<void>;
-
-/** What a request wants of a list, or an error that names the parameter. */
-export function listQuery(
-  request: Request,
-  fields: Fields,
-  paged: boolean,
-  besides: readonly string[] = [],
-): ListQuery {
-  const query = readListQuery(queryPairs(request), fields, paged, besides);
-  if (query.ok) return query.value;
-  throw new PenstockError('bad-query', query.problem.detail, { problems: [query.problem] });
+/** What a GET of a noun's list, or of one object, takes and gives beyond what those of all nouns do. */
+export interface Besides {
+  query: Parameters;
+  headers?: Parameters;
+  content?: Json;
+  /** Answers what asks for it, and leaves all else to the next handler. */
+  handle: RequestHandler;
 }
 
-/** Tastypie's conventions, once, for every noun: what a client knows of one list it knows of all. */
-export function resourceRouter(service: ResourceService, options: Door): Router {
-  const prefix = `/api/${service.name}/`;
-  const uriOf = (object: Shown) => `${prefix}${String(object[service.key])}/`;
-  const complete = new WeakMap<Shown, Shown>();
-  /** The object with its address; what is frozen is put together, and later formatted, only once. */
-  const shown = (object: Shown): Shown => {
-    const known = complete.get(object);
-    if (known !== undefined) return known;
-    const made = { ...object, resource_uri: uriOf(object) };
-    if (Object.isFrozen(object)) complete.set(object, Object.freeze(made));
-    return made;
-  };
-  const body = (request: Request) => readJson(request, options.maxBodySize);
-  const apply = (response: Response, changes: Change[]) => {
-    if (service.apply === undefined) throw new Error(`${service.name} cannot be changed`);
-    return service.apply(actorOf(response), changes);
-  };
-  const wantsObject = (request: Request) => /\breturn=representation\b/.test(request.get('prefer') ?? '');
-  const besides = queryNames(beyond[service.name]?.list?.parameters);
-  const missing = (id: string) => new PenstockError('not-found', `There is no ${service.name} ${id}.`);
+const page: Parameters = {
+  limit: [
+    { type: 'integer', minimum: 0, default: paging.defaultLimit },
+    `Objects in a page; 0 and more than ${paging.maxLimit} mean ${paging.maxLimit}.`,
+  ],
+  offset: [{ type: 'integer', minimum: 0, default: 0 }, 'Objects before the page.'],
+};
 
-  async function selected(response: Response, query: ListQuery): Promise<Change[]> {
-    const ids = (await service.select?.(actorOf(response), query, bounds.objects + 1)) ?? [];
-    if (ids.length > bounds.objects) {
-      const most = bounds.objects.toLocaleString('en');
-      throw new PenstockError(
-        'too-large',
-        `A list that is put in place of another may replace at most ${most} objects, and there are more. Delete some first, or select fewer.`,
-      );
-    }
-    return ids.map((id) => ({ op: 'delete', id, maybe: true }));
-  }
+/** How a list is filtered and ordered. */
+function filters(fields: Fields): Parameters {
+  const entries = Object.entries(fields);
+  const orderable = entries.filter(([, field]) => field.orderable).flatMap(([name]) => [name, `-${name}`]);
+  const lookups = entries.flatMap(([name, field]) =>
+    (field.lookups ?? []).map((lookup) => {
+      const parameter = lookup === 'exact' ? name : `${name}__${lookup}`;
+      const listed = lookup === 'in' || lookup === 'range' ? ', values separated by commas' : '';
+      const type = lookup === 'isnull' ? 'boolean' : 'string';
+      return [parameter, [{ type }, `${field.help_text} Lookup \`${lookup}\`${listed}.`]] as const;
+    }),
+  );
+  return {
+    ...(orderable.length === 0
+      ? {}
+      : { order_by: [{ type: 'array', items: { enum: orderable } }, 'Repeatable; `-` for descending.'] }),
+    ...Object.fromEntries(lookups),
+  };
+}
 
-  /** If-Match: the change is only made on the representation that the client has seen. */
-  function condition(request: Request): { check?: (current: Shown) => void } {
-    const wanted = request.get('if-match');
-    if (wanted === undefined || wanted.trim() === '*') return {};
-    return {
-      check(current) {
-        const etag = etagOf(formatJson(shown(current)));
-        if (wanted.split(',').some((candidate) => candidate.trim() === etag)) return;
-        throw new PenstockError(
-          'precondition-failed',
-          `It has changed since: its ETag is ${etag} now. Read it again, then change it.`,
-        );
+const keyTypes: Record<string, Json> = { id: { type: 'integer' }, uuid: { type: 'string', format: 'uuid' } };
+const change: ErrorCode[] = [...readingJson, 'forbidden', 'conflict'];
+
+/** The routes that every noun has; which methods, it says itself. */
+export function resourceRoutes(
+  service: ResourceService,
+  { authenticate, maxBodySize }: Door,
+  besides: { list?: Besides; detail?: Besides },
+): Routes {
+  const { name, fields, key } = service;
+  const verbs = resourceVerbs(service, maxBodySize, Object.keys(besides.list?.query ?? {}));
+  const shown = ref(titleOf(name));
+  const sent = bodies[name] === undefined ? shown : ref(`${titleOf(name)}Body`);
+  const body = (schema: Json): Json => ({ required: true, content: jsonContent(schema) });
+  const several = (more: Json = {}): Json =>
+    body({
+      type: 'object',
+      required: ['objects'],
+      additionalProperties: false,
+      properties: { objects: { type: 'array', maxItems: bounds.objects, items: sent }, ...more },
+    });
+  const ifMatch: Parameters = {
+    'If-Match': [{ type: 'string' }, 'Only if the ETag is still this one.'],
+  };
+
+  type Told = Omit<Route, 'handle'>;
+  const list: Record<Method, Told> = {
+    GET: {
+      summary: `List ${name}`,
+      query: () => ({ ...page, ...filters(fields), ...besides.list?.query }),
+      headers: { ...besides.list?.headers },
+      answers: {
+        200: {
+          description: 'A page',
+          content: {
+            ...jsonContent(object({ meta: ref('PageMeta'), objects: { type: 'array', items: shown } })),
+            ...besides.list?.content,
+          },
+        },
       },
-    };
-  }
-
-  const listVerbs: Record<Method, Verb> = {
-    async GET(request, response) {
-      const query = listQuery(request, service.fields, true, besides);
-      const { total, objects } = await service.list(actorOf(response), query);
-      const meta = formatJson(pageMeta(prefix, queryPairs(request), query, total));
-      const texts: string[] = [];
-      const pace = pacer();
-      for (const object of objects) {
-        await pace();
-        texts.push(formatJson(shown(object)));
-      }
-      sendJsonText(response, 200, `{"meta": ${meta}, "objects": [${texts.join(', ')}]}`);
     },
-    async POST(request, response) {
-      const [object] = await apply(response, [{ op: 'create', body: await body(request) }]);
-      created(request, response, object);
+    POST: {
+      summary: `Add a ${name}`,
+      body: body(sent),
+      answers: { 201: answer('Added; Location says where') },
+      errors: [...change, 'invalid-definition'],
     },
-    async PUT(request, response) {
-      const query = listQuery(request, service.fields, false);
-      const { objects } = listBody(await body(request), ['objects', 'meta'], service.name);
-      const puts = putsOf(objects, service.key, prefix);
-      const staying = new Set(puts.map((change) => (change.op === 'put' ? change.id : '')));
-      const deletes = (await selected(response, query)).filter(
-        (change) => !(change.op === 'delete' && staying.has(change.id)),
-      );
-      const made = await apply(response, [...deletes, ...puts]);
-      if (wantsObject(request)) sendJson(response, 200, { objects: made.map(shown) });
-      else sendEmpty(response, 204);
+    PUT: {
+      summary: `Replace all ${name} that the filters select`,
+      query: () => filters(fields),
+      body: several(),
+      answers: { 204: answer('Replaced') },
+      errors: change,
     },
-    async PATCH(request, response) {
-      const { objects, deleted } = listBody(
-        await body(request),
-        ['objects', 'deleted_objects', 'meta'],
-        service.name,
-      );
-      const changes: Change[] = [];
-      const pace = pacer();
-      for (const [index, item] of objects.entries()) {
-        await pace();
-        const uri = typeof item === 'object' && item !== null ? (item as Shown).resource_uri : undefined;
-        const id =
-          uri === undefined || uri === null
-            ? idOfItem(item, service.key, prefix)
-            : idOfUri(uri, `/objects/${index}/resource_uri`, service.name);
-        const exists = id !== undefined && (await service.get(actorOf(response), id)) !== null;
-        // An id that leads nowhere makes a new object, with a number of its own.
-        if (exists) changes.push({ op: 'patch', id, body: { ...(item as Shown), [service.key]: undefined } });
-        else changes.push({ op: 'create', body: item });
-      }
-      for (const [index, uri] of deleted.entries()) {
-        changes.push({ op: 'delete', id: idOfUri(uri, `/deleted_objects/${index}`, service.name) });
-      }
-      const touched = await apply(response, changes);
-      if (wantsObject(request)) sendJson(response, 202, { objects: touched.map(shown) });
-      else sendEmpty(response, 202);
+    PATCH: {
+      summary: `Add, change and delete several ${name} at once`,
+      body: several({
+        deleted_objects: {
+          type: 'array',
+          maxItems: bounds.objects,
+          items: { type: 'string', maxLength: 1000 },
+        },
+      }),
+      answers: { 202: answer('Done') },
+      errors: [...change, 'not-found'],
     },
-    async DELETE(request, response) {
-      await service.removeAll?.(actorOf(response), listQuery(request, service.fields, false));
-      sendEmpty(response, 204);
+    DELETE: {
+      summary: `Delete all ${name} that the filters select`,
+      query: () => filters(fields),
+      answers: { 204: answer('Deleted') },
+      errors: ['forbidden', 'conflict'],
     },
   };
-
-  function created(request: Request, response: Response, object: Shown | undefined): void {
-    if (object === undefined) throw new Error(`nothing was created in ${service.name}`);
-    const location = { Location: `${originOf(request)}${uriOf(object)}` };
-    // What is told only once has to be told now.
-    const once = 'token' in object || 'secret' in object;
-    if (wantsObject(request) || once) sendJson(response, 201, shown(object), location);
-    else sendEmpty(response, 201, location);
-  }
-
-  const detailVerbs: Record<Method, Verb> = {
-    async GET(request, response) {
-      const id = String(request.params.id);
-      const object = await service.get(actorOf(response), id);
-      if (object === null) throw missing(id);
-      const text = formatJson(shown(object));
-      const etag = etagOf(text);
-      const known = request.get('if-none-match');
-      const candidates = known?.split(',').map((candidate) => candidate.trim().replace(/^W\//, '')) ?? [];
-      if (candidates.includes(etag) || candidates.includes('*')) {
-        response.writeHead(304, { ETag: etag }).end();
-        return;
-      }
-      sendJsonText(response, 200, text, { ETag: etag });
+  const detail: Record<Method, Told> = {
+    GET: {
+      summary: `Read one ${name}`,
+      query: { ...besides.detail?.query },
+      answers: { 200: answer('The object', shown), 304: answer('Unchanged') },
+      errors: ['not-found'],
     },
-    async POST() {
-      throw new PenstockError(
-        'detail-post',
-        `Nothing can be posted to one ${service.name}; post to ${prefix}.`,
-      );
+    POST: { summary: 'Not for one object', answers: {}, errors: ['detail-post'] },
+    PUT: {
+      summary: `Change one ${name}, or add it under this id`,
+      headers: ifMatch,
+      body: body(sent),
+      answers: { 204: answer('Changed'), 201: answer('Added') },
+      errors: [...change, 'not-found', 'precondition-failed'],
     },
-    async PUT(request, response) {
-      const id = String(request.params.id);
-      const exists = (await service.get(actorOf(response), id)) !== null;
-      if (!exists && request.get('if-match') !== undefined) {
-        throw new PenstockError('precondition-failed', `There is no ${service.name} ${id} to match.`);
-      }
-      const change: Change = { op: 'put', id, body: await body(request), ...condition(request) };
-      const [object] = await apply(response, [change]);
-      if (!exists) created(request, response, object);
-      else if (wantsObject(request) && object !== undefined) sendJson(response, 200, shown(object));
-      else sendEmpty(response, 204);
+    PATCH: {
+      summary: `Change one ${name}`,
+      headers: ifMatch,
+      body: body(sent),
+      answers: { 202: answer('Changed') },
+      errors: [...change, 'not-found', 'precondition-failed'],
     },
-    async PATCH(request, response) {
-      const id = String(request.params.id);
-      const given = await body(request);
-      // PATCH has never looked at the id in a body.
-      const merged =
-        typeof given === 'object' && given !== null && !Array.isArray(given)
-          ? { ...given, id: undefined }
-          : given;
-      const [object] = await apply(response, [{ op: 'patch', id, body: merged, ...condition(request) }]);
-      if (wantsObject(request) && object !== undefined) sendJson(response, 202, shown(object));
-      else sendEmpty(response, 202);
-    },
-    async DELETE(request, response) {
-      const id = String(request.params.id);
-      await apply(response, [{ op: 'delete', id, ...condition(request) }]);
-      sendEmpty(response, 204);
+    DELETE: {
+      summary: `Delete one ${name}`,
+      headers: ifMatch,
+      answers: { 204: answer('Deleted') },
+      errors: ['forbidden', 'not-found', 'conflict', 'precondition-failed'],
     },
   };
+  const told = { list, detail };
+  const routesOf = (where: 'list' | 'detail', path: string) =>
+    Object.fromEntries(
+      service.methods[where].map((method): [string, Route] => {
+        const own = method === 'GET' ? besides[where] : undefined;
+        const handle = [...(own === undefined ? [] : [own.handle]), checkAccept, verbs[where][method]];
+        return [
+          `${method} ${path}`,
+          { id: `${where}_${method.toLowerCase()}`, ...told[where][method], handle },
+        ];
+      }),
+    );
 
-  const setVerb: Verb = async (request, response) => {
-    const ids = String(request.params.ids).split(';').slice(0, paging.maxLimit);
-    const found: (Shown | null)[] = [];
-    const pace = pacer();
-    for (const id of ids) {
-      await pace();
-      found.push(await service.get(actorOf(response), id));
-    }
-    const notFound = ids.filter((_, index) => found[index] === null);
-    sendJson(response, 200, {
-      objects: found.filter((object) => object !== null).map(shown),
-      ...(notFound.length > 0 ? { not_found: notFound } : {}),
-    });
-  };
-
-  const schemaVerb: Verb = async (_request, response) => sendJson(response, 200, schemaOf(service));
-
-  const { list, detail } = service.methods;
-  const router = Router();
-  const mount = (path: string, allowed: readonly Method[], verbs: Partial<Record<Method, Verb>>) => {
-    router.all(path, checkMethod(allowed), options.authenticate, checkAccept, (request, response, next) => {
-      const verb = verbs[(request.method === 'HEAD' ? 'GET' : request.method) as Method];
-      verb?.(request, response).catch(next);
-    });
-  };
-  mount('/', list, listVerbs);
-  mount('/schema', ['GET'], { GET: schemaVerb });
-  mount('/set/:ids', ['GET'], { GET: setVerb });
-  mount('/:id', detail, detailVerbs);
-  return router;
-}
-
-/** First of all checks: OPTIONS, 405 and a parameter that the route does not take need no login. */
-export function checkMethod(allowed: readonly string[]): RequestHandler {
-  const allow = allowed.join(',');
-  return (request: Request, response: Response, next: NextFunction) => {
-    const refuse = (detail: string) =>
-      next(new PenstockError('method-not-allowed', detail, { headers: { Allow: allow } }));
-    const override = request.get('x-http-method-override');
-    const method = request.method === 'HEAD' ? 'GET' : request.method;
-    if (override !== undefined) {
-      const asked = `X-HTTP-Method-Override: ${override.trim().slice(0, 20)}`;
-      refuse(
-        `${asked} is not possible on a ${request.method.slice(0, 20)}; a POST can become ${overrides.join(', ')}.`,
-      );
-    } else if (method === 'OPTIONS') {
-      response.writeHead(200, { Allow: allow, 'Content-Type': 'text/html; charset=utf-8' }).end(allow);
-    } else if (allowed.includes(method)) {
-      (request.app.locals.checkQuery as CheckQuery)(request, method);
-      next();
-    } else refuse(`${request.method.slice(0, 20)} is not for this URL; it takes ${allowed.join(', ')}.`);
+  return {
+    name,
+    login: authenticate,
+    keys: {
+      ids: [{ type: 'string' }, 'Ids, separated by `;`.'],
+      [key]: [keyTypes[key] ?? { type: 'string' }, 'Which one.'],
+    },
+    errors: ['bad-header'],
+    routes: {
+      ...routesOf('list', '/'),
+      'GET /schema/': {
+        summary: `Fields of a ${name}`,
+        answers: { 200: answer('The schema', { type: 'object' }) },
+        handle: [checkAccept, verbs.schema],
+      },
+      'GET /set/{ids}/': {
+        summary: `Read several ${name}`,
+        answers: {
+          200: answer(
+            'Those found, in the order asked for',
+            object({
+              objects: { type: 'array', items: shown },
+              not_found: { type: 'array', items: { type: 'string' } },
+            }),
+          ),
+        },
+        handle: [checkAccept, verbs.set],
+      },
+      ...routesOf('detail', `/{${key}}/`),
+    },
   };
 }

@@ -8,7 +8,7 @@ import helmet from 'helmet';
 import { PenstockError } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import type { ResourceService } from '../usecases/resource.js';
-import { queryValue, sendJson } from './answers/answer.js';
+import { sendJson } from './answers/answer.js';
 import type { Door } from './door.js';
 import { errorHandler, problemBody } from './error-handler.js';
 import { wantsPage } from './guards/accept.js';
@@ -19,20 +19,27 @@ import { overrideMethod } from './guards/method-override.js';
 import { endUnread, type Patience } from './guards/patience.js';
 import { sandbox } from './guards/untrusted.js';
 import type { Metrics } from './metrics.js';
-import { apiPaths, openApi } from './openapi/openapi.js';
+import { type Mounted, openApi } from './openapi/openapi.js';
 import type { Json } from './openapi/openapi-parts.js';
 import { queryCheck } from './parameters.js';
-import { checkMethod, resourceRouter } from './resource.js';
-import { schemaOf } from './resource-schema.js';
-import { docsRouter, errorsRouter } from './routes/docs.js';
+import { resourceRoutes } from './resource.js';
+import { type Routes, routerOf } from './route.js';
+import { docsAssets, docsPageRoutes, errorsPageRoutes } from './routes/docs.js';
+import { houseRoutes } from './routes/house-routes.js';
 
-/** A noun, and the routes that it has beyond what every resource has. */
-export type Noun = readonly [ResourceService, ...Router[]];
+/** A noun, the routes that it has beyond what every resource has, and what those of every resource take besides. */
+export type Noun = readonly [
+  service: ResourceService,
+  routes?: readonly Routes[],
+  besides?: Parameters<typeof resourceRoutes>[2],
+];
 
 interface Dialect {
   path: string;
-  router: Router;
-  paths: Json;
+  routes?: Routes[];
+  /** Those that are not tables yet, and how they are described. */
+  router?: Router;
+  paths?: Json;
   /** Each of its routes asks for a login, in whatever form. */
   asksLogin?: boolean;
 }
@@ -42,7 +49,7 @@ interface DoorOptions {
   metrics: Metrics;
   trust: { proxy: boolean; origins: readonly string[]; hosts: readonly string[] };
   patience: Patience;
-  /** Older protocols, each below a path of its own, with its part of the API's description. */
+  /** Older protocols, each below a path of its own. */
   dialects: Dialect[];
   door: Door;
   nouns: Noun[];
@@ -96,8 +103,21 @@ export function buildApplication(options: DoorOptions): Express {
   // What a request asks for comes before whether it may.
   application.use(overrideMethod, refuseCrossSite(options.trust));
 
-  for (const [service, ...routers] of options.nouns) {
-    application.use(`/api/${service.name}`, ...routers, resourceRouter(service, options.door));
+  const mounted: Mounted[] = [];
+  const mount = (path: string, ...groups: Routes[]) => {
+    application.use(path, ...groups.map(routerOf));
+    for (const group of groups) mounted.push([path, group]);
+  };
+  const mountDialects = (asked: boolean) => {
+    for (const { path, routes = [], router, asksLogin = false } of options.dialects) {
+      if (asksLogin !== asked) continue;
+      if (router !== undefined) application.use(path, router);
+      else mount(path, ...routes);
+    }
+  };
+
+  for (const [service, routes = [], besides = {}] of options.nouns) {
+    mount(`/api/${service.name}`, ...routes, resourceRoutes(service, options.door, besides));
   }
   if (options.documented) {
     // A program that asks here is a client of the scheduler's protocol.
@@ -106,54 +126,26 @@ export function buildApplication(options: DoorOptions): Express {
       else next();
     });
   }
-  for (const { path, router, asksLogin } of options.dialects) if (asksLogin) application.use(path, router);
+  mountDialects(true);
 
   // Whatever follows can be read without a login.
   application.use(refuseForeignHosts(options.trust));
 
   const services = options.nouns.map(([service]) => service);
-  const paths = apiPaths(
-    services,
-    options.dialects.map((dialect) => dialect.paths),
-  );
-  application.locals.checkQuery = queryCheck(
-    paths,
-    services.map(({ name }) => `/api/${name}/`),
-  );
-
-  application.all('/healthz', checkMethod(['GET']), async (_request, response) => {
-    try {
-      sendJson(response, 200, { status: 'ok', ...(await options.health()) });
-    } catch (error) {
-      log.error({ error }, 'health check failed');
-      const told = error instanceof PenstockError ? error.message : 'The database cannot be used right now.';
-      sendJson(response, 503, { status: 'failing', error: told });
-    }
-  });
-  application.all('/metrics', checkMethod(['GET']), metrics.handler);
-
-  const index = Object.fromEntries(
-    services.map(({ name }) => [name, { list_endpoint: `/api/${name}/`, schema: `/api/${name}/schema/` }]),
-  );
-  application.all('/api/', checkMethod(['GET']), (request, response) => {
-    const full = ['true', 'True', '1'].includes(queryValue(request, 'fullschema') ?? '');
-    sendJson(
-      response,
-      200,
-      full
-        ? Object.fromEntries(services.map((s) => [s.name, { ...index[s.name], schema: schemaOf(s) }]))
-        : index,
-    );
-  });
-  application.use('/api/docs/errors', errorsRouter());
+  const described: Json = Object.assign({}, ...options.dialects.map(({ paths }) => paths));
+  application.locals.checkQuery = queryCheck(described);
+  let document: Json | undefined;
+  const documentOf = () => {
+    document ??= openApi(services, mounted, described);
+    return document;
+  };
+  mount('/', houseRoutes({ ...options, services, document: options.documented ? documentOf : null }));
+  mount('/api/docs/errors', errorsPageRoutes);
   if (options.documented) {
-    const document = openApi(services, paths);
-    application.all('/api/openapi.json', checkMethod(['GET']), (_request, response) => {
-      sendJson(response, 200, document);
-    });
-    application.use('/api/docs', docsRouter());
+    mount('/api/docs', docsPageRoutes);
+    application.use('/api/docs', docsAssets());
   }
-  for (const { path, router, asksLogin } of options.dialects) if (!asksLogin) application.use(path, router);
+  mountDialects(false);
 
   application.use((request) => {
     throw new PenstockError(

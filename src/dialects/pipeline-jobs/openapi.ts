@@ -36,7 +36,7 @@ const envelope: Json = {
 /** Errors come in the envelope, too. */
 const errors = (...codes: ErrorCode[]): Json =>
   Object.fromEntries(
-    Object.entries(ownErrors(...codes)).map(([status, told]) => [
+    Object.entries(ownErrors(codes)).map(([status, told]) => [
       status,
       { ...(told as Json), content: jsonContent(envelope) },
     ]),

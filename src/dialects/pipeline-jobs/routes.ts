@@ -3,7 +3,7 @@ import type { Job } from '../../domain/jobs/job.js';
 import { actorOf, type Known, originOf, queryPairs, sendJson } from '../../http/answers/answer.js';
 import { parseJson, readBody, textOf } from '../../http/bodies/body.js';
 import { addressOf } from '../../http/guards/auth.js';
-import { checkMethod } from '../../http/resource.js';
+import { checkDescribed } from '../../http/route.js';
 import { PenstockError } from '../../lib/errors.js';
 import type { JobCompanions } from '../../store/companions.js';
 import type { Actor } from '../../usecases/actor.js';
@@ -134,7 +134,7 @@ export function pipelineJobsRouter(options: PipelineJobsOptions): Router {
 
   router.all(
     '/:actor/messages',
-    checkMethod(['POST']),
+    checkDescribed(['POST']),
     identify('EXECUTE'),
     async (request: Request, response: Response) => {
       const text = textOf(await readBody(request, options.maxBodySize));
@@ -160,7 +160,7 @@ export function pipelineJobsRouter(options: PipelineJobsOptions): Router {
 
   router.all(
     '/:actor/nonces',
-    checkMethod(['GET', 'POST']),
+    checkDescribed(['GET', 'POST']),
     byMethod,
     async (request: Request, response: Response) => {
       const { actor } = senderOf(response);
@@ -180,7 +180,7 @@ export function pipelineJobsRouter(options: PipelineJobsOptions): Router {
 
   router.all(
     '/:actor/nonces/:id',
-    checkMethod(['GET', 'DELETE']),
+    checkDescribed(['GET', 'DELETE']),
     byMethod,
     async (request: Request, response: Response) => {
       const { actor } = senderOf(response);

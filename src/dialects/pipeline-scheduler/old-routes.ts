@@ -1,6 +1,6 @@
 import { type Response, Router } from 'express';
 import { actorOf } from '../../http/answers/answer.js';
-import { checkMethod } from '../../http/resource.js';
+import { checkDescribed } from '../../http/route.js';
 import { PenstockError } from '../../lib/errors.js';
 import { readValue } from './ask.js';
 import { each, isOfItem } from './each.js';
@@ -69,7 +69,7 @@ export function firstSchedulerRouter(options: SchedulerRouteOptions): Router {
 
   router.all(
     '/pipeline',
-    checkMethod(['GET', 'POST', 'DELETE']),
+    checkDescribed(['GET', 'POST', 'DELETE']),
     options.login,
     async (request, response) => {
       if (request.method === 'DELETE') throw unsupported('GET,POST');
@@ -104,7 +104,7 @@ export function firstSchedulerRouter(options: SchedulerRouteOptions): Router {
     },
   );
 
-  router.all('/instance', checkMethod(['GET', 'DELETE']), options.login, async (request, response) => {
+  router.all('/instance', checkDescribed(['GET', 'DELETE']), options.login, async (request, response) => {
     if (request.method === 'DELETE') {
       options.mayKeep(actorOf(response));
       const { failed } = await options.clear(false, false);
@@ -129,7 +129,7 @@ export function firstSchedulerRouter(options: SchedulerRouteOptions): Router {
     });
   });
 
-  router.all('/error', checkMethod(['POST']), options.login, () => {
+  router.all('/error', checkDescribed(['POST']), options.login, () => {
     throw unsupported('');
   });
   return router;

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { type RequestHandler, Router } from 'express';
 import type { CloudFiles } from '../../config/config-cloud.js';
 import type { Known } from '../../http/answers/answer.js';
-import { checkMethod } from '../../http/resource.js';
+import { checkDescribed } from '../../http/route.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import type { Store } from '../../store/store.js';
 import { type Actor, requireAdmin } from '../../usecases/actor.js';
@@ -85,7 +85,7 @@ export function openPipelineScheduler(given: {
     (response.locals as Known).problemShape = failure;
     next();
   };
-  router.all('/', inOurShape, checkMethod(['GET']), login, (_request, response) =>
+  router.all('/', inOurShape, checkDescribed(['GET']), login, (_request, response) =>
     send(response, 200, 'success', 'A cloudy day!'),
   );
   // Only what is theirs: whatever is not found anywhere is told in our own shape.

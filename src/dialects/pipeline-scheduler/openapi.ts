@@ -23,7 +23,7 @@ const told = (description: string, content: Json): Json => answer(description, e
 /** Errors have the shape of all answers. */
 const errors = (...codes: ErrorCode[]): Json =>
   Object.fromEntries(
-    Object.entries(ownErrors(...codes)).map(([status, one]) => [
+    Object.entries(ownErrors(codes)).map(([status, one]) => [
       status,
       { ...(one as Json), content: jsonContent(envelope({})) },
     ]),

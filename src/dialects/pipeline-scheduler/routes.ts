@@ -2,7 +2,7 @@ import { type RequestHandler, type Response, Router } from 'express';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { actorOf, queryValue } from '../../http/answers/answer.js';
 import { sendBytes } from '../../http/answers/send-bytes.js';
-import { checkMethod } from '../../http/resource.js';
+import { checkDescribed } from '../../http/route.js';
 import { PenstockError } from '../../lib/errors.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import type { Actor } from '../../usecases/actor.js';
@@ -69,7 +69,7 @@ export function schedulerRouter(options: SchedulerRouteOptions): Router {
     send(response, items.length === 0 ? 200 : status, bad === 0 ? 'success' : 'error', results);
   }
 
-  router.all('/tasks', checkMethod(['GET', 'POST']), options.login, async (request, response) => {
+  router.all('/tasks', checkDescribed(['GET', 'POST']), options.login, async (request, response) => {
     if (request.method !== 'POST') {
       const ids = await idsOf(request, maxBodySize, 'accepts empty input or list of IDs');
       return listTasks(response, ids);
@@ -96,7 +96,7 @@ export function schedulerRouter(options: SchedulerRouteOptions): Router {
     return views.task(job);
   }
 
-  router.all('/tasks/:id', checkMethod(['GET', 'DELETE']), options.login, async (request, response) => {
+  router.all('/tasks/:id', checkDescribed(['GET', 'DELETE']), options.login, async (request, response) => {
     const actor = actorOf(response);
     const view = await needTask(actor, String(request.params.id));
     if (request.method === 'DELETE') {
@@ -108,12 +108,17 @@ export function schedulerRouter(options: SchedulerRouteOptions): Router {
     send(response, 200, 'success', taskEntry(await needTask(actor, view.job.uuid)));
   });
 
-  router.all('/tasks/:id/:stream', checkMethod(['GET']), options.login, async (request, response, next) => {
-    const { id, stream } = request.params;
-    if (stream !== 'stdout' && stream !== 'stderr') return next();
-    const { job } = await needTask(actorOf(response), String(id));
-    await sendBytes(response, jobFile(files, job, stream));
-  });
+  router.all(
+    '/tasks/:id/:stream',
+    checkDescribed(['GET']),
+    options.login,
+    async (request, response, next) => {
+      const { id, stream } = request.params;
+      if (stream !== 'stdout' && stream !== 'stderr') return next();
+      const { job } = await needTask(actorOf(response), String(id));
+      await sendBytes(response, jobFile(files, job, stream));
+    },
+  );
 
   const serverEntry = (view: ServerView) => ({
     status: isIdle(view) ? 'queued' : 'active',
@@ -124,7 +129,7 @@ export function schedulerRouter(options: SchedulerRouteOptions): Router {
     ({ row }: ServerView) =>
       row.cloudId === id || row.name === id || String(row.id) === id;
 
-  router.all('/servers', checkMethod(['GET', 'POST']), options.login, async (request, response) => {
+  router.all('/servers', checkDescribed(['GET', 'POST']), options.login, async (request, response) => {
     const ids = await idsOf(request, maxBodySize, 'accepts empty input, or list of IDs');
     const all = await views.servers(actorOf(response));
     if (ids !== null) {
@@ -137,7 +142,7 @@ export function schedulerRouter(options: SchedulerRouteOptions): Router {
     });
   });
 
-  router.all('/servers/untracked', checkMethod(['DELETE']), options.login, async (request, response) => {
+  router.all('/servers/untracked', checkDescribed(['DELETE']), options.login, async (request, response) => {
     options.mayKeep(actorOf(response));
     const { deleted, failed } = await options.clear(
       flag(queryValue(request, 'all')),
@@ -147,14 +152,14 @@ export function schedulerRouter(options: SchedulerRouteOptions): Router {
     send(response, 207, 'error', { deleted, failed });
   });
 
-  router.all('/servers/:id', checkMethod(['GET']), options.login, async (request, response) => {
+  router.all('/servers/:id', checkDescribed(['GET']), options.login, async (request, response) => {
     const id = String(request.params.id);
     const found = (await views.servers(actorOf(response))).find(isCalled(id));
     if (found === undefined) throw new PenstockError('not-found', `There is no server ${id.slice(0, 100)}.`);
     send(response, 200, 'success', serverEntry(found));
   });
 
-  router.all('/config', checkMethod(['GET', 'PUT']), options.login, (request, response) => {
+  router.all('/config', checkDescribed(['GET', 'PUT']), options.login, (request, response) => {
     const whole = options.keeps(actorOf(response));
     if (request.method !== 'PUT') return send(response, 200, 'success', options.config(whole));
     options.mayKeep(actorOf(response));

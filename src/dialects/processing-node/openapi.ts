@@ -29,7 +29,7 @@ const failure: Json = {
 /** Errors have the node's shape. */
 const errors = (...codes: ErrorCode[]): Json =>
   Object.fromEntries(
-    Object.entries(ownErrors(...codes)).map(([status, told]) => [
+    Object.entries(ownErrors(codes)).map(([status, told]) => [
       status,
       { ...(told as Json), content: jsonContent(failure) },
     ]),

@@ -1,7 +1,7 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { actorOf, type Known, originOf, sendJson } from '../../http/answers/answer.js';
 import { readBody, textOf } from '../../http/bodies/body.js';
-import { checkMethod } from '../../http/resource.js';
+import { checkDescribed } from '../../http/route.js';
 import { PenstockError } from '../../lib/errors.js';
 import { nearest } from '../../lib/nearest.js';
 import { apiPage } from './api-page.js';
@@ -45,7 +45,7 @@ export function processingNodeRouter({ baseurl, node, ...options }: ProcessingNo
     }
     sendJson(response, 200, apiPage(`${originOf(request)}${baseurl}`, now()));
   };
-  router.all(['/', '/api'], checkMethod(['GET']), page);
+  router.all(['/', '/api'], checkDescribed(['GET']), page);
 
   /** The command that a request names, or an error with the nearest one that there is. */
   function commandOf(request: Request): NodeCommand {
@@ -91,13 +91,13 @@ export function processingNodeRouter({ baseurl, node, ...options }: ProcessingNo
 
   router.all(
     '/:command',
-    checkMethod(['GET', 'PUT', 'POST', 'DELETE']),
+    checkDescribed(['GET', 'PUT', 'POST', 'DELETE']),
     view,
     possible,
     options.authenticate,
     run,
   );
-  router.all('/:command/:detail', checkMethod(['PUT', 'POST']), possible, options.authenticate, run);
+  router.all('/:command/:detail', checkDescribed(['PUT', 'POST']), possible, options.authenticate, run);
 
   router.use((request) => {
     throw new PenstockError('not-found', `There is nothing at ${request.originalUrl.slice(0, 200)}.`);

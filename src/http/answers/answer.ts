@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import type { Request, Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import type { ErrorCode, Problem } from '../../lib/errors.js';
 import type { Actor } from '../../usecases/actor.js';
 import { formatJson } from './format-json.js';
@@ -32,6 +32,15 @@ export function queryPairs(request: Request): [string, string][] {
 /** The last value of a query parameter, or undefined. */
 export function queryValue(request: Request, name: string): string | undefined {
   return queryPairs(request).findLast(([key]) => key === name)?.[1];
+}
+
+/** Aborted when the client has gone before its answer. */
+export function goneSignal(response: Response): AbortSignal {
+  const gone = new AbortController();
+  response.on('close', () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  return gone.signal;
 }
 
 /** The validator of a representation. */
@@ -95,6 +104,17 @@ export function sendJsonAndLinger(
   response.write(text);
   request.resume();
 }
+
+/** Answers with what there is to say of the object whose id stands in the path. Of a body nothing is read. */
+export const sendOf =
+  (
+    give: (actor: Actor, id: string) => Promise<unknown>,
+    headers: Record<string, string> = {},
+  ): RequestHandler =>
+  async (request, response) => {
+    request.resume();
+    sendJson(response, 200, await give(actorOf(response), String(request.params.id)), headers);
+  };
 
 /** Answers without a body, as the older registry did; its clients get the content type that they always got. */
 export function sendEmpty(response: Response, status: number, headers: Record<string, string> = {}): void {

@@ -4,6 +4,8 @@ import { StringDecoder } from 'node:string_decoder';
 import type { Request, RequestHandler, Response } from 'express';
 import { PenstockError } from '../../lib/errors.js';
 import { logStart } from '../../store/folder/log-file.js';
+import type { Json } from '../openapi/openapi-parts.js';
+import type { Parameters } from '../parameters.js';
 import { actorOf, queryValue } from './answer.js';
 
 /** A comment now and then keeps proxies from cutting a quiet connection. */
@@ -36,6 +38,12 @@ export function lastEventId(request: Request): number | null {
   const text = lastEventText(request, /^\d{1,15}$/);
   return text === null ? null : Number(text);
 }
+
+/** How a client says that, for the API's description. */
+export const resuming = (id: Json = { type: 'integer' }): { query: Parameters; headers: Parameters } => ({
+  query: { last_event_id: [id, 'The same, for clients that cannot set headers.'] },
+  headers: { 'Last-Event-ID': [id, 'Where a stream broke off.'] },
+});
 
 /** The same for what has ids of another shape, as text. */
 export function lastEventText(request: Request, shape: RegExp): string | null {

@@ -10,17 +10,27 @@ export const answer = (description: string, value?: Json): Json => ({
   ...(value === undefined ? {} : { content: jsonContent(value) }),
 });
 export const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
+export const object = (properties: Json): Json => ({ type: 'object', properties });
 export const sse = { 'text/event-stream': { schema: { type: 'string' } } };
 
+/** What every request may get whose body is read as JSON. */
+export const readingJson: ErrorCode[] = [
+  'invalid-body',
+  'bad-json',
+  'too-slow',
+  'too-large',
+  'unsupported-media-type',
+];
+
 /** Which errors a kind of request may get, as answers by status. */
-export function errors(...codes: ErrorCode[]): Json {
+export function errors(codes: readonly ErrorCode[], schema = ref('Error')): Json {
   const byStatus = new Map<number, string[]>();
-  for (const code of codes) {
+  for (const code of new Set(codes)) {
     const { status, title } = catalogue[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), `${title} (\`${code}\`)`]);
   }
   return Object.fromEntries(
-    [...byStatus].map(([status, texts]) => [String(status), answer(texts.join('; '), ref('Error'))]),
+    [...byStatus].map(([status, texts]) => [String(status), answer(texts.join('; '), schema)]),
   );
 }
 

@@ -1,12 +1,10 @@
 import { version } from '../../lib/package.js';
 import { schema } from '../../lib/schemas.js';
 import type { ResourceService } from '../../usecases/resource.js';
-import { operationPaths } from './openapi-operations.js';
-import { otherPaths } from './openapi-other.js';
-import { type Json, ref, titleOf } from './openapi-parts.js';
-import { bodies, objectSchema, resourcePaths } from './openapi-resource.js';
-import { streamPaths } from './openapi-streams.js';
-import { subscriptionPaths } from './openapi-subscriptions.js';
+import type { Parameters } from '../parameters.js';
+import { listed, type Routes } from '../route.js';
+import { errors, type Json, ref, titleOf } from './openapi-parts.js';
+import { bodies, objectSchema } from './openapi-resource.js';
 
 /** A pipeline's document, of either type. */
 function pipelineSchemas(): Json {
@@ -22,22 +20,70 @@ function pipelineSchemas(): Json {
   };
 }
 
-/**
- * Every path of the API, as OpenAPI has them; queries are checked against it.
- *
- * @param dialects the paths of the older protocols
- */
-export const apiPaths = (services: readonly ResourceService[], dialects: readonly Json[]): Json => ({
-  ...Object.assign({}, ...services.map(resourcePaths)),
-  ...otherPaths(),
-  ...streamPaths(),
-  ...subscriptionPaths(),
-  ...operationPaths(),
-  ...Object.assign({}, ...dialects),
-});
+/** Routes, and the path that they are mounted at. */
+export type Mounted = readonly [path: string, routes: Routes];
 
-/** The whole API as OpenAPI 3.1, made from the schemas and the nouns that the routes are made from. */
-export function openApi(services: readonly ResourceService[], paths: Json): Json {
+/** What every route with a login may answer. */
+const login = ['unauthenticated', 'too-many-failed-logins'] as const;
+
+const parametersOf = (place: 'query' | 'path' | 'header', parameters: Parameters = {}): Json[] =>
+  Object.entries(parameters).map(([name, [schema, description]]) => ({
+    name,
+    in: place,
+    required: place === 'path',
+    schema,
+    description,
+    ...(place === 'query' && ['array', 'object'].includes(schema.type as string)
+      ? { style: 'form', explode: true }
+      : {}),
+  }));
+
+const some = <T>(list: T[]): T[] | undefined => (list.length === 0 ? undefined : list);
+
+/** What is mounted, by path and method. */
+function pathsOf(mounted: readonly Mounted[]): Json {
+  const paths: Record<string, Json> = {};
+  for (const [base, group] of mounted) {
+    for (const route of listed(group)) {
+      const path = `${base === '/' ? '' : base}${route.path}`;
+      const keys = parametersOf('path', group.keys).filter(({ name }) => path.includes(`{${name}}`));
+      const query = typeof route.query === 'function' ? route.query() : route.query;
+      const codes = [
+        ...(group.login === undefined ? [] : login),
+        ...(group.errors ?? []),
+        ...(route.errors ?? []),
+        ...(keys.length === 0 ? [] : (['bad-request'] as const)),
+        'bad-query' as const,
+      ];
+      paths[path] = {
+        parameters: some(keys),
+        ...paths[path],
+        [route.method.toLowerCase()]: {
+          operationId: [group.name?.replaceAll('-', '_'), route.id].filter(Boolean).join('_'),
+          tags: some([group.name ?? [], route.tags ?? []].flat()),
+          security: route.security ?? group.security,
+          summary: route.summary,
+          description: route.description,
+          parameters: some([...parametersOf('query', query), ...parametersOf('header', route.headers)]),
+          requestBody: typeof route.body === 'function' ? route.body() : route.body,
+          responses: { ...route.answers, ...errors(codes, group.errorSchema) },
+        },
+      };
+    }
+  }
+  return paths;
+}
+
+/**
+ * The whole API as OpenAPI 3.1, made from the schemas and from what is mounted.
+ *
+ * @param dialects paths of those older protocols that describe themselves
+ */
+export function openApi(
+  services: readonly ResourceService[],
+  mounted: readonly Mounted[],
+  dialects: Json,
+): Json {
   const definition = structuredClone(schema('process-definition')) as Json;
   const { $defs, ...definitionSchema } = JSON.parse(
     JSON.stringify(definition).replaceAll('"#/$defs/', '"#/components/schemas/Definition_'),
@@ -50,7 +96,7 @@ export function openApi(services: readonly ResourceService[], paths: Json): Json
     openapi: '3.1.0',
     info: { title: 'Penstock', version, description: 'A process registry that runs what it registers.' },
     security: [{ basic: [] }, { bearer: [] }],
-    paths,
+    paths: { ...pathsOf(mounted), ...dialects },
     components: {
       securitySchemes: {
         basic: { type: 'http', scheme: 'basic' },
@@ -58,7 +104,7 @@ export function openApi(services: readonly ResourceService[], paths: Json): Json
       },
       schemas: {
         ...Object.fromEntries(services.map((service) => [titleOf(service.name), objectSchema(service)])),
-        ...Object.fromEntries(Object.entries(bodies).map(([name, value]) => [`${titleOf(name)}Body`, value])),
+        ...Object.fromEntries(Object.entries(bodies).map(([name, body]) => [`${titleOf(name)}Body`, body()])),
         Definition: definitionSchema,
         ...pipelineSchemas(),
         ...shared,

@@ -1,29 +1,43 @@
-import { Router } from 'express';
 import { shuttingDown } from '../../lib/errors.js';
 import type { DefinitionTestService } from '../../usecases/definitions/definition-tests.js';
 import type { DefinitionService } from '../../usecases/definitions/process-definitions.js';
-import { actorOf, queryPairs, sendJson } from '../answers/answer.js';
+import { actorOf, goneSignal, queryPairs, sendJson } from '../answers/answer.js';
 import type { Door } from '../door.js';
-import { checkMethod } from '../resource.js';
-import { goneSignal, waitOf } from './job-routes.js';
+import { answer } from '../openapi/openapi-parts.js';
+import type { Routes } from '../route.js';
+import { waitOf } from './job-routes.js';
+import { definitionKey } from './run-routes.js';
 
 interface DefinitionTestRouteOptions extends Door {
   definitions: DefinitionService;
   testDefinition: DefinitionTestService;
 }
 
-/** `POST …/<id>/test/`: runs the examples that a definition carries, and reports each. */
-export function definitionTestRouter(options: DefinitionTestRouteOptions): Router {
-  const router = Router();
-  router.all('/:id/test', checkMethod(['POST']), options.authenticate, async (request, response) => {
-    const actor = actorOf(response);
-    const pairs = queryPairs(request);
-    const names = pairs.filter(([name]) => name === 'name').map(([, value]) => value);
-    const wait = waitOf(request, options.maxWait) ?? options.maxWait;
-    const found = await options.definitions.find(actor, String(request.params.id));
-    if (!options.accepting()) throw shuttingDown();
-    const report = await options.testDefinition(actor, found, names, wait, goneSignal(response));
-    sendJson(response, 200, report);
-  });
-  return router;
-}
+/** Runs the examples that a definition carries. */
+export const definitionTestRoutes = (options: DefinitionTestRouteOptions): Routes => ({
+  name: 'process_definition',
+  login: options.authenticate,
+  keys: definitionKey,
+  errors: ['not-found'],
+  routes: {
+    'POST /{id}/test/': {
+      summary: 'Run the examples that it carries, and report each',
+      query: {
+        wait: [{ type: 'number', minimum: 0 }, 'Seconds to wait for them in all.'],
+        name: [{ type: 'string' }, 'Only the example of this name; may be repeated.'],
+      },
+      answers: { 200: answer('How many passed and failed, and each one', { type: 'object' }) },
+      errors: ['conflict', 'shutting-down'],
+      async handle(request, response) {
+        const actor = actorOf(response);
+        const pairs = queryPairs(request);
+        const names = pairs.filter(([name]) => name === 'name').map(([, value]) => value);
+        const wait = waitOf(request, options.maxWait) ?? options.maxWait;
+        const found = await options.definitions.find(actor, String(request.params.id));
+        if (!options.accepting()) throw shuttingDown();
+        const report = await options.testDefinition(actor, found, names, wait, goneSignal(response));
+        sendJson(response, 200, report);
+      },
+    },
+  },
+});

@@ -3,7 +3,8 @@ import path from 'node:path';
 import express, { Router } from 'express';
 import { contentSecurityPolicy } from 'helmet';
 import { catalogue } from '../../lib/errors.js';
-import { checkMethod } from '../resource.js';
+import { answer } from '../openapi/openapi-parts.js';
+import { checkMethod, type Routes } from '../route.js';
 
 const page = `<!doctype html>
 <html lang="en">
@@ -52,24 +53,33 @@ ${Object.entries(catalogue)
 /** Pages of ours run scripts of ours. */
 const pagePolicy = contentSecurityPolicy({ directives: { 'upgrade-insecure-requests': null } });
 
+const htmlPage = (id: string, summary: string, html: string): Routes => ({
+  security: [],
+  routes: {
+    'GET /': {
+      id,
+      summary,
+      answers: {
+        200: { description: 'A page', content: { 'text/html': { schema: { type: 'string' } } } },
+        304: answer('Unchanged'),
+      },
+      handle: [pagePolicy, (_request, response) => void response.type('html').send(html)],
+    },
+  },
+});
+
 /** What the `type` of an error leads to. */
-export function errorsRouter(): Router {
-  const router = Router();
-  router.all('/', checkMethod(['GET']), pagePolicy, (_request, response) => {
-    response.type('html').send(errorsPage);
-  });
-  return router;
-}
+export const errorsPageRoutes = htmlPage('docs_errors', 'What each error means', errorsPage);
 
 /** A page to read and try the API on, with nothing from elsewhere. */
-export function docsRouter(): Router {
+export const docsPageRoutes = htmlPage('docs', 'The API, to read and to try', page);
+
+/** What that page loads. */
+export function docsAssets(): Router {
   const require = createRequire(import.meta.url);
   const assets = path.dirname(require.resolve('swagger-ui-dist/package.json'));
   const router = Router();
-  router.all('/', checkMethod(['GET']), pagePolicy, (_request, response) => {
-    response.type('html').send(page);
-  });
-  router.all('/start.js', checkMethod(['GET']), (_request, response) => {
+  router.all('/start.js', checkMethod([{ method: 'GET', query: () => ({}) }]), (_request, response) => {
     response.type('text/javascript').send(start);
   });
   router.use('/assets', express.static(assets, { index: false, maxAge: '1d' }));

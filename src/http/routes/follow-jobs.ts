@@ -1,5 +1,5 @@
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import type { Request, Response } from 'express';
 import { stringifyWritten } from '../../domain/json/written-json.js';
 import { PenstockError } from '../../lib/errors.js';
 import { textOnce } from '../../lib/shared-reading.js';
@@ -7,9 +7,11 @@ import type { StoredEvent } from '../../store/job-events.js';
 import type { FollowJobsService } from '../../usecases/jobs/follow-jobs.js';
 import { definitionUri, jobFields, jobUri, pipelineUri, showEvent } from '../../usecases/jobs/job-view.js';
 import { actorOf } from '../answers/answer.js';
-import { doorbell, followOf, lastEventId, loginKeeper } from '../answers/server-sent-events.js';
+import { doorbell, followOf, lastEventId, loginKeeper, resuming } from '../answers/server-sent-events.js';
 import type { Door } from '../door.js';
-import { checkMethod, listQuery } from '../resource.js';
+import { sse } from '../openapi/openapi-parts.js';
+import { listQuery } from '../parameters.js';
+import type { Besides } from '../resource.js';
 
 interface FollowJobsOptions extends Door {
   service: FollowJobsService;
@@ -19,21 +21,21 @@ interface FollowJobsOptions extends Door {
 const breath = 50;
 
 /** `GET /api/job/?follow=1`: the events of all jobs, live. What does not ask for that is left to the list. */
-export function followJobsRouter(options: FollowJobsOptions): Router {
-  const router = Router();
-  const asked: RequestHandler = (request, _response, next) =>
-    next(
-      ['GET', 'HEAD'].includes(request.method) &&
-        (request.query.follow !== undefined || request.query.last_event_id !== undefined)
-        ? undefined
-        : 'route',
-    );
-  router.all('/', asked, checkMethod(['GET']), options.authenticate, async (request, response, next) => {
+export const followJobs = (options: FollowJobsOptions): Besides => ({
+  query: {
+    follow: [
+      { enum: ['0', '1'] },
+      "Live: the events of all jobs that pass the filters, as server-sent events without an end. `state`, `last_event` and `updated` speak of the event, other filters of its job. An event's data are those of the history, with `job`, `job_uuid`, `owner`, `pipeline`, `process_definition` and `session`.",
+    ],
+    ...resuming().query,
+  },
+  headers: resuming().headers,
+  content: sse,
+  async handle(request, response, next) {
     if (followOf(request)) await follow(options, request, response);
-    else next('route');
-  });
-  return router;
-}
+    else next();
+  },
+});
 
 /** Those who read the same page get the same objects. */
 const shown = textOnce(({ event, job }: StoredEvent) =>

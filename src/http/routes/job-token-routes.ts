@@ -1,32 +1,37 @@
-import { Router } from 'express';
 import { type CallbackSettings, callbackActor, callbackUrl } from '../../usecases/external-jobs/callback.js';
 import type { JobEventService } from '../../usecases/external-jobs/job-events.js';
 import { actorOf, originOf, sendJson } from '../answers/answer.js';
 import type { Door } from '../door.js';
-import { checkMethod } from '../resource.js';
+import { answer } from '../openapi/openapi-parts.js';
+import type { Routes } from '../route.js';
+import { jobKey } from './job-routes.js';
 
 interface JobTokenRouteOptions extends Door {
   jobEvents: JobEventService;
   callback: CallbackSettings;
 }
 
-/** A job's token and callback, made again for who has lost them: `POST /api/job/<uuid>/token/`. */
-export function jobTokenRouter(options: JobTokenRouteOptions): Router {
-  const { jobEvents, callback } = options;
-  const router = Router();
-  router.all('/:uuid/token', checkMethod(['POST']), options.authenticate, async (request, response) => {
-    request.resume();
-    const uuid = String(request.params.uuid);
-    const { job, token, nonce } = await jobEvents.renewToken(
-      actorOf(response),
-      uuid,
-      callbackActor(callback),
-    );
-    sendJson(response, 200, {
-      uuid: job.uuid,
-      token,
-      callback: callbackUrl(callback, originOf(request), job, token, nonce?.text),
-    });
-  });
-  return router;
-}
+/** A job's token and callback, made again for who has lost them. */
+export const jobTokenRoutes = ({ authenticate, jobEvents, callback }: JobTokenRouteOptions): Routes => ({
+  name: 'job',
+  login: authenticate,
+  keys: jobKey,
+  errors: ['not-found'],
+  routes: {
+    'POST /{uuid}/token/': {
+      summary: 'A new token for its events, and a new callback; those before are good no more',
+      answers: { 200: answer('`uuid`, `token`, `callback`', { type: 'object' }) },
+      async handle(request, response) {
+        request.resume();
+        const uuid = String(request.params.uuid);
+        const own = callbackActor(callback);
+        const { job, token, nonce } = await jobEvents.renewToken(actorOf(response), uuid, own);
+        sendJson(response, 200, {
+          uuid: job.uuid,
+          token,
+          callback: callbackUrl(callback, originOf(request), job, token, nonce?.text),
+        });
+      },
+    },
+  },
+});

@@ -1,41 +1,66 @@
-import { Router } from 'express';
 import type { OperationService } from '../../usecases/operations/operations.js';
-import { actorOf, sendJson } from '../answers/answer.js';
+import { sendOf } from '../answers/answer.js';
 import type { Door } from '../door.js';
-import { checkMethod } from '../resource.js';
+import { answer, object, ref } from '../openapi/openapi-parts.js';
+import type { Route, Routes } from '../route.js';
 
 interface OperationRouteOptions extends Door {
   operations: OperationService;
 }
 
+const letter = object({
+  id: { type: 'string' },
+  content_type: { type: 'string' },
+  headers: { type: 'object', additionalProperties: { type: 'string' } },
+  size: { type: 'integer', description: 'Bytes of the body.' },
+  body: { type: 'string', description: 'The body, if it is text.' },
+  body_base64: { type: 'string', description: 'The body, if it is not.' },
+});
+const noStore = { 'Cache-Control': 'no-store' };
+
 /** What an operation has beyond what every resource has: it is started and stopped, and has dead letters. */
-export function operationRouter({ authenticate, operations }: OperationRouteOptions): Router {
-  const router = Router();
-
-  for (const [verb, active] of [
-    ['start', true],
-    ['stop', false],
-  ] as const) {
-    router.all(`/:id/${verb}`, checkMethod(['POST']), authenticate, async (request, response) => {
-      request.resume();
-      const id = String(request.params.id);
-      sendJson(response, 200, await operations.setActive(actorOf(response), id, active));
-    });
-  }
-
-  const listOrDiscard = checkMethod(['GET', 'DELETE']);
-  router.all('/:id/dead_letters', listOrDiscard, authenticate, async (request, response) => {
-    const [actor, id] = [actorOf(response), String(request.params.id)];
-    const answer =
-      request.method === 'DELETE'
-        ? await operations.discard(actor, id)
-        : await operations.deadLetters(actor, id);
-    sendJson(response, 200, answer, { 'Cache-Control': 'no-store' });
+export function operationRoutes({ authenticate, operations }: OperationRouteOptions): Routes {
+  const change = (active: boolean, summary: string): Route => ({
+    summary,
+    answers: { 200: answer('The operation', ref('Operation')) },
+    handle: sendOf((actor, id) => operations.setActive(actor, id, active)),
   });
-
-  router.all('/:id/dead_letters/replay', checkMethod(['POST']), authenticate, async (request, response) => {
-    request.resume();
-    sendJson(response, 200, await operations.replay(actorOf(response), String(request.params.id)));
-  });
-  return router;
+  return {
+    name: 'operation',
+    login: authenticate,
+    keys: { id: [{ type: 'integer' }, 'Which operation.'] },
+    errors: ['forbidden', 'not-found'],
+    routes: {
+      'POST /{id}/start/': change(true, 'Take messages; one that fails is begun anew'),
+      'POST /{id}/stop/': change(false, 'Take no messages, and end its service; messages wait'),
+      'GET /{id}/dead_letters/': {
+        summary: 'The first 100 messages that have no result, the oldest first; they stay',
+        answers: {
+          200: answer(
+            'The dead letters, how many there are, and on which stream',
+            object({
+              stream: { type: 'string' },
+              total: { type: 'integer' },
+              objects: { type: 'array', items: letter },
+            }),
+          ),
+        },
+        errors: ['stream-unavailable'],
+        handle: sendOf(operations.deadLetters, noStore),
+      },
+      'DELETE /{id}/dead_letters/': {
+        id: 'dead_letters_discard',
+        summary: 'Throw its dead letters away',
+        answers: { 200: answer('How many', object({ discarded: { type: 'integer' } })) },
+        errors: ['stream-unavailable'],
+        handle: sendOf(operations.discard, noStore),
+      },
+      'POST /{id}/dead_letters/replay/': {
+        summary: 'Give its dead letters to it once more, each once',
+        answers: { 200: answer('How many', object({ replayed: { type: 'integer' } })) },
+        errors: ['conflict', 'stream-full', 'stream-unavailable'],
+        handle: sendOf(operations.replay),
+      },
+    },
+  };
 }

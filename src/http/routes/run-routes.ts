@@ -1,8 +1,7 @@
-import { Readable } from 'node:stream';
-import { type Request, type Response, Router } from 'express';
+import type { Request, Response } from 'express';
 import type { Job } from '../../domain/jobs/job.js';
 import { isSettled } from '../../domain/services/service.js';
-import { PenstockError, shuttingDown } from '../../lib/errors.js';
+import { type ErrorCode, PenstockError, shuttingDown } from '../../lib/errors.js';
 import type { RunDocument } from '../../lib/generated/run-request.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import type { Actor } from '../../usecases/actor.js';
@@ -10,19 +9,19 @@ import type { DefinitionService, FoundDefinition } from '../../usecases/definiti
 import { jobFile } from '../../usecases/jobs/job-files.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
 import type { Shown } from '../../usecases/resource.js';
-import { fetchInput } from '../../usecases/runs/fetch-input.js';
-import { checkedFileName, type Received, type Receiver } from '../../usecases/runs/receive.js';
+import { checkedFileName, type Received } from '../../usecases/runs/receive.js';
 import type { RunService } from '../../usecases/runs/runs.js';
 import type { Submitted } from '../../usecases/runs/submitted.js';
-import { actorOf, originOf, queryValue, sendJson } from '../answers/answer.js';
+import { actorOf, goneSignal, originOf, queryValue, sendJson, sendOf } from '../answers/answer.js';
 import { sendBytes } from '../answers/send-bytes.js';
-import { beginning, bodyOf, hasBody, mediaType, readJson } from '../bodies/body.js';
-import { readMultipart } from '../bodies/multipart.js';
+import { type RunBodyOptions, readRunBody } from '../bodies/run-body.js';
 import type { Door } from '../door.js';
 import { problemBody } from '../error-handler.js';
+import { answer, bytes, jsonContent, object, ref } from '../openapi/openapi-parts.js';
 import { wholeMeta } from '../page-links.js';
-import { checkMethod } from '../resource.js';
-import { goneSignal, waitOf } from './job-routes.js';
+import type { Parameters } from '../parameters.js';
+import type { Route, Routes } from '../route.js';
+import { waitOf } from './job-routes.js';
 
 /** What can be run with an input: a process definition, or a pipeline. */
 interface Runnable<Found> {
@@ -43,19 +42,18 @@ interface Runnable<Found> {
   dryRun(actor: Actor, found: Found, document: RunDocument, inputName: string | null): Shown | Promise<Shown>;
 }
 
-interface RunDoorOptions extends Door {
+interface RunDoorOptions extends Door, RunBodyOptions {
   jobs: JobService;
-  receiver: Receiver;
   files: JobFiles;
   show: (job: Job) => Promise<Shown>;
-  /** How inputs are fetched from URLs; the time, in milliseconds, bounds the whole of it. */
-  inputUrl: { privateAddresses: boolean; timeout: number };
 }
 
 interface RunRouteOptions extends RunDoorOptions {
   definitions: DefinitionService;
   runs: RunService;
 }
+
+export const definitionKey: Parameters = { id: [{ type: 'integer' }, 'Which definition.'] };
 
 /** What the query of a run says, or an error that names what it says wrongly. */
 function runQuery(request: Request, longest: number) {
@@ -94,138 +92,146 @@ function idempotencyKey(request: Request): string | null {
   return key;
 }
 
-/** `POST …/<id>/run/` for whatever can be run. */
-export function runDoor<Found>(runnable: Runnable<Found>, options: RunDoorOptions): Router {
+/**
+ * The run of whatever can be run.
+ *
+ * @param refusal how one may be refused that the others are not
+ */
+function runRoute<Found>(runnable: Runnable<Found>, refusal: ErrorCode, options: RunDoorOptions): Route {
   const { jobs, receiver } = options;
-  const router = Router();
-
-  /** Reads the body in whichever form it comes; the input is on the disk when this returns. */
-  async function receive(
-    request: Request,
-    response: Response,
-    found: Found,
-    received: Received,
-    names: { input: string | undefined; output: string | undefined },
-    digest: boolean,
-  ): Promise<RunDocument> {
-    const type = mediaType(request);
-    const name = names.input ?? runnable.inputName(found);
-    let document: RunDocument = {};
-    if (type === 'multipart/form-data') {
-      const parts = await readMultipart(request, receiver, received, {
-        maxBodySize: options.maxBodySize,
-        digest,
-        name,
-      });
-      if (parts.job !== undefined) document = runnable.checkedDocument(found, parts.job);
-      if (document.input !== undefined && received.input !== null) {
-        throw new PenstockError('invalid-body', 'The input comes twice: as input_file and in the part job.');
-      }
-    } else if (type === 'application/json' && hasBody(request)) {
-      document = runnable.checkedDocument(found, await readJson(request, options.maxBodySize));
-    } else {
-      if (Number(request.headers['content-length'] ?? 0) > receiver.limit) {
-        throw new PenstockError(
-          'too-large',
-          `The input is larger than this server takes: ${receiver.limit} bytes (MAX_INPUT_SIZE).`,
-        );
-      }
-      const body = await beginning(bodyOf(request));
-      // No bytes are no input, unless something is said of them: then they are an empty file.
-      if (body !== null || type !== '') {
-        await receiver.store(received, name ?? 'input', body ?? Readable.from([]), { digest });
-      }
-    }
-    const { input } = document;
-    if (input?.text !== undefined) {
-      await receiver.store(
-        received,
-        name ?? input.name ?? 'input',
-        Readable.from([Buffer.from(input.text)]),
-        { digest },
-      );
-    } else if (input?.url !== undefined) {
-      const fetched = await fetchInput(input.url, {
-        ...options.inputUrl,
-        signal: goneSignal(response),
-        limit: receiver.limit,
-      });
-      const chosen = name ?? input.name ?? fetched.name ?? 'input';
-      await receiver.store(received, chosen, fetched.stream, { digest });
-    }
-    if (names.output !== undefined) {
-      document = { ...document, output: { ...document.output, name: names.output } };
-    }
-    return document;
-  }
-
-  router.all('/:id/run', checkMethod(['POST']), options.authenticate, async (request, response) => {
-    const actor = actorOf(response);
-    const query = runQuery(request, options.maxWait);
-    const key = idempotencyKey(request);
-    const found = await runnable.find(actor, String(request.params.id));
-    if (!options.accepting()) throw shuttingDown();
-    runnable.check(actor, found, query.raw);
-    const received = receiver.begin(jobs.newUuid());
-    let submitted: Submitted;
-    try {
-      const names = { input: query.inputName, output: query.outputName };
-      const document = await receive(request, response, found, received, names, key !== null);
-      if (query.dry) {
-        const inputName = received.input?.name ?? null;
+  return {
+    tags: ['job'],
+    summary: 'Run it',
+    description:
+      'The body is the input itself, whatever its content type, but for multipart (`input_file`, `job`) and JSON.',
+    query: {
+      wait: [
+        { type: 'number', minimum: 0 },
+        'Seconds to wait for the end of the job, or until a service is ready.',
+      ],
+      output: [{ enum: ['raw'] }, "With `wait`: the answer's body is the output."],
+      output_name: [{ type: 'string' }, 'File name for the output.'],
+      input_name: [{ type: 'string' }, 'File name for the input.'],
+      dry_run: [{ enum: ['0', '1'] }, 'Only say what would run.'],
+    },
+    headers: {
+      'Idempotency-Key': [{ type: 'string', maxLength: 255 }, 'The same key and request: the same job.'],
+      Prefer: [{ type: 'string' }, '`wait=SECONDS`'],
+    },
+    body: {
+      content: {
+        ...bytes,
+        ...jsonContent(ref('RunRequest')),
+        'multipart/form-data': {
+          schema: {
+            ...object({ input_file: { type: 'string', format: 'binary' }, job: ref('RunRequest') }),
+            maxProperties: 130,
+          },
+        },
+      },
+    },
+    answers: {
+      200: {
+        description: 'It has ended, or is a service that is ready: the job, or with `output=raw` its output',
+        content: { ...jsonContent(ref('Job')), ...bytes },
+      },
+      202: answer('Accepted, not ended yet', ref('Job')),
+    },
+    errors: [
+      'invalid-body',
+      'bad-json',
+      'bad-header',
+      'invalid-input-url',
+      'idempotency-conflict',
+      'too-slow',
+      'too-large',
+      'job-failed',
+      'queue-full',
+      'input-source-failed',
+      'shutting-down',
+      refusal,
+    ],
+    async handle(request, response) {
+      const actor = actorOf(response);
+      const query = runQuery(request, options.maxWait);
+      const key = idempotencyKey(request);
+      const found = await runnable.find(actor, String(request.params.id));
+      if (!options.accepting()) throw shuttingDown();
+      runnable.check(actor, found, query.raw);
+      const received = receiver.begin(jobs.newUuid());
+      let submitted: Submitted;
+      try {
+        const document = await readRunBody(request, response, options, received, {
+          name: query.inputName ?? runnable.inputName(found),
+          output: query.outputName,
+          digest: key !== null,
+          checked: (value) => runnable.checkedDocument(found, value),
+        });
+        if (query.dry) {
+          const inputName = received.input?.name ?? null;
+          await receiver.drop(received);
+          sendJson(response, 200, await runnable.dryRun(actor, found, document, inputName));
+          return;
+        }
+        submitted = await runnable.submit(actor, found, received, document, key);
+      } catch (error) {
         await receiver.drop(received);
-        sendJson(response, 200, await runnable.dryRun(actor, found, document, inputName));
+        throw error;
+      }
+      const headers: Record<string, string> = {
+        Location: `${originOf(request)}/api/job/${submitted.job.uuid}/`,
+        ...(submitted.token === null ? { 'Idempotent-Replayed': 'true' } : {}),
+      };
+      if (query.wait === null) {
+        await sendRun(response, options, submitted, false, headers);
         return;
       }
-      submitted = await runnable.submit(actor, found, received, document, key);
-    } catch (error) {
-      await receiver.drop(received);
-      throw error;
-    }
-    const headers: Record<string, string> = {
-      Location: `${originOf(request)}/api/job/${submitted.job.uuid}/`,
-      ...(submitted.token === null ? { 'Idempotent-Replayed': 'true' } : {}),
-    };
-    if (query.wait === null) {
-      await answer(response, submitted, false, headers);
-      return;
-    }
-    const job = await jobs.waitUntil(submitted.job, isSettled, query.wait, goneSignal(response));
-    await answer(response, { ...submitted, job }, query.raw, headers);
-  });
-
-  async function answer(
-    response: Response,
-    { job, token }: Submitted,
-    raw: boolean,
-    headers: Record<string, string>,
-  ): Promise<void> {
-    const show = async () => ({ ...(await options.show(job)), ...(token === null ? {} : { token }) });
-    if (!isSettled(job)) {
-      sendJson(response, 202, await show(), headers);
-    } else if (!raw) {
-      sendJson(response, 200, await show(), headers);
-    } else if (job.state === 'FAILED') {
-      const { outcome } = job;
-      const how =
-        outcome === null
-          ? 'unknown'
-          : [outcome.cause, outcome.exit_code ?? outcome.signal].filter((part) => part !== null).join(' ');
-      const detail = `The job failed (${how})${outcome?.reason ? `: ${outcome.reason}` : '.'}`;
-      sendJson(response, 422, { ...problemBody('job-failed', detail), ...(await show()) }, headers);
-    } else {
-      const output = jobFile(options.files, job, 'output');
-      for (const [header, value] of Object.entries(headers)) response.setHeader(header, value);
-      response.setHeader('X-Job-UUID', job.uuid);
-      await sendBytes(response, output);
-    }
-  }
-
-  return router;
+      const job = await jobs.waitUntil(submitted.job, isSettled, query.wait, goneSignal(response));
+      await sendRun(response, options, { ...submitted, job }, query.raw, headers);
+    },
+  };
 }
 
-/** What a definition has beyond what every resource has. */
-export function runRouter(options: RunRouteOptions): Router {
+/** Answers a run with its job or its output, ended or not. */
+async function sendRun(
+  response: Response,
+  options: RunDoorOptions,
+  { job, token }: Submitted,
+  raw: boolean,
+  headers: Record<string, string>,
+): Promise<void> {
+  const show = async () => ({ ...(await options.show(job)), ...(token === null ? {} : { token }) });
+  if (!isSettled(job)) {
+    sendJson(response, 202, await show(), headers);
+  } else if (!raw) {
+    sendJson(response, 200, await show(), headers);
+  } else if (job.state === 'FAILED') {
+    const { outcome } = job;
+    const how =
+      outcome === null
+        ? 'unknown'
+        : [outcome.cause, outcome.exit_code ?? outcome.signal].filter((part) => part !== null).join(' ');
+    const detail = `The job failed (${how})${outcome?.reason ? `: ${outcome.reason}` : '.'}`;
+    sendJson(response, 422, { ...problemBody('job-failed', detail), ...(await show()) }, headers);
+  } else {
+    const output = jobFile(options.files, job, 'output');
+    for (const [header, value] of Object.entries(headers)) response.setHeader(header, value);
+    response.setHeader('X-Job-UUID', job.uuid);
+    await sendBytes(response, output);
+  }
+}
+
+/** A pipeline's run. */
+export const pipelineRunRoutes = <Found>(runnable: Runnable<Found>, options: RunDoorOptions): Routes => ({
+  name: 'pipeline',
+  login: options.authenticate,
+  keys: { id: [{ type: 'string' }, 'Which pipeline: its id or UUID.'] },
+  errors: ['not-found'],
+  routes: { 'POST /{id}/run/': runRoute(runnable, 'conflict', options) },
+});
+
+/** What a definition has beyond what every resource has: its runs and its revisions. */
+export function definitionRunRoutes(options: RunRouteOptions): Routes {
   const { definitions, runs } = options;
   const runnable: Runnable<FoundDefinition> = {
     ...runs,
@@ -242,12 +248,21 @@ export function runRouter(options: RunRouteOptions): Router {
     },
     dryRun: (_actor, found, document, inputName) => runs.dryRun(found, document, inputName),
   };
-  const router = runDoor(runnable, options);
-
-  router.all('/:id/revisions', checkMethod(['GET']), options.authenticate, async (request, response) => {
-    const revisions = await definitions.revisions(actorOf(response), String(request.params.id));
-    sendJson(response, 200, { meta: wholeMeta(revisions.length), objects: revisions });
-  });
-
-  return router;
+  return {
+    name: 'process_definition',
+    login: options.authenticate,
+    keys: definitionKey,
+    errors: ['not-found'],
+    routes: {
+      'POST /{id}/run/': runRoute(runnable, 'services-full', options),
+      'GET /{id}/revisions/': {
+        summary: 'All that it ever said',
+        answers: { 200: answer('Revisions, oldest first', { type: 'object' }) },
+        handle: sendOf(async (actor, id) => {
+          const objects = await definitions.revisions(actor, id);
+          return { meta: wholeMeta(objects.length), objects };
+        }),
+      },
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { type Request, type Response, Router } from 'express';
+import type { Request, Response } from 'express';
 import { PenstockError } from '../../lib/errors.js';
 import { textOnce } from '../../lib/shared-reading.js';
 import type { FollowEvent, StreamMessage, StreamMessages } from '../../usecases/streams/stream-messages.js';
@@ -8,7 +8,8 @@ import { linesOf } from '../answers/lines.js';
 import { doorbell, followOf, loginKeeper } from '../answers/server-sent-events.js';
 import { bodyOf, mediaType, readBody, refuseCoding } from '../bodies/body.js';
 import type { Door } from '../door.js';
-import { checkMethod } from '../resource.js';
+import { answer, bytes, object, sse } from '../openapi/openapi-parts.js';
+import type { Routes } from '../route.js';
 
 interface StreamRouteOptions extends Door {
   streams: { messages: StreamMessages };
@@ -22,20 +23,54 @@ interface StreamRouteOptions extends Door {
 const longest = 255;
 
 /** What a stream has beyond what every resource has: its messages. */
-export function streamRouter(options: StreamRouteOptions): Router {
-  const router = Router();
-  router.all(
-    '/:name/messages',
-    checkMethod(['GET', 'POST']),
-    options.authenticate,
-    async (request, response) => {
-      const name = String(request.params.name);
-      options.streams.messages.check(actorOf(response), name);
-      if (request.method === 'POST') await publish(options, name, request, response);
-      else await follow(options, name, request, response);
+export function streamRoutes(options: StreamRouteOptions): Routes {
+  const nameOf = (request: Request, response: Response): string => {
+    const name = String(request.params.name);
+    options.streams.messages.check(actorOf(response), name);
+    return name;
+  };
+  return {
+    name: 'stream',
+    login: options.authenticate,
+    keys: { name: [{ type: 'string' }, 'Which stream.'] },
+    errors: ['not-found', 'stream-unavailable'],
+    routes: {
+      'GET /{name}/messages/': {
+        id: 'follow',
+        summary: 'Its messages from now on, as server-sent events',
+        description:
+          'Events are `message` (`id`, `content_type`, `headers`, `text` or `base64`), `left_out` (`count` messages that came while the client did not read), `link` (`linked`, `reason`: the way to the broker) and `end` (`reason`).',
+        query: { follow: [{ enum: ['1'] }, 'It has to be said.'] },
+        answers: { 200: { description: 'Events without an end', content: sse } },
+        handle: (request, response) => follow(options, nameOf(request, response), request, response),
+      },
+      'POST /{name}/messages/': {
+        id: 'publish',
+        summary: 'Put a message on it, or one for each line',
+        description:
+          'The body is the message and its content type that of the message. Every `Message-Header-<Name>` becomes a header of the message, in lower case.',
+        query: {
+          framing: [
+            { enum: ['line', 'none'] },
+            '`line`: each line is a message, in order; with `application/x-ndjson` a JSON document.',
+          ],
+        },
+        headers: { 'Message-Id': [{ type: 'string', maxLength: 255 }, 'Made up if it is left out.'] },
+        body: { content: bytes },
+        answers: {
+          201: answer(
+            'The stream has it',
+            object({
+              id: { type: 'string', description: 'Of the message.' },
+              published: { type: 'integer', description: 'With `framing=line`: how many.' },
+            }),
+          ),
+        },
+        errors: ['bad-header', 'too-slow', 'too-large', 'unsupported-media-type', 'stream-full'],
+        handle: (request, response) => publish(options, nameOf(request, response), request, response),
+      },
     },
-  );
-  return router;
+  };
 }
 
 /** A header's text: it is sent as bytes, which mostly are UTF-8 and which Node reads as Latin-1. */

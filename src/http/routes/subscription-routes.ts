@@ -1,49 +1,83 @@
-import { Router } from 'express';
+import { schema } from '../../lib/schemas.js';
 import type { DeliveryService } from '../../usecases/subscriptions/deliveries.js';
 import type { SubscriptionService } from '../../usecases/subscriptions/subscriptions.js';
-import { actorOf, sendJson } from '../answers/answer.js';
+import { actorOf, sendJson, sendOf } from '../answers/answer.js';
 import { parseJson, readBody, textOf } from '../bodies/body.js';
 import type { Door } from '../door.js';
-import { checkMethod } from '../resource.js';
+import { answer, type Json, jsonContent, object } from '../openapi/openapi-parts.js';
+import type { Routes } from '../route.js';
 
 interface SubscriptionRouteOptions extends Door {
   subscriptions: SubscriptionService;
   deliveries: DeliveryService;
 }
 
+const replayed = { 200: answer('How many wait again', object({ replayed: { type: 'integer' } })) };
+
 /** What a subscription has beyond what every resource has: its secret, a try, and telling things once more. */
-export function subscriptionRouter(options: SubscriptionRouteOptions): Router {
+export function subscriptionRoutes(options: SubscriptionRouteOptions): Routes {
   const { authenticate, subscriptions, deliveries } = options;
-  const router = Router();
-
-  router.all('/:id/secret', checkMethod(['GET']), authenticate, async (request, response) => {
-    sendJson(
-      response,
-      200,
-      { secret: await subscriptions.secret(actorOf(response), String(request.params.id)) },
-      { 'Cache-Control': 'no-store' },
-    );
-  });
-
-  router.all('/:id/ping', checkMethod(['POST']), authenticate, async (request, response) => {
-    request.resume();
-    sendJson(response, 200, await subscriptions.ping(actorOf(response), String(request.params.id)));
-  });
-
-  router.all('/:id/replay', checkMethod(['POST']), authenticate, async (request, response) => {
-    const bytes = await readBody(request, options.maxBodySize);
-    const body = bytes.length === 0 ? {} : parseJson(textOf(bytes));
-    sendJson(response, 200, await deliveries.replayAll(actorOf(response), String(request.params.id), body));
-  });
-  return router;
+  return {
+    name: 'subscription',
+    login: authenticate,
+    keys: { id: [{ type: 'integer' }, 'Which subscription.'] },
+    errors: ['not-found'],
+    routes: {
+      'GET /{id}/secret/': {
+        summary: 'The secret that signatures are checked with; for the owner',
+        answers: { 200: answer('The secret', object({ secret: { type: 'string' } })) },
+        errors: ['forbidden'],
+        handle: sendOf(async (actor, id) => ({ secret: await subscriptions.secret(actor, id) }), {
+          'Cache-Control': 'no-store',
+        }),
+      },
+      'POST /{id}/ping/': {
+        summary: 'Try the receiver out with one message of type `ping`',
+        answers: {
+          200: answer(
+            'What came of it',
+            object({
+              accepted: { type: 'boolean' },
+              status: { type: ['integer', 'null'] },
+              error: { type: ['string', 'null'] },
+            }),
+          ),
+        },
+        errors: ['conflict'],
+        handle: sendOf(subscriptions.ping),
+      },
+      'POST /{id}/replay/': {
+        tags: ['delivery'],
+        summary: 'Tell once more what is dead, or all',
+        body: () => ({ content: jsonContent(schema('replay') as Json) }),
+        answers: replayed,
+        errors: ['invalid-body', 'bad-json', 'too-slow', 'too-large'],
+        async handle(request, response) {
+          const bytes = await readBody(request, options.maxBodySize);
+          const body = bytes.length === 0 ? {} : parseJson(textOf(bytes));
+          const id = String(request.params.id);
+          sendJson(response, 200, await deliveries.replayAll(actorOf(response), id, body));
+        },
+      },
+    },
+  };
 }
 
 /** What a delivery has beyond what every resource has. */
-export function deliveryRouter({ authenticate, deliveries }: Door & { deliveries: DeliveryService }): Router {
-  const router = Router();
-  router.all('/:id/replay', checkMethod(['POST']), authenticate, async (request, response) => {
-    request.resume();
-    sendJson(response, 200, await deliveries.replay(actorOf(response), String(request.params.id)));
-  });
-  return router;
-}
+export const deliveryRoutes = ({
+  authenticate,
+  deliveries,
+}: Door & { deliveries: DeliveryService }): Routes => ({
+  name: 'delivery',
+  login: authenticate,
+  keys: { id: [{ type: 'integer' }, 'Which delivery.'] },
+  errors: ['not-found'],
+  routes: {
+    'POST /{id}/replay/': {
+      summary: 'Tell it once more',
+      answers: replayed,
+      errors: ['conflict'],
+      handle: sendOf(deliveries.replay),
+    },
+  },
+});

@@ -6,8 +6,7 @@ import { PenstockError } from '../../lib/errors.js';
 import { fileSize, type JobFiles } from '../../store/folder/job-files.js';
 import { logStart } from '../../store/folder/log-file.js';
 
-export const streams = ['input', 'output', 'stdout', 'stderr'] as const;
-type Stream = (typeof streams)[number];
+export type JobStream = 'input' | 'output' | 'stdout' | 'stderr';
 
 /** A file of a job, the name that a client should give it, and where its bytes begin, if a log was cut. */
 export interface JobFile {
@@ -26,7 +25,7 @@ function present(file: string, name: string, start = 0): JobFile {
  * A log is that of the latest attempt, or of the one that is asked for.
  * Throws `gone` when it was cleared away, `not-ready` when it may still come, `not-found` when it never will.
  */
-export function jobFile(files: JobFiles, job: Job, stream: Stream, attempt = job.attempt): JobFile {
+export function jobFile(files: JobFiles, job: Job, stream: JobStream, attempt = job.attempt): JobFile {
   if (job.executor === externalExecutor) {
     throw new PenstockError('not-found', 'This job runs elsewhere; it has no files here.');
   }
