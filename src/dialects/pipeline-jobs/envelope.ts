@@ -1,5 +1,14 @@
+import { type Json, object } from '../../http/openapi/openapi-parts.js';
 import type { ErrorCode, Problem } from '../../lib/errors.js';
 import { version } from '../../lib/package.js';
+
+/** The schema of every answer. */
+export const envelope: Json = object({
+  status: { enum: ['success', 'error'] },
+  message: { type: 'string' },
+  version: { type: 'string' },
+  result: {},
+});
 
 /** An answer in the actor platform's envelope. */
 export const success = (message: string, result: unknown) => ({

@@ -9,8 +9,8 @@ import { nonceService } from '../../usecases/external-jobs/nonces.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
 import type { SubscriptionService } from '../../usecases/subscriptions/subscriptions.js';
 import type { LoginService } from '../../usecases/users/logins.js';
-import { pipelineJobsPaths } from './openapi.js';
-import { pipelineJobsRouter } from './routes.js';
+import { nonceRoutes } from './nonce-routes.js';
+import { asManager, messageRoutes } from './routes.js';
 
 /** The keys of pipelinejobs.yaml that this dialect goes by. */
 interface PipelineJobsSettings {
@@ -45,7 +45,7 @@ export function openPipelineJobs(given: {
     actor: settings.job_manager_id ?? settings.actors[0] ?? '',
     nonce: settings.job_manager_nonce,
   };
-  const router = pipelineJobsRouter({
+  const messages = messageRoutes({
     authenticate: given.authenticate,
     jobEvents,
     externalJobs: externalJobService({
@@ -55,13 +55,16 @@ export function openPipelineJobs(given: {
       hashidsSalt: settings.typeduuid_hashids_salt,
     }),
     nonces,
-    actors: settings.actors,
     callback,
     subscriptionsOf: (value) =>
       value === undefined ? [] : subscriptions.checkedSubscriptions(value, '/subscriptions'),
     showSubscriptions: (actor, job) => subscriptions.ofJob(actor, job),
     maxBodySize: given.maxBodySize,
   });
-  const dialect = { path: '/actors/v2', router, paths: pipelineJobsPaths(), asksLogin: true };
+  const dialect = {
+    path: '/actors/v2',
+    routes: [asManager(settings.actors), messages, nonceRoutes({ ...given, nonces })],
+    asksLogin: true,
+  };
   return { nonces, jobEvents, callback, dialect };
 }

@@ -1,28 +1,63 @@
-import { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import type { Job } from '../../domain/jobs/job.js';
 import { actorOf, type Known, originOf, queryPairs, sendJson } from '../../http/answers/answer.js';
-import { parseJson, readBody, textOf } from '../../http/bodies/body.js';
-import { addressOf } from '../../http/guards/auth.js';
-import { checkDescribed } from '../../http/route.js';
+import { readBody, textOf } from '../../http/bodies/body.js';
+import { answer, type Json, jsonContent, readingJson } from '../../http/openapi/openapi-parts.js';
+import type { Routes } from '../../http/route.js';
 import { PenstockError } from '../../lib/errors.js';
+import { schema } from '../../lib/schemas.js';
 import type { JobCompanions } from '../../store/companions.js';
 import type { Actor } from '../../usecases/actor.js';
 import { type CallbackSettings, callbackActor, callbackUrl } from '../../usecases/external-jobs/callback.js';
 import type { ExternalJobService } from '../../usecases/external-jobs/external-jobs.js';
-import type { JobEventService, Sender } from '../../usecases/external-jobs/job-events.js';
-import type { Level, NonceService } from '../../usecases/external-jobs/nonces.js';
+import type { JobEventService } from '../../usecases/external-jobs/job-events.js';
+import type { NonceService } from '../../usecases/external-jobs/nonces.js';
 import type { Shown } from '../../usecases/resource.js';
-import { failure, success } from './envelope.js';
+import { envelope, failure, success } from './envelope.js';
+import { actorName, identify, senderOf } from './login.js';
 import { type Message, readMessage } from './message.js';
-import { showDocument, showNonce, showRecorded } from './show.js';
+import { linksOf, showDocument, showRecorded } from './show.js';
 
-interface PipelineJobsOptions {
+const text = { type: 'string' };
+/** What all of the dialect's routes have in common. */
+export const common: Omit<Routes, 'routes'> = {
+  name: 'pipeline-jobs',
+  security: [{ basic: [] }, { bearer: [] }, {}],
+  query: { 'x-nonce': [text, 'A nonce, for who has no login.'] },
+  keys: {
+    actor: [text, 'Name of the manager, such as `pipelinejobs-manager`.'],
+    id: [text, 'Its name, or the whole of it.'],
+  },
+  errors: ['nonce-unknown', 'nonce-expired', 'nonce-used-up', 'nonce-too-low', 'not-found'],
+  errorSchema: envelope,
+};
+
+/** A body's schema. */
+export const bodySchema = (name: string): Json => {
+  const { $schema, ...rest } = schema(`pipeline-jobs/${name}`) as Json;
+  return rest;
+};
+
+/**
+ * Speaks as the manager from here on, and knows no other actor.
+ *
+ * @param actors names under /actors/v2/ that the manager answers to
+ */
+export const asManager = (actors: readonly string[]): Routes => ({
+  before: Router().use('/:actor', (request, response, next) => {
+    (response.locals as Known).problemShape = failure;
+    if (actors.includes(actorName(request))) return next();
+    const name = actorName(request).slice(0, 100);
+    throw new PenstockError('not-found', `There is no actor '${name}'; there is ${actors.join(', ')}.`);
+  }),
+  routes: {},
+});
+
+interface MessageOptions {
   authenticate: RequestHandler;
   jobEvents: JobEventService;
   externalJobs: ExternalJobService;
   nonces: NonceService;
-  /** Names under /actors/v2/ that the manager answers to. */
-  actors: readonly string[];
   callback: CallbackSettings;
   /** Checks what a message names as `subscriptions`, and makes it ready to be stored with the job. */
   subscriptionsOf: (given: unknown) => JobCompanions['subscriptions'];
@@ -31,53 +66,14 @@ interface PipelineJobsOptions {
   maxBodySize: number;
 }
 
-type Local = Known & { sender: Sender };
-const senderOf = (response: Response): Sender => (response.locals as Local).sender;
-
-/** The PipelineJobs manager's dialect: messages to an actor, and the nonces that let them in. */
-export function pipelineJobsRouter(options: PipelineJobsOptions): Router {
-  const { nonces, jobEvents, externalJobs, actors, callback } = options;
-  const router = Router();
-  const actorName = (request: Request) => String(request.params.actor);
-  const messagesOf = (request: Request) => `${originOf(request)}/actors/v2/${actorName(request)}/messages`;
-  const ownerLink = (request: Request, response: Response) =>
-    `${originOf(request)}/api/user/${actorOf(response).id}/`;
+/** Messages to the manager. */
+export function messageRoutes(options: MessageOptions): Routes {
+  const { jobEvents, externalJobs, callback } = options;
 
   const jobLinks = (request: Request, response: Response, uuid: string) => ({
     self: `${originOf(request)}/api/job/${uuid}/`,
-    owner: ownerLink(request, response),
-    messages: messagesOf(request),
+    ...linksOf(request, actorOf(response)),
   });
-
-  router.use('/:actor', (request: Request, response: Response, next: NextFunction) => {
-    (response.locals as Known).problemShape = failure;
-    if (actors.includes(actorName(request))) next();
-    else {
-      const name = actorName(request).slice(0, 100);
-      next(new PenstockError('not-found', `There is no actor '${name}'; there is ${actors.join(', ')}.`));
-    }
-  });
-
-  /** Lets in who has a login or, where there is no `Authorization`, a nonce of the level that is needed. */
-  const identify =
-    (level: Level): RequestHandler =>
-    (request, response, next) => {
-      const pairs = queryPairs(request);
-      const nonce = pairs.findLast(([key]) => key === 'x-nonce')?.[1] ?? request.get('x-nonce');
-      const locals = response.locals as Local;
-      if (request.headers.authorization !== undefined || nonce === undefined) {
-        options.authenticate(request, response, (error?: unknown) => {
-          if (error === undefined) locals.sender = { actor: locals.actor, login: true, jobId: null };
-          next(error);
-        });
-        return;
-      }
-      nonces.redeem(actorName(request), nonce, level, addressOf(request)).then(({ actor, jobId }) => {
-        locals.actor = actor;
-        locals.sender = { actor, login: false, jobId };
-        next();
-      }, next);
-    };
 
   async function create(
     request: Request,
@@ -132,68 +128,51 @@ export function pipelineJobsRouter(options: PipelineJobsOptions): Router {
     sendJson(response, 200, success(`The job ${job.uuid} was ${what}.`, result));
   }
 
-  router.all(
-    '/:actor/messages',
-    checkDescribed(['POST']),
-    identify('EXECUTE'),
-    async (request: Request, response: Response) => {
-      const text = textOf(await readBody(request, options.maxBodySize));
-      const message = readMessage(text, new Map(queryPairs(request)));
-      if (message.kind === 'create') await create(request, response, message);
-      else if (message.kind === 'action') await action(response, message);
-      else await event(request, response, message);
+  return {
+    ...common,
+    login: identify(options, 'EXECUTE'),
+    routes: {
+      'POST /{actor}/messages': {
+        id: 'message',
+        summary: "Tell a job's event, create a job, or hide one",
+        description:
+          'With `name`, `event`, `status` or `state` in the URL the body is the data of that event; else `action` ' +
+          'makes it an action, `pipeline_uuid` a new job, and everything else an event. The content type does not matter.',
+        query: () => ({
+          ...common.query,
+          uuid: [text, 'Which job.'],
+          token: [text, "The job's token, or an admin token."],
+          name: [text, 'Name of the event; `event` means the same.'],
+          status: [text, "Another platform's status; `state` means the same."],
+          context: [
+            { type: 'object', additionalProperties: text },
+            "Anything else, such as the `session` of a job's callback or what a platform adds. It is ignored.",
+          ],
+        }),
+        body: () => ({ content: jsonContent({ anyOf: ['event', 'action', 'create'].map(bodySchema) }) }),
+        answers: {
+          200: answer("What it came to: the job's state before and after, and the history entry", envelope),
+          201: answer('A new job, with its token and its callback', envelope),
+        },
+        errors: [
+          ...readingJson,
+          'forbidden',
+          'wrong-token',
+          'illegal-transition',
+          'job-hidden',
+          'runs-here',
+          'conflict',
+        ],
+        async handle(request, response) {
+          const message = readMessage(
+            textOf(await readBody(request, options.maxBodySize)),
+            new Map(queryPairs(request)),
+          );
+          if (message.kind === 'create') await create(request, response, message);
+          else if (message.kind === 'action') await action(response, message);
+          else await event(request, response, message);
+        },
+      },
     },
-  );
-
-  const nonceLinks = (request: Request, response: Response, id: string) => ({
-    self: `${originOf(request)}/actors/v2/${actorName(request)}/nonces/${id}`,
-    owner: ownerLink(request, response),
-    actor: messagesOf(request),
-  });
-  const levelOf: Readonly<Record<string, Level>> = { GET: 'READ', HEAD: 'READ' };
-  /** By the method's level; the nonce of a job's callback is for that job's events, and for no nonces. */
-  const byMethod: RequestHandler = (request, response, next) =>
-    identify(levelOf[request.method] ?? 'UPDATE')(request, response, (error?: unknown) => {
-      const bound = error === undefined && senderOf(response).jobId !== null;
-      next(bound ? new PenstockError('nonce-too-low', 'This nonce is for the callback of one job.') : error);
-    });
-
-  router.all(
-    '/:actor/nonces',
-    checkDescribed(['GET', 'POST']),
-    byMethod,
-    async (request: Request, response: Response) => {
-      const { actor } = senderOf(response);
-      if (request.method === 'POST') {
-        const text = textOf(await readBody(request, options.maxBodySize));
-        const body = text.trim() === '' ? {} : parseJson(text);
-        const made = await nonces.add(actor, actorName(request), body);
-        const shown = showNonce(made.row, made.text, nonceLinks(request, response, made.row.name));
-        sendJson(response, 201, success('The nonce was made. It is not shown again.', shown));
-        return;
-      }
-      const rows = await nonces.list(actor, actorName(request));
-      const shown = rows.map((row) => showNonce(row, row.name, nonceLinks(request, response, row.name)));
-      sendJson(response, 200, success(`There are ${rows.length} nonces.`, shown));
-    },
-  );
-
-  router.all(
-    '/:actor/nonces/:id',
-    checkDescribed(['GET', 'DELETE']),
-    byMethod,
-    async (request: Request, response: Response) => {
-      const { actor } = senderOf(response);
-      const id = String(request.params.id);
-      if (request.method === 'DELETE') {
-        await nonces.remove(actor, actorName(request), id);
-        sendJson(response, 200, success('The nonce was deleted.', ''));
-        return;
-      }
-      const row = await nonces.get(actor, actorName(request), id);
-      const shown = showNonce(row, row.name, nonceLinks(request, response, row.name));
-      sendJson(response, 200, success('The nonce, but for what is secret of it.', shown));
-    },
-  );
-  return router;
+  };
 }

@@ -1,8 +1,17 @@
+import type { Request } from 'express';
 import type { Job } from '../../domain/jobs/job.js';
+import { originOf } from '../../http/answers/answer.js';
 import type { NonceRow } from '../../store/nonces.js';
+import type { Actor } from '../../usecases/actor.js';
 import { showEvent } from '../../usecases/jobs/job-view.js';
 import type { Recorded } from '../../usecases/jobs/jobs.js';
 import { type Shown, shownDate } from '../../usecases/resource.js';
+
+/** Links that answers have in common: to whose they are, and to where messages go. */
+export const linksOf = (request: Request, actor: Actor) => ({
+  owner: `${originOf(request)}/api/user/${actor.id}/`,
+  messages: `${originOf(request)}/actors/v2/${String(request.params.actor)}/messages`,
+});
 
 /** What an event came to: the job's state before and after it, and its entry in the history. */
 export function showRecorded(recorded: Recorded, links: Record<string, string>): Shown {
