@@ -1,12 +1,24 @@
-import { type Response, Router } from 'express';
+import type { Response } from 'express';
 import { actorOf } from '../../http/answers/answer.js';
-import { checkDescribed } from '../../http/route.js';
+import type { Routes } from '../../http/route.js';
 import { PenstockError } from '../../lib/errors.js';
 import { readValue } from './ask.js';
 import { each, isOfItem } from './each.js';
 import { refusal, send } from './envelope.js';
-import type { SchedulerRouteOptions } from './routes.js';
+import { common, type SchedulerRouteOptions } from './routes.js';
 import type { ServerView, TaskView } from './scheduler-views.js';
+import {
+  asking,
+  body,
+  byState,
+  list,
+  pipelineBody,
+  registered,
+  several,
+  shown,
+  text,
+  told,
+} from './shapes.js';
 import { isIdle, showInstance, showPipeline, statusOf } from './show.js';
 
 /** What the first version said of what it was never to do. */
@@ -29,9 +41,8 @@ function askedOf(value: unknown, refusalText: string): Asked {
 }
 
 /** The first version's protocol: a task is a pipeline, a server is an instance. */
-export function firstSchedulerRouter(options: SchedulerRouteOptions): Router {
+export function firstRoutes(options: SchedulerRouteOptions): Routes {
   const { tasks, views, maxBodySize } = options;
-  const router = Router();
   /** Answers as both nouns do: all by their state, one, or those that there are. */
   function answer<T>(
     response: Response,
@@ -67,70 +78,110 @@ export function firstSchedulerRouter(options: SchedulerRouteOptions): Router {
   }
   const incomplete = (error: PenstockError) => ({ ...refusal(error), status: 'incomplete' });
 
-  router.all(
-    '/pipeline',
-    checkDescribed(['GET', 'POST', 'DELETE']),
-    options.login,
-    async (request, response) => {
-      if (request.method === 'DELETE') throw unsupported('GET,POST');
-      const value = await readValue(request, maxBodySize);
-      const actor = actorOf(response);
-      if (request.method !== 'POST') {
-        const asked = askedOf(value, 'accepts empty input or dict or list of dicts');
-        const named = 'all' in asked ? [] : 'one' in asked ? [asked.one] : asked.many;
-        const ones = await views.tasks(actor, named);
-        const all = 'all' in asked ? await views.unfinished(actor) : [];
-        const entry = (view: TaskView) => ({ status: statusOf(view), pipeline: showPipeline(view) });
-        return answer(response, asked, all, {
-          find: (id) => ones.find(({ job }) => job.uuid === id),
-          isQueued: ({ active }) => !active,
-          show: showPipeline,
-          entry,
-        });
-      }
-      if (value === null) throw wrong('input is missing');
-      if (typeof value !== 'object') throw wrong('accepts dict or list of dicts');
-      if (!Array.isArray(value)) {
-        try {
-          return send(response, 201, 'success', await register(response, value));
-        } catch (error) {
-          if (!isOfItem(error)) throw error;
-          return send(response, 400, 'error', incomplete(error));
-        }
-      }
-      const { results, bad } = await each(value, (item) => register(response, item), incomplete);
-      const status = bad === 0 ? 201 : bad === results.length ? 400 : 207;
-      send(response, results.length === 0 ? 200 : status, bad === 0 ? 'success' : 'error', results);
+  return {
+    ...common(options),
+    routes: {
+      'GET /pipeline': {
+        id: 'pipelines',
+        summary: "Tasks, as the first version's clients ask for them",
+        body: body(shown.wanted, false),
+        answers: {
+          200: told('Pipelines', { anyOf: [byState(shown.pipeline), shown.pipeline, list(shown.pipeline)] }),
+        },
+        errors: [...asking, 'not-found'],
+        async handle(request, response) {
+          const value = await readValue(request, maxBodySize);
+          const actor = actorOf(response);
+          const asked = askedOf(value, 'accepts empty input or dict or list of dicts');
+          const named = 'all' in asked ? [] : 'one' in asked ? [asked.one] : asked.many;
+          const ones = await views.tasks(actor, named);
+          const all = 'all' in asked ? await views.unfinished(actor) : [];
+          answer(response, asked, all, {
+            find: (id) => ones.find(({ job }) => job.uuid === id),
+            isQueued: ({ active }) => !active,
+            show: showPipeline,
+            entry: (view: TaskView) => ({ status: statusOf(view), pipeline: showPipeline(view) }),
+          });
+        },
+      },
+      'POST /pipeline': {
+        id: 'register_pipeline',
+        summary: 'Register a pipeline or several',
+        body: body({ anyOf: [pipelineBody, several(pipelineBody)] }),
+        answers: registered(shown.pipeline),
+        errors: [...asking, 'queue-full', 'shutting-down'],
+        async handle(request, response) {
+          const value = await readValue(request, maxBodySize);
+          if (value === null) throw wrong('input is missing');
+          if (typeof value !== 'object') throw wrong('accepts dict or list of dicts');
+          if (!Array.isArray(value)) {
+            try {
+              return send(response, 201, 'success', await register(response, value));
+            } catch (error) {
+              if (!isOfItem(error)) throw error;
+              return send(response, 400, 'error', incomplete(error));
+            }
+          }
+          const { results, bad } = await each(value, (item) => register(response, item), incomplete);
+          const status = bad === 0 ? 201 : bad === results.length ? 400 : 207;
+          send(response, results.length === 0 ? 200 : status, bad === 0 ? 'success' : 'error', results);
+        },
+      },
+      'DELETE /pipeline': {
+        id: 'delete_pipeline',
+        summary: 'Never supported',
+        answers: {},
+        errors: ['method-not-allowed'],
+        handle() {
+          throw unsupported('GET,POST');
+        },
+      },
+      'GET /instance': {
+        id: 'instances',
+        summary: "Servers, as the first version's clients ask for them",
+        body: body(shown.wanted, false),
+        answers: {
+          200: told('Instances', { anyOf: [byState(shown.instance), shown.instance, list(shown.instance)] }),
+        },
+        errors: [...asking, 'not-found'],
+        async handle(request, response) {
+          const value = await readValue(request, maxBodySize);
+          const asked = askedOf(value, 'accepts empty input, dict or list of dicts');
+          const all = await views.servers(actorOf(response));
+          answer(response, asked, all, {
+            find: (id) => all.find(({ row }) => row.cloudId === id || row.name === id),
+            isQueued: isIdle,
+            show: showInstance,
+            entry: (view: ServerView) => ({
+              status: isIdle(view) ? 'queued' : 'active',
+              instance: showInstance(view),
+            }),
+          });
+        },
+      },
+      'DELETE /instance': {
+        id: 'delete_instances',
+        summary: 'The same as for /servers/untracked',
+        answers: { 200: told('That it is done', text) },
+        errors: ['forbidden', 'connector-failed'],
+        async handle(_request, response) {
+          options.mayKeep(actorOf(response));
+          const { failed } = await options.clear(false, false);
+          if (failed.length > 0) {
+            const ids = failed.map(({ id }) => id).join(', ');
+            throw new PenstockError('connector-failed', `unexpected problem with api connection: ${ids}`);
+          }
+          send(response, 200, 'success', 'deleted all untracked vm instances');
+        },
+      },
+      'POST /error': {
+        summary: 'Never supported',
+        answers: {},
+        errors: ['method-not-allowed'],
+        handle() {
+          throw unsupported('');
+        },
+      },
     },
-  );
-
-  router.all('/instance', checkDescribed(['GET', 'DELETE']), options.login, async (request, response) => {
-    if (request.method === 'DELETE') {
-      options.mayKeep(actorOf(response));
-      const { failed } = await options.clear(false, false);
-      if (failed.length > 0) {
-        const ids = failed.map(({ id }) => id).join(', ');
-        throw new PenstockError('connector-failed', `unexpected problem with api connection: ${ids}`);
-      }
-      return send(response, 200, 'success', 'deleted all untracked vm instances');
-    }
-    const value = await readValue(request, maxBodySize);
-    const asked = askedOf(value, 'accepts empty input, dict or list of dicts');
-    const all = await views.servers(actorOf(response));
-    const entry = (view: ServerView) => ({
-      status: isIdle(view) ? 'queued' : 'active',
-      instance: showInstance(view),
-    });
-    answer(response, asked, all, {
-      find: (id) => all.find(({ row }) => row.cloudId === id || row.name === id),
-      isQueued: isIdle,
-      show: showInstance,
-      entry,
-    });
-  });
-
-  router.all('/error', checkDescribed(['POST']), options.login, () => {
-    throw unsupported('');
-  });
-  return router;
+  };
 }

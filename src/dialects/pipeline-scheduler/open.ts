@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { type RequestHandler, Router } from 'express';
 import type { CloudFiles } from '../../config/config-cloud.js';
 import type { Known } from '../../http/answers/answer.js';
-import { checkDescribed } from '../../http/route.js';
+import { answer } from '../../http/openapi/openapi-parts.js';
+import type { Routes } from '../../http/route.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import type { Store } from '../../store/store.js';
 import { type Actor, requireAdmin } from '../../usecases/actor.js';
@@ -16,10 +17,11 @@ import { ownAccount } from '../../usecases/users/own-account.js';
 import { shownConfig } from './config-view.js';
 import { failure, send } from './envelope.js';
 import { schedulerLogin } from './login.js';
-import { firstSchedulerRouter } from './old-routes.js';
-import { pipelineSchedulerPaths } from './openapi.js';
-import { type SchedulerRouteOptions, schedulerRouter } from './routes.js';
+import { firstRoutes } from './old-routes.js';
+import { common, type SchedulerRouteOptions, taskRoutes } from './routes.js';
 import { schedulerViews } from './scheduler-views.js';
+import { serverRoutes } from './server-routes.js';
+import { text, told } from './shapes.js';
 import { keepTaskTimes } from './task-times.js';
 import { taskService } from './tasks.js';
 
@@ -80,18 +82,33 @@ export function openPipelineScheduler(given: {
       if (!keeps(actor)) requireAdmin(actor, 'do this without one of the scheduler’s tokens');
     },
   };
-  const router = Router();
   const inOurShape: RequestHandler = (_request, response, next) => {
     (response.locals as Known).problemShape = failure;
     next();
   };
-  router.all('/', inOurShape, checkDescribed(['GET']), login, (_request, response) =>
-    send(response, 200, 'success', 'A cloudy day!'),
-  );
-  // Only what is theirs: whatever is not found anywhere is told in our own shape.
-  router.use(['/tasks', '/servers', '/config', '/pipeline', '/instance', '/error'], inOurShape);
-  router.use(schedulerRouter(options), firstSchedulerRouter(options));
+  const start: Routes = {
+    ...common(options),
+    // Only what is theirs: whatever is not found anywhere is told in our own shape.
+    before: Router()
+      .all('/', inOurShape)
+      .use(['/tasks', '/servers', '/config', '/pipeline', '/instance', '/error'], inOurShape),
+    routes: {
+      'GET /': {
+        id: 'start',
+        summary: 'Whether the scheduler is there; a browser is led to the docs',
+        answers: {
+          200: told('It is there', text),
+          302: answer('To /api/docs/, for whoever asks for HTML'),
+        },
+        handle: (_request, response) => send(response, 200, 'success', 'A cloudy day!'),
+      },
+    },
+  };
+  const dialect = {
+    path: '/',
+    routes: [start, taskRoutes(options), serverRoutes(options), firstRoutes(options)],
+    asksLogin: true,
+  };
   const timesWritten = keepTaskTimes({ ...given, file: () => cloudFiles().application.TIMETEST_CSV_FILE });
-  const dialect = { path: '/', router, paths: pipelineSchedulerPaths, asksLogin: true };
   return { dialect, close: timesWritten };
 }

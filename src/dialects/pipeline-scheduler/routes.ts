@@ -1,8 +1,9 @@
-import { type RequestHandler, type Response, Router } from 'express';
+import type { RequestHandler, Response } from 'express';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
-import { actorOf, queryValue } from '../../http/answers/answer.js';
+import { actorOf } from '../../http/answers/answer.js';
 import { sendBytes } from '../../http/answers/send-bytes.js';
-import { checkDescribed } from '../../http/route.js';
+import { answer, bytes } from '../../http/openapi/openapi-parts.js';
+import type { Route, Routes } from '../../http/route.js';
 import { PenstockError } from '../../lib/errors.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import type { Actor } from '../../usecases/actor.js';
@@ -10,8 +11,23 @@ import { jobFile } from '../../usecases/jobs/job-files.js';
 import { idsOf, isIds, readValue } from './ask.js';
 import { each, isOfItem } from './each.js';
 import { refusal, send } from './envelope.js';
-import type { SchedulerViews, ServerView, TaskView } from './scheduler-views.js';
-import { isIdle, showServer, showTask, statusOf } from './show.js';
+import type { SchedulerViews, TaskView } from './scheduler-views.js';
+import {
+  asking,
+  body,
+  byState,
+  envelope,
+  idQuery,
+  ids,
+  list,
+  registered,
+  several,
+  shown,
+  taskBody,
+  text,
+  told,
+} from './shapes.js';
+import { showTask, statusOf } from './show.js';
 import type { TaskService } from './tasks.js';
 
 export interface SchedulerRouteOptions {
@@ -36,12 +52,18 @@ export interface SchedulerRouteOptions {
   reload: () => string[];
 }
 
-const flag = (text: string | undefined): boolean => text !== undefined && !['0', 'false', ''].includes(text);
+/** What all of the dialect's routes have in common. */
+export const common = ({ login }: SchedulerRouteOptions): Omit<Routes, 'routes'> => ({
+  name: 'pipeline-scheduler',
+  login,
+  query: { token: [text, 'A line of the file `tokens`; or log in.'] },
+  keys: { task: [text, 'Which task.'], server: [text, 'Which server: its id or name.'] },
+  errorSchema: envelope({}),
+});
 
-/** The newer protocol: tasks, servers, configuration. */
-export function schedulerRouter(options: SchedulerRouteOptions): Router {
+/** The newer protocol's tasks. */
+export function taskRoutes(options: SchedulerRouteOptions): Routes {
   const { tasks, views, files, maxBodySize } = options;
-  const router = Router();
   const taskEntry = (view: TaskView) => {
     const task = showTask(view);
     // The older key beside the right one.
@@ -69,103 +91,92 @@ export function schedulerRouter(options: SchedulerRouteOptions): Router {
     send(response, items.length === 0 ? 200 : status, bad === 0 ? 'success' : 'error', results);
   }
 
-  router.all('/tasks', checkDescribed(['GET', 'POST']), options.login, async (request, response) => {
-    if (request.method !== 'POST') {
-      const ids = await idsOf(request, maxBodySize, 'accepts empty input or list of IDs');
-      return listTasks(response, ids);
-    }
-    const value = await readValue(request, maxBodySize);
-    if (value === null) throw new PenstockError('invalid-body', 'input is missing');
-    // The documented way to list tasks by their ids is a POST.
-    if (isIds(value)) return listTasks(response, value);
-    if (Array.isArray(value)) return registerAll(response, value);
-    if (typeof value !== 'object') throw new PenstockError('invalid-body', 'accepts dict or list of dicts');
-    try {
-      const registered = await register(actorOf(response), value);
-      response.setHeader('Location', `/tasks/${registered.task.id}`);
-      send(response, 201, 'success', registered);
-    } catch (error) {
-      if (!isOfItem(error)) throw error;
-      send(response, 400, 'error', refusal(error));
-    }
-  });
-
-  async function needTask(actor: Actor, id: string): Promise<TaskView> {
-    const job = await tasks.find(actor, id);
-    if (job === null) throw new PenstockError('not-found', `There is no task ${id.slice(0, 100)}.`);
+  async function needTask(actor: Actor, id: unknown): Promise<TaskView> {
+    const job = await tasks.find(actor, String(id));
+    if (job === null) throw new PenstockError('not-found', `There is no task ${String(id).slice(0, 100)}.`);
     return views.task(job);
   }
 
-  router.all('/tasks/:id', checkDescribed(['GET', 'DELETE']), options.login, async (request, response) => {
-    const actor = actorOf(response);
-    const view = await needTask(actor, String(request.params.id));
-    if (request.method === 'DELETE') {
-      if (!isUnfinished(view.job.state)) {
-        throw new PenstockError('illegal-transition', `The task has ended already: it is ${view.job.state}.`);
-      }
-      await options.cancel(actor, view.job);
-    }
-    send(response, 200, 'success', taskEntry(await needTask(actor, view.job.uuid)));
-  });
-
-  router.all(
-    '/tasks/:id/:stream',
-    checkDescribed(['GET']),
-    options.login,
-    async (request, response, next) => {
-      const { id, stream } = request.params;
-      if (stream !== 'stdout' && stream !== 'stderr') return next();
-      const { job } = await needTask(actorOf(response), String(id));
-      await sendBytes(response, jobFile(files, job, stream));
+  const stream = (name: 'stdout' | 'stderr'): Route => ({
+    id: name,
+    summary: `What a task has written to its ${name}`,
+    answers: {
+      200: { description: 'The bytes', content: bytes },
+      206: { description: 'Part of them', content: bytes },
+      304: answer('Unchanged'),
     },
-  );
-
-  const serverEntry = (view: ServerView) => ({
-    status: isIdle(view) ? 'queued' : 'active',
-    server: showServer(view),
-  });
-  const isCalled =
-    (id: string) =>
-    ({ row }: ServerView) =>
-      row.cloudId === id || row.name === id || String(row.id) === id;
-
-  router.all('/servers', checkDescribed(['GET', 'POST']), options.login, async (request, response) => {
-    const ids = await idsOf(request, maxBodySize, 'accepts empty input, or list of IDs');
-    const all = await views.servers(actorOf(response));
-    if (ids !== null) {
-      const found = ids.flatMap((id) => all.filter(isCalled(id)));
-      return send(response, 200, 'success', found.map(serverEntry));
-    }
-    send(response, 200, 'success', {
-      active: all.filter((view) => !isIdle(view)).map(showServer),
-      queued: all.filter(isIdle).map(showServer),
-    });
+    errors: ['not-found', 'not-ready', 'gone', 'precondition-failed', 'range-not-satisfiable'],
+    async handle(request, response) {
+      const { job } = await needTask(actorOf(response), request.params.task);
+      await sendBytes(response, jobFile(files, job, name));
+    },
   });
 
-  router.all('/servers/untracked', checkDescribed(['DELETE']), options.login, async (request, response) => {
-    options.mayKeep(actorOf(response));
-    const { deleted, failed } = await options.clear(
-      flag(queryValue(request, 'all')),
-      flag(queryValue(request, 'dry_run')),
-    );
-    if (failed.length === 0) return send(response, 200, 'success', deleted);
-    send(response, 207, 'error', { deleted, failed });
-  });
-
-  router.all('/servers/:id', checkDescribed(['GET']), options.login, async (request, response) => {
-    const id = String(request.params.id);
-    const found = (await views.servers(actorOf(response))).find(isCalled(id));
-    if (found === undefined) throw new PenstockError('not-found', `There is no server ${id.slice(0, 100)}.`);
-    send(response, 200, 'success', serverEntry(found));
-  });
-
-  router.all('/config', checkDescribed(['GET', 'PUT']), options.login, (request, response) => {
-    const whole = options.keeps(actorOf(response));
-    if (request.method !== 'PUT') return send(response, 200, 'success', options.config(whole));
-    options.mayKeep(actorOf(response));
-    const restart = options.reload();
-    const more = restart.length > 0 ? { needs_restart: restart } : {};
-    send(response, 200, 'success', options.config(whole), more);
-  });
-  return router;
+  return {
+    ...common(options),
+    routes: {
+      'GET /tasks': {
+        summary: 'Tasks that have not ended, or those of these ids',
+        query: idQuery,
+        body: body(ids, false),
+        answers: { 200: told('Tasks', { anyOf: [byState(shown.task), list(shown.taskEntry)] }) },
+        errors: asking,
+        async handle(request, response) {
+          await listTasks(response, await idsOf(request, maxBodySize, 'accepts empty input or list of IDs'));
+        },
+      },
+      'POST /tasks': {
+        id: 'register',
+        summary: 'Register a task or several; or list those of these ids',
+        body: body({ anyOf: [taskBody, several(taskBody), ids] }),
+        answers: registered(shown.task),
+        errors: [...asking, 'queue-full', 'shutting-down'],
+        async handle(request, response) {
+          const value = await readValue(request, maxBodySize);
+          if (value === null) throw new PenstockError('invalid-body', 'input is missing');
+          // The documented way to list tasks by their ids is a POST.
+          if (isIds(value)) return listTasks(response, value);
+          if (Array.isArray(value)) return registerAll(response, value);
+          if (typeof value !== 'object') {
+            throw new PenstockError('invalid-body', 'accepts dict or list of dicts');
+          }
+          try {
+            const made = await register(actorOf(response), value);
+            response.setHeader('Location', `/tasks/${made.task.id}`);
+            send(response, 201, 'success', made);
+          } catch (error) {
+            if (!isOfItem(error)) throw error;
+            send(response, 400, 'error', refusal(error));
+          }
+        },
+      },
+      'GET /tasks/{task}': {
+        id: 'task',
+        summary: 'One task, ended or not',
+        answers: { 200: told('The task', shown.taskEntry) },
+        errors: ['not-found'],
+        async handle(request, response) {
+          const view = await needTask(actorOf(response), request.params.task);
+          send(response, 200, 'success', taskEntry(view));
+        },
+      },
+      'DELETE /tasks/{task}': {
+        id: 'cancel',
+        summary: 'Cancel a task',
+        answers: { 200: told('The task as it is now', shown.taskEntry) },
+        errors: ['not-found', 'illegal-transition'],
+        async handle(request, response) {
+          const actor = actorOf(response);
+          const { job } = await needTask(actor, request.params.task);
+          if (!isUnfinished(job.state)) {
+            throw new PenstockError('illegal-transition', `The task has ended already: it is ${job.state}.`);
+          }
+          await options.cancel(actor, job);
+          send(response, 200, 'success', taskEntry(await needTask(actor, job.uuid)));
+        },
+      },
+      'GET /tasks/{task}/stdout': stream('stdout'),
+      'GET /tasks/{task}/stderr': stream('stderr'),
+    },
+  };
 }

@@ -1,5 +1,7 @@
 import { bounds } from '../../domain/bounds.js';
-import type { Json } from '../../http/openapi/openapi-parts.js';
+import { answer, type Json, jsonContent, object, readingJson } from '../../http/openapi/openapi-parts.js';
+import type { Parameters } from '../../http/parameters.js';
+import type { ErrorCode } from '../../lib/errors.js';
 
 export const text = { type: 'string', maxLength: bounds.taskField };
 const described = (description: string): Json => ({ ...text, description });
@@ -97,12 +99,38 @@ export const pipelineBody: Json = {
   examples: [sample],
 };
 
+export const list = (one: Json): Json => ({ type: 'array', items: one });
+/** A body of one, or of several. */
+export const several = (one: Json): Json => ({ ...list(one), maxItems: bounds.objects });
+export const byState = (one: Json): Json => object({ active: list(one), queued: list(one) });
+export const ids = several(text);
+
+/** The shape of every answer. */
+export const envelope = (content: Json): Json => ({
+  type: 'object',
+  required: ['request', 'content'],
+  properties: { request: { enum: ['success', 'error'] }, content },
+});
+export const told = (description: string, content: Json): Json => answer(description, envelope(content));
+export const body = (value: Json, required = true): Json => ({ required, content: jsonContent(value) });
+
+export const idQuery: Parameters = { id: [ids, 'Only these; may be repeated.'] };
+
+/** What every request may get that has a body. */
+export const asking: ErrorCode[] = [...readingJson, 'bad-request'];
+
+/** What a POST of the tasks of either version may get: one, or a list in which the good ones are taken. */
+export const registered = (one: Json): Json => ({
+  200: told('What was asked for', { anyOf: [list(one), byState(one)] }),
+  201: told('Registered', { anyOf: [one, list(one)] }),
+  207: told('Some were registered; each other one says why it was not', list(one)),
+});
+
 const wanted = { type: 'object', required: ['id'], maxProperties: bounds.keys, properties: { id: text } };
 const timestamp = { type: 'number', description: 'Seconds since 1970.' };
 const state = described("The job's state.");
-const of = (properties: Json): Json => ({ type: 'object', properties });
 const { project, subject, session, host, user } = fields;
-const task = of({
+const task = object({
   ...{ project, subject, session, host, user },
   pwd: { const: '***' },
   id: text,
@@ -115,7 +143,7 @@ const task = of({
   server: maybe('The server that it has, or had last.'),
   job: described('The job in /api/.'),
 });
-const pipeline = of({
+const pipeline = object({
   ...{ project, subject, session, host, user },
   pwd: { const: '***' },
   script: text,
@@ -123,15 +151,15 @@ const pipeline = of({
   timestamp,
   state,
 });
-const server = of({ id: text, name: text, ip: maybe('Its address.'), timestamp });
+const server = object({ id: text, name: text, ip: maybe('Its address.'), timestamp });
 
 /** What answers hold. */
 export const shown = {
   task,
-  taskEntry: of({ status: described('active, queued, finished, failed, …'), task }),
+  taskEntry: object({ status: described('active, queued, finished, failed, …'), task }),
   pipeline,
   server,
   instance: server,
   /** What the first version's clients ask for: one, or several. */
-  wanted: { anyOf: [wanted, { type: 'array', maxItems: bounds.objects, items: wanted }] },
+  wanted: { anyOf: [wanted, several(wanted)] },
 } satisfies Record<string, Json>;
