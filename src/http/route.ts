@@ -3,7 +3,7 @@ import { type ErrorCode, PenstockError } from '../lib/errors.js';
 import type { Method } from '../usecases/resource.js';
 import { overrides } from './guards/method-override.js';
 import type { Json } from './openapi/openapi-parts.js';
-import { type CheckQuery, checkQuery, type Parameters, type Query } from './parameters.js';
+import { checkQuery, type Parameters, type Query } from './parameters.js';
 
 /** What one method does at one path, and how the API's description tells of it. */
 export interface Route {
@@ -100,14 +100,4 @@ export function checkMethod(routes: readonly { method: Method; query?: Query }[]
       }
     }
   };
-}
-
-/** The same for dialects, whose queries are checked against their own descriptions. */
-export function checkDescribed(allowed: readonly Method[]): RequestHandler {
-  const check = checkMethod(allowed.map((method) => ({ method, query: () => ({}) })));
-  return (request, response, next) =>
-    check(request, response, (error?: unknown) => {
-      if (error === undefined) (request.app.locals.checkQuery as CheckQuery)(request, request.method);
-      next(error);
-    });
 }

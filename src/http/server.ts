@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import http, { type RequestListener, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import express, { type Express, type Router } from 'express';
+import express, { type Express } from 'express';
 import helmet from 'helmet';
 import { PenstockError } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
@@ -21,7 +21,6 @@ import { sandbox } from './guards/untrusted.js';
 import type { Metrics } from './metrics.js';
 import { type Mounted, openApi } from './openapi/openapi.js';
 import type { Json } from './openapi/openapi-parts.js';
-import { queryCheck } from './parameters.js';
 import { resourceRoutes } from './resource.js';
 import { type Routes, routerOf } from './route.js';
 import { docsAssets, docsPageRoutes, errorsPageRoutes } from './routes/docs.js';
@@ -36,10 +35,7 @@ export type Noun = readonly [
 
 interface Dialect {
   path: string;
-  routes?: Routes[];
-  /** Those that are not tables yet, and how they are described. */
-  router?: Router;
-  paths?: Json;
+  routes: Routes[];
   /** Each of its routes asks for a login, in whatever form. */
   asksLogin?: boolean;
 }
@@ -108,14 +104,6 @@ export function buildApplication(options: DoorOptions): Express {
     application.use(path, ...groups.map(routerOf));
     for (const group of groups) mounted.push([path, group]);
   };
-  const mountDialects = (asked: boolean) => {
-    for (const { path, routes = [], router, asksLogin = false } of options.dialects) {
-      if (asksLogin !== asked) continue;
-      if (router !== undefined) application.use(path, router);
-      else mount(path, ...routes);
-    }
-  };
-
   for (const [service, routes = [], besides = {}] of options.nouns) {
     mount(`/api/${service.name}`, ...routes, resourceRoutes(service, options.door, besides));
   }
@@ -126,17 +114,15 @@ export function buildApplication(options: DoorOptions): Express {
       else next();
     });
   }
-  mountDialects(true);
+  for (const { path, routes, asksLogin } of options.dialects) if (asksLogin) mount(path, ...routes);
 
   // Whatever follows can be read without a login.
   application.use(refuseForeignHosts(options.trust));
 
   const services = options.nouns.map(([service]) => service);
-  const described: Json = Object.assign({}, ...options.dialects.map(({ paths }) => paths));
-  application.locals.checkQuery = queryCheck(described);
   let document: Json | undefined;
   const documentOf = () => {
-    document ??= openApi(services, mounted, described);
+    document ??= openApi(services, mounted);
     return document;
   };
   mount('/', houseRoutes({ ...options, services, document: options.documented ? documentOf : null }));
@@ -145,7 +131,7 @@ export function buildApplication(options: DoorOptions): Express {
     mount('/api/docs', docsPageRoutes);
     application.use('/api/docs', docsAssets());
   }
-  mountDialects(false);
+  for (const { path, routes, asksLogin } of options.dialects) if (!asksLogin) mount(path, ...routes);
 
   application.use((request) => {
     throw new PenstockError(

@@ -4,8 +4,27 @@ import { pipeline } from 'node:stream/promises';
 import type { Response } from 'express';
 import { sendJsonText } from '../../http/answers/answer.js';
 import { problemBody } from '../../http/error-handler.js';
+import { type Json, object } from '../../http/openapi/openapi-parts.js';
 import type { ErrorCode, Problem } from '../../lib/errors.js';
 import type { NodeAnswer, Piece } from './node-answer.js';
+
+const text = { type: 'string' };
+
+/** The schema of what every command gives. */
+export const envelope: Json = {
+  ...object({
+    result: {
+      description: 'What the command gives; -1 for an error of the node, null for what is not there.',
+    },
+    message: { description: 'Empty, a reason, or the status object of a script.' },
+    timestamp: { type: 'number', description: 'Seconds since 1970, larger in every answer.' },
+  }),
+  required: ['result', 'message', 'timestamp'],
+};
+export const errorEnvelope: Json = {
+  ...object({ error: text, message: text, timestamp: { type: 'number' } }),
+  required: ['error', 'message', 'timestamp'],
+};
 
 /** Seconds since 1970, to the microsecond, larger at each call than at all before: clients look at that. */
 export function risingClock(): () => number {

@@ -12,7 +12,7 @@ export function nodeViews(given: {
   settings: NodeSettingsService;
   scripts: NodeScripts;
   machine: NodeMachine;
-}): Readonly<Record<string, NodeView>> {
+}) {
   const { scripts, machine } = given;
   const settings = given.settings.current;
 
@@ -39,7 +39,7 @@ export function nodeViews(given: {
     clean: scriptFile('clean'),
     input: folder('inputdir'),
     output: folder('outputdir'),
-    pnsconfig: async () => ({ result: given.settings.shown(), message: '""' }),
-    settings: async () => ({ result: given.settings.effective(), message: '""' }),
+    pnsconfig: async (): Promise<NodeAnswer> => ({ result: given.settings.shown(), message: '""' }),
+    settings: async (): Promise<NodeAnswer> => ({ result: given.settings.effective(), message: '""' }),
   };
 }

@@ -22,8 +22,6 @@ export interface NodeCommand {
   run: (request: NodeRequest, actor: Actor, detail: string) => Promise<NodeAnswer>;
 }
 
-export type NodeCommands = Readonly<Record<'PUT' | 'POST' | 'DELETE', Readonly<Record<string, NodeCommand>>>>;
-
 /** Wrapping one program: init, configure, run, clean, one at a time; its input and output as files of two folders. */
 export function nodeService(given: {
   settings: NodeSettingsService;
@@ -172,7 +170,7 @@ export function nodeService(given: {
     },
   };
 
-  const commands: NodeCommands = {
+  const commands = {
     PUT: {
       init: script('init'),
       config: script('config'),
@@ -181,7 +179,14 @@ export function nodeService(given: {
       testinit: originals(false),
       upload,
     },
-    POST: { calc: { exclusive: false, run: given.calc }, testcalc, echo, run, testrun, sleep },
+    POST: {
+      calc: { exclusive: false, run: given.calc } satisfies NodeCommand,
+      testcalc,
+      echo,
+      run,
+      testrun,
+      sleep,
+    },
     DELETE: { clean: script('clean') },
   };
 
@@ -198,6 +203,8 @@ export function nodeService(given: {
     },
   };
 }
+
+export type NodeService = ReturnType<typeof nodeService>;
 
 /** The product of a test is made in memory. Bytes. */
 const largestAnswer = 16 * 1024 * 1024;

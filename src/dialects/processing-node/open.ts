@@ -12,8 +12,7 @@ import { nodeCalc } from './node-calc.js';
 import { nodeJobs } from './node-jobs.js';
 import type { NodeMachine } from './node-scripts.js';
 import type { NodeSettingsService } from './node-settings.js';
-import { processingNodePaths } from './openapi.js';
-import { processingNodeRouter } from './routes.js';
+import { nodeRoutes } from './routes.js';
 
 /** Builds what the processing node is made of. */
 export async function openProcessingNode(given: {
@@ -47,7 +46,6 @@ export async function openProcessingNode(given: {
   await node.resume();
   return {
     path: baseurl,
-    router: processingNodeRouter({ ...given, baseurl, node }),
-    paths: processingNodePaths(baseurl),
+    routes: nodeRoutes({ ...given, baseurl, node }),
   };
 }

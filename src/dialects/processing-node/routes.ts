@@ -1,12 +1,14 @@
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { type Request, type RequestHandler, Router } from 'express';
+import { bounds } from '../../domain/bounds.js';
 import { actorOf, type Known, originOf, sendJson } from '../../http/answers/answer.js';
 import { readBody, textOf } from '../../http/bodies/body.js';
-import { checkDescribed } from '../../http/route.js';
-import { PenstockError } from '../../lib/errors.js';
+import { answer, type Json, jsonContent, object, readingJson } from '../../http/openapi/openapi-parts.js';
+import { checkMethod, listed, type Route, type Routes } from '../../http/route.js';
+import { type ErrorCode, PenstockError } from '../../lib/errors.js';
 import { nearest } from '../../lib/nearest.js';
 import { apiPage } from './api-page.js';
-import { failure, risingClock, sendAnswer } from './envelope.js';
-import type { NodeCommand, NodeCommands } from './node.js';
+import { envelope, errorEnvelope, failure, risingClock, sendAnswer } from './envelope.js';
+import type { NodeCommand, NodeService } from './node.js';
 import { readRequest } from './node-request.js';
 import type { NodeView } from './node-views.js';
 
@@ -14,94 +16,184 @@ interface ProcessingNodeOptions {
   baseurl: string;
   authenticate: RequestHandler;
   maxBodySize: number;
-  node: {
-    views: Readonly<Record<string, NodeView>>;
-    commands: NodeCommands;
-    refuseIfBusy: () => void;
-    exclusively: <T>(what: string, work: () => Promise<T>) => Promise<T>;
-  };
+  node: NodeService;
 }
 
-/** Commands with something behind them in the URL; only these have it, and one of them not always. */
-const withDetail = { PUT: ['upload'], POST: ['sleep'] } as const;
-const needsDetail = ['upload'];
+const timeout = { type: 'number', exclusiveMinimum: 0, description: 'Seconds.' };
+const sent = (properties: Json): Json => ({
+  ...object({ ...properties, timeout }),
+  maxProperties: bounds.keys,
+});
+const only = sent({});
+const product = sent({
+  creator: { type: 'string', maxLength: bounds.keyLength },
+  rootcause: { type: 'string', maxLength: bounds.keyLength },
+  input: { description: 'Any JSON.' },
+});
+const replacement = {
+  ...sent({ input: { type: 'object', maxProperties: bounds.keys } }),
+  required: ['input'],
+};
+const jobHeader = { description: 'The job that was run, if one was.', schema: { type: 'string' } };
+
+const changing: ErrorCode[] = [
+  ...readingJson,
+  'bad-request',
+  'invalid-definition',
+  'unauthenticated',
+  'folder-unusable',
+  'not-found',
+  'node-busy',
+  'queue-full',
+  'too-many-failed-logins',
+  'shutting-down',
+];
 
 /** The processing node server's dialect: what is there is read by GET; PUT, POST and DELETE do something. */
-export function processingNodeRouter({ baseurl, node, ...options }: ProcessingNodeOptions): Router {
-  const router = Router();
+export function nodeRoutes({ baseurl, node, ...options }: ProcessingNodeOptions): Routes[] {
   const now = risingClock();
   const shape = failure(now);
+  const { views, commands } = node;
 
-  router.use((_request, response, next) => {
-    (response.locals as Known).problemShape = shape;
-    next();
+  const page = (id: string): Route => ({
+    id,
+    security: [],
+    summary: 'Every call of the node',
+    answers: {
+      200: answer('URLs by method', object({ APIs: { type: 'object' }, timestamp: { type: 'number' } })),
+    },
+    handle(request, response) {
+      const [address = '', query] = request.originalUrl.split('?');
+      if (address === baseurl) {
+        response.redirect(308, `${baseurl}/${query === undefined ? '' : `?${query}`}`);
+        return;
+      }
+      sendJson(response, 200, apiPage(`${originOf(request)}${baseurl}`, now()));
+    },
   });
 
-  const page = (request: Request, response: Response) => {
-    const [address = '', query] = request.originalUrl.split('?');
-    if (address === baseurl) {
-      response.redirect(308, `${baseurl}/${query === undefined ? '' : `?${query}`}`);
-      return;
-    }
-    sendJson(response, 200, apiPage(`${originOf(request)}${baseurl}`, now()));
-  };
-  router.all(['/', '/api'], checkDescribed(['GET']), page);
-
-  /** The command that a request names, or an error with the nearest one that there is. */
-  function commandOf(request: Request): NodeCommand {
-    const method = request.method as keyof NodeCommands;
-    const { command = '', detail } = request.params as { command?: string; detail?: string };
-    const wanted: readonly string[] =
-      detail === undefined
-        ? Object.keys(node.commands[method]).filter((name) => !needsDetail.includes(name))
-        : withDetail[method as keyof typeof withDetail];
-    const found = wanted.includes(command) ? node.commands[method][command] : undefined;
-    if (found === undefined) throw unknown(method, command, wanted);
-    return found;
-  }
-
-  const view: RequestHandler = async (request, response, next) => {
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      next();
-      return;
-    }
-    const name = String(request.params.command);
-    const found = Object.hasOwn(node.views, name) ? node.views[name] : undefined;
-    if (found === undefined) throw unknown('GET', name, Object.keys(node.views));
-    await sendAnswer(response, await found(), now);
-  };
-
-  /** What is no command is told before anybody logs in or sends a body; that the node is busy, after the login. */
-  const possible: RequestHandler = (request, _response, next) => {
-    commandOf(request);
-    next();
-  };
+  const shows = (view: NodeView, summary: string, id?: string): Route => ({
+    ...(id === undefined ? {} : { id }),
+    security: [],
+    summary,
+    answers: { 200: answer('The envelope', envelope) },
+    errors: ['bad-request'],
+    handle: async (_request, response) => sendAnswer(response, await view(), now),
+  });
 
   // On its own: the bytes would be held by whoever waits for the run.
   const read = async (request: Request) => readRequest(textOf(await readBody(request, options.maxBodySize)));
 
-  const run: RequestHandler = async (request, response) => {
-    const command = commandOf(request);
-    if (command.exclusive) node.refuseIfBusy();
-    const asked = await read(request);
-    const work = () => command.run(asked, actorOf(response), String(request.params.detail ?? ''));
-    const what = `${request.method} ${String(request.params.command)}`;
-    await sendAnswer(response, command.exclusive ? await node.exclusively(what, work) : await work(), now);
+  const does = (command: NodeCommand, summary: string, body: Json, headers?: Json): Route => ({
+    summary,
+    body: { content: jsonContent(body) },
+    answers: { 200: { ...answer('The envelope', envelope), headers } },
+    errors: changing,
+    handle: [
+      options.authenticate,
+      async (request, response) => {
+        if (command.exclusive) node.refuseIfBusy();
+        const asked = await read(request);
+        const detail = String(request.params.script ?? request.params.seconds ?? '');
+        const work = () => command.run(asked, actorOf(response), detail);
+        const what = `${request.method} ${nameOf(request.path)}`;
+        await sendAnswer(
+          response,
+          command.exclusive ? await node.exclusively(what, work) : await work(),
+          now,
+        );
+      },
+    ],
+  });
+  const runs = (command: NodeCommand, summary: string, body: Json): Route =>
+    does(command, summary, body, { 'X-Job-UUID': jobHeader });
+
+  const routes: Routes['routes'] = {
+    'GET /init': shows(views.init, 'The init script', 'get_init'),
+    'GET /config': shows(views.config, 'The config script', 'get_config'),
+    'GET /run': shows(views.run, 'The run script', 'get_run'),
+    'GET /clean': shows(views.clean, 'The clean script', 'get_clean'),
+    'GET /input': shows(views.input, 'The files in the input folder'),
+    'GET /output': shows(views.output, 'The files in the output folder'),
+    'GET /pnsconfig': shows(views.pnsconfig, "The node's configuration, as it is written"),
+    'GET /settings': shows(
+      views.settings,
+      'All settings of the node as they hold, defaults and those of Penstock included',
+    ),
+    'PUT /init': runs(commands.PUT.init, 'Make the folders and run the init script', only),
+    'PUT /config': runs(commands.PUT.config, 'Run the config script', only),
+    'PUT /pnsconf': does(commands.PUT.pnsconf, 'Put another configuration in place of this one', replacement),
+    'PUT /inittest': does(commands.PUT.inittest, 'Link the scripts to the installed ones', only),
+    'PUT /testinit': does(commands.PUT.testinit, 'The same, by its later name', only),
+    'PUT /upload/{script}': does(commands.PUT.upload, 'Refused: scripts are not replaced over HTTP', only),
+    'POST /calc': runs(commands.POST.calc, 'Run the process definition that node.yaml names', product),
+    'POST /testcalc': does(commands.POST.testcalc, 'Make a test product of the input', product),
+    'POST /echo': does(commands.POST.echo, 'Give back what was sent', {}),
+    'POST /run': runs(
+      commands.POST.run,
+      'Deliver the input as files, run the run script, give its output files',
+      product,
+    ),
+    'POST /testrun': runs(
+      commands.POST.testrun,
+      'Run the run script on the dataset theName of a product',
+      product,
+    ),
+    'POST /sleep': { ...runs(commands.POST.sleep, 'Sleep for three seconds', only), id: 'sleep_default' },
+    'POST /sleep/{seconds}': runs(commands.POST.sleep, 'Sleep, and keep the node busy', only),
+    'DELETE /clean': runs(commands.DELETE.clean, 'Run the clean script', only),
   };
 
-  router.all(
-    '/:command',
-    checkDescribed(['GET', 'PUT', 'POST', 'DELETE']),
-    view,
-    possible,
-    options.authenticate,
-    run,
-  );
-  router.all('/:command/:detail', checkDescribed(['PUT', 'POST']), possible, options.authenticate, run);
+  const common = { name: 'processing-node', errorSchema: errorEnvelope };
+  return [
+    {
+      ...common,
+      before(_request, response, next) {
+        (response.locals as Known).problemShape = shape;
+        next();
+      },
+      routes: { 'GET /': page('page'), 'GET /api': page('page_too') },
+    },
+    {
+      ...common,
+      before: refuseUnknown(routes),
+      keys: {
+        script: [{ type: 'string' }, 'Name of a script.'],
+        seconds: [{ type: 'string' }, 'How long; 3 if it is no number.'],
+      },
+      routes,
+    },
+    {
+      before(request) {
+        throw new PenstockError('not-found', `There is nothing at ${request.originalUrl.slice(0, 200)}.`);
+      },
+      routes: {},
+    },
+  ];
+}
 
-  router.use((request) => {
-    throw new PenstockError('not-found', `There is nothing at ${request.originalUrl.slice(0, 200)}.`);
-  });
+const nameOf = (path: string) => path.split('/')[1] ?? '';
+
+/** What is no command is told before anybody logs in or sends a body; that the node is busy, after the login. */
+function refuseUnknown(routes: Routes['routes']): Router {
+  const router = Router();
+  for (const path of ['/:command', '/:command/:detail']) {
+    const here = listed({ routes }).filter(
+      (route) => route.path.split('/').length === path.split('/').length,
+    );
+    const methods = [...new Set(here.map(({ method }) => method))];
+    router.all(
+      path,
+      checkMethod(methods.map((method) => ({ method, query: () => ({}) }))),
+      (request, _response, next) => {
+        const asked = request.method === 'HEAD' ? 'GET' : request.method;
+        const known = here.filter(({ method }) => method === asked).map((route) => nameOf(route.path));
+        const name = String(request.params.command);
+        if (!known.includes(name)) throw unknown(asked, name, known);
+        next();
+      },
+    );
+  }
   return router;
 }
 

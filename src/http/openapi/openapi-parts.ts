@@ -34,19 +34,6 @@ export function errors(codes: readonly ErrorCode[], schema = ref('Error')): Json
   );
 }
 
-export const parameter = (
-  name: string,
-  place: 'query' | 'path' | 'header',
-  value: Json,
-  description: string,
-): Json => ({
-  name,
-  in: place,
-  required: place === 'path',
-  schema: value,
-  description,
-});
-
 export const types: Record<Field['type'], Json> = {
   string: { type: 'string' },
   integer: { type: 'integer' },

@@ -74,16 +74,8 @@ function pathsOf(mounted: readonly Mounted[]): Json {
   return paths;
 }
 
-/**
- * The whole API as OpenAPI 3.1, made from the schemas and from what is mounted.
- *
- * @param dialects paths of those older protocols that describe themselves
- */
-export function openApi(
-  services: readonly ResourceService[],
-  mounted: readonly Mounted[],
-  dialects: Json,
-): Json {
+/** The whole API as OpenAPI 3.1, made from the schemas and from what is mounted. */
+export function openApi(services: readonly ResourceService[], mounted: readonly Mounted[]): Json {
   const definition = structuredClone(schema('process-definition')) as Json;
   const { $defs, ...definitionSchema } = JSON.parse(
     JSON.stringify(definition).replaceAll('"#/$defs/', '"#/components/schemas/Definition_'),
@@ -96,7 +88,7 @@ export function openApi(
     openapi: '3.1.0',
     info: { title: 'Penstock', version, description: 'A process registry that runs what it registers.' },
     security: [{ basic: [] }, { bearer: [] }],
-    paths: { ...pathsOf(mounted), ...dialects },
+    paths: pathsOf(mounted),
     components: {
       securitySchemes: {
         basic: { type: 'http', scheme: 'basic' },
