@@ -9,21 +9,24 @@ const io = { env: environment, stdin: process.stdin, stdout: process.stdout, std
 
 const withFolders = (command: Command) =>
   command
-    .option('--data <dir>', 'folder for the database and the files of jobs (PENSTOCK_DATA)')
-    .option('--config <dir>', 'folder with the YAML files (PENSTOCK_CONFIG)');
+    .option('--data <dir>', 'data folder, with the database and the files of jobs (PENSTOCK_DATA)')
+    .option('--config <dir>', 'config folder, with YAML files (PENSTOCK_CONFIG)');
 
 const program = buildProgram(io, version);
 
-// The rooms are loaded by the command that needs them: a client command starts without the server's code.
+// Each command imports its own room, so that a client command starts without loading the server.
 withFolders(program.command('serve').description('run the server'))
-  .option('-i, --host <address>', 'address to listen on (PENSTOCK_HOST); --ip means the same')
+  .option('-i, --host <address>', 'address to listen on (PENSTOCK_HOST); alias: --ip')
   .addOption(new Option('--ip <address>').hideHelp())
   .option('-o, --port <number>', 'port to listen on, 0 for a free one (PENSTOCK_PORT)')
   .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent (PENSTOCK_LOG_LEVEL)')
-  .option('-v, --verbose', 'the same as --log-level debug')
-  .option('--node-only', 'nothing but the processing node and its jobs')
+  .option('-v, --verbose', 'same as --log-level debug')
+  .option('--node-only', 'serve only the processing node and its jobs')
   .option('-u, --username <name>', "with --node-only: the node's user")
-  .option('-p, --password <password>', "with --node-only: that user's password; node.yaml keeps it to itself")
+  .option(
+    '-p, --password <password>',
+    'with --node-only: the password of that user; safer in node.yaml, where nobody else sees it',
+  )
   .action(async (given: Flags & { ip?: string; verbose?: boolean }) => {
     const { serve } = await import('./commands/serve.js');
     await serve(serveFlags(given));
@@ -31,16 +34,16 @@ withFolders(program.command('serve').description('run the server'))
 
 program
   .command('demo')
-  .description('show what Penstock does: on a temporary folder, register programs and run them over HTTP')
+  .description('show what Penstock does: register programs and run them over HTTP, in a temporary folder')
   .action(async () => {
     const { demo } = await import('./commands/demo/demo.js');
     await demo(io.stdout);
   });
 
 withFolders(
-  program.command('backup <file>').description('copy the database, also of a running server, to a file'),
+  program.command('backup <file>').description('copy the database to a file, even while the server runs'),
 )
-  .option('--force', 'overwrite the file if there is one')
+  .option('--force', 'overwrite the file if it exists')
   .action(async (file: string, flags: Flags & { force?: boolean }) => {
     const { makeBackup } = await import('./commands/backup.js');
     await makeBackup(file, flags, io.stderr);
@@ -49,9 +52,9 @@ withFolders(
 withFolders(
   program
     .command('doctor')
-    .description('check the installation and the configuration, and say how to mend them'),
+    .description('check the installation and the configuration, and say how to fix problems'),
 )
-  .option('--json', 'as JSON')
+  .option('--json', 'print JSON')
   .action(async (flags: Flags & { json?: boolean }) => {
     const { doctor } = await import('./commands/doctor/doctor.js');
     await doctor(flags, io);
@@ -60,7 +63,9 @@ withFolders(
 withFolders(
   program
     .command('reset-password <name>')
-    .description("give a user a new password, from stdin, while the server is stopped: for a lost admin's"),
+    .description(
+      'set a new password, read from stdin, while the server is stopped; for an admin who lost theirs',
+    ),
 ).action(async (name: string, flags: Flags) => {
   const { resetPassword } = await import('./commands/reset-password.js');
   await resetPassword(name, flags, io);
@@ -69,9 +74,7 @@ withFolders(
 withFolders(
   noun(program, 'node', 'the processing node of this machine')
     .command('install [dir]')
-    .description(
-      "make the processing node's home, with its folders and demo scripts; ~/pns if none is named",
-    ),
+    .description("create the processing node's home, with its folders and demo scripts (default: ~/pns)"),
 )
   .option('--json', 'print JSON')
   .action(async (dir: string | undefined, flags: Flags & { json?: boolean }) => {
@@ -81,5 +84,5 @@ withFolders(
 
 registerClientCommands(program, io);
 process.exitCode = await runCommandLine(program, process.argv.slice(2), io);
-// What was opened by a start that failed must not keep the process.
+// Whatever a failed start left open must not keep the process alive.
 if (process.exitCode !== 0) process.exit();

@@ -1,10 +1,10 @@
 import type { Config } from '../config/config.js';
 
-/** A password that was made up is shown this once: it is stored nowhere but as a hash. */
+/** Shows a generated password once. It is stored only as a hash. */
 export function announceAdmin({ admin }: Config): void {
   if (!admin.madeUp) return;
   process.stderr.write(
-    `penstock: this is a new database. Its admin is '${admin.username}' with the password ${admin.password}\n` +
-      'penstock: note it now, it is not shown again. `penstock user password` changes it.\n',
+    `penstock: new database. Log in as the admin '${admin.username}' with the password ${admin.password}\n` +
+      'penstock: note it now, it will not be shown again. To change it, use `penstock user password`.\n',
   );
 }

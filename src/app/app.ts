@@ -47,20 +47,20 @@ export interface App {
   url: string;
   /** The API page of the processing node. */
   nodeUrl: string;
-  /** Reads again what PUT /config does; gives the keys that need a restart. Throws if the files are not right. */
+  /** Reloads what PUT /config reloads. Returns the keys that need a restart. Throws if the files are invalid. */
   reload(): string[];
-  /** Stops taking jobs, answers what is being asked, and leaves running programs to the next start. */
+  /** Stops accepting jobs, answers open requests, and leaves running programs to the next start. */
   stop(): Promise<void>;
 }
 
-/** Builds every room and opens the doors: the only place that knows them all. */
+/** Builds every room and opens the doors. The only place that knows all rooms. */
 export async function start(config: Config, log: Logger): Promise<App> {
   const { data, database, maxBodySize, maxMessageSize, maxInputSize, maxWait, inputUrl } = config;
   const lock = openDataFolder(data, database);
   const house = await openHouse(config, log);
   const { store, files, jobs, jobResource, definitions, clock } = house;
 
-  // Logins, streams, and subscriptions to what happens.
+  // Logins, streams and subscriptions.
   const settings = nodeSettings(config.node, config.nodeWritten);
   const account = nodeAccount(store, settings.current, clock);
   const logins = loginService(store, {
@@ -119,7 +119,7 @@ export async function start(config: Config, log: Logger): Promise<App> {
     subscriptions,
     clearArchive: (archive) => clearArchive(config.pipelineJobs.archive_systems, archive),
   });
-  /** For the protocols that run things; each lets in a login of its own, too. */
+  /** For the protocols that run programs. Each also accepts its own login. */
   const protocol = {
     ...house,
     authenticate: authenticateAll,
@@ -187,7 +187,7 @@ export async function start(config: Config, log: Logger): Promise<App> {
     [subscriptions.resource, [subscriptionRoutes({ ...door, subscriptions, deliveries })]],
     [deliveries.resource, [deliveryRoutes({ ...door, deliveries })]],
   ];
-  /** Where nothing but the processing node is served: its jobs, and what they ran. */
+  /** With --node-only: the node's jobs, and the definitions that they ran. */
   const nodeNouns: Noun[] = [[{ ...definitions.resource, methods: { list: ['GET'], detail: ['GET'] } }], job];
 
   const room = watchRoom({ data, database, reserve: store.reserve, log, back: worker.look });

@@ -8,7 +8,7 @@ import { heatOptions, novaOptions } from '../drivers/connectors/settings.js';
 import { staticConnector } from '../drivers/connectors/static.js';
 import type { House } from './house.js';
 
-/** The connectors that the files have a word of; this machine always stands in where it is asked to. */
+/** The connectors that the files configure, and `local`, which needs no file. */
 export function openConnectors({ store, instance }: House, folder: string, read: CloudFiles) {
   const ours = { instance };
   const written = (name: string) => async (): Promise<ServerReference[]> =>
@@ -35,13 +35,13 @@ export function openConnectors({ store, instance }: House, folder: string, read:
   }
 
   let current = open(read);
-  /** Those of settings that are no more, as long as somebody waits for what they were asked. */
+  /** Connectors of replaced settings that still have requests to finish. */
   const leaving = new Set<Connector>();
 
   return {
     current: (): ReadonlyMap<string, Connector> => current,
 
-    /** Opens those of other settings in place of these. */
+    /** Replaces the connectors by those of other settings. */
     replace(files: CloudFiles): void {
       const before = current;
       current = open(files);

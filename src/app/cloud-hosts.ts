@@ -8,12 +8,12 @@ import { PenstockError } from '../lib/errors.js';
 import type { SshFile } from '../lib/generated/config/ssh.js';
 import type { HostKeyService } from '../usecases/servers/host-keys.js';
 
-/** How machines of `ssh.yaml` and servers are reached, by the settings as they are now. */
+/** Hosts for the machines of `ssh.yaml` and for servers, by the current settings. */
 export function cloudHosts(current: () => CloudFiles, keys: Pick<HostKeyService, 'keyOf' | 'pin'>) {
-  /** Connections to machines, with what they were opened by: another login needs another one. */
+  /** Connections to machines, each with the settings it was opened with: changed settings need a new connection. */
   const machines = new Map<string, { by: string; host: Host }>();
 
-  /** The login of a machine that is there to stay: whatever key it shows first is pinned, unless the file has its key. */
+  /** The login of a permanent machine. The first host key that it shows is pinned, unless the file has its key. */
   function machineLogin(ssh: SshFile, entry: MachineEntry): SshLogin {
     const { NAME, ADDRESS: address, PORT: port, HOST_KEY } = entry;
     const name = `${address}:${port}`;
@@ -26,20 +26,20 @@ export function cloudHosts(current: () => CloudFiles, keys: Pick<HostKeyService,
       learned: (key) => keys.pin(name, key),
       ifChanged:
         HOST_KEY === null
-          ? `an admin has the old key forgotten (penstock host-key remove ${name}, or DELETE /api/host_key/${name}/)`
+          ? `an admin must remove the old key (penstock host-key remove ${name}, or DELETE /api/host_key/${name}/)`
           : `correct HOST_KEY of ${NAME} in ssh.yaml`,
       jump: jumpOf(ssh, NAME),
     };
   }
 
-  /** The machine that others are reached through; it is not reached through itself. */
+  /** The jump host of the other machines. It is not its own jump host. */
   function jumpOf(ssh: SshFile, name: string | null): SshLogin | null {
     const jump = ssh.MACHINES.find(({ NAME }) => NAME === ssh.JUMP_HOST);
     return jump === undefined || jump.NAME === name ? null : machineLogin(ssh, jump);
   }
 
   return {
-    /** The machine of that name. Throws `not-found` for one that `ssh.yaml` does not have. */
+    /** The machine with this name. Throws `not-found` if `ssh.yaml` does not have it. */
     machine(name: string): Host {
       const { ssh } = current();
       const entry = ssh.MACHINES.find(({ NAME }) => NAME === name);
@@ -54,7 +54,7 @@ export function cloudHosts(current: () => CloudFiles, keys: Pick<HostKeyService,
       return host;
     },
 
-    /** A server of a connector's; `learned` keeps the key of one that comes and goes. */
+    /** A server of a connector. `learned` stores the host key of a server that is not permanent. */
     server(reach: Reach, learned: (hostKey: string) => Promise<void>): Host {
       if (reach.by === 'here') return thisMachine();
       const { ssh } = current();
@@ -77,10 +77,10 @@ export function cloudHosts(current: () => CloudFiles, keys: Pick<HostKeyService,
   };
 }
 
-/** How a machine lets us in: as it says itself, or as all do. */
+/** The credentials of a machine: its own, or else those of all machines. */
 const wayIn = (ssh: SshFile, own?: MachineEntry) => ({
   keyFile: own?.AUTH_KEYFILE ?? ssh.AUTH_KEYFILE,
-  // The older scheduler unlocked the key with the password.
+  // The older scheduler used the password as the key's passphrase.
   passphrase: ssh.AUTH_PASSPHRASE ?? own?.AUTH_PASSWORD ?? ssh.AUTH_PASSWORD,
   agent: ssh.AUTH_AGENT,
   password: own?.AUTH_PASSWORD ?? ssh.AUTH_PASSWORD,

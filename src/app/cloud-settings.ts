@@ -7,12 +7,12 @@ import {
 } from '../domain/servers/application.js';
 import { orderOf } from '../drivers/connectors/settings.js';
 
-/** Who makes servers where an application does not say: as configured, or whoever has a file. */
+/** The connector of applications that name none: the configured one, or else one that has a file. */
 export function connectorOf({ application, nova, heat }: CloudFiles): ConnectorName | null {
   return application.CONNECTOR ?? (nova !== null ? 'nova' : heat !== null ? 'heat' : null);
 }
 
-/** The application of whoever names none: all that the files say. */
+/** The application of jobs that name none: the defaults of the files. */
 export function defaultsOf(files: CloudFiles): Application {
   const { application, ssh, nova, heat } = files;
   const connector = connectorOf(files);
@@ -34,11 +34,11 @@ export function defaultsOf(files: CloudFiles): Application {
   };
 }
 
-/** How many servers there may be at the same time. */
+/** How many servers may exist at the same time. */
 export const maxServersOf = ({ application }: CloudFiles): number =>
   application.MAX_SERVERS ?? application.MAX_ACTIVE_TASKS;
 
-/** Milliseconds that a server has from its order until it can be used: of whichever file gives more. */
+/** How many milliseconds a server may take from its creation until it can be used: the most that any file allows. */
 export function bootTimeoutOf({ ssh, nova, heat }: CloudFiles): number {
   const files = [ssh, nova, heat].filter((file) => file !== null);
   const seconds = files.map((file) => file.MAX_CONNECTION_RETRIES * file.CONNECTION_RETRY_INTERVAL);
@@ -46,10 +46,10 @@ export function bootTimeoutOf({ ssh, nova, heat }: CloudFiles): number {
 }
 
 /**
- * The settings of machines elsewhere, as they are now: read at the start, and again when that is asked for.
+ * The current settings of remote machines: read at the start, and again on a reload.
  *
  * @param again reads the files
- * @param changed told after they were read again; what it refuses leaves everything as it was
+ * @param changed called with the new files; if it throws, the old ones stay in effect
  */
 export function cloudSettings(
   read: CloudFiles,
@@ -61,7 +61,7 @@ export function cloudSettings(
     current: (): CloudFiles => files,
 
     /**
-     * Reads the files again, all or nothing.
+     * Reloads the files, all or nothing.
      *
      * @returns the keys of application.yaml that have changed but need a restart
      */

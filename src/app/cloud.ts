@@ -21,9 +21,9 @@ import type { House } from './house.js';
 const atOnce = (running: number) => ({ running, runningPerUser: Number.POSITIVE_INFINITY });
 
 /**
- * Everything that runs programs elsewhere: connectors, servers, machines, and the lanes that lead there.
+ * Everything that runs programs on other machines: connectors, servers, hosts, and their lanes.
  *
- * @param trouble told when the machine of a job is out of reach and why, and with null when it is back
+ * @param trouble called with the reason when the machine of a job becomes unreachable, and with null when it is back
  */
 export function openCloud(
   house: House,
@@ -85,7 +85,7 @@ export function openCloud(
     cloud: remoteExecutor({ ...remote, hostOf: (name) => servers.hostOf(name) }),
   };
 
-  /** The lane of what does not run here. */
+  /** The lane of jobs that run on other machines. */
   function lane({ executor, host }: LaneKey): LaneSettings {
     const common = {
       adapters: farAdapters,
@@ -109,7 +109,7 @@ export function openCloud(
       folder: (base, uuid) => remoteFolder(base, instance, uuid, '1'),
     }),
 
-    /** Reads the files again; gives the keys that need a restart. */
+    /** Reloads the files. Returns the keys that need a restart. */
     reload(): string[] {
       try {
         const restart = settings.reload();
@@ -121,7 +121,7 @@ export function openCloud(
       }
     },
 
-    /** Deletes servers that nobody here needs. */
+    /** Deletes untracked servers. */
     async clear(all: boolean, dry: boolean) {
       try {
         return await servers.clear(all, dry);
@@ -131,20 +131,20 @@ export function openCloud(
       }
     },
 
-    /** Reads what there is; before jobs are taken up. */
+    /** Loads stored objects. Must run before jobs are recovered. */
     async load(): Promise<void> {
       await applications.start();
       await hostKeys.start();
       await servers.load();
     },
 
-    /** From now on servers come and go; `changed` is told whenever the files have been read again. */
+    /** Begins to create and delete servers. `changed` is called after every reload of the files. */
     async open(changed: () => void): Promise<void> {
       reloaded = changed;
       await servers.open();
     },
 
-    /** The files as they are now. */
+    /** The current files. */
     files,
     applications,
     hostKeys,

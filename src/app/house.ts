@@ -8,7 +8,7 @@ import { definitionService } from '../usecases/definitions/process-definitions.j
 import { jobResource } from '../usecases/jobs/job-resource.js';
 import { jobService } from '../usecases/jobs/jobs.js';
 
-/** What most rooms need: the database, the folder, and the two nouns that all others are about. */
+/** What most rooms need: the database, the data folder, and the two nouns that all others build on. */
 export async function openHouse({ data, database, pipelineJobs }: Config, log: Logger) {
   const clock = () => new Date();
   const store = await openStore(database);

@@ -13,7 +13,7 @@ import { openWorker } from '../worker/worker.js';
 import { openCloud } from './cloud.js';
 import type { House } from './house.js';
 
-/** What runs programs, here and elsewhere, and what has them run. */
+/** Everything that runs programs, here and on other machines, and everything that starts runs. */
 export async function openRunning(house: House, config: Config) {
   const { store, files, definitions, instance, uuids, clock } = house;
   const cloud = openCloud(house, config, outOfReachTeller(house));

@@ -19,7 +19,7 @@ import { registerToken } from './commands/token.js';
 import { registerUser } from './commands/user.js';
 import type { CliIo } from './terminal/io.js';
 
-/** The bare `penstock`, without a single command. */
+/** The bare `penstock`, without commands. */
 export function buildProgram(io: CliIo, version: string): Command {
   return new Command('penstock')
     .description('A process registry that runs what it registers')
@@ -29,13 +29,13 @@ export function buildProgram(io: CliIo, version: string): Command {
       writeErr: (text) => io.stderr.write(text),
       outputError: (text, write) => write(text.replace(/^error: /, 'penstock: ')),
     })
-    .showHelpAfterError('(penstock --help tells more)')
+    .showHelpAfterError('(for help: penstock --help)')
     .exitOverride();
 }
 
-/** Adds every command that talks to a server, and `completion`, which speaks of all the others too. */
+/** Adds every command that talks to a server, and `completion`, which covers all commands. */
 export function registerClientCommands(program: Command, io: CliIo): void {
-  // The server may be chosen before the noun as well; only there, so that `serve` does not seem to take it.
+  // The server options may also stand before the noun. They are not added to `serve`, which ignores them.
   serverOptions(program).enablePositionalOptions();
   registerRun(program, io);
   registerJob(program, io);
@@ -55,9 +55,9 @@ export function registerClientCommands(program: Command, io: CliIo): void {
   registerCompletion(program, io);
 }
 
-/** Runs one command line and gives back the exit code; errors have been told by then. */
+/** Runs one command line, reports errors, and returns the exit code. */
 export async function runCommandLine(program: Command, args: readonly string[], io: CliIo): Promise<number> {
-  // A reader that has had enough, as `head` does, is no reason for a stack trace.
+  // A reader that closes the pipe early, as `head` does, is no reason for a stack trace.
   io.stdout.once('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? exitCodes.brokenPipe : exitCodes.failed);
   });
@@ -66,7 +66,7 @@ export async function runCommandLine(program: Command, args: readonly string[], 
     return exitCodes.ok;
   } catch (error) {
     if (error instanceof Ended) return error.exitCode;
-    // Commander has printed its own: help and version are no errors, all else is a wrong command line.
+    // Commander has printed its message. Help and version are not errors; the rest is a wrong command line.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     io.stderr.write(`${renderError(error, wantsColour(io))}\n`);
     return error instanceof CliError ? error.exitCode : exitCodes.failed;

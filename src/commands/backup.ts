@@ -8,8 +8,8 @@ import { webhookKeyFile } from '../store/folder/key-file.js';
 import { backup } from '../store/store.js';
 
 /**
- * `penstock backup FILE`: a consistent copy of the database as of one moment, while the server goes on. The key that
- * webhooks are signed with goes beside it, as `FILE.webhook-key`, and what waits on durable streams as `FILE.streams`.
+ * `penstock backup FILE`: a consistent copy of the database while the server runs. The signing key of webhooks goes
+ * beside it as `FILE.webhook-key`, and the messages of durable streams as `FILE.streams`.
  */
 export async function makeBackup(
   file: string,
@@ -18,12 +18,13 @@ export async function makeBackup(
 ): Promise<void> {
   const { data, database } = loadConfig(flags);
   const target = path.resolve(file);
-  if (!existsSync(database)) throw new CliError(`there is no database ${database}; --data says where it is`);
+  if (!existsSync(database))
+    throw new CliError(`There is no database at ${database}. Use --data to say where it is.`);
   if (existsSync(target) && !flags.force)
-    throw new CliError(`${target} is there already; --force overwrites it`);
+    throw new CliError(`${target} already exists. Use --force to overwrite it.`);
   // A copy of the database is as secret as the database.
   keepToOurselves();
-  // Under another name until it is whole, so that a backup that was cut off is never taken for one.
+  // Under another name until it is complete, so that nobody mistakes an interrupted backup for a good one.
   const partial = `${target}.partial`;
   const copy = async (from: string, to: string) => {
     rmSync(partial, { force: true });
@@ -31,7 +32,7 @@ export async function makeBackup(
     renameSync(partial, to);
   };
   try {
-    // First the database: a stream's message that is in both is worked on twice rather than never.
+    // The database first, so that a message in between is processed twice rather than never.
     await copy(database, target);
     const streams = streamsFile(data);
     if (existsSync(streams)) await copy(streams, `${target}.streams`);
@@ -45,6 +46,6 @@ export async function makeBackup(
     rmSync(partial, { force: true });
   }
   stderr.write(
-    `penstock: ${database} is copied to ${target}; the files of jobs are in ${path.join(data, 'jobs')}\n`,
+    `penstock: copied ${database} to ${target}; the files of jobs, in ${path.join(data, 'jobs')}, are not part of it\n`,
   );
 }

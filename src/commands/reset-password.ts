@@ -10,25 +10,26 @@ import { openStore } from '../store/store.js';
 import { hashPassword } from '../usecases/users/hashing.js';
 
 /**
- * `penstock reset-password NAME`: for when nobody is left who could log in. It works on the database itself, so that
- * whoever may read the data folder may do it, and only while no server does.
+ * `penstock reset-password NAME`: for when no admin can log in. It works on the database itself, so anyone who may
+ * write to the data folder can use it, but only while no server is running.
  */
 export async function resetPassword(username: string, flags: Flags, io: CliIo): Promise<void> {
   const { data, database } = loadConfig(flags);
-  if (!existsSync(database)) throw new CliError(`there is no database ${database}; --data says where it is`);
+  if (!existsSync(database))
+    throw new CliError(`There is no database at ${database}. Use --data to say where it is.`);
   const password = await readNewPassword(io);
-  if (password.length < 8) throw new CliError('a password has 8 characters or more');
+  if (password.length < 8) throw new CliError('The password is too short: it needs 8 characters or more.');
   let lock: ReturnType<typeof lockFolder>;
   try {
     lock = lockFolder(data);
   } catch (error) {
-    throw new CliError(`${messageOf(error)}; stop it first, or let an admin use \`penstock user password\``);
+    throw new CliError(`${messageOf(error)}. Stop it first, or let an admin use \`penstock user password\`.`);
   }
   keepToOurselves();
   const store = await openStore(database);
   try {
     const user = await store.users.byName(username);
-    if (user === null) throw new CliError(`there is no user '${username}'`);
+    if (user === null) throw new CliError(`There is no user '${username}'.`);
     await store.users.change(user.id, {
       passwordHash: await hashPassword(password),
       active: true,

@@ -7,37 +7,37 @@ import { messageOf } from '../lib/errors.js';
 import { type Logger, openLog } from '../lib/log.js';
 
 /**
- * Settings of the engine that halve the memory of an idle server: the query compiler's WebAssembly is compiled once
- * and simply (its plans are cached, it is not what takes the time), and young objects get little room to grow into.
- * They only work before the code that they are about is loaded.
+ * Settings of V8 that halve the memory of an idle server: the query compiler's WebAssembly is compiled without
+ * optimization (its plans are cached, so its speed hardly matters), and the young generation stays small. They must be
+ * set before that code is loaded.
  */
 function keepSmall(): void {
   setFlagsFromString('--liftoff-only');
   setFlagsFromString('--max-semi-space-size=4');
 }
 
-/** With fewer open files a start fails somewhere in the middle, and a server for one job at a time. */
+/** With fewer open files, a start fails in the middle, and a running server fails for one job after another. */
 const fewestOpenFiles = 256;
 
 function checkOpenFiles(): void {
   const limit = openFilesLimit();
   if (limit >= fewestOpenFiles) return;
   throw new CliError(
-    `this process may have only ${limit} files open, and a server needs ${fewestOpenFiles} or more. Raise the limit with \`ulimit -n 4096\`, or LimitNOFILE=4096 in a systemd unit`,
+    `This process may open only ${limit} files, but the server needs at least ${fewestOpenFiles}. Raise the limit with \`ulimit -n 4096\`, or LimitNOFILE=4096 in a systemd unit.`,
   );
 }
 
-/** Reads the configuration again; what is wrong with it changes nothing, and is in the log. */
+/** Reloads the configuration. If it is invalid, logs why and changes nothing. */
 function reload(app: { reload(): string[] } | undefined, log: Logger): void {
   try {
-    // While it starts, the configuration has just been read.
+    // During the start, the configuration has only just been read.
     if (app !== undefined) log.info({ needs_restart: app.reload() }, 'configuration reloaded');
   } catch (error) {
     log.error({ error: messageOf(error) }, 'cannot reload configuration: the old one stays in effect');
   }
 }
 
-/** Milliseconds that the last lines of the log may take; a reader who takes none keeps nobody. */
+/** Milliseconds to wait for the last lines of the log to be read before exiting anyway. */
 const lastWords = 1000;
 
 function leave(log: Logger, code: number): void {
@@ -45,7 +45,7 @@ function leave(log: Logger, code: number): void {
   log.flush(() => process.exit(code));
 }
 
-/** The server as a command: until SIGTERM or SIGINT. SIGHUP reads the configuration again. */
+/** Runs the server until SIGTERM or SIGINT. SIGHUP reloads the configuration. */
 export async function serve(flags: Flags): Promise<void> {
   let config: ReturnType<typeof loadConfig>;
   try {
@@ -58,14 +58,16 @@ export async function serve(flags: Flags): Promise<void> {
   keepSmall();
   const { start } = await import('../app/app.js');
   const log = openLog(config.logLevel);
-  // Whoever read them has gone, or the disk is full: no reason to end.
+  // The reader is gone, or the disk is full. Neither is a reason to exit.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   let app: Awaited<ReturnType<typeof start>> | undefined;
   process.on('SIGHUP', () => reload(app, log));
   app = await start(config, log).catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE')
-      throw new CliError(`port ${config.port} on ${config.host} is in use by another program`);
+      throw new CliError(
+        `Port ${config.port} on ${config.host} is in use by another program. Choose another with --port.`,
+      );
     if (code === 'EACCES') throw new CliError(messageOf(error));
     throw error;
   });
@@ -88,7 +90,7 @@ export async function serve(flags: Flags): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  // A bug in one request must not end everybody else's work; what is stored is consistent at every instant.
+  // A bug in one request must not end everybody's work. The stored data is consistent at every moment.
   process.on('unhandledRejection', (reason) =>
     log.error({ error: messageOf(reason), stack: (reason as Error)?.stack }, 'unhandled error'),
   );

@@ -8,21 +8,21 @@ import type { SshFile } from '../lib/generated/config/ssh.js';
 import { nearest } from '../lib/nearest.js';
 import { ConfigError, explainProblems, pathBeside, readConcern } from './config-files.js';
 
-/** A machine that there is. */
+/** A machine of `ssh.yaml`. */
 export type MachineEntry = SshFile['MACHINES'][number];
 
-/** What can be read anew while the server runs: the settings of machines elsewhere, and of the scheduler's protocol. */
+/** What can be reloaded while the server runs: the settings of remote machines and of the scheduler's protocol. */
 export interface CloudFiles {
   application: ApplicationFile;
   ssh: SshFile;
   /** Null: the file does not exist. */
   nova: NovaFile | null;
   heat: HeatFile | null;
-  /** Null: there is no such file. */
+  /** Null: the file does not exist. */
   tokens: readonly string[] | null;
 }
 
-/** Keys of application.yaml that take effect when it is read again; the others wait for the next start. */
+/** Keys of application.yaml that a reload changes. The others need a restart. */
 export const liveKeys: readonly (keyof ApplicationFile)[] = [
   'CONNECTOR',
   'MAX_ACTIVE_TASKS',
@@ -38,7 +38,7 @@ export const liveKeys: readonly (keyof ApplicationFile)[] = [
   'TIMETEST_CSV_FILE',
 ];
 
-/** Reads the files anew. Throws a ConfigError for whatever is wrong; then nothing has been changed. */
+/** Reads the files. Throws a ConfigError if anything is wrong. */
 export function readCloud(folder: string | null): CloudFiles {
   const there = (concern: string) => folder !== null && existsSync(path.join(folder, `${concern}.yaml`));
   const optional = <T>(concern: string) => (there(concern) ? readConcern<T>(folder, concern) : null);
@@ -57,15 +57,18 @@ export function readCloud(folder: string | null): CloudFiles {
   if ((connector === 'nova' || connector === 'heat') && cloud[connector] === null) {
     problems.push({
       pointer: '/CONNECTOR',
-      detail: `${connector} needs the file ${connector}.yaml beside this one`,
+      detail: `the connector ${connector} needs the file ${connector}.yaml in the same folder`,
     });
   }
   if (connector === 'static' && cloud.ssh.MACHINES.length === 0) {
-    problems.push({ pointer: '/CONNECTOR', detail: 'static needs MACHINES in ssh.yaml beside this one' });
+    problems.push({
+      pointer: '/CONNECTOR',
+      detail: 'the connector static needs MACHINES in ssh.yaml in the same folder',
+    });
   }
-  // Scripts there read names of folders line by line.
+  // Scripts on the machine read folder names line by line.
   const is = path.isAbsolute(base) ? null : 'is not an absolute path';
-  const wrong = /\p{Cc}/u.test(base) ? 'has control characters in it' : is;
+  const wrong = /\p{Cc}/u.test(base) ? 'contains control characters' : is;
   if (wrong !== null) {
     problems.push({ pointer: '/REMOTE_BASE_FOLDER', detail: `'${base}' ${wrong}` });
   }
@@ -73,7 +76,7 @@ export function readCloud(folder: string | null): CloudFiles {
   return cloud;
 }
 
-/** The YAML files of the folder that its own files name: a list of clouds under another name, a template of Heat. */
+/** Other YAML files that the files of the folder refer to: a list of clouds with another name, or a Heat template. */
 export function namedBeside(folder: string): string[] {
   const named = ['nova', 'heat']
     .filter((concern) => existsSync(path.join(folder, `${concern}.yaml`)))
@@ -85,7 +88,7 @@ export function namedBeside(folder: string): string[] {
     .map((file) => path.basename(file));
 }
 
-/** A file of OpenStack with absolute paths. A clouds.yaml that lies beside it is its own. */
+/** An OpenStack file with absolute paths. By default it uses a clouds.yaml in the same folder. */
 function withPaths<T extends NovaFile>(folder: string | null, file: T | null): T | null {
   if (file === null) return null;
   const own = pathBeside(folder, 'clouds.yaml');
@@ -103,14 +106,14 @@ function readSsh(folder: string | null): SshFile {
   const problems: Problem[] = [];
   names.forEach((name, index) => {
     if (names.indexOf(name) !== index)
-      problems.push({ pointer: `/MACHINES/${index}/NAME`, detail: `there are two machines ${name}` });
+      problems.push({ pointer: `/MACHINES/${index}/NAME`, detail: `two machines have the name ${name}` });
   });
   if (file.JUMP_HOST !== null && !names.includes(file.JUMP_HOST)) {
     const near = nearest(file.JUMP_HOST, names);
     const hint = near === undefined ? '' : `; did you mean ${near}?`;
     problems.push({
       pointer: '/JUMP_HOST',
-      detail: `'${file.JUMP_HOST}' is not the NAME of one of MACHINES${hint}`,
+      detail: `'${file.JUMP_HOST}' is not the NAME of any of MACHINES${hint}`,
     });
   }
   const source = path.join(folder ?? '', 'ssh.yaml');
@@ -123,12 +126,12 @@ function readSsh(folder: string | null): SshFile {
   };
   for (const keyFile of [read.AUTH_KEYFILE, ...read.MACHINES.map((one) => one.AUTH_KEYFILE)]) {
     if (keyFile !== null && !existsSync(keyFile))
-      throw new ConfigError(`${source}: there is no key file ${keyFile}`);
+      throw new ConfigError(`${source}: the key file ${keyFile} does not exist`);
   }
   return read;
 }
 
-/** One token on each line; blank lines are none. */
+/** One token per line. Blank lines are ignored. */
 function readTokens(folder: string | null): readonly string[] | null {
   const file = path.join(folder ?? '', 'tokens');
   if (folder === null || !existsSync(file)) return null;
@@ -136,6 +139,6 @@ function readTokens(folder: string | null): readonly string[] | null {
     const lines = readFileSync(file, 'utf8').split('\n');
     return lines.map((line) => line.trim()).filter((line) => line !== '');
   } catch (error) {
-    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
+    throw new ConfigError(`Cannot read ${file}: ${messageOf(error)}`);
   }
 }

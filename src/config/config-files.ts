@@ -7,12 +7,12 @@ import type { PipelineJobsFile } from '../lib/generated/config/pipelinejobs.js';
 import { validator } from '../lib/schemas.js';
 import type { NodeFile } from './node-file.js';
 
-/** A mistake in the configuration: what, where, and how to mend it. It stops the start. */
+/** A mistake in the configuration: what, where, and how to fix it. It stops the start. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** Files that the config folder may hold. */
+/** Files that the config folder may contain. */
 export const files = [
   'application.yaml',
   'heat.yaml',
@@ -23,16 +23,16 @@ export const files = [
   'streams.yaml',
 ];
 
-/** Files of OpenStack that may lie beside ours, and are not ours to check. */
+/** OpenStack files that may be in the config folder. Penstock does not check them. */
 export const theirFiles = ['clouds.yaml', 'clouds.yml', 'secure.yaml', 'secure.yml'];
 
-/** A path of a file of the config folder: `~/` is the home of who runs the server, a relative one starts from the folder. */
+/** The absolute path of a file named in the configuration: relative to the config folder, or to the home with `~/`. */
 export function pathBeside(folder: string | null, name: string): string {
   if (name === '~' || name.startsWith('~/')) return path.join(os.homedir(), name.slice(1));
   return path.resolve(folder ?? '.', name);
 }
 
-/** Messages show what is wrong, but no login of a URL; one that is an example is none. */
+/** Hides logins in URLs of messages, except in examples. */
 const withoutLogin = (text: string) => text.replace(/(?<!such as )\b(\w+:\/\/).*@/g, '$1***@');
 
 function readYaml(file: string): unknown {
@@ -41,7 +41,7 @@ function readYaml(file: string): unknown {
     return parse(readFileSync(file, 'utf8')) ?? {};
   } catch (error) {
     if (error instanceof YAMLParseError) throw new ConfigError(`${file}: ${withoutLogin(error.message)}`);
-    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
+    throw new ConfigError(`Cannot read ${file}: ${messageOf(error)}`);
   }
 }
 
@@ -49,10 +49,10 @@ export function explainProblems(file: string, problems: readonly Problem[]): Con
   const lines = problems.map(
     ({ pointer, detail }) => `  ${pointer.slice(1).replaceAll('/', '.') || '(all)'}: ${withoutLogin(detail)}`,
   );
-  return new ConfigError(`${file} is not right:\n${lines.join('\n')}`);
+  return new ConfigError(`Invalid configuration in ${file}:\n${lines.join('\n')}`);
 }
 
-/** One file of the config folder, checked by the schema of its name, with the schema's defaults filled in. */
+/** One file of the config folder, checked against its schema, with the schema's defaults filled in. */
 export function readConcern<T>(folder: string | null, concern: string): T {
   const file = folder === null ? null : path.join(folder, `${concern}.yaml`);
   const value = file !== null && existsSync(file) ? readYaml(file) : {};
@@ -61,7 +61,7 @@ export function readConcern<T>(folder: string | null, concern: string): T {
   return value as T;
 }
 
-/** One file of the config folder as it is written, without defaults: it has been checked by `readConcern`. */
+/** One file of the config folder as written, without defaults. `readConcern` has checked it. */
 export function writtenConcern(folder: string | null, concern: string): object {
   const file = folder === null ? null : path.join(folder, `${concern}.yaml`);
   return file !== null && existsSync(file) ? (readYaml(file) as object) : {};
@@ -71,19 +71,22 @@ export function readPipelineJobs(folder: string | null): PipelineJobsFile {
   const value = readConcern<PipelineJobsFile>(folder, 'pipelinejobs');
   if ((value.admin_token_secret === null) !== (value.admin_token_key === null)) {
     throw new ConfigError(
-      'pipelinejobs.yaml: admin tokens need both admin_token_secret and admin_token_key; only one is given',
+      'pipelinejobs.yaml: admin tokens need both admin_token_secret and admin_token_key, but only one is set',
     );
   }
   const actor = value.job_manager_id;
   if (actor !== null && !value.actors.includes(actor)) {
     throw explainProblems('pipelinejobs.yaml', [
-      { pointer: '/job_manager_id', detail: `'${actor}' is not one of actors: ${value.actors.join(', ')}` },
+      {
+        pointer: '/job_manager_id',
+        detail: `'${actor}' is not in the list actors: ${value.actors.join(', ')}`,
+      },
     ]);
   }
   return value;
 }
 
-/** `node.yaml`; without a home of its own the node lives below `home`, and its folders belong to `user`. */
+/** `node.yaml`. By default the node's home is `home`/pns, and its folders belong to `user`. */
 export function readNode(folder: string | null, home: string, user: string): NodeFile {
   type Given = Omit<NodeFile, 'serveruser'> & {
     serveruser: string | null;
@@ -93,13 +96,16 @@ export function readNode(folder: string | null, home: string, user: string): Nod
   const { paths, node } = value;
   const problems: Problem[] = [];
   if (paths.outputfile !== undefined && paths.outputfiles.length > 0) {
-    problems.push({ pointer: '/paths/outputfile', detail: 'outputfiles means the same; give one of them' });
+    problems.push({
+      pointer: '/paths/outputfile',
+      detail: 'outputfile and outputfiles mean the same; set only one of them',
+    });
   }
   if ((node.username === null) !== (node.password === null)) {
     const lacking = node.username === null ? 'username' : 'password';
     problems.push({
       pointer: `/node/${lacking}`,
-      detail: 'a login is a username and a password; only one is given',
+      detail: 'a login needs both a username and a password; only one is set',
     });
   }
   if (problems.length > 0) throw explainProblems('node.yaml', problems);

@@ -2,10 +2,10 @@ import path from 'node:path';
 import { parseSize } from '../lib/size.js';
 import { ConfigError, explainProblems } from './config-files.js';
 
-/** Whole milliseconds, as Node takes them for a signal's or a server's times: 0.0011 s are not. */
+/** Whole milliseconds, as the timeouts of Node.js require, rounded up. */
 export const milliseconds = (seconds: number): number => Math.ceil(seconds * 1000);
 
-/** A size in bytes, of a key that takes it with its unit. */
+/** A size in bytes, from a key that accepts units. */
 export function sizeOf(file: string, key: string, value: string | number): number {
   const size = parseSize(value);
   if (size === undefined) {
@@ -16,7 +16,7 @@ export function sizeOf(file: string, key: string, value: string | number): numbe
   return size;
 }
 
-/** An origin as browsers write it: in small letters, and without the port that its scheme has anyway. */
+/** An origin as browsers write it: in lower case, and without the default port. */
 export function originOf(file: string, index: number, text: string): string {
   if (URL.canParse(text)) return new URL(text).origin;
   throw explainProblems(file, [
@@ -27,7 +27,7 @@ export function originOf(file: string, index: number, text: string): string {
   ]);
 }
 
-/** @param from what gave the text, for the error */
+/** @param from where the text comes from, for the error */
 export function portOf(text: string, from: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65535)
@@ -35,12 +35,12 @@ export function portOf(text: string, from: string): number {
   return port;
 }
 
-/** The database's file; beside the other data unless the URL says where. */
+/** The file of the database: in the data folder, unless the URL says otherwise. */
 export function databaseFile(url: string | undefined, data: string): string {
   if (url === undefined) return path.join(data, 'penstock.sqlite');
   if (!/^(file|sqlite):/.test(url)) {
     throw new ConfigError(
-      `PENSTOCK_DATABASE_URL: '${url.replace(/\/\/.*@/, '//***@')}' is not one of ours; this version keeps its data in SQLite: file:/path/to/penstock.sqlite`,
+      `PENSTOCK_DATABASE_URL: '${url.replace(/\/\/.*@/, '//***@')}' is not supported. This version stores its data in SQLite: file:/path/to/penstock.sqlite`,
     );
   }
   return path.resolve(url.replace(/^(file|sqlite):(\/\/)?/, ''));

@@ -23,14 +23,14 @@ import type { NodeFile } from './node-file.js';
 
 export { ConfigError };
 
-/** What the command line says; it wins over the environment, and that over the files. */
+/** Flags of the command line. They take precedence over the environment, and that over the files. */
 export interface Flags {
   data?: string | undefined;
   config?: string | undefined;
   host?: string | undefined;
   port?: string | undefined;
   logLevel?: string | undefined;
-  /** Only the processing node, with the switches that its server always had. */
+  /** Only the processing node, with the switches of the older node server. */
   nodeOnly?: boolean | undefined;
   username?: string | undefined;
   password?: string | undefined;
@@ -38,7 +38,7 @@ export interface Flags {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Variables that somebody may have set, and so no misspelt ones: for the server, for the client, and for programs of jobs. */
+/** Valid variables, so that a misspelt one is noticed: for the server, for the client, and for the programs of jobs. */
 const variables = [
   'PENSTOCK_DATA',
   'PENSTOCK_CONFIG',
@@ -59,21 +59,23 @@ const variables = [
   'PENSTOCK_INSTANCE',
   'PENSTOCK_MESSAGE_ID',
 ];
-/** The environment, for the parts that are started by hand (the command line client). Nobody else reads it. */
+/** The environment, for the command line client. No other file reads `process.env`. */
 export const environment: Environment = process.env;
 
-/** Where the data are when nobody says: the XDG place for data of a user. */
+/** The data folder; by default in the user's XDG data folder. */
 function dataFolder(flags: Flags, env: Environment = environment): string {
   const base = env.XDG_DATA_HOME ?? path.join(env.HOME ?? os.homedir(), '.local', 'share');
   const folder = path.resolve(flags.data ?? env.PENSTOCK_DATA ?? path.join(base, 'penstock'));
-  // Runners are told the folders of their jobs line by line.
+  // Runners read the folders of their jobs line by line.
   if (folder.includes('\n')) {
-    throw new ConfigError(`data: the path ${JSON.stringify(folder)} has a line break; take another folder`);
+    throw new ConfigError(
+      `The path of the data folder, ${JSON.stringify(folder)}, contains a line break. Choose another.`,
+    );
   }
   return folder;
 }
 
-/** How the node's older configuration called the levels of a log. */
+/** The log levels of the older node configuration. */
 const levelsOfOld = {
   DEBUG: 'debug',
   INFO: 'info',
@@ -82,18 +84,17 @@ const levelsOfOld = {
   CRITICAL: 'fatal',
 } as const;
 
-/** The processing node: its file, and what its own switches say. */
+/** The settings of the processing node: its file and its switches. */
 function nodeOf(folder: string | null, flags: Flags, env: Environment): NodeFile {
   const file = readNode(folder, env.HOME ?? os.homedir(), ownName());
   const { username = file.node.username, password = file.node.password } = flags;
-  if (username?.includes(':'))
-    throw new ConfigError(`--username: '${username}' has a colon, which Basic logins cannot have`);
+  if (username?.includes(':')) throw new ConfigError(`--username: '${username}' must not contain a colon`);
   return { ...file, node: { ...file.node, username, password } };
 }
 
 /**
- * Reads the whole configuration: flags, then environment, then the config folder, then defaults.
- * Throws a ConfigError for whatever is wrong, an unknown key included.
+ * Reads the whole configuration. Flags take precedence over the environment, then the config folder, then defaults.
+ * Throws a ConfigError if anything is wrong, including an unknown key.
  *
  * @returns it, frozen; times in milliseconds, sizes in bytes
  */
@@ -102,20 +103,20 @@ export function loadConfig(flags: Flags, env: Environment = environment) {
     if (name.startsWith('PENSTOCK_') && !variables.includes(name)) {
       const near = nearest(name, variables);
       if (near !== undefined)
-        throw new ConfigError(`the variable ${name} is not known. Did you mean ${near}?`);
+        throw new ConfigError(`Unknown environment variable ${name}. Did you mean ${near}?`);
     }
   }
   const data = dataFolder(flags, env);
   const asked = flags.config ?? env.PENSTOCK_CONFIG;
   const folder = asked === undefined ? null : path.resolve(asked);
   if (folder !== null) {
-    if (!existsSync(folder)) throw new ConfigError(`there is no config folder ${folder}`);
+    if (!existsSync(folder)) throw new ConfigError(`The config folder ${folder} does not exist.`);
     const others = [...theirFiles, ...namedBeside(folder)];
     for (const name of readdirSync(folder)) {
       if (!/\.ya?ml$/.test(name) || files.includes(name) || others.includes(name)) continue;
       const near = nearest(name, files);
       throw new ConfigError(
-        `${path.join(folder, name)} is not a file that Penstock reads. ${near ? `Did you mean ${near}?` : `It reads: ${files.join(', ')}.`}`,
+        `Penstock does not read ${path.join(folder, name)}. ${near ? `Did you mean ${near}?` : `It reads ${files.join(', ')}.`}`,
       );
     }
   }
@@ -123,15 +124,15 @@ export function loadConfig(flags: Flags, env: Environment = environment) {
   const file = folder === null ? 'application.yaml' : path.join(folder, 'application.yaml');
   const { TLS_CERTIFICATE, TLS_KEY } = application;
   if ((TLS_CERTIFICATE === null) !== (TLS_KEY === null)) {
-    throw new ConfigError(`${file}: TLS needs both TLS_CERTIFICATE and TLS_KEY; only one is given`);
+    throw new ConfigError(`${file}: TLS needs both TLS_CERTIFICATE and TLS_KEY, but only one is set`);
   }
   const beside = (name: string) => pathBeside(folder, name);
   const port = flags.port ?? env.PENSTOCK_PORT;
   const password = env.PENSTOCK_ADMIN_PASSWORD;
-  if (password === '') throw new ConfigError('PENSTOCK_ADMIN_PASSWORD is empty');
+  if (password === '') throw new ConfigError('PENSTOCK_ADMIN_PASSWORD is empty. Set a password or unset it.');
   const nodeOnly = flags.nodeOnly === true;
   const node = nodeOf(folder, flags, env);
-  // A node by itself listens and logs as its own file says.
+  // With --node-only, node.yaml says where to listen and what to log.
   const door = nodeOnly
     ? { host: node.node.host, port: node.node.port, level: levelsOfOld[node.logginglevel] }
     : { host: application.HOST, port: application.PORT, level: application.LOG_LEVEL };
@@ -139,7 +140,7 @@ export function loadConfig(flags: Flags, env: Environment = environment) {
   const levels = (schema('config/application') as { properties: { LOG_LEVEL: { enum: string[] } } })
     .properties.LOG_LEVEL.enum;
   if (!levels.includes(level)) {
-    throw new ConfigError(`the log level '${level}' is not one of ${levels.join(', ')}`);
+    throw new ConfigError(`Unknown log level '${level}'. Use one of ${levels.join(', ')}.`);
   }
   const pipelineJobs = readPipelineJobs(folder);
   const streams = readConcern<StreamsFile>(folder, 'streams');
@@ -156,7 +157,7 @@ export function loadConfig(flags: Flags, env: Environment = environment) {
       TLS_CERTIFICATE === null || TLS_KEY === null
         ? null
         : { certificate: beside(TLS_CERTIFICATE), key: beside(TLS_KEY) },
-    /** Whom requests are taken from: what a proxy says, pages of these origins, and these host names. */
+    /** Which requests are accepted: whether to believe a proxy, and which origins and host names are allowed. */
     trust: {
       proxy: application.TRUST_PROXY,
       origins: application.TRUSTED_ORIGINS.map((text, index) => originOf(file, index, text)),
@@ -179,20 +180,20 @@ export function loadConfig(flags: Flags, env: Environment = environment) {
     maxPlatformRetries: application.MAX_PLATFORM_RETRIES,
     keepFiles: application.KEEP_FILES === null ? null : application.KEEP_FILES * day,
     keepJobs: application.KEEP_JOBS === null ? null : application.KEEP_JOBS * day,
-    /** How inputs are fetched from URLs. */
+    /** How to fetch inputs from URLs. */
     inputUrl: {
       privateAddresses: application.INPUT_URL_PRIVATE_ADDRESSES,
       timeout: milliseconds(application.INPUT_URL_TIMEOUT),
     },
-    /** How long clients may take to send what they send. */
+    /** How long clients may take to send a request. */
     patience: {
       headers: milliseconds(application.HEADERS_TIMEOUT),
       silence: milliseconds(application.SILENCE_TIMEOUT),
       body: milliseconds(application.BODY_TIMEOUT),
     },
-    /** From one address at a time. */
+    /** From one address at the same time. */
     maxConnections: application.MAX_CONNECTIONS_PER_ADDRESS,
-    /** Live streams at a time. */
+    /** Live streams at the same time. */
     followers: { perUser: application.MAX_FOLLOWERS_PER_USER, all: application.MAX_FOLLOWERS },
     loginMemory: milliseconds(application.LOGIN_MEMORY),
     webhooks: {
@@ -205,22 +206,22 @@ export function loadConfig(flags: Flags, env: Environment = environment) {
     keepDeliveries: application.KEEP_DELIVERIES === null ? null : application.KEEP_DELIVERIES * day,
     pipelineJobs,
     node,
-    /** node.yaml as it is written. */
+    /** node.yaml as written. */
     nodeWritten: writtenConcern(folder, 'node'),
-    /** Nothing but the processing node and its jobs is served. */
+    /** Serve only the processing node and its jobs. */
     nodeOnly,
-    /** What admin tokens are computed from, lifetime in seconds; null: there are none. */
+    /** The basis of admin tokens, with their lifetime in seconds. Null: there are none. */
     adminTokens:
       secret === null || key === null ? null : { secret, key, lifetime: pipelineJobs.admin_token_lifetime },
-    /** Machines elsewhere, and the scheduler's protocol: as they were read at the start. */
+    /** Remote machines and the scheduler's protocol, as read at the start. */
     cloud: readCloud(folder),
-    /** Reads the same again. Throws a ConfigError for whatever would stop a start. */
+    /** Reads `cloud` again. Throws a ConfigError for anything that would stop a start. */
     readCloud: (): CloudFiles => loadConfig(flags, env).cloud,
     streams: {
       ...streams,
       maxQueueBytes: sizeOf('streams.yaml', 'max_queue_bytes', streams.max_queue_bytes),
     },
-    /** The first admin; the password is made up if the environment gives none. */
+    /** The first admin. The password is generated if the environment does not set one. */
     admin: {
       username: env.PENSTOCK_ADMIN_USER ?? 'admin',
       password: password ?? randomBytes(18).toString('base64url'),

@@ -1,11 +1,11 @@
 import { posix } from 'node:path';
 
-/** The scripts that wrap a program on a processing node, in the order of their use. */
+/** The scripts of a processing node, in the order in which they run. */
 export const scriptNames = ['init', 'config', 'run', 'clean'] as const;
 
 export type ScriptName = (typeof scriptNames)[number];
 
-/** `node.yaml` with its defaults filled in: the keys of old, and ours at the end. Null follows from something else. */
+/** `node.yaml` with its defaults: first the older keys, then ours. Null is filled in by `completeSettings`. */
 export interface NodeFile {
   baseurl: string;
   node: { username: string | null; password: string | null; host: string; port: number };
@@ -15,7 +15,7 @@ export interface NodeFile {
     outputdir: string | null;
     inputfiles: readonly string[];
     outputfiles: readonly string[];
-    /** One output file, in the spelling of version 0.6. */
+    /** A single output file, as in version 0.6. */
     outputfile?: string;
   };
   scripts: Readonly<Record<ScriptName, readonly string[] | null>>;
@@ -29,7 +29,7 @@ export interface NodeFile {
   limits: Readonly<Record<string, unknown>>;
 }
 
-/** The same with nothing left open. Paths are absolute, and so is each script that is named by a path. */
+/** Complete settings. Paths are absolute, including those of scripts that contain a slash. */
 export interface NodeSettings extends NodeFile {
   paths: NodeFile['paths'] & { inputdir: string; outputdir: string };
   scripts: Readonly<Record<ScriptName, readonly string[]>>;
@@ -39,14 +39,14 @@ export interface NodeSettings extends NodeFile {
 /** A path in its shortest form: `/a//b/../c/` is `/a/c`. */
 const shortest = (place: string) => posix.resolve('/', place);
 
-/** Fills in what follows from something else; every path comes in its shortest form. */
+/** Fills in everything that is null, and shortens every path. */
 export function completeSettings(file: NodeFile): NodeSettings {
   const { paths, scripts } = file;
   const pnshome = shortest(paths.pnshome);
   const script = (name: ScriptName): readonly string[] => {
     // Scripts get one empty argument, as they always did.
     const [program = '', ...argv] = scripts[name] ?? [`./${name}PTS`, ''];
-    // Without a slash it is a program on PATH.
+    // Without a slash, it is a program on PATH.
     return [program.includes('/') ? posix.resolve(pnshome, program) : program, ...argv];
   };
   return {

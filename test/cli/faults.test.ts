@@ -106,7 +106,7 @@ describe('an output', () => {
     writeFileSync(file, 'as before');
     const ran = await penstock([...output, file], env);
     expect(ran.code).toBe(1);
-    expect(ran.stderr).toContain('broke off');
+    expect(ran.stderr).toContain('before the output was complete');
     expect(readFileSync(file, 'utf8')).toBe('as before');
     expect(readdirSync(folder)).toEqual(['out']);
   });
@@ -171,7 +171,7 @@ describe('a run', () => {
     });
     const ran = await penstock(['run', '1'], { ...env, stdin: 'hello' });
     expect(ran).toMatchObject({ code: 0, stdout: 'HELLO' });
-    expect(ran.stderr.match(/Trying again/g)).toHaveLength(1);
+    expect(ran.stderr.match(/Retrying/g)).toHaveLength(1);
     expect(waits).toBe(4);
   });
 

@@ -15,7 +15,7 @@ test('a lost password is set anew while the server is stopped, and only then', a
     const early = reset(server.admin.username, 'a new password');
     expect([early.status, early.stderr]).toEqual([1, expect.stringContaining('another server is running')]);
     await server.stop();
-    expect(reset('nobody', 'a new password').stderr).toContain("there is no user 'nobody'");
+    expect(reset('nobody', 'a new password').stderr).toContain("There is no user 'nobody'.");
     expect(reset(server.admin.username, 'short').stderr).toContain('8 characters');
     expect(reset(server.admin.username, 'a new password').status).toBe(0);
     await server.restart();

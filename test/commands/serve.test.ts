@@ -25,7 +25,7 @@ test('a port that is taken stops the start before a password is made and shown',
   for (const stream of [run.stdout, run.stderr]) stream.on('data', (piece) => (said += String(piece)));
   const [status] = await once(run, 'exit');
   other.close();
-  expect([status, said.includes(`port ${port} on 127.0.0.1 is in use`), /password/.test(said)]).toEqual([
+  expect([status, said.includes(`Port ${port} on 127.0.0.1 is in use`), /password/.test(said)]).toEqual([
     1,
     true,
     false,
@@ -41,7 +41,7 @@ test('a limit of open files that is too low is told, with how to raise it', () =
   const words = ['-c', 'ulimit -n 120 && exec "$@"', 'sh', process.execPath, main];
   const run = (...args: string[]) => spawnSync('/bin/sh', [...words, ...args], { encoding: 'utf8', env });
   const { status, stderr } = run('serve', '--port', '0', '--data', path.join(root, 'few'));
-  expect([status, stderr]).toEqual([1, expect.stringMatching(/only 120 files open.*ulimit -n 4096/)]);
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/open only 120 files.*ulimit -n 4096/)]);
   const found = JSON.parse(run('doctor', '--json', '--data', path.join(root, 'few')).stdout);
   expect(found).toContainEqual(expect.objectContaining({ check: 'open files', state: 'wrong' }));
 });

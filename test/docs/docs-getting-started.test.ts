@@ -27,7 +27,7 @@ test('README.md: the tour works when it is pasted', async () => {
 test('docs/getting-started.md: every command works when it is pasted, and gives what the page says', async () => {
   const { stdout, stderr } = await pasteWhole('getting-started.md');
   expect(stderr).toMatch(/^Added count-lines \(process definition 2\)\.\n/);
-  expect(stderr).toMatch(/ failed: it ended with exit code 3.*\nno such sample\n/);
+  expect(stderr).toMatch(/ failed: it exited with code 3.*\nno such sample\n/);
   expect(stdout).toMatch(/^username: ada$/m);
   expect(stdout).toMatch(/^MADE LARGE\n2\n/m);
   expect(stdout).toMatch(/^THE SECOND JOB\nTHE THIRD JOB\n/m);

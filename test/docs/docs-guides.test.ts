@@ -50,7 +50,7 @@ test('docs/adapters.md: every command works when it is pasted, and gives what th
 
 test('docs/users.md: every command works when it is pasted', async () => {
   const { stdout, stderr } = await paste(server, shellBlocks('users.md').join('\n'));
-  expect(stderr).toMatch(/^Added the user bob\.\nThe password of bob is changed\.\nThis is token 1\./);
+  expect(stderr).toMatch(/^Added the user bob\.\nChanged the password of bob\.\nThis is token 1\./);
   expect(stdout).toMatch(/^ +\d+ {2}bob +user +yes/m);
   expect(stdout).toMatch(/^username: bob$/m);
   expect(stdout).toMatch(/^ +1 {2}nightly-job/m);

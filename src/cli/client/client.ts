@@ -4,7 +4,7 @@ import { CliError, serverError } from './failure.js';
 import type { Settings } from './settings.js';
 import { type Answer, send, textOf } from './transport.js';
 
-/** An object of the API as it came; what a command needs of it, it looks for itself. */
+/** An object of the API, as received. Each command checks the fields that it needs. */
 export type Json = Record<string, unknown>;
 
 export interface AskOptions {
@@ -24,12 +24,12 @@ export class Client {
     this.#settings = settings;
   }
 
-  /** The address that a user can be told. */
+  /** A full URL to show to the user. */
   address(path: string): string {
     return this.#url(path, undefined).href;
   }
 
-  /** One request; anything but 2xx is thrown. The body of the answer has to be read by the caller. */
+  /** Sends one request. Throws unless the answer is 2xx. The caller must read the body of the answer. */
   async ask(method: string, path: string, options: AskOptions = {}): Promise<Answer> {
     const { authorization } = this.#settings;
     const body = options.json === undefined ? options.body : stringifyWritten(options.json);
@@ -50,9 +50,9 @@ export class Client {
     if (answer.status >= 300 && answer.status < 400) {
       answer.body.resume();
       throw new CliError(
-        `The server sends us elsewhere: ${answer.headers.location ?? 'without saying where'}`,
+        `The server redirects to ${answer.headers.location ?? 'an address that it did not name'}.`,
         {
-          hints: ['Set --url or PENSTOCK_URL to that server.'],
+          hints: ['Set --url or PENSTOCK_URL to the address of the server itself.'],
         },
       );
     }
@@ -65,27 +65,27 @@ export class Client {
     return parse(await textOf(answer), path);
   }
 
-  /** A request whose answer is of no interest. */
+  /** A request whose answer is discarded. */
   async act(method: string, path: string, options: AskOptions = {}): Promise<void> {
     (await this.ask(method, path, options)).body.resume();
   }
 
-  /** Creates an object and reads it: an answer to a POST may have no body, only the address. */
+  /** Creates an object and reads it back if the answer to the POST has no body, only an address. */
   async create(path: string, json: unknown): Promise<Json> {
     const answer = await this.ask('POST', path, { json });
     const text = await textOf(answer);
     if (text.trim() !== '') return parse(text, path);
     const { location } = answer.headers;
-    if (location === undefined) throw new CliError(`The server did not say what it made at ${path}`);
+    if (location === undefined) throw new CliError(`The server did not return what it created at ${path}`);
     return this.object('GET', this.pathOf(location));
   }
 
-  /** The objects of a list that has no pages. */
+  /** The objects of a list without pages. */
   async whole(path: string): Promise<Json[]> {
     return objectsOf(await this.object('GET', path), path);
   }
 
-  /** The objects of a list, page after page, at most `limit`; and how many there are in all. */
+  /** At most `limit` objects of a list, read page by page, and the total number. */
   async list(
     path: string,
     query: AskOptions['query'] = {},
@@ -104,7 +104,7 @@ export class Client {
     }
   }
 
-  /** The path, below our base, of an address that the server gave: its own idea of its host may be wrong. */
+  /** The path below our base of an address from the server, whose host name may be wrong behind a proxy. */
   pathOf(address: string): string {
     const { base } = this.#settings;
     const url = new URL(address, base);
@@ -129,10 +129,10 @@ function parse(text: string, path: string): Json {
     const value = parseWritten(text);
     if (typeof value === 'object' && value !== null) return value as Json;
   } catch {
-    // Told below, together with JSON that is no object.
+    // Reported below, like JSON that is not an object.
   }
-  throw new CliError(`The server did not answer in JSON at ${path}`, {
-    hints: ['Is it a Penstock server? See --url and PENSTOCK_URL.'],
+  throw new CliError(`The server did not answer with JSON at ${path}`, {
+    hints: ['Is this a Penstock server? Check --url and PENSTOCK_URL.'],
   });
 }
 

@@ -6,18 +6,18 @@ import type { CliIo } from '../terminal/io.js';
 import type { Json } from './client.js';
 import { CliError, usageError } from './failure.js';
 
-/** What commands say of an argument that is read here. */
-export const fileArgument = 'JSON or YAML file, or - for standard input';
+/** The help text of an argument that is read here. */
+export const fileArgument = 'JSON or YAML file, or - for JSON on standard input';
 
 /**
- * Reads an object from a JSON or YAML file, or from standard input for `-`.
+ * Reads an object from a JSON or YAML file, or from standard input (JSON only) for `-`.
  *
- * @param words what it is to hold, for messages: "a process definition"
+ * @param words what it should contain, for messages: "a process definition"
  */
 export async function readDocument(file: string, io: CliIo, words: string): Promise<Json> {
   const value = parse(await readFileOrInput(file, io), file);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new CliError(`${nameOf(file)} does not hold ${words}: it has to be an object.`);
+    throw new CliError(`${nameOf(file)} does not contain ${words}: it must be an object.`);
   }
   return value as Json;
 }
@@ -28,7 +28,7 @@ export async function readDocuments(file: string, io: CliIo, words: string): Pro
   const list = Array.isArray(value) ? value : [value];
   if (list.every((one) => typeof one === 'object' && one !== null && !Array.isArray(one)))
     return list as Json[];
-  throw new CliError(`${nameOf(file)} does not hold ${words}, or a list of them: each has to be an object.`);
+  throw new CliError(`${nameOf(file)} does not contain ${words}, or a list of them: each must be an object.`);
 }
 
 /** The text of a file, or of standard input for `-`. */
@@ -37,11 +37,11 @@ export async function readFileOrInput(file: string, io: CliIo): Promise<string> 
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw usageError(`${file} cannot be read: ${messageOf(error)}`);
+    throw usageError(`Cannot read ${file}: ${messageOf(error)}`);
   }
 }
 
-/** A file as messages call it. */
+/** What messages call a file. */
 function nameOf(file: string): string {
   return file === '-' ? 'Standard input' : file;
 }

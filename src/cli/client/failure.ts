@@ -1,7 +1,7 @@
 import { messageOf, PenstockError, type Problem } from '../../lib/errors.js';
 import { type CliIo, harmless } from '../terminal/io.js';
 
-/** The exit codes of the command line itself; `penstock run` adds those of the program that it ran. */
+/** The exit codes of the command line itself. `penstock run` also passes on those of the program. */
 export const exitCodes = {
   ok: 0,
   failed: 1,
@@ -11,7 +11,7 @@ export const exitCodes = {
   brokenPipe: 141,
 } as const;
 
-/** A command cannot go on; `message` says why, `hints` what can be done about it. */
+/** A command cannot continue. `message` says why, `hints` what to do about it. */
 export class CliError extends Error {
   readonly exitCode: number;
   readonly hints: readonly string[];
@@ -29,7 +29,7 @@ export function usageError(message: string, ...hints: string[]): CliError {
   return new CliError(message, { exitCode: exitCodes.usage, hints });
 }
 
-/** What has been said already: ends the command with an exit code and without another word. */
+/** Ends the command with an exit code and no message, because everything has been reported already. */
 export class Ended extends CliError {
   constructor(exitCode: number) {
     super('', { exitCode });
@@ -37,7 +37,7 @@ export class Ended extends CliError {
   }
 }
 
-/** The server said no. */
+/** The server refused a request. */
 export class ServerError extends CliError {
   readonly status: number;
   readonly problems: readonly Problem[];
@@ -59,7 +59,7 @@ export class ServerError extends CliError {
 
 interface ErrorBody {
   error?: string;
-  /** What the older actor platform's envelope has instead. */
+  /** The older actor platform's envelope uses this instead of `error`. */
   message?: string;
   title?: string;
   detail?: string;
@@ -67,10 +67,10 @@ interface ErrorBody {
   problems: Problem[];
 }
 
-/** Makes an error of an answer that is none of 2xx. The body may be empty, or not ours at all. */
+/** Turns an answer that is not 2xx into an error. The body may be empty, or come from some other server. */
 export function serverError(status: number, retryAfter: string | undefined, body: string): ServerError {
   const hints: string[] = [];
-  if (status === 401) hints.push('Give a login: PENSTOCK_USER and PENSTOCK_PASSWORD, or PENSTOCK_TOKEN.');
+  if (status === 401) hints.push('Set PENSTOCK_USER and PENSTOCK_PASSWORD, or PENSTOCK_TOKEN.');
   if (retryAfter !== undefined && /^\d+$/.test(retryAfter)) hints.push(`Try again in ${retryAfter} s.`);
   return new ServerError(status, errorBody(status, body), hints);
 }
@@ -78,8 +78,8 @@ export function serverError(status: number, retryAfter: string | undefined, body
 function errorBody(status: number, text: string): ErrorBody {
   const empty: ErrorBody = { problems: [] };
   if (text.trim() === '') {
-    if (status === 401) empty.title = 'A login is needed, or this one is wrong.';
-    if (status === 404) empty.title = 'There is no such thing on this server.';
+    if (status === 401) empty.title = 'The login is missing or wrong.';
+    if (status === 404) empty.title = 'Not found on this server.';
     return empty;
   }
   let value: unknown;
@@ -98,7 +98,7 @@ function errorBody(status: number, text: string): ErrorBody {
   return empty;
 }
 
-/** The scheduler's envelope has its message, or the object that has it, in `content`. */
+/** The scheduler's envelope has the message in `content`, or in an object in `content`. */
 function unwrapped({ content, ...body }: Record<string, unknown>): Record<string, unknown> {
   if (typeof content === 'string') return { ...body, message: content };
   return typeof content === 'object' && content !== null ? unwrapped({ ...body, ...content }) : body;
@@ -109,7 +109,7 @@ function isProblem(value: unknown): value is Problem {
   return typeof candidate?.pointer === 'string' && typeof candidate.detail === 'string';
 }
 
-/** The text for standard error: what happened, where, and what to do. Coloured where asked for. */
+/** The text for standard error: what happened, where, and what to do. */
 export function renderError(thrown: unknown, colour: boolean): string {
   const red = (text: string) => (colour ? `\x1b[31;1m${text}\x1b[0m` : text);
   const dim = (text: string) => (colour ? `\x1b[2m${text}\x1b[0m` : text);
@@ -118,7 +118,7 @@ export function renderError(thrown: unknown, colour: boolean): string {
     thrown instanceof ServerError || thrown instanceof PenstockError ? thrown.problems : ([] as Problem[]);
   const { title, detail, code } = partsOf(thrown);
   lines.push(`${red('penstock:')} ${harmless(title)}${code === undefined ? '' : ` ${dim(`(${code})`)}`}`);
-  // The detail of a validation error mostly repeats its problems in one line; they are clearer one by one.
+  // The detail of a validation error usually repeats its problems on one line. A line for each is clearer.
   const told = problems.map((problem) => problem.detail);
   if (detail !== undefined && !told.some((text) => detail.includes(text)))
     lines.push(`  ${harmless(detail)}`);
@@ -133,9 +133,9 @@ export function renderError(thrown: unknown, colour: boolean): string {
 function partsOf(thrown: unknown): { title: string; detail?: string; code?: string } {
   if (thrown instanceof ServerError) {
     const { message, problems } = thrown;
-    // An envelope without a title repeats the problems in its one message; they are clearer one by one.
+    // An envelope without a title repeats the problems in its message. A line for each is clearer.
     const repeats = problems.length > 0 && problems.every(({ detail }) => message.includes(detail));
-    const title = thrown.title ?? (repeats ? 'The server does not take this' : undefined);
+    const title = thrown.title ?? (repeats ? 'The server rejected the request' : undefined);
     const code = { ...(thrown.code === undefined ? {} : { code: thrown.code }) };
     return title === undefined || title === message
       ? { title: message, ...code }
@@ -145,7 +145,7 @@ function partsOf(thrown: unknown): { title: string; detail?: string; code?: stri
   return { title: messageOf(thrown) };
 }
 
-/** Whether to write in colour: on a terminal that can, and whose user did not say no (no-color.org). */
+/** Whether to write in colour: on a terminal that supports it, unless NO_COLOR is set (no-color.org). */
 export function wantsColour(io: CliIo): boolean {
   return io.stderr.isTTY === true && !io.env.NO_COLOR && io.env.TERM !== 'dumb';
 }

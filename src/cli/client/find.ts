@@ -3,18 +3,18 @@ import { nearest } from '../../lib/nearest.js';
 import type { Client, Json } from './client.js';
 import { CliError, ServerError, usageError } from './failure.js';
 
-/** What a person calls a thing, and where such things are. */
+/** How people refer to an object of one noun, and where the API has it. */
 export interface Kind {
   path: string;
   /** The field that holds the name. */
   field: string;
-  /** Whether such a thing can be asked for by a UUID, too. */
+  /** Whether it can also be found by its UUID. */
   uuid?: true;
-  /** Whether its name is its address, too. */
+  /** Whether its name is also its address. */
   addressed?: true;
   /** The words for messages: "process definition". */
   words: string;
-  /** The words for what may be given: "name or id". */
+  /** What may be given to find it: "name or id". */
   called: string;
 }
 
@@ -54,10 +54,7 @@ export interface Found {
   path: string;
 }
 
-/**
- * Finds an object by its name or, when that is a number or an address from the API, by its id; by its UUID where it
- * has one.
- */
+/** Finds an object by its name, by its id (a number, or an address of the API), or by its UUID if it has one. */
 export async function find(client: Client, kind: Kind, key: string): Promise<Found> {
   const id = key.startsWith(kind.path) ? key.slice(kind.path.length).replace(/\/$/, '') : key;
   if ((/^\d+$/.test(id) && kind.addressed !== true) || (kind.uuid === true && isUuid(id))) {
@@ -66,7 +63,7 @@ export async function find(client: Client, kind: Kind, key: string): Promise<Fou
       return { path, object: await client.object('GET', path) };
     } catch (error) {
       const missing = error instanceof ServerError && error.status === 404;
-      // A thing may well be named "2024"; only an address means an id and nothing else.
+      // Something may be named "2024". Only an address certainly means an id.
       const named = missing && id === key ? await byName(client, kind, key) : [];
       if (named.length === 1) return named[0] as Found;
       if (missing) throw new CliError(`There is no ${kind.words} ${id}.`);
@@ -78,15 +75,15 @@ export async function find(client: Client, kind: Kind, key: string): Promise<Fou
   const named = await byName(client, kind, key);
   if (named.length === 1) return named[0] as Found;
   if (named.length === 0) throw await nothingNamed(client, kind, key);
-  throw new CliError(`Several of them are named ${key}.`, {
-    hints: [`Say which one by its id: ${named.map(({ object }) => object.id).join(', ')}`],
+  throw new CliError(`More than one ${kind.words} is named ${key}.`, {
+    hints: [`Use an id instead: ${named.map(({ object }) => object.id).join(', ')}`],
   });
 }
 
-/** The path of what is addressed by its name. */
+/** The path of an object whose address contains its name. */
 export function namedPath(kind: Kind, name: string): string {
-  // One or two dots would be another address.
-  if (/^\.*$/.test(name)) throw usageError(`That is not the name of a ${kind.words}: ${name}`);
+  // Dots would change the path.
+  if (/^\.*$/.test(name)) throw usageError(`Not the name of a ${kind.words}: ${name}`);
   return `${kind.path}${encodeURIComponent(name)}/`;
 }
 
@@ -118,16 +115,16 @@ async function nothingNamed(client: Client, kind: Kind, name: string): Promise<C
   return new CliError(`There is no ${kind.words} named ${name}.`, { hints });
 }
 
-/** The path of what has only a number. */
+/** The path of an object that has only a number. */
 export function numbered(path: string, words: string, key: string): string {
   const id = key.startsWith(path) ? key.slice(path.length).replace(/\/$/, '') : key;
   if (!/^\d+$/.test(id)) {
-    throw usageError(`That is not the id of a ${words}: ${key}`, `See: penstock ${words} list`);
+    throw usageError(`Not the id of a ${words}: ${key}`, `See: penstock ${words} list`);
   }
   return `${path}${id}/`;
 }
 
-/** The last part of an address such as /api/user/3/; anything else as it is. */
+/** The last part of an address such as /api/user/3/. Returns anything else unchanged. */
 export function lastPart(value: unknown): unknown {
   return typeof value === 'string' ? value.replace(/^\/.*\/([^/]+)\/$/, '$1') : value;
 }

@@ -13,16 +13,15 @@ interface FollowOptions {
   client: Client;
   path: string;
   query?: AskOptions['query'];
-  /** `event` is the name of what came. */
+  /** `event` is the name of the event. */
   write: (text: string, event: string) => Promise<void>;
-  /** Whether nothing more can come; asked when a connection ended without saying so. Left out for what has no end. */
+  /** Whether nothing more can come, for connections that end without an `end` event. Omit it for endless streams. */
   ended?: () => Promise<boolean>;
 }
 
 /**
- * Follows a log, or the events of jobs, to the end if there is one. A cut connection is taken up again where it
- * broke off; and whatever happens to the stream, following ends when the job has ended and the rest has been read
- * once more.
+ * Follows a log, or the events of jobs, to the end if there is one. Resumes after a lost connection. If the `end` event
+ * never comes, it stops once the job has ended and one more connection has read the rest.
  */
 export async function follow({ client, path, query, write, ended }: FollowOptions): Promise<void> {
   const parser = { lastEventId: '', retry: 1000 };
@@ -43,7 +42,7 @@ export async function follow({ client, path, query, write, ended }: FollowOption
       last = (await ended?.()) ?? false;
     } catch (error) {
       if (!mayHeal(error)) throw error;
-      // A connection that stood for a while was one, also when nothing happened to tell of.
+      // A connection that lasted for a while was fine, even if it carried no events.
       const stood = answered !== undefined && Date.now() - answered > patience / 4;
       if (stood || parser.lastEventId !== before) brokenSince = undefined;
       brokenSince ??= Date.now();
@@ -53,7 +52,7 @@ export async function follow({ client, path, query, write, ended }: FollowOption
   }
 }
 
-/** Reads one connection; true if the stream said that it is over. */
+/** Reads one connection. Returns true after an `end` event. */
 async function read(
   answer: Answer,
   place: { lastEventId: string; retry: number },
@@ -61,7 +60,7 @@ async function read(
 ): Promise<boolean> {
   if (!answer.headers['content-type']?.startsWith('text/event-stream')) {
     answer.body.destroy();
-    throw new CliError('The server cannot follow this.');
+    throw new CliError('The server did not answer with a stream of events.');
   }
   const parser = new SseParser(place.lastEventId);
   answer.body.setEncoding('utf8');
@@ -71,15 +70,15 @@ async function read(
         place.retry = parser.state.retry ?? place.retry;
         if (event.event === 'end') return true;
         await write(event.data, event.event);
-        // Only after it was written: what was not, has to come again.
+        // Only after the write, so that an event that was not written is sent again.
         place.lastEventId = event.id;
       }
-      // What the stream says of its place without an event counts too.
+      // A block that holds only an id counts too.
       place.lastEventId = parser.state.lastEventId;
     }
   } catch (error) {
     if (error instanceof CliError || !isCut(error)) throw error;
-    throw new ConnectionError('The connection was cut while following.', { cause: error });
+    throw new ConnectionError('The connection was lost while following.', { cause: error });
   }
   return false;
 }
@@ -87,6 +86,6 @@ async function read(
 function isCut(error: unknown): boolean {
   const { code, message } = error as NodeJS.ErrnoException;
   return (
-    code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || message === 'the server has gone silent'
+    code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || message === 'the server stopped sending'
   );
 }

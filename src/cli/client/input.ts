@@ -10,21 +10,21 @@ import { usageError } from './failure.js';
 /** Where the bytes for a run come from. */
 export interface Input {
   stream: Readable;
-  /** How many there will be, when that is certain. */
+  /** The exact number of bytes, if it is known. */
   size: number | undefined;
-  /** About how many, for a progress bar. */
+  /** The approximate number, for a progress bar. */
   expected: number | undefined;
-  /** The name that a program which looks at extensions needs to see. */
+  /** The file name, for programs that look at the extension. */
   name: string | undefined;
 }
 
-/** Opens the input: a file, or standard input unless that is a terminal, or none. */
+/** Opens the input: a file, else standard input unless that is a terminal, else nothing. */
 export async function openInput(file: string | false | undefined, io: CliIo): Promise<Input | undefined> {
   if (file === false) return undefined;
   if (file !== undefined && file !== '-') return openFile(file);
   if (io.stdin.isTTY === true && file === undefined) return undefined;
   const stats = statOf(io.stdin.fd);
-  // The file offset may be anywhere, as in `{ read header; penstock run …; } < file`: the size is only a guess.
+  // Part of the file may have been read, as in `{ read header; penstock run …; } < file`: the size is a guess.
   return {
     stream: io.stdin,
     size: undefined,
@@ -39,10 +39,10 @@ async function openFile(file: string): Promise<Input> {
     const stats = await handle.stat();
     if (stats.isDirectory()) {
       await handle.close();
-      throw new Error('it is a folder');
+      throw new Error('is a folder');
     }
     const size = stats.isFile() ? stats.size : undefined;
-    // Not a byte more than was announced, also when somebody appends to the file meanwhile.
+    // Never more than the announced size, even if something appends to the file meanwhile.
     const stream =
       size === 0
         ? Readable.from([])
@@ -50,7 +50,7 @@ async function openFile(file: string): Promise<Input> {
     if (size === 0) await handle.close();
     return { stream, size, expected: size, name: basename(file) };
   } catch (error) {
-    throw usageError(`The input ${file} cannot be read: ${messageOf(error)}`);
+    throw usageError(`Cannot read the input ${file}: ${messageOf(error)}`);
   }
 }
 
@@ -62,7 +62,7 @@ function statOf(fd: number | undefined): Stats | undefined {
   }
 }
 
-/** A body of `multipart/form-data` with the options of a run as JSON and then the input, of any size. */
+/** A body of `multipart/form-data`: the options of a run as JSON, then the input, of any size. */
 export function multipart(
   job: Record<string, unknown>,
   input: Input,

@@ -5,12 +5,12 @@ import type { AskOptions, Client, Json } from './client.js';
 import { readFileOrInput } from './document.js';
 import { usageError } from './failure.js';
 
-/** The option for servers whose manager of jobs has another name. */
+/** The option for servers whose job events manager has another name. */
 export function managerOption(command: Command): Command {
-  return command.option('--actor <name>', 'the name of the job events manager', 'pipelinejobs-manager');
+  return command.option('--actor <name>', 'name of the job events manager', 'pipelinejobs-manager');
 }
 
-/** Asks the manager, and gives back the result without its envelope. */
+/** Sends a request to the manager, and returns the result without its envelope. */
 export async function askManager<T = Json>(
   client: Client,
   method: string,
@@ -22,22 +22,22 @@ export async function askManager<T = Json>(
   return (await client.object(method, url, options)).result as T;
 }
 
-/** Sends the manager a message; `data` is JSON text that is sent as it was written. */
+/** Sends a message to the manager. `data` is JSON text, sent exactly as written. */
 export function sendMessage(client: Client, actor: string, message: Json, data?: string): Promise<Json> {
   const text = JSON.stringify(message);
-  // Not parsed and written anew: 1.0 would become 1, and a job's identity is made from its data as they are written.
+  // Not parsed and serialized: 1.0 would become 1, and the text of the data determines the job's identity.
   const body = data === undefined ? text : `${text.slice(0, -1)},"data":${data}}`;
   const headers = { 'Content-Type': 'application/json' };
   return askManager(client, 'POST', actor, 'messages', { body, headers });
 }
 
-/** The JSON text of `--data`: that itself, `@FILE`, or `@-` for standard input. */
+/** The JSON text of `--data`: the argument itself, `@FILE`, or `@-` for standard input. */
 export async function readData(given: string, io: CliIo): Promise<string> {
   const text = given.startsWith('@') ? await readFileOrInput(given.slice(1), io) : given;
   try {
     JSON.parse(text);
   } catch (error) {
-    throw usageError(`--data is not valid JSON: ${messageOf(error)}`, 'A file is given as --data @FILE.');
+    throw usageError(`--data is not valid JSON: ${messageOf(error)}`, 'To read it from a file: --data @FILE');
   }
   return text;
 }

@@ -12,38 +12,38 @@ interface JobOutcome {
   reason?: string | null;
 }
 
-/** Whether the job will not go on by itself. One that is tried again was reset, and never in a state of failure. */
+/** Whether the job has ended for good. A job that will be retried goes to RESET, never to FAILED. */
 export function hasEnded(job: Json): boolean {
   return !isUnfinished(job.state as State);
 }
 
-/** Whether it ended as it should; what validators made of it later does not count against it. */
+/** Whether it succeeded, whatever validators decided later. */
 export function hasSucceeded(job: Json): boolean {
   return hasEnded(job) && job.state !== 'FAILED';
 }
 
-/** Whether it is a service that does its work. */
+/** Whether it is a service that is ready. */
 export function isReady(job: Json): boolean {
   return (job.service as { ready?: unknown } | null | undefined)?.ready === true;
 }
 
-/** One sentence about how the program ended. */
+/** How the program ended, as a clause. */
 export function outcomeText(job: Json): string {
   const outcome = outcomeOf(job);
   const reason = outcome?.reason ? ` (${cellText(outcome.reason)})` : '';
   switch (outcome?.cause) {
     case 'exit':
-      return `it ended with exit code ${outcome.exit_code}${reason}`;
+      return `it exited with code ${outcome.exit_code}${reason}`;
     case 'signal':
-      return `it was ended by ${cellText(outcome.signal)}${reason}`;
+      return `it was killed by ${cellText(outcome.signal)}${reason}`;
     case 'timeout':
-      return `it took longer than its timeout${reason}`;
+      return `it timed out${reason}`;
     case 'oom':
-      return `it needed more memory than there was${reason}`;
+      return `it ran out of memory${reason}`;
     case 'cancelled':
       return `it was cancelled${reason}`;
     case 'lost':
-      return `it was lost: nobody can tell how it ended${reason}`;
+      return `it was lost, so nobody knows how it ended${reason}`;
     case 'platform':
       return `the platform failed, not the program${reason}`;
     default:
@@ -51,12 +51,12 @@ export function outcomeText(job: Json): string {
   }
 }
 
-/** The exit code of `penstock run`: the program's own where it has one, else what a shell would make of it. */
+/** The exit code of `penstock run`: the program's own if it has one, else what a shell would return. */
 export function exitCodeOf(job: Json): number {
   const outcome = outcomeOf(job);
   switch (outcome?.cause) {
     case 'exit':
-      // A program may end with 0 and still have failed, when its output could not be taken.
+      // A job can fail even though its program exited with 0, if its output could not be collected.
       return outcome.exit_code || (hasSucceeded(job) ? exitCodes.ok : exitCodes.failed);
     case 'signal':
       return 128 + signalNumber(outcome.signal);

@@ -9,7 +9,7 @@ import { transferBar } from '../terminal/progress.js';
 import { CliError, Ended, exitCodes } from './failure.js';
 import { type Answer, ConnectionError, counter } from './transport.js';
 
-/** Streams an answer to standard output. It stays open, as more may follow. */
+/** Streams an answer to standard output, and leaves that open. */
 export async function toStdout(answer: Answer, io: CliIo, signal?: AbortSignal): Promise<void> {
   try {
     await pipeline(answer.body, io.stdout, { end: false, ...(signal === undefined ? {} : { signal }) });
@@ -18,7 +18,7 @@ export async function toStdout(answer: Answer, io: CliIo, signal?: AbortSignal):
   }
 }
 
-/** Streams an answer to a file, which appears under its name only when it is complete. */
+/** Streams an answer to a file that appears under its name only when it is complete. */
 export async function toFile(answer: Answer, file: string, io: CliIo, signal?: AbortSignal): Promise<void> {
   const place = await placeOf(file);
   const size = Number(answer.headers['content-length'] ?? Number.NaN);
@@ -43,14 +43,14 @@ export async function toFile(answer: Answer, file: string, io: CliIo, signal?: A
 }
 
 /**
- * Where to write. Only an ordinary file is replaced by another one: a device or a FIFO, /dev/null
- * above all, is written to, and a symbolic link keeps pointing to its file.
+ * Where to write. Only a regular file is replaced: a device or FIFO, such as /dev/null, is written to, and a symbolic
+ * link keeps its target.
  */
 async function placeOf(file: string): Promise<{ target: string; temporary?: string; mode?: number }> {
   const target = await realpath(file).catch(() => file);
   const stats = await stat(target).catch(() => undefined);
   if (stats?.isDirectory())
-    throw new CliError(`The output ${file} is a folder.`, { exitCode: exitCodes.usage });
+    throw new CliError(`Cannot write the output to ${file}: it is a folder.`, { exitCode: exitCodes.usage });
   if (stats !== undefined && !stats.isFile()) return { target };
   const temporary = join(
     dirname(target),
@@ -62,15 +62,15 @@ async function placeOf(file: string): Promise<{ target: string; temporary?: stri
 function transferError(error: unknown, signal: AbortSignal | undefined, file?: string): Error {
   if (signal?.aborted) return new Ended(exitCodes.interrupted);
   const { code, syscall } = error as NodeJS.ErrnoException;
-  // Whoever read our output has enough, as `head` does.
+  // The reader of our output has closed it, as `head` does.
   if (code === 'EPIPE') return new Ended(exitCodes.brokenPipe);
   if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') {
-    return new ConnectionError('The connection broke off before the whole output was there.', {
+    return new ConnectionError('The connection was lost before the output was complete.', {
       cause: error,
     });
   }
   const where = file === undefined ? 'to standard output' : `to ${file}`;
   return syscall === undefined && !(error instanceof Error)
     ? new CliError(messageOf(error))
-    : new CliError(`The output cannot be written ${where}: ${messageOf(error)}`, { cause: error });
+    : new CliError(`Cannot write the output ${where}: ${messageOf(error)}`, { cause: error });
 }

@@ -3,7 +3,7 @@ import { type CliIo, tell } from '../terminal/io.js';
 import { askSecret } from '../terminal/prompt.js';
 import { usageError } from './failure.js';
 
-/** Where the server is and who asks. */
+/** Where the server is, and the login to use. */
 export interface Settings {
   base: URL;
   authorization: string | undefined;
@@ -17,23 +17,22 @@ export interface ServerOptions {
 
 const defaultUrl = 'http://127.0.0.1:8100';
 
-/** Adds the options that every command has which talks to a server. */
+/** Adds the options of every command that talks to a server. */
 export function serverOptions(command: Command): Command {
   const group = 'Server options:';
   return command
-    .addOption(new Option('--url <url>', `the server (PENSTOCK_URL, else ${defaultUrl})`).helpGroup(group))
     .addOption(
-      new Option(
-        '--user <name>',
-        'log in as NAME (PENSTOCK_USER; password: PENSTOCK_PASSWORD, else asked for)',
-      )
+      new Option('--url <url>', `URL of the server (PENSTOCK_URL; default: ${defaultUrl})`).helpGroup(group),
+    )
+    .addOption(
+      new Option('--user <name>', 'log in as this user (PENSTOCK_USER), with PENSTOCK_PASSWORD or a prompt')
         .argParser(String)
         .helpGroup(group),
     )
     .addOption(new Option('--token <token>', 'log in with a token (PENSTOCK_TOKEN)').helpGroup(group));
 }
 
-/** Flags win over the environment; what stands nearer to the verb wins over what stands before the noun. */
+/** Flags take precedence over the environment, and flags after the verb over flags before the noun. */
 export async function readSettings(options: ServerOptions, io: CliIo): Promise<Settings> {
   return { base: readUrl(options, io), authorization: await readLogin(options, io) };
 }
@@ -41,14 +40,14 @@ export async function readSettings(options: ServerOptions, io: CliIo): Promise<S
 function readUrl(options: ServerOptions, io: CliIo): URL {
   const text = options.url ?? (io.env.PENSTOCK_URL || defaultUrl);
   const from = options.url === undefined ? 'PENSTOCK_URL' : '--url';
-  if (!URL.canParse(text)) throw usageError(`${from} is not a URL: ${text}`, `One looks like ${defaultUrl}`);
+  if (!URL.canParse(text)) throw usageError(`${from} is not a URL: ${text}`, `Example: ${defaultUrl}`);
   const url = new URL(text);
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw usageError(`${from} must begin with http:// or https://: ${text}`);
   }
   if (url.username !== '' || url.password !== '') {
     throw usageError(
-      `${from} must not hold a login: it would show up in logs.`,
+      `${from} must not contain a login: it would show up in logs.`,
       'Use PENSTOCK_USER and PENSTOCK_PASSWORD.',
     );
   }
@@ -80,29 +79,30 @@ async function readLogin(options: ServerOptions, io: CliIo): Promise<string | un
   return basic(name, io.env.PENSTOCK_PASSWORD || (await askPassword(name, io)));
 }
 
-/** Says that a secret should not have been given that way. */
+/** Warns about a secret on the command line. */
 export function warnOfArgv(io: CliIo, what: string, variable: string): void {
   tell(
     io,
-    `penstock: a ${what} on the command line can be read by every user of this machine; use ${variable}.`,
+    `penstock: every user of this machine can see a ${what} on the command line; use ${variable} instead.`,
   );
 }
 
 function askPassword(name: string, io: CliIo): Promise<string> {
   if (io.stdin.isTTY !== true) {
-    throw usageError(`There is no password for ${name}.`, 'Set PENSTOCK_PASSWORD, or use PENSTOCK_TOKEN.');
+    throw usageError(`The password for ${name} is missing.`, 'Set PENSTOCK_PASSWORD, or use PENSTOCK_TOKEN.');
   }
-  return askSecret(io, `Password of ${name}: `);
+  return askSecret(io, `Password for ${name}: `);
 }
 
 function basic(name: string, password: string): string {
-  if (name.includes(':')) throw usageError('A user name cannot hold a colon.');
+  if (name.includes(':')) throw usageError('A user name cannot contain a colon.');
   return `Basic ${Buffer.from(`${name}:${password}`, 'utf8').toString('base64')}`;
 }
 
 function bearer(token: string): string {
-  // A line break, as a file often leaves one at the end, would break the header.
+  // A line break, such as the one at the end of a file, would break the header.
   const trimmed = token.trim();
-  if (!/^[\x21-\x7e]+$/.test(trimmed)) throw usageError('The token holds characters that no token has.');
+  if (!/^[\x21-\x7e]+$/.test(trimmed))
+    throw usageError('The token contains characters that are not allowed in a token.');
   return `Bearer ${trimmed}`;
 }

@@ -2,18 +2,18 @@
 interface ServerSentEvent {
   event: string;
   data: string;
-  /** The last id that the stream gave, for `Last-Event-ID` when it has to be taken up again. */
+  /** The last id in the stream, to send as `Last-Event-ID` when resuming. */
   id: string;
 }
 
-/** What the stream told about itself so far. */
+/** What the stream has said about itself so far. */
 interface SseState {
   lastEventId: string;
-  /** Milliseconds to wait before connecting again, when the server asked for it. */
+  /** Milliseconds to wait before reconnecting, if the server asked for that. */
   retry: number | undefined;
 }
 
-/** Reads server-sent events from text in pieces of any size. An event that is cut off at the end is not one. */
+/** Reads server-sent events from text in pieces of any size. Drops an event that is incomplete at the end. */
 export class SseParser {
   readonly state: SseState;
   #rest = '';
@@ -35,7 +35,7 @@ export class SseParser {
       this.#first = false;
       text = text.replace(/^\uFEFF/, '');
     }
-    // A carriage return at the very end may be half of a CR LF: it waits for what follows.
+    // A carriage return at the very end may be half of a CR LF, so it stays until the next piece.
     const lines = text.split(/\r\n|\n|\r(?!$)/);
     this.#rest = lines.pop() ?? '';
     for (const line of lines) {
@@ -59,13 +59,13 @@ export class SseParser {
   }
 
   #dispatch(): ServerSentEvent | undefined {
-    // An id counts from the end of its block on, also of one that holds nothing else.
+    // An id takes effect at the end of its block, even if the block holds nothing else.
     this.state.lastEventId = this.#id;
     const event = this.#event || 'message';
     const data = this.#data;
     this.#event = '';
     this.#data = [];
-    // By the standard an event without data is not dispatched; but an `end` says enough with its name alone.
+    // The standard does not dispatch events without data, but an `end` needs only its name.
     if (data.length === 0 && event === 'message') return undefined;
     return { event, data: data.join('\n'), id: this.#id };
   }

@@ -13,13 +13,13 @@ interface Submission {
   input: Input | undefined;
   idempotencyKey: string | undefined;
   signal: AbortSignal;
-  /** Called when the last byte has left: from then on the job may exist. */
+  /** Called when the last byte has been sent: from then on the job may exist. */
   uploaded: () => void;
 }
 
 /**
- * Hands a run to the server and gives back the job. It never waits in the same request: so the job is
- * known, and can be cancelled, as soon as it is accepted, and a cut connection loses nothing.
+ * Submits a run and returns the job. It never waits in the same request, so the job is known and can be cancelled as
+ * soon as the server accepts it, and a lost connection loses nothing.
  */
 export async function submit(client: Client, submission: Submission, io: CliIo): Promise<Json> {
   const { path, request, input, idempotencyKey, signal, uploaded } = submission;
@@ -50,12 +50,12 @@ export async function submit(client: Client, submission: Submission, io: CliIo):
     if (signal.aborted) throw new Ended(exitCodes.interrupted);
     throw error;
   } finally {
-    // Otherwise an idle pipe at standard input would keep us here after the server has refused.
+    // Otherwise an idle pipe on standard input would keep the process alive after the server has refused.
     input.stream.destroy();
   }
 }
 
-/** The bare bytes are fastest; a form is needed where there is more to say than bytes and an output's name. */
+/** Plain bytes are fastest. A form is needed to send more than bytes and an output name. */
 function needsForm(request: RunDocument, input: Input): boolean {
   return input.name !== undefined || request.environment !== undefined || request.timeout !== undefined;
 }
@@ -75,7 +75,7 @@ async function* bytesOf(
     yield bytes;
   }
   if (input.size !== undefined && sent !== input.size) {
-    throw new Error(`it became shorter while it was read: ${sent} of ${input.size} bytes`);
+    throw new Error(`the file was truncated while it was read: ${sent} of ${input.size} bytes`);
   }
   if (form !== undefined) yield form.tail;
   uploaded();
@@ -89,7 +89,7 @@ async function jobOf(client: Client, answer: Awaited<ReturnType<Client['ask']>>)
     const job = JSON.parse(text) as Json;
     if (typeof job.uuid === 'string') return job;
   } catch {
-    // Told below.
+    // Reported below.
   }
-  throw new CliError('The server did not say which job it made.');
+  throw new CliError('The server did not return the job that it created.');
 }

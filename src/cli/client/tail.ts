@@ -5,7 +5,7 @@ import { textOf } from './transport.js';
 const lineLimit = 20;
 const byteLimit = 16 * 1024;
 
-/** The last lines of a log, without fetching the rest of it; undefined if there are none. */
+/** The last lines of a log, without fetching the rest. Undefined if there are none. */
 export async function tailOf(
   client: Client,
   path: string,
@@ -14,7 +14,7 @@ export async function tailOf(
   try {
     answer = await client.ask('GET', path, { headers: { Range: `bytes=-${byteLimit}`, Accept: '*/*' } });
   } catch (error) {
-    // Cleared away, out of reach: the outcome has been told, and that is what counts.
+    // The log was removed or is unreachable. The outcome has been printed, and that is what matters.
     if (error instanceof CliError) return undefined;
     throw error;
   }
@@ -28,7 +28,7 @@ export async function tailOf(
 const isWhole = (range: string | undefined, start: unknown): boolean =>
   range?.startsWith(`bytes ${start ?? 0}-`) === true;
 
-/** The last lines of a text; if that is itself only the end of something, its first line is not whole. */
+/** The last lines of a text. If the text is only the end of a log, its first line may be incomplete and is dropped. */
 function lastLines(text: string, partial: boolean): { text: string; cut: boolean } | undefined {
   const lines = text.replace(/\n$/, '').split('\n');
   if (partial && lines.length > 1) lines.shift();
@@ -39,7 +39,7 @@ function lastLines(text: string, partial: boolean): { text: string; cut: boolean
     : { text: printable(joined), cut: partial || kept.length < lines.length };
 }
 
-/** Keeps colours and tabs, which programs do use, and takes out the other control sequences. */
+/** Keeps colours and tabs, which programs do use, and removes other control sequences. */
 function printable(text: string): string {
   return text
     .replace(/\r+$/gm, '')

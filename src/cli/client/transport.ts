@@ -10,7 +10,7 @@ interface Ask {
   headers: Record<string, string>;
   body?: string | Readable | undefined;
   signal?: AbortSignal | undefined;
-  /** Milliseconds without a single byte from the server after which it counts as gone. */
+  /** How many milliseconds without a byte mean that the server is gone. */
   silence?: number | undefined;
 }
 
@@ -20,12 +20,12 @@ export interface Answer {
   body: IncomingMessage;
 }
 
-/** The server could not be reached, or went away in the middle; asking again may help. */
+/** The server is unreachable, or the connection was lost. A retry may help. */
 export class ConnectionError extends CliError {}
 
 /**
- * One HTTP request. Node's own client and not fetch: a body is streamed at the pace of the slower side,
- * an answer that comes before the upload has ended is seen, and no hidden time limit ends a long wait.
+ * One HTTP request. It uses Node's client rather than fetch because that applies back-pressure to uploads, sees an
+ * answer that arrives before the upload has ended, and has no hidden time limit.
  */
 export function send(ask: Ask): Promise<Answer> {
   const { method, url, headers, body, signal, silence } = ask;
@@ -40,20 +40,20 @@ export function send(ask: Ask): Promise<Answer> {
     request.on('response', (response) => {
       resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response });
       if (request.writableEnded) return;
-      // An early refusal: what has not been sent yet is of no use to anybody.
+      // The server refused early: stop the upload.
       upload.abort();
       response.once('close', () => request.destroy());
     });
     request.on('error', (error) => reject(signal?.aborted ? error : connectionError(url, error)));
     if (silence !== undefined) {
-      request.setTimeout(silence, () => request.destroy(new Error('the server has gone silent')));
+      request.setTimeout(silence, () => request.destroy(new Error('the server stopped sending')));
     }
     if (body === undefined || typeof body === 'string') request.end(body);
     else feed(body, request, upload.signal, reject);
   });
 }
 
-/** Streams a body. Errors of the connection arrive at the request; those of the source are told from here. */
+/** Streams a body. Connection errors appear on the request; errors of the source are reported here. */
 function feed(
   body: Readable,
   request: ReturnType<typeof httpRequest>,
@@ -61,7 +61,7 @@ function feed(
   fail: (error: unknown) => void,
 ): void {
   body.once('error', (error) => {
-    fail(new CliError(`The input cannot be read: ${messageOf(error)}`, { cause: error }));
+    fail(new CliError(`Cannot read the input: ${messageOf(error)}`, { cause: error }));
     request.destroy();
   });
   stop.addEventListener('abort', () => {
@@ -72,39 +72,39 @@ function feed(
 }
 
 const reasons: Record<string, string> = {
-  ECONNREFUSED: 'nothing listens there',
-  ENOTFOUND: 'there is no host of that name',
-  EAI_AGAIN: 'the name of the host cannot be looked up right now',
-  ECONNRESET: 'the connection was cut',
-  EPIPE: 'the connection was cut',
+  ECONNREFUSED: 'connection refused',
+  ENOTFOUND: 'unknown host',
+  EAI_AGAIN: 'the host name cannot be resolved right now',
+  ECONNRESET: 'the connection was lost',
+  EPIPE: 'the connection was lost',
   ETIMEDOUT: 'it does not answer',
-  EHOSTUNREACH: 'there is no way to it',
-  ENETUNREACH: 'there is no way to it',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'no route to host',
 };
 
 function connectionError(url: URL, error: NodeJS.ErrnoException): ConnectionError {
   const why = reasons[error.code ?? ''] ?? (error.message || error.code || 'unknown reason');
-  return new ConnectionError(`The server at ${url.origin} cannot be reached: ${why}.`, {
+  return new ConnectionError(`Cannot reach the server at ${url.origin}: ${why}.`, {
     cause: error,
     hints:
       error.code === 'ECONNREFUSED'
-        ? ['Is it running (penstock serve)? Another one is chosen by --url or PENSTOCK_URL.']
+        ? ['Is it running (penstock serve)? To use another server, set --url or PENSTOCK_URL.']
         : [],
   });
 }
 
-/** The whole body as text; for answers that are known to be short. */
+/** The whole body as text, for answers that are known to be short. */
 export async function textOf(answer: Answer): Promise<string> {
   const chunks: Buffer[] = [];
   try {
     for await (const chunk of answer.body) chunks.push(chunk as Buffer);
   } catch (error) {
-    throw new ConnectionError(`The answer of the server broke off: ${messageOf(error)}`, { cause: error });
+    throw new ConnectionError(`The server's answer is incomplete: ${messageOf(error)}`, { cause: error });
   }
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** A stream that lets bytes through and reports how many have passed. */
+/** A stream that passes bytes through and reports how many so far. */
 export function counter(report: (bytes: number) => void): Transform {
   let bytes = 0;
   return new Transform({

@@ -6,15 +6,15 @@ import { ServerError } from './failure.js';
 import { hasEnded, isReady } from './outcome.js';
 import { ConnectionError } from './transport.js';
 
-/** How long the server may take for one answer; short enough for any proxy between it and us. */
+/** How long one request waits, in seconds: short enough for any proxy in between. */
 const waitSeconds = 25;
-/** How long a server may be away, being restarted for example, before we stop believing in it. */
+/** Milliseconds that the server may be unreachable, for example during a restart, before we give up. */
 const patience = 120_000;
 
 /**
- * Waits until a job has ended, through restarts of the server too: an accepted job does not depend on us.
+ * Waits until a job has ended, even across restarts of the server: an accepted job does not depend on us.
  *
- * @param until `ready`: for a service it is enough that it does its work
+ * @param until `ready`: a service only has to become ready
  */
 export async function waitForJob(
   client: Client,
@@ -36,14 +36,14 @@ export async function waitForJob(
         if (hasEnded(job) || (until === 'ready' && isReady(job))) return job;
         awaySince = undefined;
         line.text = `job ${uuid} is ${String(job.state)}`;
-        // Normally the server did the waiting; if it did not, it must not be asked in a tight circle.
+        // Normally the server does the waiting. If it answered early, do not ask in a tight loop.
         pause = Date.now() - asked < 1000 ? Math.min(pause * 2, 5000) : 0;
       } catch (error) {
         if (!mayHeal(error)) throw error;
         if (awaySince === undefined) {
           awaySince = Date.now();
           line.clear();
-          tell(io, `penstock: ${(error as Error).message} Trying again; the job goes on meanwhile.`);
+          tell(io, `penstock: ${(error as Error).message} Retrying; the job keeps running.`);
         }
         if (Date.now() - awaySince > patience) throw error;
         pause = Math.min(Math.max(pause, 100) * 2, 5000);
@@ -55,7 +55,7 @@ export async function waitForJob(
   }
 }
 
-/** Whether asking again makes sense: the server is away, stopping or overwhelmed. */
+/** Whether a retry makes sense: the server is unreachable, stopping or overloaded. */
 export function mayHeal(error: unknown): boolean {
   return (
     error instanceof ConnectionError ||

@@ -12,14 +12,14 @@ interface AddOptions extends Options {
 
 const words = 'an application';
 
-/** `penstock application …`: what jobs need of a server. Only an admin may change them; the server decides. */
+/** `penstock application …`: what servers jobs need. Only an admin may change them; the server checks that. */
 export function registerApplication(program: Command, io: CliIo): void {
-  const application = noun(program, 'application', 'what jobs need of a server: image, flavor, network, …');
+  const application = noun(program, 'application', 'what servers jobs need: image, flavor, network, …');
   const verbs = verbsOf(application, io, kinds.application);
 
   serverCommand(application, 'add', 'add an application and print its id')
     .argument('<file>', fileArgument)
-    .option('--name <name>', 'call it that, whatever the file says')
+    .option('--name <name>', 'use this name, whatever the file says')
     .action(async (file: string, { name, json }: AddOptions, command: Command) => {
       const client = await connect(command, io);
       const document = await readDocument(file, io, words);
@@ -36,7 +36,7 @@ export function registerApplication(program: Command, io: CliIo): void {
     { title: 'CONNECTOR', value: (row) => row.connector },
     { title: 'IMAGE', value: (row) => row.image },
     { title: 'FLAVOR', value: (row) => row.flavor },
-    { title: 'MOST', value: (row) => row.max_servers, right: true },
+    { title: 'MAX', value: (row) => row.max_servers, right: true },
     { title: 'OWNER', value: (row) => row.owner },
     { title: 'DESCRIPTION', value: (row) => row.description },
   ]);
@@ -45,17 +45,17 @@ export function registerApplication(program: Command, io: CliIo): void {
   verbs
     .one(
       'update',
-      'change what a file says of it; its servers are let go as they get idle',
+      'change some fields; its servers are deleted once idle',
       async ({ client, path }, options, file = '-') => {
         await client.act('PATCH', path, { json: await readDocument(file, io, words) });
         const changed = await client.object('GET', path);
         if (options.json === true) printJson(io, changed);
-        else tell(io, `Changed ${titleOf(changed)}: it is at revision ${changed.revision}.`);
+        else tell(io, `Changed ${titleOf(changed)}. It is now at revision ${changed.revision}.`);
       },
     )
     .argument('<file>', fileArgument);
 
-  verbs.remove('remove an application; its servers are let go', titleOf);
+  verbs.remove('remove an application; its servers are deleted once idle', titleOf);
 }
 
 const titleOf = ({ name }: Json): string => `the application ${harmless(`${name}`)}`;

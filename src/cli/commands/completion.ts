@@ -4,7 +4,7 @@ import { completionTree } from '../completion/completion-tree.js';
 import { zshCompletion } from '../completion/completion-zsh.js';
 import { type CliIo, print } from '../terminal/io.js';
 
-/** `penstock completion …`: made from the commands as they are when it is called. */
+/** `penstock completion …`: generated from the commands themselves. */
 export function registerCompletion(program: Command, io: CliIo): void {
   program
     .command('completion')

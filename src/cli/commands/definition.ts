@@ -20,7 +20,7 @@ export function registerDefinition(program: Command, io: CliIo): void {
 
   serverCommand(definition, 'add', 'register a process definition and print its id')
     .argument('<file>', fileArgument)
-    .option('--name <name>', 'call it that, whatever the file says')
+    .option('--name <name>', 'use this name, whatever the file says')
     .action(async (file: string, options: Options, command: Command) => {
       const client = await connect(command, io);
       const made = await client.create(kinds.definition.path, {
@@ -44,13 +44,13 @@ export function registerDefinition(program: Command, io: CliIo): void {
       ],
       ({ name }) => ({ name }),
     )
-    .option('--name <name>', 'only those of this name');
+    .option('--name <name>', 'only definitions with this name');
   verbs.show('show one process definition');
 
   verbs
     .one<Options>(
       'update',
-      'put a new revision in its place; jobs keep the one that they ran',
+      'add a new revision; jobs keep the revision that they ran',
       async ({ client, path }, options, file = '-') => {
         await client.act('PUT', path, { json: { definition: await document(file, options, io) } });
         const changed = await client.object('GET', path);
@@ -59,22 +59,26 @@ export function registerDefinition(program: Command, io: CliIo): void {
       },
     )
     .argument('<file>', fileArgument)
-    .option('--name <name>', 'call it that, whatever the file says');
+    .option('--name <name>', 'use this name, whatever the file says');
 
   verbs.remove('remove a process definition; its jobs stay', titleOf);
 
   verbs
-    .one<Options>('test', 'run the examples that it carries', async ({ client, path }, options) => {
-      const query = options.name === undefined ? {} : { name: options.name };
-      const report = await client.object('POST', `${path}test/`, { query });
-      if (options.json === true) printJson(io, report);
-      else print(io, testLines(report));
-      if (report.passed !== report.total) throw new CliError(testSummary(report));
-      tell(io, testSummary(report));
-    })
-    .option('--name <name>', 'only the example of this name');
+    .one<Options>(
+      'test',
+      'run the examples of a definition and check the results',
+      async ({ client, path }, options) => {
+        const query = options.name === undefined ? {} : { name: options.name };
+        const report = await client.object('POST', `${path}test/`, { query });
+        if (options.json === true) printJson(io, report);
+        else print(io, testLines(report));
+        if (report.passed !== report.total) throw new CliError(testSummary(report));
+        tell(io, testSummary(report));
+      },
+    )
+    .option('--name <name>', 'only the example with this name');
 
-  verbs.one('revisions', 'list what a process definition has been', async ({ client, path }, options) => {
+  verbs.one('revisions', 'list the revisions of a process definition', async ({ client, path }, options) => {
     const objects = await client.whole(`${path}revisions/`);
     if (options.json === true) return printJson(io, objects);
     print(
@@ -93,7 +97,7 @@ async function document(file: string, options: Options, io: CliIo): Promise<Json
   return options.name === undefined ? read : { ...read, name: options.name };
 }
 
-/** One line for each example, and why it failed. */
+/** A line for each example, followed by the reason if it failed. */
 function testLines({ tests }: Json): string {
   return (tests as Json[])
     .flatMap(({ name, index, passed, problem, job }) => {
@@ -107,8 +111,8 @@ function testLines({ tests }: Json): string {
 }
 
 function testSummary({ total, passed, failed, unfinished }: Json): string {
-  if (total === 0) return 'It carries no examples.';
-  const late = unfinished === 0 ? '' : `, ${unfinished} not ended in time`;
+  if (total === 0) return 'The definition has no examples.';
+  const late = unfinished === 0 ? '' : `, ${unfinished} did not finish in time`;
   return `${passed} of ${total} passed, ${failed} failed${late}.`;
 }
 

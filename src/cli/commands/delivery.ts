@@ -16,17 +16,21 @@ interface ListOptions extends Options {
 const base = '/api/delivery/';
 const pathOf = (id: string) => numbered(base, 'delivery', id);
 
-/** `penstock delivery …`: what was told to subscriptions, or is still to be. */
+/** `penstock delivery …`: messages to the receivers of subscriptions. */
 export function registerDelivery(program: Command, io: CliIo): void {
-  const delivery = noun(program, 'delivery', 'what subscriptions were told, or are still to be');
+  const delivery = noun(program, 'delivery', 'messages that were sent to subscriptions, or wait to be sent');
 
-  serverCommand(delivery, 'list', 'list deliveries, the newest first')
+  serverCommand(delivery, 'list', 'list deliveries, newest first')
     .addOption(
-      new Option('--state <state>', 'only those in this state').choices(['pending', 'delivered', 'dead']),
+      new Option('--state <state>', 'only deliveries in this state').choices([
+        'pending',
+        'delivered',
+        'dead',
+      ]),
     )
-    .option('--subscription <subscription>', 'only those of this subscription, by id or URL')
-    .option('--job <uuid>', 'only those about this job')
-    .option('--limit <number>', 'at most so many', readCount, 20)
+    .option('--subscription <subscription>', 'only deliveries to this subscription, by id or URL')
+    .option('--job <uuid>', 'only deliveries about this job')
+    .option('--limit <number>', 'how many to list at most', readCount, 20)
     .action((options: ListOptions, command: Command) => list(options, command, io));
 
   serverCommand(delivery, 'show', 'show one delivery')
@@ -37,12 +41,12 @@ export function registerDelivery(program: Command, io: CliIo): void {
       else print(io, renderObject(object));
     });
 
-  serverCommand(delivery, 'replay', 'send a delivery that is dead, or was delivered, once more')
+  serverCommand(delivery, 'replay', 'send a dead or delivered delivery again')
     .argument('<id>')
     .action(async (id: string, options: Options, command: Command) => {
       const answer = await (await connect(command, io)).object('POST', `${pathOf(id)}replay/`);
       if (options.json === true) printJson(io, answer);
-      else tell(io, `Delivery ${lastPart(pathOf(id))} is sent once more.`);
+      else tell(io, `Delivery ${lastPart(pathOf(id))} will be sent again.`);
     });
 }
 

@@ -19,33 +19,33 @@ interface AddOptions extends Options {
   description?: string;
 }
 
-/** `penstock nonce …`: logins to the job events manager that fit into a URL. */
+/** `penstock nonce …`: logins for the job events manager that fit into a URL. */
 export function registerNonce(program: Command, io: CliIo): void {
-  const nonce = noun(program, 'nonce', 'logins that fit into a URL, for those who tell of jobs');
+  const nonce = noun(program, 'nonce', 'logins in a URL, for programs that report on external jobs');
 
   managerOption(serverCommand(nonce, 'add', 'make a nonce and print it, once'))
     .addOption(
-      new Option('--level <level>', 'what it is good for (default: EXECUTE, to send messages)').choices([
+      new Option('--level <level>', 'what it allows (default: EXECUTE, to send messages)').choices([
         'READ',
         'EXECUTE',
         'UPDATE',
       ]),
     )
-    .option('--max-uses <number>', 'how often it may be used (default: without limit)', readCount)
-    .option('--expires <time>', 'when it ends, such as 2030-01-31 or 2030-01-31T12:00:00Z', readTime)
+    .option('--max-uses <number>', 'how many times it may be used (default: no limit)', readCount)
+    .option('--expires <time>', 'when it expires, such as 2030-01-31 or 2030-01-31T12:00:00Z', readTime)
     .option('--description <text>', 'what it is for')
     .action(async (options: AddOptions, command: Command) => {
       const { level, maxUses, expires, description } = options;
       const json = { level, maxUses, expireTime: expires, description };
       const made = await askManager(await connect(command, io), 'POST', options.actor, 'nonces', { json });
       if (options.json === true) return printJson(io, made);
-      if (typeof made.id !== 'string') throw new CliError('The server made a nonce, but did not show it.');
+      if (typeof made.id !== 'string') throw new CliError('The server made a nonce but did not return it.');
       // Alone on standard output, so that it can go straight into a variable or a file.
       print(io, made.id);
-      tell(io, 'It is not shown again; the list has the beginning of it.');
+      tell(io, 'It will not be shown again. Lists show how it begins.');
     });
 
-  managerOption(serverCommand(nonce, 'list', 'list your nonces by the beginning of each')).action(
+  managerOption(serverCommand(nonce, 'list', 'list your nonces, each by its first characters')).action(
     async (options: Options, command: Command) => {
       const client = await connect(command, io);
       const rows = await askManager<Json[]>(client, 'GET', options.actor, 'nonces');
@@ -68,8 +68,8 @@ export function registerNonce(program: Command, io: CliIo): void {
     },
   );
 
-  managerOption(serverCommand(nonce, 'remove', 'take a nonce back: it ends at once', false))
-    .argument('<nonce>', 'its id, as the list has it')
+  managerOption(serverCommand(nonce, 'remove', 'revoke a nonce, with immediate effect', false))
+    .argument('<nonce>', 'its id, as shown in the list')
     .action(async (id: string, options: Options, command: Command) => {
       const client = await connect(command, io);
       await askManager(client, 'DELETE', options.actor, `nonces/${encodeURIComponent(id)}`);

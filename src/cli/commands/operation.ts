@@ -20,18 +20,18 @@ interface AddOptions extends Options {
   inactive?: boolean;
 }
 
-/** `penstock operation …`: what binds an input stream to a process definition to an output stream. */
+/** `penstock operation …`: feed the messages of a stream to a program, and publish its results. */
 export function registerOperation(program: Command, io: CliIo): void {
-  const operation = noun(program, 'operation', 'programs that are given the messages of a stream');
+  const operation = noun(program, 'operation', 'programs that process the messages of a stream');
   const verbs = verbsOf(operation, io, kinds.operation);
 
-  serverCommand(operation, 'add', 'give the messages of a stream to a program; prints the id')
+  serverCommand(operation, 'add', 'feed the messages of a stream to a program and print the id')
     .argument('<name>')
     .requiredOption('--definition <definition>', 'the process definition, by name or id')
-    .requiredOption('--input <stream>', 'the stream whose messages are taken')
-    .option('--output <stream>', 'the stream that results are published on')
+    .requiredOption('--input <stream>', 'the stream to take messages from')
+    .option('--output <stream>', 'the stream to publish results on')
     .addOption(
-      new Option('--framing <framing>', 'how a service tells one message from the next').choices([
+      new Option('--framing <framing>', 'how a service separates messages').choices([
         'line',
         'nul',
         'length',
@@ -39,16 +39,16 @@ export function registerOperation(program: Command, io: CliIo): void {
       ]),
     )
     .addOption(
-      new Option('--answers <answers>', 'how many records a service answers a message with').choices([
+      new Option('--answers <answers>', 'how many records a service returns for each message').choices([
         'one',
         'any',
       ]),
     )
-    .option('--content-type <type>', "of what is published, instead of the message's")
-    .option('--prefetch <number>', 'most messages without a safe result', readCount)
-    .option('--concurrency <number>', 'most jobs at once', readCount)
-    .option('--dead-letters <stream>', 'the stream for messages without a result, instead of one of its own')
-    .option('--inactive', 'do not start it; messages wait')
+    .option('--content-type <type>', 'content type of the results (default: that of the message)')
+    .option('--prefetch <number>', 'how many messages may be in progress', readCount)
+    .option('--concurrency <number>', 'how many jobs may run at once', readCount)
+    .option('--dead-letters <stream>', 'the stream for failed messages (default: one of its own)')
+    .option('--inactive', 'do not start it yet; messages wait')
     .action((name: string, options: AddOptions, command: Command) => add(name, options, command, io));
 
   verbs.list('list the operations', [
@@ -63,11 +63,11 @@ export function registerOperation(program: Command, io: CliIo): void {
     { title: 'DEAD', value: ({ counts }) => (counts as Json | null)?.dead, right: true },
     { title: 'OWNER', value: (row) => row.owner },
   ]);
-  verbs.show('show one operation, and how it is');
+  verbs.show('show one operation and its status');
 
   for (const [name, about] of [
-    ['start', 'take messages; one that fails is begun anew'],
-    ['stop', 'take no messages, and end its service; messages wait'],
+    ['start', 'process messages; also restarts a failed operation'],
+    ['stop', 'stop processing messages, which then wait, and end its service'],
   ] as const) {
     verbs.one(name, about, async ({ client, path, object }, options) => {
       const now = await client.object('POST', `${path}${name}/`);
@@ -78,7 +78,7 @@ export function registerOperation(program: Command, io: CliIo): void {
 
   verbs.one(
     'dead-letters',
-    'list messages that have no result, and why',
+    'list messages that failed, with the reason',
     async ({ client, path }, options) => {
       const found = await client.object('GET', `${path}dead_letters/`);
       if (options.json === true) return printJson(io, found);
@@ -95,23 +95,23 @@ export function registerOperation(program: Command, io: CliIo): void {
     },
   );
 
-  verbs.one('replay', 'give its dead letters to it once more', async ({ client, path }, options) => {
+  verbs.one('replay', 'process its dead letters again', async ({ client, path }, options) => {
     const answer = await client.object('POST', `${path}dead_letters/replay/`);
     if (options.json === true) return printJson(io, answer);
     const { replayed } = answer;
-    if (replayed === 0) tell(io, 'There is no dead letter of it.');
-    else if (replayed === 1) tell(io, 'One dead letter is given to it once more.');
-    else tell(io, `${replayed} dead letters are given to it once more.`);
+    if (replayed === 0) tell(io, 'It has no dead letters.');
+    else if (replayed === 1) tell(io, '1 dead letter will be processed again.');
+    else tell(io, `${replayed} dead letters will be processed again.`);
   });
 
-  verbs.one('discard', 'throw its dead letters away', async ({ client, path }, options) => {
+  verbs.one('discard', 'delete its dead letters', async ({ client, path }, options) => {
     const answer = await client.object('DELETE', `${path}dead_letters/`);
     if (options.json === true) printJson(io, answer);
-    else tell(io, `Dead letters thrown away: ${answer.discarded}.`);
+    else tell(io, `Dead letters deleted: ${answer.discarded}.`);
   });
 
   verbs.remove(
-    'remove an operation, with its queue, its service and its dead letters',
+    'remove an operation, with its queue, service and dead letters',
     ({ name }) => `the operation ${harmless(`${name}`)}`,
   );
 }

@@ -8,13 +8,9 @@ import { renderObject } from '../terminal/table.js';
 import { registerPipelineRun } from './run.js';
 import { type Options, verbsOf } from './verbs.js';
 
-/** `penstock pipeline …`: steps that are run one after the other, and what jobs that run elsewhere belong to. */
+/** `penstock pipeline …`: programs joined as steps, and the pipelines of external jobs. */
 export function registerPipeline(program: Command, io: CliIo): void {
-  const pipeline = noun(
-    program,
-    'pipeline',
-    'steps joined by data, and what jobs that run elsewhere belong to',
-  );
+  const pipeline = noun(program, 'pipeline', 'programs joined as steps, and the pipelines of external jobs');
   const verbs = verbsOf(pipeline, io, kinds.pipeline);
 
   serverCommand(pipeline, 'add', 'register a pipeline and print its id and UUID')
@@ -40,25 +36,21 @@ export function registerPipeline(program: Command, io: CliIo): void {
   verbs.show('show one pipeline');
   registerPipelineRun(pipeline, io);
   verbs
-    .one(
-      'update',
-      'change what a pipeline says of itself; its UUID stays',
-      async ({ client, path }, options, file = '-') => {
-        await client.act('PUT', path, {
-          json: await withIds(client, await readDocument(file, io, 'a pipeline')),
-        });
-        const changed = await client.object('GET', path);
-        if (options.json === true) printJson(io, changed);
-        else tell(io, `The pipeline ${harmless(`${changed.name}`)} is changed.`);
-      },
-    )
+    .one('update', 'change a pipeline; its UUID stays', async ({ client, path }, options, file = '-') => {
+      await client.act('PUT', path, {
+        json: await withIds(client, await readDocument(file, io, 'a pipeline')),
+      });
+      const changed = await client.object('GET', path);
+      if (options.json === true) printJson(io, changed);
+      else tell(io, `Changed the pipeline ${harmless(`${changed.name}`)}.`);
+    })
     .argument('<file>', fileArgument);
   verbs.remove('remove a pipeline that has no jobs', ({ name }) => `the pipeline ${harmless(`${name}`)}`);
 }
 
 const lengthOf = (list: unknown): number | null => (Array.isArray(list) ? list.length : null);
 
-/** The document with ids in place of the names of definitions, which the server does not take for them. */
+/** The document with ids in place of definition names, which the server does not accept there. */
 async function withIds(client: Client, document: Json): Promise<Json> {
   if (!Array.isArray(document.steps)) return document;
   const steps: unknown[] = [];

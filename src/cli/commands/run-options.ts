@@ -5,7 +5,7 @@ import type { CliIo } from '../terminal/io.js';
 import { collect } from './values.js';
 
 export interface RunOptions {
-  /** A file, `-`, false for no input, or undefined for what standard input is. */
+  /** A file, `-`, false for no input, or undefined for standard input unless that is a terminal. */
   input?: string | false;
   output?: string;
   outputName?: string;
@@ -20,25 +20,22 @@ export interface RunOptions {
 /** The options of `penstock run`. */
 export function runOptions(command: Command): Command {
   return command
-    .option(
-      '--input <file>',
-      'read the input from a file (default: standard input, unless that is a terminal)',
-    )
-    .option('--no-input', 'send no input, and leave standard input alone')
-    .option('--output <file>', 'write the output to a file, which appears when it is complete')
-    .option('--output-name <name>', 'the name that the program sees; some choose a format by the extension')
-    .option('--timeout <seconds>', 'end the program after that time', readSeconds)
+    .option('--input <file>', 'read the input from a file (default: standard input, unless it is a terminal)')
+    .option('--no-input', 'send no input and leave standard input alone')
+    .option('--output <file>', 'write the output to a file, which appears once it is complete')
+    .option('--output-name <name>', 'output file name for the program; some choose a format by the extension')
+    .option('--timeout <seconds>', 'end the program after this time', readSeconds)
     .option(
       '--env <key=value>',
-      'set a variable for the program; KEY alone passes on your own (repeatable)',
+      'set a variable for the program; KEY alone passes on your own value (repeatable)',
       collect,
     )
-    .option('--no-wait', 'only print the uuid of the job')
-    .option('--dry-run', 'show what would run, and start nothing')
-    .option('--idempotency-key <key>', 'sent twice with the same key, a run is started once');
+    .option('--no-wait', 'print the UUID of the job and return at once')
+    .option('--dry-run', 'show what would run and start nothing')
+    .option('--idempotency-key <key>', 'start the run only once, however often it is sent with this key');
 }
 
-/** What to ask of the server; members that were not given are left out, so that the definition decides. */
+/** The request to the server. What was not given is left out, so that the definition decides. */
 export function readRequest(options: RunOptions, io: CliIo): RunDocument {
   return {
     ...(options.env === undefined ? {} : { environment: readEnvironment(options.env, io) }),
@@ -47,11 +44,11 @@ export function readRequest(options: RunOptions, io: CliIo): RunDocument {
   };
 }
 
-/** Refuses what would contradict itself, before anything has been read or sent. */
+/** Refuses contradictory options before anything is read or sent. */
 export function checkOptions(options: RunOptions): void {
   if (options.json === true && options.wait && options.dryRun !== true && options.output === undefined) {
     throw usageError(
-      'With --json the output needs another place.',
+      'With --json the output cannot go to standard output too.',
       'Add --output FILE, --no-wait or --dry-run.',
     );
   }
@@ -70,7 +67,8 @@ function readEnvironment(pairs: readonly string[], io: CliIo): Record<string, st
     const key = equals === -1 ? pair : pair.slice(0, equals);
     const value = equals === -1 ? io.env[key] : pair.slice(equals + 1);
     if (key === '') throw usageError(`--env needs a name before the equals sign: ${pair}`);
-    if (value === undefined) throw usageError(`--env ${key}: there is no such variable to pass on.`);
+    if (value === undefined)
+      throw usageError(`--env ${key}: this variable is not set. Set it, or use --env ${key}=VALUE.`);
     environment[key] = value;
   }
   return environment;
@@ -79,7 +77,7 @@ function readEnvironment(pairs: readonly string[], io: CliIo): Record<string, st
 function readSeconds(text: string): number {
   const seconds = Number(text);
   if (text.trim() === '' || !Number.isFinite(seconds) || seconds <= 0) {
-    throw new InvalidArgumentError('It has to be a number of seconds above 0.');
+    throw new InvalidArgumentError('It must be a number of seconds above 0.');
   }
   return seconds;
 }

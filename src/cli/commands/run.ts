@@ -16,22 +16,22 @@ import { renderObject } from '../terminal/table.js';
 import { checkOptions, type RunOptions, readRequest, runOptions } from './run-options.js';
 
 const exitCodeHelp =
-  'Exit code: that of the program; 128 + n if signal n ended it, 124 after a timeout,\n' +
-  '130 if it was cancelled; 1 for every other failure, 2 for a wrong command line.';
+  'Exit code: that of the program; 128 + n if signal n killed it, 124 after a timeout,\n' +
+  '130 if the job was cancelled, 1 for any other failure, 2 for a wrong command line.';
 
-/** `penstock run …`: a registered program as if it were a local one. */
+/** `penstock run …`: runs a registered program as if it were local. */
 export function registerRun(program: Command, io: CliIo): void {
   runVerb(program, 'run a program: penstock run tr < in > out', kinds.definition, io)
     .argument('<definition>', 'name or id of a process definition')
     .addHelpText(
       'after',
-      `\nOf a service the UUID is printed as soon as it is ready; it goes on.\n${exitCodeHelp}`,
+      `\nFor a service, prints the UUID as soon as it is ready, and leaves it running.\n${exitCodeHelp}`,
     );
 }
 
-/** `penstock pipeline run …`: a pipeline as if it were one program. */
+/** `penstock pipeline run …`: runs a pipeline as if it were one program. */
 export function registerPipelineRun(pipeline: Command, io: CliIo): void {
-  runVerb(pipeline, 'run its steps: penstock pipeline run words < in > out', kinds.pipeline, io)
+  runVerb(pipeline, 'run a pipeline: penstock pipeline run words < in > out', kinds.pipeline, io)
     .argument('<pipeline>', kinds.pipeline.called)
     .addHelpText('after', `\n${exitCodeHelp.replace('that of the program', 'that of the step that failed')}`);
 }
@@ -54,7 +54,7 @@ async function dryRun(client: Client, path: string, options: RunOptions, io: Cli
   else print(io, renderObject(plan));
 }
 
-/** The story of one run: hand it in, wait, fetch the output or tell what went wrong. */
+/** One run from start to end: submit it, wait, then fetch the output or report what went wrong. */
 async function run(client: Client, path: string, options: RunOptions, io: CliIo): Promise<void> {
   const request = readRequest(options, io);
   const input = await openInput(options.input, io);
@@ -79,12 +79,12 @@ async function run(client: Client, path: string, options: RunOptions, io: CliIo)
     );
     uuid = String(job.uuid);
     phase = 'waiting';
-    // Pressed in the moment between the last byte and the answer: only now can it be cancelled.
+    // If Control-C came between the last byte and the answer, only now can the job be cancelled.
     if (interrupted) void cancel(client, uuid, io);
     if (!options.wait) return options.json === true ? printJson(io, job) : print(io, uuid);
     const service = job.service !== null;
     job = await waitForJob(client, uuid, io, service ? 'ready' : 'end');
-    // It goes on without us; how it does is asked for with `penstock job show`.
+    // The service keeps running; `penstock job show` tells how it is doing.
     if (service && !hasEnded(job)) return options.json === true ? printJson(io, job) : print(io, uuid);
     phase = 'fetching';
     if (hasSucceeded(job)) await deliver(client, job, options, io, stop.signal);
@@ -98,11 +98,11 @@ async function run(client: Client, path: string, options: RunOptions, io: CliIo)
 }
 
 async function cancel(client: Client, uuid: string, io: CliIo): Promise<void> {
-  tell(io, `\npenstock: cancelling job ${uuid}; interrupt again to leave at once.`);
+  tell(io, `\npenstock: cancelling job ${uuid}; press Control-C again to exit at once.`);
   try {
     await client.act('POST', `/api/job/${uuid}/cancel/`);
   } catch (error) {
-    tell(io, `penstock: it could not be cancelled: ${messageOf(error)}`);
+    tell(io, `penstock: cannot cancel the job: ${messageOf(error)}`);
   }
 }
 
@@ -118,17 +118,17 @@ async function deliver(
   else await toFile(answer, options.output, io, signal);
 }
 
-/** What happened, and the last words of the program; the rest can be asked for. */
+/** Prints what happened, the last lines of standard error, and how to see the rest. */
 async function tellFailure(client: Client, job: Json, io: CliIo): Promise<void> {
   tell(io, `penstock: job ${job.uuid} failed: ${outcomeText(job)}.`);
   const uuid = Array.isArray(job.steps) ? await failedStep(client, job) : job.uuid;
   const tail = uuid === undefined ? undefined : await tailOf(client, `/api/job/${uuid}/stderr/`);
   if (tail !== undefined) tell(io, tail.text);
-  if (tail?.cut) tell(io, `penstock: all of it: penstock job logs --stderr ${uuid}`);
-  if (job.steps) tell(io, `penstock: its steps: penstock job show ${job.uuid}`);
+  if (tail?.cut) tell(io, `penstock: to see all of it: penstock job logs --stderr ${uuid}`);
+  if (job.steps) tell(io, `penstock: to see its steps: penstock job show ${job.uuid}`);
 }
 
-/** The job of the step that a pipeline failed because of: the others were cancelled. */
+/** The job of the step that made the pipeline fail. The others were cancelled. */
 async function failedStep(client: Client, job: Json): Promise<unknown> {
   const causes = 'exit,signal,timeout,oom,lost,platform';
   const query = { parent: String(job.uuid), state: 'FAILED', cause__in: causes, order_by: 'ended' };

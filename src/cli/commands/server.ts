@@ -17,15 +17,15 @@ interface ClearOptions extends Options {
   dryRun?: boolean;
 }
 
-/** `penstock server …`: the machines of a cloud that come and go. */
+/** `penstock server …`: the servers that Penstock creates for jobs in a cloud. */
 export function registerServer(program: Command, io: CliIo): void {
-  const server = noun(program, 'server', 'machines that are made for jobs, and deleted');
+  const server = noun(program, 'server', 'servers that are created for jobs and deleted again');
   const verbs = verbsOf(server, io, kinds.server);
   const there = serverStates.filter((state) => state !== 'deleted').join(',');
 
   verbs
     .list<ListOptions>(
-      'list the servers that there are',
+      'list the servers that exist',
       [
         { title: 'ID', value: (row) => row.id, right: true },
         { title: 'NAME', value: (row) => row.name },
@@ -38,23 +38,23 @@ export function registerServer(program: Command, io: CliIo): void {
       ],
       ({ state, application }) => ({ ...(state ? { state } : { state__in: there }), application }),
     )
-    .addOption(new Option('--state <state>', 'only those in this state').choices(serverStates))
-    .option('--application <name>', 'only those of this application');
-  verbs.show('show one server, and the jobs that had it');
+    .addOption(new Option('--state <state>', 'only servers in this state').choices(serverStates))
+    .option('--application <name>', 'only servers of this application');
+  verbs.show('show one server and the jobs that it ran');
 
-  serverCommand(server, 'clear', 'delete the servers of ours in the cloud that nobody here needs')
-    .option('--all', 'also those that are not ours: all of the project that is not listed here')
-    .option('--dry-run', 'only print their ids')
+  serverCommand(server, 'clear', 'delete servers that Penstock created in the cloud and no longer tracks')
+    .option('--all', "delete every server of the cloud's project that is not listed here, whoever created it")
+    .option('--dry-run', 'only print the ids')
     .action((options: ClearOptions, command: Command) => clear(options, command, io));
 
-  verbs.remove('delete a server that runs nothing', ({ name }) => `the server ${harmless(`${name}`)}`);
+  verbs.remove('delete an idle server', ({ name }) => `the server ${harmless(`${name}`)}`);
 }
 
 async function clear({ all, dryRun, json }: ClearOptions, command: Command, io: CliIo): Promise<void> {
   const query = { all: all ? '1' : undefined, dry_run: dryRun ? '1' : undefined };
   const client = await connect(command, io);
   const { content } = await client.object('DELETE', '/servers/untracked', { query });
-  // Where all went well they are a list.
+  // If nothing failed, the answer is just the list.
   const { deleted, failed } = (Array.isArray(content) ? { deleted: content, failed: [] } : content) as {
     deleted: string[];
     failed: Json[];
@@ -63,7 +63,7 @@ async function clear({ all, dryRun, json }: ClearOptions, command: Command, io: 
   else {
     for (const id of deleted) print(io, harmless(id));
     for (const { id, reason } of failed)
-      tell(io, `${harmless(`${id}`)} is still there: ${harmless(`${reason}`)}`);
+      tell(io, `Cannot delete ${harmless(`${id}`)}: ${harmless(`${reason}`)}`);
     const count = deleted.length === 1 ? '1 server' : `${deleted.length} servers`;
     tell(io, dryRun ? `${count} would be deleted.` : `${count} deleted.`);
   }

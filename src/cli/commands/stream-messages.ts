@@ -20,18 +20,18 @@ interface PublishOptions {
 
 /** The messages of a stream: `publish` and `follow`. */
 export function registerStreamMessages(stream: Command, io: CliIo): void {
-  serverCommand(stream, 'publish', 'put a message on a stream and print its id')
+  serverCommand(stream, 'publish', 'publish a message on a stream and print its id')
     .argument('<name>')
-    .argument('[file]', 'the message; - or nothing is standard input')
-    .option('--line', 'each line is a message; prints how many there were')
+    .argument('[file]', 'the message; - or no file means standard input')
+    .option('--line', 'publish each line as a message and print how many there were')
     .option('--type <type>', 'its content type, such as text/plain')
-    .option('--header <name=value>', 'a header of it (repeatable)', collect)
-    .option('--id <id>', 'its id, instead of one that is made up')
+    .option('--header <name=value>', 'a header of the message (repeatable)', collect)
+    .option('--id <id>', 'its id (default: a random one)')
     .action(async (name: string, file: string | undefined, options: PublishOptions, command: Command) =>
       publish(name, file, options, command, io),
     );
 
-  serverCommand(stream, 'follow', 'print the messages of a stream as they come, each on a line', false)
+  serverCommand(stream, 'follow', 'print the messages of a stream as they arrive, one per line', false)
     .argument('<name>')
     .option('--json', 'print JSON, with the id, the type and the headers')
     .action(async (name: string, options: { json?: boolean }, command: Command) => {
@@ -41,10 +41,10 @@ export function registerStreamMessages(stream: Command, io: CliIo): void {
     });
 }
 
-/** HTTP takes bytes; those of UTF-8 arrive as they are. */
+/** HTTP headers are bytes. This sends those of UTF-8 unchanged. */
 function headerValue(what: string, value: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a header cannot hold
-  if (/[\u0000-\u001f\u007f]/.test(value)) throw usageError(`${what} has a control character in it.`);
+  if (/[\u0000-\u001f\u007f]/.test(value)) throw usageError(`${what} contains a control character.`);
   return Buffer.from(value, 'utf8').toString('latin1');
 }
 
@@ -55,7 +55,7 @@ function headersOf({ type, header = [], id }: PublishOptions): Record<string, st
   for (const each of header) {
     const [, name, value] = /^([\w!#$%&'*+.^`|~-]+)=(.*)$/s.exec(each) ?? [];
     if (name === undefined || value === undefined) {
-      throw usageError(`--header ${each} is not NAME=VALUE, such as --header level=high.`);
+      throw usageError(`--header ${each} is not NAME=VALUE.`, 'Example: --header level=high');
     }
     headers[`Message-Header-${name}`] = headerValue(`--header ${name}`, value);
   }
@@ -73,7 +73,7 @@ async function publish(
   const client = await connect(command, io);
   const input = await openInput(file, io);
   if (input === undefined) {
-    throw usageError('There is nothing to publish: name a file, pipe it in, or say - to type it.');
+    throw usageError('There is nothing to publish. Name a file, pipe the message in, or give - to type it.');
   }
   if (input.size !== undefined) headers['Content-Length'] = String(input.size);
   try {
@@ -89,13 +89,14 @@ async function publish(
   }
 }
 
-/** Prints a message's bytes with a newline after them, or tells what is no message. */
+/** Prints the bytes of a message and a newline. Reports other events on standard error. */
 async function show(data: string, event: string, json: boolean, io: CliIo): Promise<void> {
   const told = read(data);
   if (event === 'left_out')
-    return tell(io, `${Number(told.count)} messages were left out: they came too fast.`);
+    return tell(io, `${Number(told.count)} messages were left out because they arrived too fast.`);
   if (event === 'link') {
-    const text = told.linked === true ? 'Messages come again.' : `No messages come: ${String(told.reason)}`;
+    const text =
+      told.linked === true ? 'Messages are arriving again.' : `No messages arrive: ${String(told.reason)}`;
     return tell(io, text);
   }
   if (event !== 'message') return;

@@ -18,16 +18,16 @@ export function registerStream(program: Command, io: CliIo): void {
   const stream = noun(program, 'stream', 'named channels of messages');
   const verbs = verbsOf(stream, io, kinds.stream);
 
-  serverCommand(stream, 'add', 'make a stream')
+  serverCommand(stream, 'add', 'add a stream')
     .argument('<name>')
     .addOption(
       new Option(
         '--type <type>',
-        'who keeps it: this server, or the broker; the broker where there is one',
+        'memory: in this server; amqp: in the broker (default: amqp if a broker is configured)',
       ).choices(['memory', 'amqp']),
     )
-    .option('--no-durable', 'what waits in its queues need not outlive a restart')
-    .option('--max-messages <number>', 'what a queue of it holds at most', readCount)
+    .option('--no-durable', 'messages in its queues may be lost at a restart')
+    .option('--max-messages <number>', 'how many messages each of its queues may hold', readCount)
     .option('--description <text>', 'what it is for')
     .action(async (name: string, options: AddOptions, command: Command) => {
       const { type, durable, maxMessages, description } = options;
@@ -46,13 +46,13 @@ export function registerStream(program: Command, io: CliIo): void {
     { title: 'NAME', value: (row) => row.name },
     { title: 'TYPE', value: (row) => row.type },
     { title: 'DURABLE', value: (row) => (row.durable === false ? 'no' : 'yes') },
-    { title: 'MOST', value: (row) => row.max_messages, right: true },
+    { title: 'MAX', value: (row) => row.max_messages, right: true },
     { title: 'OWNER', value: (row) => row.owner },
     { title: 'DESCRIPTION', value: (row) => row.description },
   ]);
-  verbs.show('show one stream, and what waits in its queues');
+  verbs.show('show one stream, and how much waits in its queues');
   verbs.remove(
-    'remove a stream, with what waits in its queues',
+    'remove a stream, with the messages in its queues',
     ({ name }) => `the stream ${harmless(`${name}`)}`,
   );
   registerStreamMessages(stream, io);

@@ -23,21 +23,21 @@ interface ReplayOptions extends Options {
   since?: string;
 }
 
-/** `penstock subscription …`: who is told what happens to jobs, and where. */
+/** `penstock subscription …`: webhooks for the events of jobs. */
 export function registerSubscription(program: Command, io: CliIo): void {
-  const subscription = noun(program, 'subscription', 'URLs that are told what happens to jobs');
+  const subscription = noun(program, 'subscription', 'webhooks: URLs that receive the events of jobs');
   const verbs = verbsOf(subscription, io, kinds.subscription);
 
-  serverCommand(subscription, 'add', 'have events of jobs POSTed to a URL; prints the id and the secret')
+  serverCommand(subscription, 'add', 'POST events of jobs to a URL; prints the id and the secret')
     .argument('<url>')
     .addOption(
-      // The names are known for completion; a wrong one the server answers with the nearest right one.
+      // The names serve completion. The server answers a wrong one with the nearest right one.
       new Option('--event <name>', 'only this event (repeatable)').choices(events).argParser(collect),
     )
     .option('--job <uuid>', 'only events of this job')
-    .option('--pipeline <pipeline>', "only events of this pipeline's jobs, by name, id or UUID")
-    .addOption(new Option('--format <format>', 'the form of the messages').choices(formats))
-    .option('--everyones', "events of everybody's jobs (for admins)")
+    .option('--pipeline <pipeline>', 'only events of jobs of this pipeline, by name, id or UUID')
+    .addOption(new Option('--format <format>', 'the format of the messages').choices(formats))
+    .option('--everyones', "events of everyone's jobs (for admins)")
     .action((url: string, options: AddOptions, command: Command) => add(url, options, command, io));
 
   verbs.list('list the subscriptions, without their secrets', [
@@ -51,19 +51,15 @@ export function registerSubscription(program: Command, io: CliIo): void {
   ]);
   verbs.show('show one subscription');
 
-  verbs.one(
-    'secret',
-    "print the secret that its messages are signed with; only the owner's",
-    async (found, options) => {
-      const told = await found.client.object('GET', `${found.path}secret/`);
-      if (options.json === true) printJson(io, told);
-      else print(io, `${told.secret}`);
-    },
-  );
+  verbs.one('secret', 'print the secret that signs its messages (for its owner)', async (found, options) => {
+    const told = await found.client.object('GET', `${found.path}secret/`);
+    if (options.json === true) printJson(io, told);
+    else print(io, `${told.secret}`);
+  });
 
   for (const [name, active, about] of [
-    ['on', true, 'tell its receiver again'],
-    ['off', false, 'tell its receiver nothing for now; what waits goes on waiting'],
+    ['on', true, 'resume deliveries'],
+    ['off', false, 'pause deliveries; pending ones keep waiting'],
   ] as const) {
     verbs.one(name, about, async ({ client, path, object }, options) => {
       await client.act('PATCH', path, { json: { active } });
@@ -72,29 +68,25 @@ export function registerSubscription(program: Command, io: CliIo): void {
     });
   }
 
-  verbs.one('ping', 'send one message to try its receiver out', async ({ client, path }, options) => {
+  verbs.one('ping', 'send one test message to its receiver', async ({ client, path }, options) => {
     const answer = await client.object('POST', `${path}ping/`);
     if (options.json === true) printJson(io, answer);
-    else if (answer.accepted === true) tell(io, `The receiver accepted it, with status ${answer.status}.`);
+    else if (answer.accepted === true) tell(io, `The receiver accepted it with status ${answer.status}.`);
     else
       tell(io, `The receiver did not accept it: ${harmless(`${answer.error ?? `status ${answer.status}`}`)}`);
     if (answer.accepted !== true) throw new Ended(exitCodes.failed);
   });
 
   verbs
-    .one<ReplayOptions>(
-      'replay',
-      'send what could not be delivered once more',
-      async ({ client, path }, options) => {
-        const { all, since } = options;
-        const json = { state: all === true ? 'all' : 'dead', ...(since === undefined ? {} : { since }) };
-        const answer = await client.object('POST', `${path}replay/`, { json });
-        if (options.json === true) printJson(io, answer);
-        else tell(io, replayed(Number(answer.replayed)));
-      },
-    )
-    .option('--all', 'also what was delivered')
-    .option('--since <time>', 'only what was created from then on, such as 2030-01-31', readTime);
+    .one<ReplayOptions>('replay', 'send dead deliveries again', async ({ client, path }, options) => {
+      const { all, since } = options;
+      const json = { state: all === true ? 'all' : 'dead', ...(since === undefined ? {} : { since }) };
+      const answer = await client.object('POST', `${path}replay/`, { json });
+      if (options.json === true) printJson(io, answer);
+      else tell(io, replayed(Number(answer.replayed)));
+    })
+    .option('--all', 'send delivered ones again, too')
+    .option('--since <time>', 'only deliveries created since then, such as 2030-01-31', readTime);
 
   verbs.remove('remove a subscription, with its deliveries', ({ id }) => `subscription ${id}`);
 }
@@ -112,10 +104,13 @@ async function add(url: string, options: AddOptions, command: Command, io: CliIo
   });
   if (options.json === true) return printJson(io, made);
   print(io, renderObject({ id: made.id, secret: made.secret }));
-  tell(io, `Its receiver checks signatures with the secret. Again: penstock subscription secret ${made.id}`);
+  tell(
+    io,
+    `Its receiver checks signatures with the secret. To see it again: penstock subscription secret ${made.id}`,
+  );
 }
 
-/** Whose events a subscription is for. */
+/** Which jobs a subscription is about. */
 function jobsOf({ job, pipeline, everyones }: Json): string {
   if (job) return `job ${lastPart(job)}`;
   const whose = everyones === true ? "everyone's" : 'own';
@@ -123,6 +118,6 @@ function jobsOf({ job, pipeline, everyones }: Json): string {
 }
 
 function replayed(count: number): string {
-  if (count === 0) return 'There was nothing to send once more.';
-  return count === 1 ? 'One delivery is sent once more.' : `${count} deliveries are sent once more.`;
+  if (count === 0) return 'There is nothing to send again.';
+  return count === 1 ? '1 delivery will be sent again.' : `${count} deliveries will be sent again.`;
 }

@@ -8,9 +8,9 @@ import { type CliIo, print, printJson, tell } from '../terminal/io.js';
 import { renderObject, renderTable } from '../terminal/table.js';
 import type { Options } from './verbs.js';
 
-/** `penstock task …`: jobs on servers, as the scheduler's protocol has them. */
+/** `penstock task …`: jobs on servers, by the scheduler's protocol. */
 export function registerTask(program: Command, io: CliIo): void {
-  const task = noun(program, 'task', "jobs on servers, as the scheduler's clients register them");
+  const task = noun(program, 'task', "jobs on servers, by the scheduler's protocol");
   const verb = <T extends Options>(
     name: string,
     about: string,
@@ -59,7 +59,7 @@ export function registerTask(program: Command, io: CliIo): void {
 
   verb<Options & { stderr?: boolean }>(
     'logs',
-    'print what a task has written to its standard output',
+    "print a task's standard output",
     async (client, path, { stderr }) =>
       toStdout(
         await client.ask('GET', `${path}/${stderr === true ? 'stderr' : 'stdout'}`, {
@@ -68,16 +68,16 @@ export function registerTask(program: Command, io: CliIo): void {
         io,
       ),
     false,
-  ).option('--stderr', 'its standard error instead');
+  ).option('--stderr', 'print its standard error instead');
 
-  verb('cancel', 'end a task, with every process that it started', async (client, path, { json }) => {
+  verb('cancel', 'end a task and every process that it started', async (client, path, { json }) => {
     const { content } = await client.object('DELETE', path);
     if (json === true) printJson(io, content);
     else tell(io, `Cancelled task ${path.split('/').at(-1)}.`);
   });
 }
 
-/** Each by itself: what is wrong with one is told beside it, and the others are taken. */
+/** Registers each task by itself. A wrong one is reported, and the others are still registered. */
 async function add(file: string, options: Options, command: Command, io: CliIo): Promise<void> {
   const client = await connect(command, io);
   const made: unknown[] = [];
@@ -100,8 +100,7 @@ async function add(file: string, options: Options, command: Command, io: CliIo):
 }
 
 function taskPath(id: string): string {
-  // Anything with a slash, or two dots, would be another address.
-  if (!/^\w[\w-]*$/.test(id))
-    throw usageError(`That is not the id of a task: ${id}`, 'See: penstock task list');
+  // A slash or two dots would change the path.
+  if (!/^\w[\w-]*$/.test(id)) throw usageError(`Not the id of a task: ${id}`, 'See: penstock task list');
   return `/tasks/${id}`;
 }

@@ -5,7 +5,7 @@ import { type CliIo, printJson, tell } from '../terminal/io.js';
 import { readNewPassword } from '../terminal/prompt.js';
 import { type Options, verbsOf } from './verbs.js';
 
-/** `penstock user …`: who may log in. Only an admin may do most of this; the server decides. */
+/** `penstock user …`: who may log in. Only an admin may do most of this; the server checks that. */
 export function registerUser(program: Command, io: CliIo): void {
   const user = noun(program, 'user', 'people and programs that may log in');
   const verbs = verbsOf(user, io, kinds.user);
@@ -36,7 +36,7 @@ export function registerUser(program: Command, io: CliIo): void {
     'set a new password, read from standard input',
     async ({ client, path, object }) => {
       await client.act('PATCH', path, { json: { password: await readNewPassword(io) } });
-      tell(io, `The password of ${object.username} is changed.`);
+      tell(io, `Changed the password of ${object.username}.`);
     },
     false,
   );

@@ -5,14 +5,14 @@ import { type Found, find, type Kind } from '../client/find.js';
 import { type CliIo, print, printJson, tell } from '../terminal/io.js';
 import { type Column, renderObject, renderTable } from '../terminal/table.js';
 
-/** What every command may be told. */
+/** Options of every command. */
 export interface Options {
   json?: boolean;
 }
 
-/** The verbs that nouns have in common, under the command of a noun. */
+/** The verbs that nouns have in common, as subcommands of the noun. */
 export function verbsOf(noun: Command, io: CliIo, kind: Kind) {
-  /** A verb for one object, which is found by whatever a person calls it. `act` is given arguments after that one, too. */
+  /** A verb for one object, found by its name or id. `act` also gets the arguments after that one. */
   const one = <T extends Options>(
     name: string,
     about: string,
@@ -30,7 +30,7 @@ export function verbsOf(noun: Command, io: CliIo, kind: Kind) {
   return {
     one,
 
-    /** Shows all in a table. `query` makes filters of the command's options. */
+    /** Lists all objects in a table. `query` turns the command's options into filters. */
     list: <T extends Options>(
       about: string,
       columns: readonly Column<Json>[],
@@ -44,7 +44,7 @@ export function verbsOf(noun: Command, io: CliIo, kind: Kind) {
 
     show: (about: string): Command =>
       one('show', about, async ({ client, path }, options) => {
-        // One that was found by its name comes from a list, which does not say all.
+        // An object found by name comes from a list, which leaves out some fields.
         const object = await client.object('GET', path);
         if (options.json === true) printJson(io, object);
         else print(io, renderObject(object));

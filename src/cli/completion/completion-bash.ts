@@ -1,6 +1,6 @@
 import type { CompletionNode, Values } from './completion-tree.js';
 
-/** The completion script for bash; it needs nothing but bash, not even the bash-completion package. */
+/** The completion script for bash. It needs only bash itself, not the bash-completion package. */
 export function bashCompletion(name: string, nodes: readonly CompletionNode[]): string {
   const takesValue = nodes.flatMap(({ path, options }) =>
     options
@@ -93,6 +93,6 @@ function argumentValues({ path, arguments: all }: CompletionNode): string[] {
 }
 
 function text(values: Values): string {
-  // Between single quotes, where only a single quote has to be written differently.
+  // The text goes between single quotes, where only a single quote needs escaping.
   return typeof values === 'string' ? values : `words ${values.words.join(' ')}`.replaceAll("'", "'\\''");
 }

@@ -1,17 +1,17 @@
 import type { Argument, Command, Option } from 'commander';
 
-/** What can be completed for a value: fixed words, a file, or nothing that we know of. */
+/** What can be completed for a value: fixed words, a file, or nothing. */
 export type Values = { words: readonly string[] } | 'files' | 'none';
 
 export interface CompletionOption {
-  /** As they are typed: `-f`, `--follow`. */
+  /** As typed: `-f`, `--follow`. */
   flags: string[];
   about: string;
   /** Undefined for a flag that takes no value. */
   values: Values | undefined;
 }
 
-/** One command: what may stand after it. */
+/** One command, and what may follow it. */
 export interface CompletionNode {
   /** The words that lead here, joined by spaces: `penstock job logs`. */
   path: string;
@@ -20,7 +20,7 @@ export interface CompletionNode {
   arguments: Values[];
 }
 
-/** Every command of the program, each before those below it; read from commander, so nothing can be forgotten. */
+/** Every command of the program, each before its subcommands. Read from commander, so nothing is missing. */
 export function completionTree(program: Command): CompletionNode[] {
   const nodes: CompletionNode[] = [];
   const visit = (command: Command, path: string) => {

@@ -57,7 +57,7 @@ function lines(specs: readonly string[]): string {
   return specs.map((spec) => `    ${spec}`).join(' \\\n');
 }
 
-/** `'--state=[only those]:value:(A B)'`; the equals sign says that both spellings of a value work. */
+/** `'--state=[about]:value:(A B)'`. The equals sign allows both `--state A` and `--state=A`. */
 function optionSpecs({ flags, about, values }: CompletionOption): string[] {
   const exclusive = flags.length > 1 ? `(${flags.join(' ')})` : '';
   return flags.map((flag) => {
@@ -78,7 +78,7 @@ function identifier(path: string): string {
   return `_${path.replaceAll(' ', '_').replaceAll('-', '_')}`;
 }
 
-/** For use between single quotes, in a place where a colon ends a field. */
+/** For use between single quotes, where a colon ends a field. */
 function quoted(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll("'", "'\\''").replaceAll(':', '\\:');
 }

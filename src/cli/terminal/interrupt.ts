@@ -1,8 +1,8 @@
 import { exitCodes } from '../client/failure.js';
 
 /**
- * Control-C: the first one calls `first`, the second one leaves at once.
- * Gives back what takes the handler away again.
+ * Control-C: the first one calls `first`, the second one exits at once.
+ * Returns a function that removes the handler.
  */
 export function onInterrupt(first: () => void): () => void {
   let interrupted = false;

@@ -1,7 +1,7 @@
 import { Presets, SingleBar } from 'cli-progress';
 import type { CliIo } from './io.js';
 
-/** Something that shows how far a transfer is. */
+/** Shows the progress of a transfer. */
 interface Bar {
   update(bytes: number): void;
   stop(): void;
@@ -9,9 +9,9 @@ interface Bar {
 
 const silent: Bar = { update: () => {}, stop: () => {} };
 
-/** A bar on standard error, when that is a terminal and the size is known; otherwise nothing. */
+/** A bar on standard error if that is a terminal and the size is known, otherwise nothing. */
 export function transferBar(io: CliIo, label: string, size: number | undefined): Bar {
-  // A small transfer is over before the eye has found the bar.
+  // A small transfer is over before anyone sees the bar.
   if (io.stderr.isTTY !== true || size === undefined || size < 1024 * 1024) return silent;
   const bar = new SingleBar(
     {
@@ -32,7 +32,7 @@ export function transferBar(io: CliIo, label: string, size: number | undefined):
   };
 }
 
-/** A line that tells what is being waited for and for how long; it appears only after a moment. */
+/** A line that shows what is being waited for and for how long. It appears only after a moment. */
 export class WaitLine {
   readonly #io: CliIo;
   readonly #since = Date.now();
@@ -51,7 +51,7 @@ export class WaitLine {
     this.#text = text;
   }
 
-  /** Takes the line away, so that something else can be written. */
+  /** Erases the line, so that something else can be written. */
   clear(): void {
     if (this.#shown) this.#io.stderr.write('\r\x1b[K');
     this.#shown = false;
@@ -66,7 +66,7 @@ export class WaitLine {
     const waited = Date.now() - this.#since;
     if (waited < 700) return;
     const line = `${'⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏'[this.#turn++ % 10]} ${this.#text}, ${durationText(waited)}`;
-    // A line that wraps could not be taken away again.
+    // A line that wraps could not be erased again.
     this.#io.stderr.write(`\r${line.slice(0, (this.#io.stderr.columns || 80) - 1)}\x1b[K`);
     this.#shown = true;
   }

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import { Ended, exitCodes, usageError } from '../client/failure.js';
 import type { CliIo } from './io.js';
 
-/** Asks on a terminal without showing what is typed. The question goes to standard error: output stays clean. */
+/** Asks on a terminal without showing what is typed. The question goes to standard error to keep output clean. */
 export function askSecret(io: CliIo, question: string): Promise<string> {
   const { stdin, stderr } = io;
   return new Promise((resolve, reject) => {
@@ -17,7 +17,7 @@ export function askSecret(io: CliIo, question: string): Promise<string> {
     const read = (chunk: Buffer | string) => {
       for (const character of chunk.toString()) {
         if (character === '\r' || character === '\n') return finish(() => resolve(typed));
-        // In raw mode the terminal sends Control-C and Control-D as characters, not as a signal and an end.
+        // In raw mode Control-C and Control-D arrive as characters, not as a signal and the end of input.
         if (character === '\u0003') return finish(() => reject(new Ended(exitCodes.interrupted)));
         if (character === '\u0004') return finish(() => resolve(typed));
         if (character === '\u007f' || character === '\b') typed = [...typed].slice(0, -1).join('');
@@ -32,12 +32,12 @@ export function askSecret(io: CliIo, question: string): Promise<string> {
   });
 }
 
-/** A new password: asked for twice on a terminal, otherwise the first line of standard input. */
+/** Reads a new password: asks twice on a terminal, otherwise takes the first line of standard input. */
 export async function readNewPassword(io: CliIo): Promise<string> {
   if (io.stdin.isTTY !== true) return firstLine(io);
   const password = await askSecret(io, 'New password: ');
   if (password === '') throw usageError('The password is empty.');
-  const again = await askSecret(io, 'Once more: ');
+  const again = await askSecret(io, 'New password again: ');
   if (password !== again) throw usageError('The two passwords differ.');
   return password;
 }
@@ -52,5 +52,5 @@ async function firstLine(io: CliIo): Promise<string> {
   } finally {
     lines.close();
   }
-  throw usageError('The password is read from the first line of standard input, and that is empty.');
+  throw usageError('The password is empty. Send it as the first line of standard input.');
 }

@@ -4,11 +4,11 @@ import { type CliIo, harmless, tell } from './io.js';
 export interface Column<T> {
   title: string;
   value: (row: T) => unknown;
-  /** Numbers stand at the right. */
+  /** Right-aligned, for numbers. */
   right?: boolean;
 }
 
-/** Rows under headings, aligned, two spaces apart; nothing at all when there are no rows. */
+/** Rows under headings, aligned, two spaces apart. Empty if there are no rows. */
 export function renderTable<T>(rows: readonly T[], columns: readonly Column<T>[]): string {
   if (rows.length === 0) return '';
   const cells = rows.map((row) => columns.map((column) => cellText(column.value(row))));
@@ -25,20 +25,20 @@ export function renderTable<T>(rows: readonly T[], columns: readonly Column<T>[]
     .join('\n');
 }
 
-/** Says on a terminal that a list, the newest first, goes on. */
+/** Says on a terminal that a list, newest first, was cut off. */
 export function tellMore(io: CliIo, shown: number, total: number): void {
   if (total > shown && io.stderr.isTTY === true) {
-    tell(io, `The newest ${shown} of ${total}; more with --limit.`);
+    tell(io, `The newest ${shown} of ${total}. To see more, use --limit.`);
   }
 }
 
-/** One value in a cell: on one line and harmless; what is not there is a dash. */
+/** One value as a cell: on one line and harmless. A missing value is a dash. */
 export function cellText(value: unknown): string {
   if (value === null || value === undefined || value === '') return '-';
   return harmless(typeof value === 'object' ? JSON.stringify(value) : String(value));
 }
 
-/** A whole object for a person to read. YAML, because it is plain and escapes what could harm a terminal. */
+/** A whole object for a person to read, as YAML, which is plain and escapes what could harm a terminal. */
 export function renderObject(value: unknown): string {
   return stringify(value, { lineWidth: 0 }).trimEnd();
 }
@@ -48,7 +48,7 @@ function pad(text: string, width: number, right: boolean): string {
   return right ? space + text : text + space;
 }
 
-/** Characters, not UTF-16 units: an emoji is not two columns of text. */
+/** Counts characters, not UTF-16 units: an emoji is not two columns wide. */
 function length(text: string): number {
   return [...text].length;
 }

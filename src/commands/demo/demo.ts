@@ -10,7 +10,7 @@ import { configure, showServers } from './servers.js';
 import { sineWav } from './sound.js';
 import { ask, cancelAll, count, findProgram, type Json, register, type Stage } from './stage.js';
 
-/** Both definitions are those that the older registry's document shows; only the paths of the programs may differ. */
+/** Both definitions come from the older registry's documentation, except for the paths of the programs. */
 const removeX = (exec: string) => ({
   exec,
   argv: ['-d', 'x'],
@@ -31,8 +31,8 @@ const toMp3 = (exec: string) => ({
 });
 
 /**
- * `penstock demo`: a real server on a temporary folder, programs registered and run over HTTP, alone and joined, and
- * what they made compared with what they should make. Nothing of it stays.
+ * `penstock demo`: starts a real server on a temporary folder, registers programs and runs them over HTTP, alone and
+ * as a pipeline, and checks their output. It leaves nothing behind.
  */
 export async function demo(out: NodeJS.WritableStream): Promise<void> {
   const stop = new AbortController();
@@ -42,7 +42,7 @@ export async function demo(out: NodeJS.WritableStream): Promise<void> {
 
   const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-demo-'));
   const clear = () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
-  // However this process ends: a reader that goes away, as `head` does, ends it in the middle.
+  // However this process ends: a reader that closes the pipe, as `head` does, ends it in the middle.
   process.on('exit', clear);
   const login = { user: 'demo', password: randomBytes(9).toString('base64url') };
   let app: App | undefined;
@@ -72,7 +72,7 @@ export async function demo(out: NodeJS.WritableStream): Promise<void> {
     await showSound(stage);
     await showPipeline(stage);
     await showServers(stage);
-    stage.say('\nEverything came out as it should.');
+    stage.say('\nAll results are correct.');
   } catch (error) {
     if (stop.signal.aborted) throw new Ended(exitCodes.interrupted);
     throw error;
@@ -84,13 +84,14 @@ export async function demo(out: NodeJS.WritableStream): Promise<void> {
     for (const signal of signals) process.off(signal, interrupt);
   }
   out.write(
-    'The server is stopped and its folder is removed. Go on with: npm start, and the tour in README.md\n',
+    'The server is stopped and its folder is removed. To continue: npm start, and the tour in README.md\n',
   );
 }
 
 async function showText(stage: Stage): Promise<void> {
   const program = existsSync('/usr/bin/tr') ? '/usr/bin/tr' : findProgram('tr');
-  if (program === undefined) throw new CliError('There is no program tr on this machine.');
+  if (program === undefined)
+    throw new CliError('The demo needs the program tr, which is not installed here.');
   const text = Array.from(
     { length: 5000 },
     (_, index) => `${index + 1}: six quick foxes mix wax in the old mill's extra box\n`,
@@ -103,16 +104,16 @@ async function showText(stage: Stage): Promise<void> {
   stage.say('   The first lines of the output:');
   for (const line of output.toString().split('\n', 3)) stage.say(`     ${line}`);
   if (output.toString() !== text.replaceAll('x', '')) {
-    throw new CliError('The output of tr is not the text without its x.');
+    throw new CliError('The output of tr is not the text without every x.');
   }
-  stage.say(`   All ${count(output.length)} bytes are those that JavaScript's replaceAll('x', '') gives.`);
+  stage.say(`   All ${count(output.length)} bytes equal the result of JavaScript's replaceAll('x', '').`);
 }
 
 async function showSound(stage: Stage): Promise<void> {
   stage.say('\n2. A sound through ffmpeg: WAV to MP3');
   const program = findProgram('ffmpeg');
   if (program === undefined) {
-    stage.say('   Left out: there is no ffmpeg on the PATH of this machine.');
+    stage.say('   Skipped: there is no ffmpeg on the PATH of this machine.');
     return;
   }
   const output = await registerAndRun(
@@ -123,13 +124,13 @@ async function showSound(stage: Stage): Promise<void> {
   );
   const isMp3 =
     output.subarray(0, 3).toString() === 'ID3' || (output[0] === 0xff && (output[1] ?? 0) >= 0xe0);
-  if (!isMp3) throw new CliError('What ffmpeg made is not an MP3 file.');
+  if (!isMp3) throw new CliError('The output of ffmpeg is not an MP3 file.');
   stage.say(
     `   ${count(output.length)} bytes of MP3: they begin with ${output.subarray(0, 4).toString('hex')}.`,
   );
 }
 
-/** Programs as the steps of a pipeline; they need nothing but what every Linux has. */
+/** Programs for the steps of a pipeline. Every Linux has them. */
 const words = [
   { name: 'words', definition: { exec: 'tr', argv: ['-cs', 'a-z', '\\n'] } },
   { name: 'sort', definition: { exec: 'sort' } },
@@ -138,7 +139,7 @@ const words = [
 
 async function showPipeline(stage: Stage): Promise<void> {
   const { say } = stage;
-  say('\n3. A pipeline, which counts words: tr -cs a-z "\\n" | sort | uniq -c');
+  say('\n3. A pipeline that counts words: tr -cs a-z "\\n" | sort | uniq -c');
   const steps: Json[] = [];
   for (const { name, definition } of words) {
     const { location } = await register(stage, 'process_definition', { definition: { name, ...definition } });
@@ -163,7 +164,7 @@ async function showPipeline(stage: Stage): Promise<void> {
   }
 }
 
-/** Registers the definition, runs it on the input, shows all of it, and gives the output. */
+/** Registers the definition, runs it on the input, shows every step, and returns the output. */
 async function registerAndRun(
   stage: Stage,
   definition: object,

@@ -6,12 +6,12 @@ import { ask, type Json, register, type Stage } from './stage.js';
 
 /** How many jobs a server runs before it is deleted. */
 const uses = 2;
-/** How many jobs are run. */
+/** How many jobs to run. */
 const jobs = 4;
-/** How often the servers are looked at, a tenth of a second apart. */
+/** How many times to look at the servers, a tenth of a second apart. */
 const mostLooks = 100;
 
-/** Writes the configuration of servers that this machine stands in for. @returns the config folder */
+/** Writes a configuration in which this machine stands in for servers. @returns the config folder */
 export function configure(folder: string): string {
   const config = path.join(folder, 'config');
   const keys = {
@@ -21,16 +21,16 @@ export function configure(folder: string): string {
     MAX_ACTIVE_TASKS: 2,
   };
   mkdirSync(config);
-  // What is JSON is YAML, too.
+  // JSON is valid YAML.
   writeFileSync(path.join(config, 'application.yaml'), JSON.stringify(keys));
   return config;
 }
 
-/** Jobs on servers that are made for them, used again, and deleted. */
+/** Runs jobs on servers that are created for them, reused, and deleted. */
 export async function showServers(stage: Stage): Promise<void> {
   const { say } = stage;
-  say(`\n4. ${jobs} jobs on servers that are made for them, two at a time, for ${uses} jobs each`);
-  say('   With no cloud this machine stands in for them (CONNECTOR: local).');
+  say(`\n4. ${jobs} jobs on servers that are created for them, two at a time, for ${uses} jobs each`);
+  say('   Without a cloud, this machine stands in for them (CONNECTOR: local).');
   const definition = { name: 'shout', exec: 'tr', argv: ['a-z', 'A-Z'], executor: 'cloud' };
   const { location } = await register(stage, 'process_definition', { definition });
   const run = `${new URL(location).pathname}run/?wait=60&output=raw`;
@@ -50,11 +50,11 @@ export async function showServers(stage: Stage): Promise<void> {
   const counts = objects.map((server) => Number(server.uses));
   const right = outputs.every((output, index) => output === `JOB ${index + 1}\n`);
   if (!right || counts.some((each) => each > uses) || counts.reduce((sum, each) => sum + each, 0) !== jobs) {
-    throw new CliError('The servers did not run the jobs as they should.');
+    throw new CliError('The servers did not run the jobs correctly.');
   }
 }
 
-/** The servers, once those that have had their jobs are being deleted: that begins a moment after the last job has ended. */
+/** The servers, once the used-up ones are being deleted, which begins a moment after the last job has ended. */
 async function settledServers(stage: Stage): Promise<Json[]> {
   for (let looks = 1; ; looks += 1) {
     const { objects } = (await (await ask(stage, '/api/server/')).json()) as { objects: Json[] };

@@ -6,7 +6,7 @@ import { messageOf } from '../../lib/errors.js';
 
 export type Json = Record<string, unknown>;
 
-/** A server that is there for the demo only, and one login to it. */
+/** The server of the demo, and a login to it. */
 export interface Stage {
   url: string;
   login: string;
@@ -15,7 +15,7 @@ export interface Stage {
   say(text?: string): void;
 }
 
-/** Registers an object of that noun, and shows it. */
+/** Registers an object of that noun, and shows the request. */
 export async function register(stage: Stage, noun: string, object: object): Promise<{ location: string }> {
   const { say } = stage;
   const text = JSON.stringify(object, null, 1);
@@ -46,21 +46,21 @@ export async function ask(stage: Stage, url: string, init: RequestInit = {}): Pr
   throw new CliError(`${rest.method ?? 'GET'} ${url} was answered ${answer.status}: ${await answer.text()}`);
 }
 
-/** Stopping a server leaves running programs to its next start; there will be none here. */
+/** Cancels all jobs: stopping a server leaves running programs to its next start, and here there will be none. */
 export async function cancelAll(stage: Stage): Promise<void> {
   const calm = { ...stage, signal: AbortSignal.timeout(20_000) };
   try {
     const list = await ask(calm, '/api/job/?state__in=CREATED,RUNNING,RESET');
     const { objects } = (await list.json()) as { objects: Json[] };
     for (const { resource_uri } of objects) {
-      await ask(calm, `${resource_uri}cancel/`, { method: 'POST' }).catch(() => {}); // it ended meanwhile
+      await ask(calm, `${resource_uri}cancel/`, { method: 'POST' }).catch(() => {}); // it has just ended
     }
   } catch (error) {
-    throw new CliError(`The jobs of the demo cannot be ended: ${messageOf(error)}`);
+    throw new CliError(`Cannot cancel the jobs of the demo: ${messageOf(error)}`);
   }
 }
 
-/** Where a program is on PATH. */
+/** The path of a program on PATH. */
 export function findProgram(name: string): string | undefined {
   const folders = (environment.PATH ?? '').split(':').filter((folder) => folder.startsWith('/'));
   return folders
@@ -75,5 +75,5 @@ export function findProgram(name: string): string | undefined {
     });
 }
 
-/** A number as people read it. */
+/** A number for people to read. */
 export const count = (number: number) => number.toLocaleString('en');

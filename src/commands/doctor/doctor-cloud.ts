@@ -9,12 +9,12 @@ import { messageOf } from '../../lib/errors.js';
 import type { NovaFile } from '../../lib/generated/config/nova.js';
 import type { Finding } from './finding.js';
 
-/** Seconds that a cloud may take to be connected to, and for each answer. */
+/** Seconds that a cloud may take to accept a connection, and to answer a request. */
 const patience = { connect: 5, answer: 10 };
 
 /**
- * What `penstock doctor` finds of the clouds: the login of `nova.yaml` and `heat.yaml`, and that what they name is there.
- * Nothing is made in a cloud. Whoever has no such file is told nothing.
+ * Checks the clouds: the logins of `nova.yaml` and `heat.yaml`, and that everything they name exists. It creates
+ * nothing in a cloud. Without these files it finds nothing.
  */
 export async function examineCloud({ cloud, configFolder }: Config): Promise<Finding[]> {
   const { application, nova, heat } = cloud;
@@ -29,7 +29,7 @@ export async function examineCloud({ cloud, configFolder }: Config): Promise<Fin
 function scripts(folder: string | null): Finding {
   const check = 'scripts of tasks';
   const mend = 'set LOCAL_SCRIPTS_FOLDER in application.yaml to a folder that this user can read';
-  if (folder === null) return { check, state: 'note', detail: 'tasks of the type xnat have none', mend };
+  if (folder === null) return { check, state: 'note', detail: 'tasks of type xnat have no scripts', mend };
   try {
     accessSync(folder, constants.R_OK | constants.X_OK);
     readdirSync(folder);
@@ -45,7 +45,7 @@ async function examine(
   given: ReturnType<typeof novaOptions>,
   most: number,
 ): Promise<Finding[]> {
-  // Loaded when there is a cloud to ask.
+  // Loaded only if there is a cloud to ask.
   const [{ openStack }, { openNames }] = await Promise.all([
     import('../../drivers/connectors/openstack/open.js'),
     import('../../drivers/connectors/openstack/names.js'),
@@ -77,7 +77,7 @@ async function examine(
 
 type Question = () => Promise<Omit<Finding, 'check'>>;
 
-/** What is asked of a cloud: for each key of the file whether what it names is there, and how much there may be. */
+/** The questions to a cloud: for each key of the file, whether what it names exists, and what the quota is. */
 function questions(
   session: Session,
   names: Names,
@@ -96,7 +96,7 @@ function questions(
       wanted === null
         ? {
             state: 'note',
-            detail: 'none is named: every application has to name its own',
+            detail: 'not set: every application must set its own',
             mend: `set ${key} in ${name}.yaml`,
           }
         : said(wanted, names.idOf(kind, wanted));
@@ -114,7 +114,7 @@ function questions(
       ? {}
       : {
           'floating IPs': () =>
-            said(`of ${String(file.IP_POOL ?? 'the external network')}`, names.externalNetwork(floatingIp)),
+            said(`from ${String(file.IP_POOL ?? 'the external network')}`, names.externalNetwork(floatingIp)),
         }),
     ...(name === 'nova' ? {} : { stacks: () => said('can be listed', listStacks(session)) }),
     quota: () => quota(session, most),
@@ -124,7 +124,7 @@ function questions(
 const listStacks = (session: Session) =>
   session.request('orchestration', 'GET', '/stacks', { query: { limit: '1' } });
 
-/** Whether as many servers fit as the configuration wants. */
+/** Whether the quota allows as many servers as the configuration. */
 async function quota(session: Session, most: number): Promise<Omit<Finding, 'check'>> {
   const { limits } = (await session.request('compute', 'GET', '/limits')) as {
     limits: { absolute: { maxTotalInstances: number; totalInstancesUsed: number } };
@@ -135,7 +135,7 @@ async function quota(session: Session, most: number): Promise<Omit<Finding, 'che
   return {
     state: 'note',
     detail: `${detail}, and MAX_SERVERS is ${most}: jobs will wait for servers`,
-    mend: 'lower MAX_SERVERS (or MAX_ACTIVE_TASKS) in application.yaml, or have the quota raised',
+    mend: 'lower MAX_SERVERS (or MAX_ACTIVE_TASKS) in application.yaml, or raise the quota',
   };
 }
 
@@ -149,5 +149,5 @@ async function answerOf(check: string, file: string, ask: Question): Promise<Fin
 
 const mendOf = (error: unknown, file: string): string =>
   error instanceof ConnectorError && error.problem === 'unavailable'
-    ? 'see that the cloud can be reached from here, and that its address is right in the credentials'
+    ? 'check that this machine can reach the cloud, and that its address is right in the credentials'
     : `correct it in ${file}.yaml or its credentials`;

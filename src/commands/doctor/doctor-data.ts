@@ -8,12 +8,12 @@ import type { Finding } from './finding.js';
 
 const gibibyte = lowRoom;
 
-/** What `penstock doctor` finds of the data folder: whether it can be used, is private, and has room. */
+/** Checks the data folder: that it can be used, is private, and has room. */
 export function examineData({ data, database }: Config): Finding[] {
   try {
     makeDataFolder(data);
   } catch (error) {
-    const mend = `make ${data} writable for this user, or give another folder with --data`;
+    const mend = `make ${data} writable for this user, or choose another folder with --data`;
     return [{ check: 'data folder', state: 'wrong', detail: messageOf(error), mend }];
   }
   const { bavail, bsize } = statfsSync(data);
@@ -24,7 +24,7 @@ export function examineData({ data, database }: Config): Finding[] {
       check: 'data folder',
       state: free < 1 ? 'wrong' : 'ok',
       detail: `${data}, ${free.toFixed(1)} GiB free`,
-      mend: 'make room, or give another folder with --data',
+      mend: 'free some space, or choose another folder with --data',
     },
     {
       check: 'data folder privacy',
@@ -37,22 +37,22 @@ export function examineData({ data, database }: Config): Finding[] {
   ];
 }
 
-/** A database elsewhere is on a disk of its own, perhaps. */
+/** A database outside the data folder may be on another disk. */
 function besideData(data: string, database: string): Finding[] {
   if (database.startsWith(`${data}/`) || !existsSync(database)) return [];
   const { bavail, bsize } = statfsSync(database);
   const free = (bavail * bsize) / gibibyte;
   return [
     {
-      check: 'room for the database',
+      check: 'space for the database',
       state: free < 1 ? 'wrong' : 'ok',
       detail: `${database}, ${free.toFixed(1)} GiB free`,
-      mend: 'make room, or move the database (PENSTOCK_DATABASE_URL)',
+      mend: 'free some space, or move the database (PENSTOCK_DATABASE_URL)',
     },
   ];
 }
 
-/** Without its reserve a server that has no room cannot end and remove jobs. */
+/** Without its reserve a server on a full disk cannot end and remove jobs. */
 function examineReserve(database: string): Finding[] {
   const file = reserveFile(path.dirname(database));
   if (!existsSync(database)) return [];
@@ -64,7 +64,7 @@ function examineReserve(database: string): Finding[] {
       detail: there
         ? file
         : `${file} is missing: the disk was full, or the server has not run since it was removed`,
-      mend: 'make room, for example by deleting old jobs; a running server makes the reserve again within seconds',
+      mend: 'free some space, for example by deleting old jobs; a running server restores the reserve within seconds',
     },
   ];
 }

@@ -9,27 +9,27 @@ import { fingerprintOf } from '../../drivers/hosts/ssh/host-keys.js';
 import { messageOf } from '../../lib/errors.js';
 import type { Finding } from './finding.js';
 
-/** Seconds that a machine may take for each of: the login, a look at its folder, a transfer. */
+/** Seconds that a machine may take for each step: the login, the check of its folder, a transfer. */
 const patience = 10;
 
 const mends: Readonly<Record<HostProblem, string>> = {
   unreachable: 'start it, or correct its ADDRESS and PORT in ssh.yaml',
   refused: 'correct AUTH_USER, AUTH_KEYFILE, AUTH_PASSWORD or AUTH_AGENT in ssh.yaml',
   shell:
-    'have the login shell run the commands that it is given: take the forced command out of authorized_keys or sshd_config, or the exec out of its start files',
-  'host-key': 'find out which key is right, then do as it says',
-  gone: 'take it out of ssh.yaml',
-  full: 'make room there, or set another REMOTE_BASE_FOLDER',
+    'let the login shell run commands: remove the forced command from authorized_keys or sshd_config, or the exec from its start files',
+  'host-key': 'find out which key is right, then follow the message',
+  gone: 'remove it from ssh.yaml',
+  full: 'free some space there, or set another REMOTE_BASE_FOLDER',
   missing: 'make the folder writable for the user, or set another REMOTE_BASE_FOLDER in ssh.yaml',
 };
 
-/** What is to be done about a login shell that prints something whenever a command is run. Jobs run all the same. */
+/** What to do about a login shell that prints something with every command. Jobs run all the same. */
 const quieten =
-  'jobs run, but other programs that use SSH may fail: in its start files, print only where standard output is a terminal ([ -t 1 ])';
+  'jobs run, but other programs that use SSH may fail: in its start files, print only if standard output is a terminal ([ -t 1 ])';
 
 /**
- * Writes a file into the folder $1, or into the nearest one above it if it is not made yet. Says the file's name and how
- * many KiB are free.
+ * Writes a file into the folder $1, or into its nearest existing parent. Prints the file's name and how many KiB are
+ * free.
  */
 const probeScript = `
 export LC_ALL=C
@@ -42,7 +42,7 @@ echo "$probe"
 df -Pk "\${folder:-/}" 2>/dev/null | awk 'NR == 2 { print $4 }'
 `;
 
-/** What `penstock doctor` finds of the machines of `ssh.yaml`: each is logged in to, and nothing is left there. */
+/** Checks the machines of `ssh.yaml`: logs in to each, and leaves nothing there. */
 export async function examineMachines({ cloud, database }: Config): Promise<Finding[]> {
   const { ssh, application } = cloud;
   if (ssh.MACHINES.length === 0) return [];
@@ -51,7 +51,7 @@ export async function examineMachines({ cloud, database }: Config): Promise<Find
   const connect = Math.min(ssh.CONNECT_TIMEOUT, patience);
   const hosts = cloudHosts(() => ({ ...cloud, ssh: { ...ssh, CONNECT_TIMEOUT: connect } }), {
     keyOf: (host) => keys.get(host) ?? null,
-    // A key is kept by the server, when it first uses the machine.
+    // Only the server pins a key, when it first uses the machine.
     pin: async (host, key) => void shown.set(host, key),
   });
   const examine = async (entry: MachineEntry): Promise<Finding> => {
@@ -60,7 +60,7 @@ export async function examineMachines({ cloud, database }: Config): Promise<Find
     try {
       const { free, noise } = await tryFolder(hosts.machine(entry.NAME), base);
       const key = shown.get(`${entry.ADDRESS}:${entry.PORT}`);
-      const fresh = key === undefined ? '' : `; its key, not known so far, is ${fingerprintOf(key)}`;
+      const fresh = key === undefined ? '' : `; its host key, not pinned yet, is ${fingerprintOf(key)}`;
       const detail = `${entry.ADDRESS}, ${free} free in ${base}${fresh}`;
       if (noise === undefined) return { check, state: 'ok', detail };
       return { check, state: 'note', detail: `${detail}; its login shell prints "${noise}"`, mend: quieten };
@@ -76,15 +76,15 @@ export async function examineMachines({ cloud, database }: Config): Promise<Find
   }
 }
 
-/** Writes a file into a folder there, and fetches it back; gives how much room there is, and what the login shell prints. */
+/** Writes a file into a folder there and fetches it. Returns the free space, and what the login shell prints. */
 async function tryFolder(host: Host, base: string): Promise<{ free: string; noise: string | undefined }> {
   const timeout = patience * 1000;
   const { code, stdout, stderr, noise } = await host.run(probeScript, { args: [base], timeout });
   const [probe = '', free = ''] = stdout.split('\n');
   if (code !== 0) {
-    // Before it stand the shell's name, its line, and the name of the file, which was only an attempt.
+    // The reason follows the shell's name, a line number, and the name of our probe.
     const why = stderr.split('\n')[0]?.split(': ').at(-1);
-    throw new HostError('missing', `${base} cannot be written: ${why}.`);
+    throw new HostError('missing', `Cannot write to ${base}: ${why}.`);
   }
   const here = mkdtempSync(path.join(os.tmpdir(), 'penstock-doctor-'));
   try {
@@ -109,7 +109,7 @@ async function pinnedIn(database: string): Promise<Map<string, string>> {
     }[];
     return new Map(rows.map(({ host, fingerprint }) => [host, fingerprint]));
   } catch {
-    // A database of before there were machines has no such table.
+    // A database from an older version has no such table.
     return new Map();
   } finally {
     opened.close();

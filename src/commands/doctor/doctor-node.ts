@@ -8,8 +8,8 @@ import { messageOf } from '../../lib/errors.js';
 import type { Finding } from './finding.js';
 
 /**
- * What `penstock doctor` finds of the processing node. Nobody has to have one: where there is no home, that is a note.
- * Whether the scripts can be started and the folders written to is asked as the user whom the scripts run as.
+ * Checks the processing node. A node is optional: a missing home is only a note. Checks as the user who runs the scripts
+ * whether they can be started and the folders are writable.
  */
 export async function examineNode({ node }: Config): Promise<Finding[]> {
   const { paths, scripts, serveruser, ptsuser } = completeSettings(node);
@@ -24,8 +24,8 @@ export async function examineNode({ node }: Config): Promise<Finding[]> {
     add(
       'node home',
       'note',
-      `there is no ${home}: a processing node has nothing to run`,
-      '`penstock node install` makes it',
+      `${home} does not exist, so a processing node has nothing to run`,
+      'to create it, run `penstock node install`',
     );
 
   try {
@@ -46,20 +46,20 @@ export async function examineNode({ node }: Config): Promise<Finding[]> {
       missing.push(exec);
       continue;
     }
-    // As the script will be looked for and started: not on the PATH of whoever asks.
+    // With the PATH that the script will be started with, not that of whoever runs the doctor.
     await findProgramAs(ptsuser, exec, home, basicEnvironment.PATH).catch((error: unknown) => {
       unusable.push(messageOf(error).replace(/^exec: /, `${name}: `));
     });
   }
   if (unusable.length > 0) {
-    const mend = `correct scripts in node.yaml, or chmod 755 them and let '${ptsuser}' enter the folders that they are in`;
+    const mend = `correct scripts in node.yaml, or chmod 755 them and let '${ptsuser}' enter their folders`;
     add('node scripts', 'wrong', unusable.join('; '), mend);
   } else if (missing.length > 0) {
     add(
       'node scripts',
       'note',
-      `there is no ${missing.join(', ')}`,
-      '`penstock node install` makes demo scripts',
+      `missing: ${missing.join(', ')}`,
+      'to create demo scripts, run `penstock node install`',
     );
   } else add('node scripts', 'ok', 'init, config, run and clean can be executed');
 
@@ -67,11 +67,11 @@ export async function examineNode({ node }: Config): Promise<Finding[]> {
   const closed: string[] = [];
   for (const folder of folders) if (!(await mayWriteIn(ptsuser, folder))) closed.push(folder);
   if (closed.length > 0) {
-    const mend = `give '${ptsuser}' the right to write there, by owner or by group`;
+    const mend = `let '${ptsuser}' write there, as owner or by group`;
     add('node folders', 'wrong', `'${ptsuser}' cannot write to ${closed.join(', ')}`, mend);
   } else {
-    const told = `${folders.join(' and ')} can be written to`;
-    add('node folders', 'ok', folders.length === 0 ? 'the first initialisation makes them' : told);
+    const told = `${folders.join(' and ')} ${folders.length === 1 ? 'is' : 'are'} writable`;
+    add('node folders', 'ok', folders.length === 0 ? 'init will create them' : told);
   }
   return findings;
 }

@@ -42,9 +42,9 @@ async function examine(flags: Flags): Promise<Finding[]> {
       'configuration',
       () => {
         config = loadConfig(flags);
-        return { state: 'ok', detail: config.configFolder ?? 'no folder given: defaults' };
+        return { state: 'ok', detail: config.configFolder ?? 'no config folder: using defaults' };
       },
-      'correct the file as it says; docs/configuration.md has every key',
+      'correct the file as the message says; docs/configuration.md has every key',
     ),
   );
   if (config === undefined) return findings;
@@ -55,8 +55,7 @@ async function examine(flags: Flags): Promise<Finding[]> {
     attempt(
       'database',
       () => {
-        if (!existsSync(database))
-          return { state: 'ok', detail: `${database} will be made by the first start` };
+        if (!existsSync(database)) return { state: 'ok', detail: `the first start will create ${database}` };
         const opened = new Database(database, { readonly: true, timeout: 5000 });
         const result = opened.pragma('quick_check', { simple: true });
         opened.close();
@@ -90,14 +89,14 @@ async function examine(flags: Flags): Promise<Finding[]> {
     attempt(
       'processes',
       () => ({ state: 'ok', detail: `/proc is readable, boot ${bootId()}` }),
-      'mount /proc: programs are found and ended through it',
+      'mount /proc: Penstock needs it to find and end programs',
     ),
   );
   const most = openFilesLimit();
   findings.push({
     check: 'open files',
     state: most < 256 ? 'wrong' : most < 1024 ? 'note' : 'ok',
-    detail: `a process may have ${most} open`,
+    detail: `a process may open ${most}`,
     mend: 'raise the limit with `ulimit -n 4096`, or LimitNOFILE=4096 in a systemd unit',
   });
   findings.push(await examineHoles(data));
@@ -111,8 +110,8 @@ async function examine(flags: Flags): Promise<Finding[]> {
     detail:
       unkept.length === 0
         ? 'memory, cpus and processes can be limited'
-        : `not to be had here: limits on ${unkept.join(', ')}`,
-    mend: 'run the server as root or in a delegated cgroup; memory is then limited by address space only',
+        : `cannot limit ${unkept.join(', ')} here`,
+    mend: 'run the server as root or in a delegated cgroup; without one, memory is limited only by address space',
   });
   findings.push(...examineEnding(groups));
   if (config.tls !== null) {
@@ -124,7 +123,7 @@ async function examine(flags: Flags): Promise<Finding[]> {
             accessSync(file, constants.R_OK);
             return { state: 'ok', detail: file };
           },
-          `make ${file} readable, or correct its name in application.yaml`,
+          `make ${file} readable, or correct its path in application.yaml`,
         ),
       );
     }
@@ -132,8 +131,8 @@ async function examine(flags: Flags): Promise<Finding[]> {
     findings.push({
       check: 'TLS',
       state: 'note',
-      detail: `passwords travel in clear on ${config.host}`,
-      mend: 'set TLS_CERTIFICATE and TLS_KEY, or put a proxy with TLS in front',
+      detail: `passwords are sent unencrypted to ${config.host}`,
+      mend: 'set TLS_CERTIFICATE and TLS_KEY, or put a TLS proxy in front',
     });
   }
   findings.push(...(await examineNode(config)));
@@ -163,41 +162,42 @@ function examineEnding(groups: ControlGroups): Finding[] {
       ? {
           check,
           state: 'note',
-          detail: 'a daemon that leaves its session and clears its environment is not found, and stays',
+          detail:
+            'a daemon that leaves its session and clears its environment is not found and keeps running',
           mend: 'run the server in a delegated cgroup (docs/operations.md), or install perl or python3',
         }
-      : { check, state: 'ok', detail: `all processes of a job are found, by ${means}` },
+      : { check, state: 'ok', detail: `${means} finds all processes of a job` },
     ...(clients.length === 0
       ? []
       : [
           {
             check: 'daemons',
             state: 'note' as const,
-            detail: `${clients.join(', ')}: work that a job hands to a daemon through these is not ended with the job`,
-            mend: 'let the program wait for that work, and end it on SIGTERM (docs/jobs.md, Cancelling)',
+            detail: `${clients.join(', ')}: work that a job hands to a daemon with these does not end with the job`,
+            mend: 'let the program wait for that work and end it on SIGTERM (docs/jobs.md, Cancelling)',
           },
         ]),
   ];
 }
 
-/** Whether the older part of a log can be cut away while its program goes on. */
+/** Whether the beginning of a log can be cut off while its program keeps writing. */
 async function examineHoles(data: string): Promise<Finding> {
   const check = 'logs of services';
   const file = path.join(data, `.doctor-${process.pid}`);
   try {
     writeFileSync(file, Buffer.alloc(64 * 1024, 'x'), { mode: 0o600 });
     const cut = (await punchHole(file, 0, 32 * 1024)) && readFileSync(file)[0] === 0;
-    if (cut) return { check, state: 'ok', detail: 'can be cut while they are written' };
+    if (cut) return { check, state: 'ok', detail: 'can be shortened while they are written' };
   } catch {
-    // What is wrong with the folder was said before.
+    // What is wrong with the folder has been reported already.
   } finally {
     rmSync(file, { force: true });
   }
   return {
     check,
     state: 'note',
-    detail: 'begin anew when they have grown too large: files cannot have holes here',
-    mend: 'install util-linux (fallocate), and keep the data on ext4, XFS, Btrfs, tmpfs or ZFS',
+    detail: 'start over when they have grown too large, because files cannot have holes here',
+    mend: 'install util-linux (fallocate) and keep the data on ext4, XFS, Btrfs, tmpfs or ZFS',
   };
 }
 
@@ -217,7 +217,7 @@ async function examineBroker(url: string): Promise<Finding> {
   }
 }
 
-/** `penstock doctor`: what is well, what is not, and how to mend it. Exits with 1 if something is wrong. */
+/** `penstock doctor`: what works, what does not, and how to fix it. Exits with 1 if something is wrong. */
 export async function doctor(flags: Flags & { json?: boolean }, io: CliIo): Promise<void> {
   const findings = await examine(flags);
   if (flags.json) io.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);

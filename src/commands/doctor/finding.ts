@@ -2,6 +2,6 @@ export interface Finding {
   check: string;
   state: 'ok' | 'note' | 'wrong';
   detail: string;
-  /** How to mend it. */
+  /** How to fix it. */
   mend?: string;
 }

@@ -26,34 +26,32 @@ import { messageOf } from '../../lib/errors.js';
 
 export type Made = 'made' | 'there already';
 
-/** A home that is open: what is done in it is done there, whatever its path comes to mean meanwhile. */
+/** An open home. Changes go to this very folder, even if its path leads elsewhere meanwhile. */
 export interface Home {
   path: string;
   folder: FileHandle;
 }
 
-/** Does one thing to a file; what goes wrong is told with the file's name and what can be done. */
+/** Does one thing to a file. An error gets the file's name and what to do about it. */
 async function attempt<T>(file: string, action: () => T | Promise<T>, ...hints: string[]): Promise<T> {
   try {
     return await action();
   } catch (error) {
     if (error instanceof CliError) throw error;
     const why = messageOf(error).replaceAll(/\/proc\/self\/fd\/\d+/g, path.dirname(file));
-    throw new CliError(`${file} cannot be made: ${why}`, {
+    throw new CliError(`Cannot create ${file}: ${why}`, {
       hints:
-        hints.length > 0
-          ? hints
-          : ['Make the folder that it is in writable, or run this as who may write there.'],
+        hints.length > 0 ? hints : ['Make its folder writable, or run this as a user who may write there.'],
     });
   }
 }
 
-const otherHome = ['Name a folder that can be made: penstock node install DIR, or paths in node.yaml.'];
+const otherHome = ['Name a folder that can be created: penstock node install DIR, or paths in node.yaml.'];
 
-/** Opens a home, which is made where there is none; whoever gets it closes it. */
+/** Opens a home, and creates it if needed. The caller closes it. */
 export async function openHome(home: string): Promise<Home & { made: Made }> {
   const isRoot = process.getuid?.() === 0;
-  // Whoever made such a link would say where root writes and what changes hands.
+  // Another user's link could decide where root writes and which files change owner.
   if (isRoot) await attempt(home, () => refuseLinks(home), ...otherHome);
   const made = await makeFolder(home);
   const { O_RDONLY, O_DIRECTORY } = constants;
@@ -64,18 +62,18 @@ export async function openHome(home: string): Promise<Home & { made: Made }> {
 function refuseLinks(home: string): void {
   for (let place = home; place !== path.dirname(place); place = path.dirname(place)) {
     const found = lstatSync(place, { throwIfNoEntry: false });
-    // On the way a link of root's own is as good as a folder.
+    // A parent folder may be a link that root owns.
     if (!found?.isSymbolicLink() || (place !== home && found.uid === 0)) continue;
-    throw new CliError(`${place} is a symbolic link, through which root makes no home`, {
-      hints: ['Name the folder that it leads to: penstock node install DIR, or paths in node.yaml.'],
+    throw new CliError(`${place} is a symbolic link, which root does not follow`, {
+      hints: ['Name the folder that it points to: penstock node install DIR, or paths in node.yaml.'],
     });
   }
 }
 
 /**
- * A folder of mode 0775, whatever the umask says; one that is there keeps its mode.
+ * Creates a folder of mode 0775, whatever the umask. An existing one keeps its mode.
  *
- * @param home if it is directly in this one, it is made there
+ * @param home if the folder is directly inside this one, it is created through it
  */
 export function makeFolder(folder: string, home?: Home): Promise<Made> {
   const place = placeOf(folder, home);
@@ -101,10 +99,10 @@ const placeOf = (folder: string, home?: Home): string =>
     : folder;
 
 /**
- * Gives a folder to its user, unless there are things in it: whoever names /var/tmp by mistake does not lose it. A
- * link stays, and so does what it leads to.
+ * Gives a folder to its user if it is empty, so that naming /var/tmp by mistake does no harm. Leaves links and their
+ * targets alone.
  *
- * @returns whether it is that user's now
+ * @returns whether the user owns it now
  */
 export function giveFolder(folder: string, home: Home, { uid, gid }: Account): Promise<boolean> {
   const place = placeOf(folder, home);
@@ -126,7 +124,7 @@ export function giveFolder(folder: string, home: Home, { uid, gid }: Account): P
 export const giveHome = ({ path: file, folder }: Home, { uid, gid }: Account): Promise<void> =>
   attempt(file, () => folder.chown(uid, gid));
 
-/** A script of ours. One of an earlier version is replaced, at once and whole: it may be running. */
+/** Installs one of our scripts. Replaces an earlier version atomically, because it may be running. */
 export function makeScript(source: string, home: Home, owner: Account | undefined): Promise<Made> {
   const name = path.posix.basename(source);
   return attempt(path.join(home.path, name), () => {
@@ -135,7 +133,7 @@ export function makeScript(source: string, home: Home, owner: Account | undefine
     if (isReady(file, text, owner)) return 'there already';
     const partial = inside(home.folder, `.${name}.${process.pid}`);
     try {
-      // `wx` follows no link that waits under that name.
+      // `wx` does not follow a link with that name.
       const opened = openSync(partial, 'wx', 0o700);
       try {
         writeFileSync(opened, text);
@@ -153,7 +151,7 @@ export function makeScript(source: string, home: Home, owner: Account | undefine
   });
 }
 
-/** Whether that very script is there already, and nothing else than it has this file; then it is its owner's. */
+/** Whether exactly this script is installed already, as a file with no other links. If so, sets its owner. */
 function isReady(file: Buffer, text: Buffer, owner: Account | undefined): boolean {
   if (lstatSync(file, { throwIfNoEntry: false })?.isFile() !== true) return false;
   const opened = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -168,7 +166,7 @@ function isReady(file: Buffer, text: Buffer, owner: Account | undefined): boolea
   }
 }
 
-/** A link to a script beside it, unless something of that name is there: that is the user's. */
+/** Links a name to a script beside it, unless the name exists: then it belongs to the user. */
 export function makeLink(
   name: string,
   target: string,
@@ -188,7 +186,7 @@ export function makeLink(
   });
 }
 
-/** Whether that name leads to something else than the script of ours: a user has put their own there. */
+/** Whether a user has put something else than our script under that name. */
 export function isUsers(home: Home, name: string, target: string): boolean {
   const file = inside(home.folder, name);
   return !lstatSync(file).isSymbolicLink() || readlinkSync(file) !== target;

@@ -20,7 +20,7 @@ import {
   openHome,
 } from './node-files.js';
 
-/** What the home of a node consists of, and whether it had to be made. */
+/** What the home of a node consists of, and what was created. */
 interface Installed {
   home: string;
   input: string;
@@ -29,19 +29,19 @@ interface Installed {
 }
 
 /**
- * `penstock node install [DIR]`: the processing node's home with its folders and the demo scripts, each behind a link
- * that a user points at a script of their own. What a user has put there stays.
+ * `penstock node install [DIR]`: creates the processing node's home with its folders and the demo scripts, each behind
+ * a link that users can point at a script of their own. It keeps what users have put there.
  */
 export async function installNode(
   dir: string | undefined,
   flags: Flags & { json?: boolean },
   io: CliIo,
 ): Promise<void> {
-  if (dir === '') throw usageError('the name of the folder is empty');
+  if (dir === '') throw usageError('The name of the folder is empty.');
   const config = loadConfig({ ...flags, nodeOnly: true });
   const configured = completeSettings(config.node).paths;
   const home = path.resolve(dir ?? configured.pnshome);
-  // A home of another name brings its own folders: those in node.yaml are the other one's.
+  // A home given by DIR has its own folders: those in node.yaml belong to the configured home.
   const input = dir === undefined ? path.resolve(configured.inputdir) : path.join(home, 'input');
   const output = dir === undefined ? path.resolve(configured.outputdir) : path.join(home, 'output');
   const owner = await ownerOf(config.node.serveruser);
@@ -67,7 +67,7 @@ export async function installNode(
   }
 }
 
-/** @returns the folders that keep their owner, since there are other things in them */
+/** @returns the folders that keep their owner because they contain other files */
 async function makeFolders(
   home: Home,
   folders: readonly string[],
@@ -98,18 +98,18 @@ function tell(
   for (const [file, state] of made) {
     const name = path.basename(file);
     const users = path.dirname(file) === home.path && name in scripts && !name.endsWith('.ori');
-    const stays = users && isUsers(home, name, `${name}.ori`) ? ' (not the demo; it stays as it is)' : '';
+    const stays = users && isUsers(home, name, `${name}.ori`) ? ' (your own; left unchanged)' : '';
     print(io, `${state.padEnd(13)}  ${harmless(file)}${stays}`);
   }
   if ([...made.values()].every((state) => state === 'there already')) {
-    print(io, '\nAll of it was there already; nothing had to be made.');
+    print(io, '\nEverything was there already. Nothing was changed.');
   }
   for (const folder of kept) {
-    print(io, `\n${harmless(folder)} has other things in it, and keeps its owner.`);
+    print(io, `\n${harmless(folder)} contains other files and keeps its owner.`);
   }
 }
 
-/** Who the home is for, where that is somebody else. It is asked before anything is made. */
+/** The owner of the home if that is somebody else. Checked before anything is created. */
 async function ownerOf(name: string): Promise<Account | undefined> {
   if (name === ownName()) return undefined;
   const hints = [`Correct serveruser in node.yaml, or run this as root or as '${name}'.`];
@@ -117,12 +117,12 @@ async function ownerOf(name: string): Promise<Account | undefined> {
   try {
     account = await accountOf(name);
   } catch (error) {
-    throw new CliError(`the node's home is to belong to '${name}': ${messageOf(error)}`, { hints });
+    throw new CliError(`Cannot give the node's home to '${name}': ${messageOf(error)}`, { hints });
   }
   if (isSelf(account)) return undefined;
   if (process.getuid?.() === 0) return account;
   throw new CliError(
-    `the node's home is to belong to '${name}', but '${ownName()}' cannot give files to somebody else`,
+    `The node's home must belong to '${name}', but '${ownName()}' cannot give files to other users.`,
     { hints },
   );
 }
@@ -152,7 +152,7 @@ function nextSteps(
     const file =
       configFolder === null ? 'node.yaml of a config folder' : path.join(configFolder, 'node.yaml');
     lines.push(
-      `Let the node find it, by this in ${harmless(file)}:`,
+      `To let the node find it, add this to ${harmless(file)}:`,
       '',
       `  paths: ${JSON.stringify(paths)}`,
       '',
@@ -161,7 +161,7 @@ function nextSteps(
   const folder = configFolder ?? (Object.keys(paths).length > 0 ? 'DIR' : null);
   const address = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
   lines.push(
-    'Start the node, and let it run the first script:',
+    'Start the node, then run the first script:',
     '',
     `  penstock serve --node-only${folder === null ? '' : ` --config ${quoted(folder)}`} -u NAME -p PASSWORD`,
     `  curl -u NAME:PASSWORD -X PUT http://${address}:${port === 0 ? 'PORT' : port}${node.baseurl}/init`,
@@ -169,6 +169,6 @@ function nextSteps(
   return lines.join('\n');
 }
 
-/** A word as a shell takes it. */
+/** A word quoted for a shell. */
 const quoted = (word: string) =>
   /^[\w./@:+-]+$/.test(word) ? word : `'${harmless(word).replaceAll("'", "'\\''")}'`;

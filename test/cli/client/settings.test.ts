@@ -39,13 +39,13 @@ describe('the command line', () => {
   it('says where it looked for the server', async () => {
     const ran = await penstock(['job', 'list'], { env: nowhere });
     expect(ran).toMatchObject({ code: 1, stdout: '' });
-    expect(ran.stderr).toContain('http://127.0.0.1:9 ');
+    expect(ran.stderr).toContain('http://127.0.0.1:9: ');
     expect(ran.stderr).toContain('PENSTOCK_URL');
   });
 
   it('takes the server before the noun too, and lets the flag win', async () => {
     const before = await penstock(['--url', 'http://127.0.0.1:7', 'job', 'list'], { env: nowhere });
-    expect(before.stderr).toContain('http://127.0.0.1:7 ');
+    expect(before.stderr).toContain('http://127.0.0.1:7: ');
     const after = await penstock([
       '--url',
       'http://127.0.0.1:7',
@@ -54,7 +54,7 @@ describe('the command line', () => {
       '--url',
       'http://127.0.0.1:1',
     ]);
-    expect(after.stderr).toContain('http://127.0.0.1:1 ');
+    expect(after.stderr).toContain('http://127.0.0.1:1: ');
   });
 
   it('warns of secrets in its arguments, without repeating them', async () => {
@@ -63,7 +63,7 @@ describe('the command line', () => {
       ['--token', 'hunter2'],
     ]) {
       const ran = await penstock(['job', 'list', ...login], { env: nowhere });
-      expect(ran.stderr).toContain('can be read by every user');
+      expect(ran.stderr).toContain('every user of this machine can see');
       expect(ran.stderr).not.toContain('hunter2');
     }
     const quiet = await penstock(['job', 'list'], { env: { ...nowhere, PENSTOCK_TOKEN: 'hunter2' } });

@@ -55,11 +55,9 @@ describe.skipIf(!built)(`operations${built ? '' : ' (skipped: it is not built)'}
     expect(letters).toMatch(/two +3 +[0-9a-f-]{36} +Its job failed: exit code 1\./);
     expect(await json(['operation', 'dead-letters', 'pick'])).toMatchObject({ stream: 'unpicked', total: 1 });
     expect((await good(['operation', 'replay', 'pick'])).stderr).toBe(
-      'One dead letter is given to it once more.\n',
+      '1 dead letter will be processed again.\n',
     );
-    expect((await good(['operation', 'discard', 'pick'])).stderr).toMatch(
-      /^Dead letters thrown away: \d\.\n$/,
-    );
+    expect((await good(['operation', 'discard', 'pick'])).stderr).toMatch(/^Dead letters deleted: \d\.\n$/);
     await good(['operation', 'remove', 'pick']);
     expect((await penstock(['operation', 'show', 'pick'])).stderr).toContain(
       'There is no operation named pick.',

@@ -82,7 +82,7 @@ describe.skipIf(!built)(`penstock against a server${built ? '' : ' (skipped: it 
   it('ends as the program did, with its last words', async () => {
     const ran = await penstock(['run', 'fails'], 'input');
     expect(ran).toMatchObject({ code: 7, stdout: '' });
-    expect(ran.stderr).toMatch(/exit code 7[\s\S]*first\nlast\n$/);
+    expect(ran.stderr).toMatch(/exited with code 7[\s\S]*first\nlast\n$/);
     expect(await penstock(['run', 'killed'], '')).toMatchObject({ code: 137 });
     expect(await penstock(['run', 'forever', '--no-input', '--timeout', '0.5'])).toMatchObject({ code: 124 });
   });

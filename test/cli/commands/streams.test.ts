@@ -35,7 +35,7 @@ describe.skipIf(!built)(`streams${built ? '' : ' (skipped: it is not built)'}`, 
     await good(['stream', 'remove', '2024']);
     const missing = await penstock(['stream', 'show', 'readigns']);
     expect(missing).toMatchObject({ code: 1, stderr: expect.stringContaining('Did you mean readings?') });
-    expect((await penstock(['stream', 'show', '..'])).stderr).toContain('not the name of a stream');
+    expect((await penstock(['stream', 'show', '..'])).stderr).toContain('Not the name of a stream');
   });
 
   it('take messages and show them as they come', async () => {
@@ -77,7 +77,7 @@ describe.skipIf(!built)(`streams${built ? '' : ' (skipped: it is not built)'}`, 
     );
     expect((await penstock(['stream', 'publish', 'live', '--id', 'a\nb'], 'x')).code).toBe(2);
     expect((await penstock(['stream', 'publish', 'live', '/no/such/file'])).stderr).toContain(
-      'cannot be read',
+      'Cannot read the input /no/such/file',
     );
     expect((await penstock(['stream', 'add', 'live'])).stderr).toContain('There is a stream live already');
   });

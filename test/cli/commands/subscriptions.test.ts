@@ -98,13 +98,13 @@ describe.skipIf(!built)(`subscriptions${built ? '' : ' (skipped: it is not built
     expect((await good(['delivery', 'show', String(dead.id)])).stdout).toContain('state: dead');
 
     receiver.behave = () => 204;
-    expect((await good(['delivery', 'replay', String(dead.id)])).stderr).toContain('is sent once more');
+    expect((await good(['delivery', 'replay', String(dead.id)])).stderr).toContain('will be sent again');
     const arrived = () => waitFor(async () => (await json([...list, 'delivered']))[0], 'the delivery');
     expect(await arrived()).toMatchObject({ id: dead.id });
     const replay = ['subscription', 'replay', id];
     expect(await json(replay)).toEqual({ replayed: 0 });
     expect(await json([...replay, '--all', '--since', '2999-01-01'])).toEqual({ replayed: 0 });
-    expect((await good([...replay, '--all'])).stderr).toContain('One delivery is sent once more.');
+    expect((await good([...replay, '--all'])).stderr).toContain('1 delivery will be sent again.');
     await arrived();
     expect((await penstock(['delivery', 'show', '99999'])).stderr).toContain('There is no delivery 99999.');
     expect(await penstock(['delivery', 'show', 'x'])).toMatchObject({ code: 2 });

@@ -59,7 +59,7 @@ describe('penstock demo', () => {
     expect(text()).toContain('201 Created');
     expect(text()).toContain("1: si quick foes mi wa in the old mill's etra bo\n");
     expect(text()).toMatch(/finish → FINISHED, exit code 0/);
-    expect(text()).toContain('Left out: there is no ffmpeg on the PATH');
+    expect(text()).toContain('Skipped: there is no ffmpeg on the PATH');
     expect(text()).toContain('sort  FINISHED, joined to count by a pipe');
     expect(text()).toContain('      3 the\n');
     expect(text()).toContain('     JOB 4\n');
@@ -87,7 +87,7 @@ describe('penstock demo', () => {
     fakeFfmpeg('for last; do :; done; echo nonsense > "$last"');
     const { text, end } = startDemo(path.join(folder, 'bin'));
     expect(await end).toBe(1);
-    expect(text()).toContain('What ffmpeg made is not an MP3 file.');
+    expect(text()).toContain('The output of ffmpeg is not an MP3 file.');
     expect(readdirSync(path.join(folder, 'tmp'))).toEqual([]);
   });
 

@@ -65,7 +65,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     const well = await examine([entryOf('fiji', machine)]);
     expect(well.told('fiji')).toMatch(
       new RegExp(
-        `ok .*machine fiji.*${machine.address}, [\\d.]+ GiB free in ${machine.base}; its key, not known`,
+        `ok .*machine fiji.*${machine.address}, [\\d.]+ GiB free in ${machine.base}; its host key, not pinned`,
       ),
     );
     expect(well.status).toBe(0);
@@ -112,11 +112,11 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     expect(all.told('away')).toMatch(/does not answer within 2 s|cannot be reached.*\n.*ADDRESS and PORT/);
     expect(all.told('port')).toMatch(/cannot be reached.*\n.*ADDRESS and PORT/);
     expect(all.told('known')).toMatch(/shows the host key SHA256:.*correct HOST_KEY of known in ssh.yaml/);
-    expect(all.told('closed')).toMatch(/closed cannot be written: Permission denied\.\n.*REMOTE_BASE_FOLDER/);
+    expect(all.told('closed')).toMatch(/Cannot write to .*closed: Permission denied\.\n.*REMOTE_BASE_FOLDER/);
     expect(all.told('file')).toMatch(
-      /below cannot be written: .*file is not a folder\.\n.*REMOTE_BASE_FOLDER/,
+      /Cannot write to .*below: .*file is not a folder\.\n.*REMOTE_BASE_FOLDER/,
     );
-    expect(all.told('proc')).toMatch(/proc\/penstock cannot be written: [^:]*\.\n.*REMOTE_BASE_FOLDER/);
+    expect(all.told('proc')).toMatch(/Cannot write to .*proc\/penstock: [^:]*\.\n.*REMOTE_BASE_FOLDER/);
     for (const secret of [machine.guest.password, 'a wrong secret']) expect(all.text).not.toContain(secret);
     expect(all.seconds * 1000).toBeLessThan(atPace(20_000));
     expect(readdirSync(machine.base).sort()).toEqual(['closed', 'file']);

@@ -46,7 +46,7 @@ describe.skipIf(!isRoot)(`penstock node install by root${isRoot ? '' : ' (skippe
     chownSync(theirs, 1, 1);
     const folder = config({ serveruser: 'nobody', paths: { pnshome: `${home}/pns/`, inputdir: theirs } });
     const { status, stdout } = install('--config', folder);
-    expect([status, stdout]).toEqual([0, expect.stringContaining(`${theirs} has other things in it`)]);
+    expect([status, stdout]).toEqual([0, expect.stringContaining(`${theirs} contains other files`)]);
     expect(statSync(theirs).uid).toBe(1);
     expect(statSync(path.join(home, 'pns/output')).uid).toBe(65534);
   });

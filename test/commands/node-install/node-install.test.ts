@@ -68,7 +68,7 @@ describe('penstock node install', () => {
     expect(first.stdout).toMatch(/penstock serve --node-only -u \S+ -p \S+\n +curl .*:5000\/v0.6\/init\n$/);
     const second = install();
     expect([second.status, second.stderr]).toEqual([0, '']);
-    expect(second.stdout).toContain('nothing had to be made');
+    expect(second.stdout).toContain('Nothing was changed.');
     expect(second.stdout).not.toMatch(/^made/m);
   });
 
@@ -105,8 +105,8 @@ describe('penstock node install', () => {
     writeFileSync(path.join(pns, 'configPTS.ori'), 'of an earlier version');
     const { status, stdout } = install();
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^there already +\S+\/initPTS \(not the demo; it stays as it is\)$/m);
-    expect(stdout).toMatch(/^there already +\S+\/runPTS \(not the demo/m);
+    expect(stdout).toMatch(/^there already +\S+\/initPTS \(your own; left unchanged\)$/m);
+    expect(stdout).toMatch(/^there already +\S+\/runPTS \(your own; left unchanged\)/m);
     expect(stdout).toMatch(/^made +\S+\/configPTS\.ori$/m);
     expect(readFileSync(path.join(pns, 'initPTS'), 'utf8')).toBe('my own');
     expect(readlinkSync(path.join(pns, 'runPTS'))).toBe('runPTS.mine');
@@ -120,10 +120,10 @@ describe('penstock node install', () => {
   });
 
   test.each([
-    ['', 2, /the name of the folder is empty/],
+    ['', 2, /The name of the folder is empty/],
     ['file', 1, /file is not a folder\n.*node install DIR/],
-    ['file/below', 1, /file\/below cannot be made: .*\n.*node install DIR/],
-    ['/proc/node', 1, /\/proc\/node cannot be made: .*\n.*node install DIR/],
+    ['file/below', 1, /Cannot create .*file\/below: .*\n.*node install DIR/],
+    ['/proc/node', 1, /Cannot create \/proc\/node: .*\n.*node install DIR/],
   ])('a home that cannot be: %j', (dir, code, words) => {
     writeFileSync(path.join(home, 'file'), '');
     const { status, stderr } = install(dir);

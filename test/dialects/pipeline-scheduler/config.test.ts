@@ -57,13 +57,13 @@ describe('PUT /config', () => {
       'a connector without its file',
       'application.yaml',
       { CONNECTOR: 'nova' },
-      /CONNECTOR: nova needs the file nova\.yaml/,
+      /CONNECTOR: the connector nova needs the file nova\.yaml/,
     ],
     [
       'machines that there are not',
       'application.yaml',
       { CONNECTOR: 'static' },
-      /CONNECTOR: static needs MACHINES/,
+      /CONNECTOR: the connector static needs MACHINES/,
     ],
     [
       'a folder that is not absolute',
@@ -75,7 +75,7 @@ describe('PUT /config', () => {
       'a folder of two lines',
       'application.yaml',
       { REMOTE_BASE_FOLDER: '/tmp\n/etc' },
-      /REMOTE_BASE_FOLDER: .* has control characters in it/s,
+      /REMOTE_BASE_FOLDER: .* contains control characters/s,
     ],
     ['text that is no YAML', 'ssh.yaml', 'AUTH_PASSWORD: "open', /ssh\.yaml: /],
     ['a list', 'ssh.yaml', '- 1\n', /ssh\.yaml/],
@@ -83,7 +83,7 @@ describe('PUT /config', () => {
       'a key file that is not there',
       'ssh.yaml',
       { AUTH_KEYFILE: 'id_none' },
-      /ssh\.yaml: there is no key file .*id_none/,
+      /ssh\.yaml: the key file .*id_none does not exist/,
     ],
     [
       'no login for the cloud',
@@ -91,12 +91,7 @@ describe('PUT /config', () => {
       { FLAVOR: 'm1.tiny' },
       /nova\.yaml: a login of the cloud is needed/,
     ],
-    [
-      'an unknown file',
-      'nvoa.yaml',
-      {},
-      /nvoa\.yaml is not a file that Penstock reads\. Did you mean nova\.yaml\?/,
-    ],
+    ['an unknown file', 'nvoa.yaml', {}, /Penstock does not read .*nvoa\.yaml\. Did you mean nova\.yaml\?/],
   ])('refuses %s with the reason, and leaves everything as it was', async (_what, file, keys, reason) => {
     const before = await shown();
     // What would be right beside it is not taken either.

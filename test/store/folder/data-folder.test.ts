@@ -107,7 +107,7 @@ test('a backup is for its owner only, whatever the umask is, also in place of an
       ],
       { encoding: 'utf8' },
     );
-    expect(run.stderr).toContain('is copied to');
+    expect(run.stderr).toContain('penstock: copied ');
     for (const name of [target, `${target}.webhook-key`]) expect([name, mode(name)]).toEqual([name, 0o600]);
   } finally {
     await server.remove();

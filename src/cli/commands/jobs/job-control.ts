@@ -5,12 +5,12 @@ import { type CliIo, printJson, tell } from '../../terminal/io.js';
 import { jobPath } from './job-streams.js';
 
 const verbs = [
-  { name: 'cancel', about: 'end a job, with every process that it started', done: 'Cancelled' },
-  { name: 'stop', about: 'end a service, which has finished then', done: 'Stopped' },
-  { name: 'restart', about: 'end the program of a service, and start it anew', done: 'Restarted' },
+  { name: 'cancel', about: 'end a job and every process that it started', done: 'Cancelled' },
+  { name: 'stop', about: 'end a service; its job is then FINISHED', done: 'Stopped' },
+  { name: 'restart', about: 'end the program of a service and start it again', done: 'Restarted' },
 ];
 
-/** The commands that end what a job runs: `cancel`, and for services `stop` and `restart`. */
+/** The commands that end a job's program: `cancel`, and for services `stop` and `restart`. */
 export function registerJobControl(job: Command, io: CliIo): void {
   for (const { name, about, done } of verbs) {
     serverCommand(job, name, about)
@@ -25,7 +25,8 @@ export function registerJobControl(job: Command, io: CliIo): void {
             io,
             `${done} job ${uuid}: ${processes(signalled)} signalled, ${survivors || 'none'} survived.`,
           );
-          if (typeof receipt.unproven === 'string') tell(io, `Something may still run. ${receipt.unproven}`);
+          if (typeof receipt.unproven === 'string')
+            tell(io, `Something may still be running. ${receipt.unproven}`);
         }
         if (survivors > 0) throw new Ended(exitCodes.failed);
       });

@@ -11,17 +11,17 @@ export interface JobFilters {
   session?: string;
 }
 
-/** The options that choose some of the jobs. */
+/** The options that filter jobs. */
 export function jobFilters(command: Command): Command {
   return command
-    .addOption(new Option('--state <state>', 'only those in this state').choices(states))
+    .addOption(new Option('--state <state>', 'only jobs in this state').choices(states))
     .option('--definition <definition>', 'only runs of this process definition, by name or id')
     .option('--pipeline <pipeline>', 'only jobs of this pipeline, by name, id or UUID')
     .option('--parent <uuid>', "only the steps of this pipeline's job")
     .option('--session <session>', 'only jobs of this session');
 }
 
-/** The same as the server reads it. */
+/** The filters as query parameters. */
 export async function readFilters(
   client: Client,
   options: JobFilters,

@@ -16,12 +16,12 @@ interface Options extends JobFilters {
   json?: boolean;
 }
 
-/** `penstock job follow`: what happens to jobs, as it happens. */
+/** `penstock job follow`: the events of jobs as they happen. */
 export function registerJobFollow(job: Command, io: CliIo): void {
-  const command = serverCommand(job, 'follow', 'print events as they happen: of one job, or of all', false)
-    .argument('[uuid]', 'this job, from its beginning to its end; else all, from now on')
-    .option('--json', 'print JSON, one event a line')
-    .addOption(new Option('--event <name>', 'only events of this name').choices(events));
+  const command = serverCommand(job, 'follow', 'print events as they happen, of one job or of all', false)
+    .argument('[uuid]', 'follow this job from its beginning to its end; without it, all jobs from now on')
+    .option('--json', 'print JSON, one event per line')
+    .addOption(new Option('--event <name>', 'only events with this name').choices(events));
   jobFilters(command).action((uuid: string | undefined, options: Options, command: Command) =>
     followEvents(uuid, options, command, io),
   );
@@ -44,7 +44,7 @@ async function followEvents(
     return follow({ client, path: '/api/job/', query, write });
   }
   if ([event, state, definition, pipeline, session].some((filter) => filter !== undefined)) {
-    throw usageError('Filters choose among the events of all jobs; leave them out, or the uuid.');
+    throw usageError('Filters apply to the events of all jobs. Leave out the filters or the UUID.');
   }
   const path = jobPath(uuid, 'history');
   const client = await connect(command, io);
@@ -64,7 +64,7 @@ function read(data: string): Json {
   }
 }
 
-/** An event on one line; in columns, as far as is known before the others have come. */
+/** An event on one line, in columns as wide as can be known before the other events arrive. */
 function lineOf(event: Json, withJob: boolean): string {
   const cells = [
     event.date,

@@ -29,37 +29,37 @@ interface EventOptions extends Common {
   data?: string;
 }
 
-/** The commands for jobs that run elsewhere: they are created, and told of, by messages. */
+/** The commands for external jobs, which are created and updated by messages. */
 export function registerJobMessages(job: Command, io: CliIo): void {
-  managerOption(serverCommand(job, 'create', 'create a job that runs elsewhere, as one of a pipeline'))
-    .requiredOption('--pipeline <pipeline>', 'what it is one of, by name, id or UUID')
+  managerOption(serverCommand(job, 'create', 'create an external job of a pipeline'))
+    .requiredOption('--pipeline <pipeline>', 'the pipeline, by name, id or UUID')
     .option('--data <json>', 'its parameters: JSON, @FILE, or @- for standard input', '{}')
-    .option('--session <session>', 'a word that related jobs have in common')
-    .option('--child-of <uuid>', 'what it works on (repeatable)', collect)
-    .option('--archive-path <path>', 'where its results go, instead of the computed path')
+    .option('--session <session>', 'a word that related jobs share')
+    .option('--child-of <uuid>', 'a parent of the job (repeatable)', collect)
+    .option('--archive-path <path>', 'where its results go (default: a computed path)')
     .action((options: CreateOptions, command: Command) => create(options, command, io));
 
-  managerOption(serverCommand(job, 'event', 'tell what happened to a job that runs elsewhere'))
+  managerOption(serverCommand(job, 'event', 'record what happened to an external job'))
     .argument('<uuid>')
-    // The names are known for completion; which of them are right now, the server says, and in better words.
+    // The names serve completion. The server checks which of them are allowed, with better messages.
     .addArgument(new Argument('<event>').choices(events).argParser(String))
-    .option('--job-token <token>', "the job's token (PENSTOCK_JOB_TOKEN); an admin needs none")
-    .option('--data <json>', 'what else to keep of it: JSON, @FILE, or @- for standard input')
+    .option('--job-token <token>', "the job's token (PENSTOCK_JOB_TOKEN); admins need none")
+    .option('--data <json>', 'further data of the event: JSON, @FILE, or @- for standard input')
     .action((uuid: string, name: string, options: EventOptions, command: Command) =>
       event(uuid, name, options, command, io),
     );
 
-  serverCommand(job, 'token', "make a job's token and callback anew; those before are good no more")
+  serverCommand(job, 'token', 'make a new token and callback for a job; the old ones stop working')
     .argument('<uuid>')
     .action(async (uuid: string, options: { json?: boolean }, command: Command) => {
       const made = await (await connect(command, io)).object('POST', jobPath(uuid, 'token'));
       if (options.json === true) return printJson(io, made);
       print(io, renderObject(secretsOf(made)));
-      tell(io, 'They are not shown again.');
+      tell(io, 'They will not be shown again.');
     });
 
   for (const [verb, action, about] of [
-    ['hide', 'delete', 'leave a job out of lists and take no more events of it (for admins)'],
+    ['hide', 'delete', 'leave a job out of lists and refuse further events for it (for admins)'],
     ['unhide', 'undelete', 'show a hidden job again (for admins)'],
   ] as const) {
     managerOption(serverCommand(job, verb, about))
@@ -87,13 +87,13 @@ async function create(options: CreateOptions, command: Command, io: CliIo): Prom
     print(io, renderObject({ uuid: made.uuid }));
     tell(
       io,
-      `This job is there already, and ${made.state}: the same pipeline, parents and data are one job.`,
+      `This job already exists and is ${made.state}: the same pipeline, parents and data mean the same job.`,
     );
-    tell(io, `Its token is not shown again; another one: penstock job token ${made.uuid}`);
+    tell(io, `Its token is not shown again. To make a new one: penstock job token ${made.uuid}`);
     return;
   }
   print(io, renderObject(secretsOf(made)));
-  tell(io, 'The token and the callback are not shown again.');
+  tell(io, 'The token and the callback will not be shown again.');
 }
 
 async function event(
@@ -117,12 +117,12 @@ async function event(
   }
 }
 
-/** What whoever runs the job needs to know of it. */
+/** What the program that runs the job needs. */
 function secretsOf({ uuid, token, callback }: Json): Json {
   return { uuid, token, ...(callback === null ? {} : { callback }) };
 }
 
-/** A UUID is not looked up: whether there is such a pipeline, the manager says itself. */
+/** A UUID is not looked up: the manager itself checks whether the pipeline exists. */
 async function pipelineUuid(client: Client, key: string): Promise<unknown> {
   return isUuid(key.toLowerCase().replace(/^(urn:uuid:|uri:urn:)/, ''))
     ? key

@@ -6,7 +6,7 @@ import { type CliIo, printJson, tell } from '../../terminal/io.js';
 import { renderObject, renderTable } from '../../terminal/table.js';
 import { jobPath } from './job-streams.js';
 
-/** One job for a person: what it says of itself, and the steps of a pipeline's as a table. */
+/** One job for a person to read: its fields, and the steps of a pipeline's job as a table. */
 export function renderJob({ steps, ...job }: Json): string {
   if (!Array.isArray(steps)) return renderObject(job);
   const table = renderTable(steps as Json[], [
@@ -23,7 +23,7 @@ export function renderJob({ steps, ...job }: Json): string {
   return `${renderObject(job)}\n\n${table}`;
 }
 
-/** How many of its items have finished, and how many there are. */
+/** How many of its items have finished, out of how many. */
 function itemsOf({ items }: Json): string | null {
   if (items === undefined) return null;
   const { finished, total } = items as { finished: number; total: number | null };
@@ -37,15 +37,15 @@ function exitOf({ outcome }: Json): unknown {
 
 /** `penstock job resume`. */
 export function registerJobResume(job: Command, io: CliIo): void {
-  serverCommand(job, 'resume', 'begin the job of a pipeline again where it failed')
+  serverCommand(job, 'resume', 'resume a failed pipeline job at the step that failed')
     .argument('<uuid>')
-    .option('--from <step>', 'begin with that step, whether it failed or not')
+    .option('--from <step>', 'resume at this step, whether it failed or not')
     .action(async (uuid: string, options: { from?: string; json?: boolean }, command: Command) => {
       const { from } = options;
       const resumed = await (await connect(command, io)).object('POST', jobPath(uuid, 'resume'), {
         json: from === undefined ? {} : { from },
       });
       if (options.json === true) printJson(io, resumed);
-      else tell(io, `Resumed job ${uuid}. To see it end: penstock job follow ${uuid}`);
+      else tell(io, `Resumed job ${uuid}. To follow it: penstock job follow ${uuid}`);
     });
 }

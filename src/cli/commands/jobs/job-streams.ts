@@ -8,11 +8,10 @@ import { toFile, toStdout } from '../../client/output.js';
 import type { CliIo } from '../../terminal/io.js';
 import { readCount } from '../values.js';
 
-/** The address of a job, or of something that belongs to it. */
+/** The address of a job, or of a part of it. */
 export function jobPath(uuid: string, part?: string): string {
-  // Checked here, as anything with a slash, or two dots, would be another address.
-  if (!/^\w[\w.-]*$/.test(uuid))
-    throw usageError(`That is not the uuid of a job: ${uuid}`, 'See: penstock job list');
+  // Checked here because a slash or two dots would change the path.
+  if (!/^\w[\w.-]*$/.test(uuid)) throw usageError(`Not the UUID of a job: ${uuid}`, 'See: penstock job list');
   return part === undefined ? `/api/job/${uuid}/` : `/api/job/${uuid}/${part}/`;
 }
 
@@ -26,9 +25,9 @@ interface LogOptions {
 export function registerJobStreams(job: Command, io: CliIo): void {
   serverCommand(job, 'logs', 'print what a program wrote to its standard output', false)
     .argument('<uuid>')
-    .option('-f, --follow', 'go on until the job has ended')
-    .option('--stderr', 'its standard error instead')
-    .option('--attempt <number>', 'of that attempt, not the latest', readCount)
+    .option('-f, --follow', 'keep printing until the job has ended')
+    .option('--stderr', 'print its standard error instead')
+    .option('--attempt <number>', 'the logs of this attempt, instead of the latest', readCount)
     .action(async (uuid: string, options: LogOptions, command: Command) => {
       const client = await connect(command, io);
       const path = jobPath(uuid, options.stderr === true ? 'stderr' : 'stdout');
@@ -48,7 +47,7 @@ export function registerJobStreams(job: Command, io: CliIo): void {
 
   serverCommand(job, 'output', 'print the output of a job, or write it to a file', false)
     .argument('<uuid>')
-    .option('--output <file>', 'write it to a file, which appears when it is complete')
+    .option('--output <file>', 'write it to a file, which appears once it is complete')
     .action(async (uuid: string, options: { output?: string }, command: Command) => {
       const client = await connect(command, io);
       const answer = await client.ask('GET', jobPath(uuid, 'output'), { headers: { Accept: '*/*' } });
@@ -57,7 +56,7 @@ export function registerJobStreams(job: Command, io: CliIo): void {
     });
 }
 
-/** Writes the bytes of a log that an event tells: a text, or what is none in base64. */
+/** Writes the bytes of a log that an event carries: as text, or in base64 if they are not UTF-8. */
 async function write(io: CliIo, data: string): Promise<void> {
   let told: string | { base64: string };
   try {

@@ -16,13 +16,13 @@ interface ListOptions extends JobFilters {
   json?: boolean;
 }
 
-/** `penstock job …`: what was run, and how it went. */
+/** `penstock job …`: runs and their results. */
 export function registerJob(program: Command, io: CliIo): void {
-  const job = noun(program, 'job', 'what was run, and how it went');
+  const job = noun(program, 'job', 'runs and their results');
 
-  jobFilters(serverCommand(job, 'list', 'list jobs, the newest first'))
-    .option('--hidden', 'only hidden ones, which are left out otherwise')
-    .option('--limit <number>', 'at most so many', readCount, 20)
+  jobFilters(serverCommand(job, 'list', 'list jobs, newest first'))
+    .option('--hidden', 'only hidden jobs, which are otherwise left out')
+    .option('--limit <number>', 'how many to list at most', readCount, 20)
     .action((options: ListOptions, command: Command) => list(options, command, io));
 
   serverCommand(job, 'show', 'show one job')
@@ -37,7 +37,7 @@ export function registerJob(program: Command, io: CliIo): void {
   registerJobStreams(job, io);
   registerJobFollow(job, io);
 
-  serverCommand(job, 'history', 'list what happened to a job, oldest first')
+  serverCommand(job, 'history', 'list the events of a job, oldest first')
     .argument('<uuid>')
     .action(async (uuid: string, options: { json?: boolean }, command: Command) => {
       const objects = await (await connect(command, io)).whole(jobPath(uuid, 'history'));
@@ -55,7 +55,7 @@ export function registerJob(program: Command, io: CliIo): void {
 
   registerJobControl(job, io);
 
-  serverCommand(job, 'remove', 'remove a job that has ended, with its history and its files', false)
+  serverCommand(job, 'remove', 'remove an ended job, with its history and files', false)
     .argument('<uuid>')
     .action(async (uuid: string, _options: object, command: Command) => {
       await (await connect(command, io)).act('DELETE', jobPath(uuid));
