@@ -12,10 +12,10 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts', 'test/support/slots.ts'],
     setupFiles: ['test/support/take-slots.ts'],
     sequence: { sequencer: HeavyFirst },
-    // For machines with much else to do: who waits, waits for a condition, with a deadline of its own.
+    // Long, for busy machines: tests wait for conditions, each with a deadline of its own.
     testTimeout: 180_000 * pace,
     hookTimeout: 180_000 * pace,
-    // A whole run on a busy machine is hours of waiting for conditions: what passes at a second try is named at the end.
+    // A whole run on a busy machine takes hours. Tests that pass only on a retry are named at the end.
     retry: process.env.CI ? 1 : 0,
     expect: { poll: { timeout: 30_000 * pace } },
     env: { PENSTOCK_TEST_PACE: String(pace) },

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The tests against a real OpenStack: `npm run test:openstack`. They share one, so one file runs after the other. */
+/** The tests against a real OpenStack: `npm run test:openstack`. They share it, so the files run one at a time. */
 export default defineConfig({
   test: {
     include: ['test/openstack/**/*.openstack.ts'],

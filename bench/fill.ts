@@ -1,7 +1,7 @@
 /**
- * Fills a database with jobs that ended, straight into its tables: a million over HTTP would take longer
- * than everything else in the benchmark. Every row is a copy of a job that the server itself ran (with
- * its history), so only what must differ between two jobs is named here: the columns below.
+ * Fills a database with ended jobs, directly in its tables: a million over HTTP would take longer than the
+ * rest of the benchmark. Every row is a copy of a job that the server itself ran (with its history), so
+ * this file names only the columns that must differ between two jobs:
  */
 import { openSync, readdirSync, readSync } from 'node:fs';
 import path from 'node:path';
@@ -9,8 +9,8 @@ import Database from 'better-sqlite3';
 
 /**
  * What differs from copy to copy, as SQL over the copied row (`t`), the copy's number (`n.i`) and the
- * number of copies (`@count`). To be completed when the schema gains a column that must be unique or
- * that orders jobs; all other columns are found by themselves and copied.
+ * number of copies (`@count`). Add any new column that must be unique or that orders jobs; all other
+ * columns are copied automatically.
  */
 const jobColumns: Record<string, string> = {
   uuid: newUuid(),
@@ -36,7 +36,7 @@ function earlier(column: string): string {
   return `CASE typeof(t.${column}) WHEN 'text' THEN ${asText} WHEN 'null' THEN NULL ELSE ${asNumber} END`;
 }
 
-/** The one SQLite database in a data folder of Penstock, known by its first bytes. */
+/** The only SQLite database in a data folder of Penstock, recognized by its first bytes. */
 export function databaseIn(folder: string): string {
   const magic = 'SQLite format 3\0';
   for (const name of readdirSync(folder)) {
@@ -52,7 +52,7 @@ export function databaseIn(folder: string): string {
   throw new Error(`There is no SQLite database in ${folder}.`);
 }
 
-/** The columns of a table that a copy takes over, and what each becomes. */
+/** The columns of a copy, and the value of each. */
 function columns(database: Database.Database, table: string, changed: Record<string, string>) {
   const names = (database.pragma(`table_info("${table}")`) as { name: string }[])
     .map((column) => column.name)
@@ -67,12 +67,12 @@ function columns(database: Database.Database, table: string, changed: Record<str
 }
 
 /**
- * Adds `count` jobs with their events, as copies of the jobs that are there: `shares` says how many parts
- * of the whole each of them becomes, by its state. The server must not be running.
+ * Adds `count` jobs with their events, as copies of the existing jobs. `shares` is the share of each in the
+ * whole, by its state. The server must not be running.
  */
 export function fill(file: string, count: number, shares: Record<string, number>): void {
   const database = new Database(file);
-  // A crash here costs nothing: the database is made for one benchmark.
+  // A crash here costs nothing: the database is only for one benchmark.
   database.pragma('synchronous = OFF');
   database.pragma('cache_size = -200000');
   const job = columns(database, 'job', jobColumns);

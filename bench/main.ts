@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: Penstock and what it is compared with, side by side in one run. Prints one table; is
- * slow or fast without failing. It exits with 1 only where Penstock gave wrong answers or none at all.
+ * `npm run bench`: measures Penstock and its peers side by side in one run, and prints one table. Slow figures
+ * are not a failure. It exits with 1 only if Penstock gave wrong answers or none at all.
  */
 import { writeFileSync } from 'node:fs';
 import { rows } from './rows/index.js';
@@ -12,11 +12,11 @@ import { asMarkdown, asText, type Measured, machine, results } from './support/t
 
 const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-/** Every figure that a side should have given is missing for one reason. */
+/** Reports every figure of one side as missing, for the same reason. */
 const allMissing = (names: (string | undefined)[], missing: string): Figures =>
   Object.fromEntries(names.filter((name) => name !== undefined).map((name) => [name, { missing }]));
 
-/** Measures the peer, then us, one after the other: they would take the processor from each other. */
+/** Measures the peer, then Penstock, not both at once: they would compete for the processor. */
 async function measure(row: Row, context: Context): Promise<Measured> {
   const lines = row.lines(context);
   const side = async (
@@ -60,7 +60,7 @@ async function main(options: Options): Promise<boolean> {
     folder: temporaryFolder,
     note: (text) => notes.push(text),
   };
-  if (options.quick) context.note('--quick: short runs over less data; not figures to quote.');
+  if (options.quick) context.note('--quick: short runs over less data. Do not quote these figures.');
 
   const measured: Measured[] = [];
   for (const row of rows) {
@@ -91,7 +91,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-// Even a mistake in the bench itself must not leave a peer running.
+// Even a bug in the benchmark itself must not leave a peer running.
 process.once('uncaughtException', (error) => {
   console.error(error);
   void cleanUp().finally(() => process.exit(2));

@@ -3,13 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from './prepare.mjs';
 
-/** Our files below a folder, as paths from the root. */
+/** Our source files below a folder, as paths from the root. */
 const filesIn = (folder) =>
   readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts') && !name.includes('generated'))
     .map((name) => path.posix.join(folder, name.replaceAll(path.sep, '/')));
 
-/** What a file imports of ours. */
+/** Our files that a file imports. */
 function importsOf(file) {
   const text = readFileSync(path.join(root, file), 'utf8');
   return [...text.matchAll(/from\s+'(\.[^']+)'|import\('(\.[^']+)'\)/g)].map((match) =>
@@ -17,7 +17,7 @@ function importsOf(file) {
   );
 }
 
-/** What git says has changed since a commit, and what it does not know yet. */
+/** The files that have changed since a commit, including untracked ones. */
 function changedSince(commit) {
   const git = (...args) => {
     const { status, stdout, stderr } = spawnSync('git', args, { cwd: root, encoding: 'utf8' });
@@ -28,12 +28,12 @@ function changedSince(commit) {
 }
 
 const isPage = (file) => file.endsWith('.md');
-/** What is known to matter to some tests only. Anything else, such as a schema or a program of tests, may matter to all. */
+/** Whether we know which tests a file affects. Any other file, such as a schema or a test program, may affect all. */
 const isTraced = (file) => isPage(file) || /^(src|test)\/.*\.ts$|^(bench|\.ci)\//.test(file);
 
 /**
- * The test files that a change since a commit can matter to: those that import what has changed, however indirectly, and,
- * since most tests start the compiled server, those in folders of the same name as that of what has changed. Null: any may.
+ * The test files that the changes since a commit may affect: those that import a changed file, directly or indirectly, and
+ * those in a folder with the same name as a changed file's, because most tests start the compiled server. Null: all tests.
  */
 export function changedTests(commit) {
   const changed = changedSince(commit);

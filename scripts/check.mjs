@@ -1,4 +1,4 @@
-// `npm run check`: everything that has to be right before a change is taken: style, types, nothing unused, tests.
+// `npm run check`: everything that must pass before a change is merged: style, types, unused code, tests.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { prepare, root } from './prepare.mjs';
@@ -8,11 +8,11 @@ const bin = (...parts) => path.join(root, 'node_modules', ...parts);
 const checks = [
   ['style', [bin('@biomejs/biome/bin/biome'), 'check', '.']],
   ['types', [bin('typescript/bin/tsc'), '--noEmit', '-p', 'tsconfig.json']],
-  ['what is unused', [bin('knip/bin/knip.js'), '--no-progress']],
+  ['unused code', [bin('knip/bin/knip.js'), '--no-progress']],
   ['tests', [path.join(root, 'scripts/test.mjs')]],
 ];
-// All of them, also when the first is wrong: one run tells everything. The tests come last, and with them their
-// closing line.
+// Run all checks even if one fails, so that one run shows everything. The tests come last, so that their summary is the
+// last line.
 const wrong = [];
 for (const [name, args] of checks) {
   console.error(`penstock: checking ${name} …`);
@@ -20,6 +20,6 @@ for (const [name, args] of checks) {
   if (status !== 0) wrong.push(name);
 }
 if (wrong.length > 0) {
-  console.error(`penstock: not right: ${wrong.join(', ')}`);
+  console.error(`penstock: these checks failed: ${wrong.join(', ')}`);
   process.exitCode = 1;
 }

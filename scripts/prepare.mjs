@@ -1,5 +1,5 @@
-// Makes a fresh clone ready: installs, generates the database client, compiles. Says what it does, and does
-// only what is missing or out of date, so that a second run takes no time.
+// Prepares a fresh clone: installs, generates the database client, compiles. Does only what is missing or out of date, so
+// that a second run takes no time, and says what it does.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -18,7 +18,7 @@ import { fileURLToPath } from 'node:url';
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
   console.error(
-    `penstock: this is Node.js ${process.version}; Penstock needs 20.19 or later (22 and 24 are fine).`,
+    `penstock: this is Node.js ${process.version}, but Penstock needs 20.19 or later (22 and 24 work too).`,
   );
   process.exit(1);
 }
@@ -29,7 +29,7 @@ const at = (...parts) => path.join(root, ...parts);
 function run(command, args, environment = {}) {
   const result = spawnSync(command, args, {
     cwd: root,
-    // Progress belongs on stderr: stdout stays for what the caller asked for.
+    // Progress goes to stderr: stdout is for the caller's output.
     stdio: ['ignore', 2, 2],
     env: { ...process.env, ...environment },
   });
@@ -59,26 +59,26 @@ function stamp(file) {
   utimesSync(file, now, now);
 }
 
-/** Installs the dependencies when what is installed is not what the lock file says. */
+/** Installs the dependencies if the installed ones do not match the lock file. */
 export function install() {
   const done = at('node_modules', '.penstock-installed');
-  // By content, not by time: a checkout makes every file new.
+  // Compare content, not times, because a checkout makes every file new.
   const wanted = createHash('sha256')
     .update(readFileSync(at('package-lock.json')))
     .digest('hex');
   if (existsSync(done) && readFileSync(done, 'utf8') === wanted) return;
   console.error('penstock: installing dependencies (npm ci) …');
-  // What has to be compiled is compiled on all cores.
+  // Compile native modules on all cores.
   run('npm', ['ci', '--no-fund', '--no-audit'], { NODE_ENV: 'development', JOBS: 'max' });
   writeFileSync(done, wanted);
 }
 
-/** Generates the Prisma client when the schema is newer. */
+/** Generates the Prisma client if the schema is newer. */
 export function generate() {
   const client = at('src', 'store', 'generated', 'client.ts');
   if (timeOf(client) >= timeOf(at('prisma', 'schema.prisma'))) return;
   console.error('penstock: generating the database client …');
-  // `generate` insists that the schema engine's binary exists but never runs it: any file will do.
+  // `generate` requires the schema engine's binary but never runs it, so any file will do.
   run(process.execPath, [at('node_modules', 'prisma', 'build', 'index.js'), 'generate'], {
     PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
     PRISMA_HIDE_UPDATE_MESSAGE: '1',
@@ -87,7 +87,7 @@ export function generate() {
   utimesSync(client, now, now);
 }
 
-/** Makes the types of what the schemas describe when one of them is newer. */
+/** Generates the types for the schemas if a schema is newer. */
 export function describe() {
   const done = at('src', 'lib', 'generated', '.made');
   const sources = Math.max(newest(at('schemas')), timeOf(at('scripts', 'schema-types.mjs')));
@@ -97,8 +97,9 @@ export function describe() {
 }
 
 /**
- * What is built: the program, those that run beside it, and what the tests and scripts use of the compiled code. The server is
- * started a thousand times by the tests, and the client by every command: so each is a few files and not a thousand.
+ * What to build: the program, the programs that run beside it, and the modules that tests and scripts use. Each is bundled
+ * into a few files instead of a thousand, because the tests start the server a thousand times, and every command starts
+ * the client.
  */
 const programs = {
   main: 'src/main.ts',
@@ -111,10 +112,10 @@ const programs = {
   migrate: 'src/store/sqlite/migrate.ts',
   schemas: 'src/lib/schemas.ts',
 };
-/** These have a compiled part or files of their own that they look for beside themselves, or are loaded only where they are needed. */
+/** Not bundled: packages that look for binaries or other files beside themselves, or that are only loaded when needed. */
 const apart = ['@node-rs/argon2', 'better-sqlite3', 'ssh2', 'swagger-ui-dist', 'undici'];
 
-/** Compiles src/ to dist/ when a source is newer. Types are checked by `npm run types`. */
+/** Compiles src/ to dist/ if a source is newer. `npm run types` checks the types. */
 export async function compile() {
   const done = at('dist', '.built');
   const sources = Math.max(
@@ -141,7 +142,7 @@ export async function compile() {
     target: 'node20.19',
     sourcemap: true,
     external: apart,
-    // Packages in CommonJS ask for Node's own modules by it.
+    // CommonJS packages need it to load modules of Node.js.
     banner: {
       js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
     },

@@ -8,7 +8,7 @@ import { migrationsFolder, readMigrations } from '../dist/migrate.js';
 const schemaFile = path.join(migrationsFolder, '..', 'schema.prisma');
 const lockFile = path.join(migrationsFolder, 'migration_lock.toml');
 
-/** The engine sends whole migrations to its shadow database as one statement; the adapter takes them as scripts only. */
+/** The engine sends each migration to its shadow database as one statement, but the adapter only accepts it as a script. */
 class ShadowedSqlite extends PrismaBetterSqlite3 {
   async connectToShadowDb() {
     const adapter = await super.connectToShadowDb();
@@ -34,7 +34,7 @@ async function loadEngine() {
 }
 
 /**
- * The SQL that leads from the numbered migrations to `prisma/schema.prisma`; empty when nothing changed. Told by
+ * The SQL that leads from the numbered migrations to `prisma/schema.prisma`. Empty if nothing changed. It comes from
  * Prisma's own schema engine, compiled to WebAssembly: no binary, no download.
  */
 export async function schemaDiff() {

@@ -1,11 +1,11 @@
-// The types of what the schemas describe, so that the contract and the code cannot differ: `src/lib/generated/`, made by
-// `prepare.mjs` whenever a schema is newer.
+// Generates the types for the schemas in `src/lib/generated/`, so that the contract and the code cannot differ.
+// `prepare.mjs` runs this if a schema is newer.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { compile } from 'json-schema-to-typescript';
 import { root } from './prepare.mjs';
 
-/** What each schema's document is called. Files of the configuration come with the defaults filled in that the schema states. */
+/** The name of each schema's type. Types of configuration files have the defaults filled in. */
 const documents = {
   'config/application': 'ApplicationFile',
   'config/heat': 'HeatFile',
@@ -20,7 +20,7 @@ const documents = {
   'run-request': 'RunDocument',
 };
 
-/** The schema without titles, which would become names of types; `filled`: what has a default is always there. */
+/** The schema without titles, which would become type names. `filled`: keys with a default are always present. */
 function prepared(schema, filled) {
   if (Array.isArray(schema)) return schema.map((one) => prepared(one, filled));
   if (typeof schema !== 'object' || schema === null) return schema;
@@ -43,7 +43,7 @@ for (const [name, type] of Object.entries(documents)) {
     bannerComment: `// Made of schemas/${name}.json by scripts/schema-types.mjs.`,
     cwd: path.dirname(file),
     format: false,
-    // Lists are lists here, however long they may be.
+    // Plain arrays instead of tuples of every allowed length.
     ignoreMinAndMaxItems: true,
   });
   const target = path.join(root, 'src', 'lib', 'generated', `${name}.ts`);

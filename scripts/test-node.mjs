@@ -1,5 +1,5 @@
-// `npm run test:node -- 24`: the tests with another Node.js, in a copy of this tree of its own. Further arguments go to vitest;
-// `--quick` runs the demo, and the tests that say most in the least time.
+// `npm run test:node -- 24`: runs the tests with another Node.js, in a copy of this tree. Passes further arguments on to
+// vitest. `--quick` runs the demo, and the tests that cover most in the least time.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -27,7 +27,7 @@ const tree = path.join(folder, 'tree');
 const name = `node-${process.platform}-${process.arch}`;
 const home = path.join(folder, 'node_modules', name);
 
-/** Runs a program to its end, in a folder; with what is wrong this one ends, too. */
+/** Runs a program in a folder and waits for it. Exits if it fails. */
 function run(cwd, command, args, environment = {}) {
   const { status } = spawnSync(command, args, {
     cwd,
@@ -37,14 +37,14 @@ function run(cwd, command, args, environment = {}) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-// The registry has the programs themselves as packages, with their headers.
+// The npm registry has Node.js as packages, with headers.
 mkdirSync(folder, { recursive: true });
 if (!existsSync(path.join(home, 'bin', 'node'))) {
   console.error(`penstock: fetching Node.js ${version} …`);
   run(folder, 'npm', ['install', '--prefix', folder, '--no-save', '--ignore-scripts', `${name}@${version}`]);
 }
 
-// What git knows of and what it does not ignore: with the dependencies built for that version, and nothing of this one's.
+// Copy tracked and untracked files, but not ignored ones: the copy builds its own dependencies for that version.
 const { stdout } = spawnSync('git', ['ls-files', '-co', '--exclude-standard', '-z'], {
   cwd: root,
   encoding: 'utf8',
@@ -55,10 +55,10 @@ for (const file of files) cpSync(path.join(root, file), path.join(tree, file), {
 
 const environment = {
   PATH: `${path.join(home, 'bin')}:${process.env.PATH}`,
-  // What is compiled at its installation is compiled against these headers.
+  // Native modules are compiled against these headers.
   npm_config_nodedir: home,
   npm_config_build_from_source: 'true',
-  // It is not measured here: the compiler's speed matters more than that of what it makes.
+  // Speed is not measured here, so a fast build matters more than fast code.
   CFLAGS: '-O0',
   CXXFLAGS: '-O0',
 };

@@ -1,6 +1,6 @@
-// `npm run test:openstack`: the tests against a real OpenStack, which is brought up for them and taken down after them;
-// one that is up already (test/openstack/up) is used, and stays. Arguments go to vitest. Where there can be none, the
-// tests are skipped, and say why.
+// `npm run test:openstack`: runs the tests against a real OpenStack, and brings it up before and takes it down after them.
+// If one is already up (test/openstack/up), it is used and left running. Passes arguments on to vitest. If OpenStack cannot
+// run here, the tests are skipped and say why.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -10,16 +10,16 @@ import { prepare, root } from './prepare.mjs';
 await prepare();
 const at = (name) => path.join(root, 'test/openstack', name);
 
-/** Why OpenStack cannot be here, or null. */
+/** Why OpenStack cannot run here, or null. */
 function obstacle() {
   if (process.getuid?.() !== 0) return 'only root can give it a network of its own';
   if (spawnSync('unshare', ['--mount', '--net', '--pid', '--fork', 'true']).status !== 0)
-    return 'this machine lets nobody make namespaces';
-  // In CI what is missing is installed; not on somebody's own machine, unasked.
+    return 'this machine does not allow namespaces';
+  // CI installs missing packages. Do not do that unasked on somebody's own machine.
   const { status, stdout } = spawnSync(at('lib/packages'), ['--missing'], { encoding: 'utf8' });
-  if (status !== 0) return 'it is made for Debian 12';
+  if (status !== 0) return 'it needs Debian 12';
   if (stdout.trim() !== '' && !process.env.CI)
-    return `packages are missing, which \`CI=true npm run test:openstack\` installs: ${stdout.trim()}`;
+    return `packages are missing: ${stdout.trim()}. \`CI=true npm run test:openstack\` installs them`;
   return null;
 }
 
@@ -44,14 +44,14 @@ if (why !== null) {
 } else {
   const standing = process.env.STATE ?? '/tmp/penstock-openstack';
   const found = spawnSync(at('up'), ['--status'], { env: { ...process.env, STATE: standing } }).status === 0;
-  // One of our own is nobody else's: several runs can be at once.
+  // Each run has its own OpenStack, so that several can run at once.
   const folder = found ? undefined : mkdtempSync(path.join(os.tmpdir(), 'penstock-openstack-'));
   const state = folder === undefined ? standing : path.join(folder, 'state');
   let up = 0;
   if (folder !== undefined) {
     const lifeline = path.join(folder, 'lifeline');
     spawnSync('mkfifo', [lifeline]);
-    // Held open until we end, however that comes to be: then it is taken down by itself.
+    // Keep this open: however this process ends, OpenStack then shuts itself down.
     openSync(lifeline, 'r+');
     up = run(at('up'), [], { STATE: state, LIFELINE: lifeline });
   }
@@ -68,6 +68,6 @@ if (why !== null) {
   if (folder !== undefined) {
     run(at('down'), [], { STATE: state });
     if (process.exitCode === 0) rmSync(folder, { recursive: true });
-    else console.error(`penstock: what OpenStack has written about it is in ${state}/log`);
+    else console.error(`penstock: the logs of OpenStack are in ${state}/log`);
   }
 }

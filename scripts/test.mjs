@@ -1,7 +1,7 @@
 // `npm test`: prepares a fresh clone and runs every test. Its last lines say what was skipped, what took longest, what passed
-// only at a second try (there is one under CI), what failed, and `N passed, N failed, N skipped`. Arguments go to
-// vitest: `npm test -- test/domain`. `npm test -- --changed`, or `--changed main`, runs what a change since the last
-// commit, or since that one, can matter to.
+// only on a retry (in CI), what failed, and `N passed, N failed, N skipped`. Passes arguments on to vitest:
+// `npm test -- test/domain`. `npm test -- --changed` runs the tests that changes since the last commit may affect, and
+// `--changed main` those since that commit.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -13,8 +13,8 @@ await prepare();
 let words = process.argv.slice(2);
 if (words[0] === '--changed') {
   const tests = changedTests(words[1] ?? 'HEAD');
-  const many = tests === null ? 'all tests' : `${tests.length} of the files of tests`;
-  console.error(`penstock: what has changed can matter to ${many}`);
+  const many = tests === null ? 'all tests' : `${tests.length} test files`;
+  console.error(`penstock: the changes may affect ${many}`);
   words = tests ?? [];
 }
 const folder = mkdtempSync(path.join(os.tmpdir(), 'penstock-summary-'));
@@ -34,13 +34,13 @@ let summary;
 try {
   summary = JSON.parse(readFileSync(file, 'utf8'));
 } catch {
-  console.error(`penstock: the tests did not run to their end (${signal ?? `exit code ${status}`})`);
+  console.error(`penstock: the tests did not finish (${signal ?? `exit code ${status}`})`);
 }
 rmSync(folder, { recursive: true, force: true });
 if (summary === undefined) process.exitCode = status || 1;
 else {
   const { passed, failed, skipped, unsteady, longest } = summary;
-  // Vitest can fail without a failing test, as when it finds none.
+  // Vitest can fail without a failing test, for example if it finds none.
   process.exitCode = status || (failed.length > 0 ? 1 : 0);
   console.log(`took longest: ${longest.map(({ file, seconds }) => `${file} ${seconds} s`).join(', ')}`);
   for (const [what, tests] of Object.entries({ unsteady, failed }))

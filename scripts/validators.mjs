@@ -1,4 +1,5 @@
-// Compiles the schemas, so that no start of a server does: a file for each schema and each way of checking, in `dist/validators/`.
+// Compiles the schemas into `dist/validators/`, one file for each schema and way of checking, so that a server need not do
+// it at its start.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import standalone from 'ajv/dist/standalone/index.js';

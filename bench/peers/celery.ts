@@ -8,7 +8,7 @@ import { startRedis } from './redis.js';
 
 const app = fileURLToPath(new URL('celery/', import.meta.url));
 
-/** What the clients of the peer saw: every latency in ms. */
+/** What the clients of the peer measured. Latencies in ms. */
 export interface CeleryRun {
   seconds: number;
   latencies: number[];
@@ -28,7 +28,7 @@ export async function startCelery(context: Context): Promise<Celery> {
   const folder = context.folder('celery');
   const { port, started: redis } = await startRedis(folder, false);
   const env = { PEER_REDIS: `redis://127.0.0.1:${port}/0`, PYTHONDONTWRITEBYTECODE: '1' };
-  // No talk between workers: there is only one.
+  // No communication between workers: there is only one.
   const quiet = ['--without-gossip', '--without-mingle', '--without-heartbeat', '-l', 'warning'];
   const worker = start(
     python,

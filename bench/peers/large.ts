@@ -14,19 +14,19 @@ export const sizeOf = (context: Context) => (context.quick ? 128 : 1024) * mebib
 export const roundsOf = (context: Context) => (context.quick ? 1 : 2);
 export const perSecond = (bytes: number, ms: number) => bytes / 1e6 / (ms / 1000);
 
-/** A disk that is still busy with what went before would be in the next figure. */
+/** Waits for the disk: if it is still busy with earlier writes, that would distort the next figure. */
 async function settle(file: string): Promise<void> {
   await run('sync', [file]);
 }
 
-/** How fast a command of the shell turns one file into another, in MB/s. */
+/** How fast a shell command turns one file into another, in MB/s. */
 async function throughShell(context: Context, command: string, from: string, to: string): Promise<number> {
   const begin = performance.now();
   await run('/bin/sh', ['-c', `exec ${command} < "$0" > "$1"`, from, to]);
   return perSecond(sizeOf(context), performance.now() - begin);
 }
 
-/** Both sides read the same file, made once; the shell's output says what ours has to be. */
+/** Both sides read the same file, made once. The shell's output is what ours must equal. */
 let files: Promise<{ input: string; hash: string; shell: Figures }> | undefined;
 
 async function prepare(context: Context) {
@@ -44,11 +44,11 @@ async function prepare(context: Context) {
   const output = path.join(folder, 'out');
   const rates = { copy: [] as number[], fresh: [] as number[], settled: [] as number[] };
   for (let round = 0; round < roundsOf(context); round++) {
-    // New files each time, none deleted, as with jobs: writing into memory that was in use before is
-    // several times faster on some virtual machines.
+    // New files each time, and none deleted, as with jobs: on some virtual machines, writing into memory that
+    // was in use before is several times faster.
     const [copied, fresh] = [path.join(folder, `copied-${round}`), path.join(folder, `fresh-${round}`)];
     rates.copy.push(await throughShell(context, 'dd bs=1M status=none', input, copied));
-    // A job's input has just arrived: the shell gets the same, and also the easier case.
+    // A job's input has only just arrived. The shell gets the same, and also the easier case.
     rates.fresh.push(await throughShell(context, 'tr -d x', copied, fresh));
     await settle(fresh);
     rates.settled.push(await throughShell(context, 'tr -d x', input, `${output}-${round}`));
@@ -61,7 +61,7 @@ async function prepare(context: Context) {
   return { input, hash: hash.digest('hex'), shell };
 }
 
-/** The large file: what both sides read, what must come out, and the shell's figures. Made once. */
+/** The large file, made once: the input of both sides, the expected output, and the shell's figures. */
 export const prepared = (context: Context) => {
   files ??= prepare(context);
   return files;

@@ -39,7 +39,7 @@ export async function startRabbitMq(context: Context): Promise<RabbitMq> {
     RABBITMQ_CONFIG_FILE: path.join(folder, 'rabbitmq'),
     RABBITMQ_ENABLED_PLUGINS_FILE: path.join(folder, 'plugins'),
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+sbwt none -kernel inet_dist_use_interface {127,0,0,1}',
-    // The script then becomes the broker, and does not wait for it.
+    // Makes the script become the broker instead of waiting for it.
     RUNNING_UNDER_SYSTEMD: 'true',
   };
   const parts: Started[] = [
@@ -67,7 +67,7 @@ export async function startRabbitMq(context: Context): Promise<RabbitMq> {
   };
 }
 
-/** Does something with a client of its own. */
+/** Does something with a new client. */
 export async function withChannel<T>(url: string, work: (channel: ConfirmChannel) => Promise<T>): Promise<T> {
   const connection = await connect(url);
   try {
@@ -77,7 +77,7 @@ export async function withChannel<T>(url: string, work: (channel: ConfirmChannel
   }
 }
 
-/** A durable queue that gets what is published on a fanout exchange. */
+/** Makes a durable queue that gets everything published on a fanout exchange. */
 export async function boundQueue(channel: ConfirmChannel, exchange: string, queue: string): Promise<void> {
   await channel.assertExchange(exchange, 'fanout', { durable: true });
   await channel.assertQueue(queue, { durable: true });
@@ -97,7 +97,7 @@ export async function publishAll(
   await channel.waitForConfirms();
 }
 
-/** Takes messages out of a queue; gives their bodies. */
+/** Takes messages from a queue, and returns their bodies. */
 export async function takeAll(channel: ConfirmChannel, queue: string, count: number): Promise<string[]> {
   const bodies: string[] = [];
   const done = new Promise<void>((resolve) => {
@@ -115,8 +115,8 @@ export async function takeAll(channel: ConfirmChannel, queue: string, count: num
 }
 
 /**
- * What somebody would write: a consumer that gives each message to one `tr` as a line, publishes each line that comes
- * back, and acknowledges the message when that is confirmed.
+ * A typical consumer: sends each message to one `tr` as a line, publishes each line that comes back, and acknowledges
+ * the message once that is confirmed.
  *
  * @returns messages per second
  */

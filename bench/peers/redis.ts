@@ -11,9 +11,9 @@ export interface Redis {
   started: Started;
 }
 
-/** Starts a Redis of its own, with or without a log that is on the disk before it answers. */
+/** Starts a separate Redis, with or without a log that is synced to disk before it answers. */
 export async function startRedis(folder: string, durable: boolean): Promise<Redis> {
-  // redis-tools has the same program under this name: so the package with the system service is not needed.
+  // redis-tools has the same program under this name, so the package with the system service is not needed.
   const program = path.join(folder, 'redis-server');
   symlinkSync(which('redis-check-rdb') ?? '', program);
   const port = await freePort();
@@ -25,12 +25,12 @@ export async function startRedis(folder: string, durable: boolean): Promise<Redi
 
 /** One connection that sends one command at a time. */
 export interface RedisClient {
-  /** The answer: a number or a string as text. Throws what Redis calls an error. */
+  /** Returns the answer, a number or a string, as text. Throws if Redis reports an error. */
   command(...words: string[]): Promise<string>;
   close(): void;
 }
 
-/** Connects, as soon as there is somebody to connect to. */
+/** Connects as soon as Redis listens. */
 export async function connectRedis({ port, started }: Redis): Promise<RedisClient> {
   const socket = await waitFor('Redis', () => {
     if (started.ended()) throw new Error(`Redis ended at once.\n${started.log()}`);

@@ -4,7 +4,7 @@ import { needPeer } from '../support/packages.js';
 import type { Context } from '../support/row.js';
 import { run } from '../support/started.js';
 
-/** One job of the shell: a `sh` that runs `tr` from a file into a file of its own. */
+/** One job of the shell: a `sh` that runs `tr` from a file into its own output file. */
 const job = (input: string, outputs: string) => `tr -d x < ${input} > ${outputs}/{}`;
 
 /** The programs that start jobs two at a time, and their arguments. */
@@ -13,7 +13,7 @@ const runners = {
   parallel: (command: string) => ['parallel', '--will-cite', '-j2', command],
 };
 
-/** Jobs per second over `count` jobs; every output is compared. */
+/** Jobs per second over `count` jobs. Compares every output. */
 export async function shellRate(
   context: Context,
   name: keyof typeof runners,
@@ -27,7 +27,7 @@ export async function shellRate(
   const [command = '', ...args] = runners[name](job(files.input, outputs));
   const numbers = Array.from({ length: count }, (_, i) => `${i}\n`).join('');
   const begin = performance.now();
-  // HOME: GNU parallel would write a folder into the user's.
+  // HOME, because GNU parallel would create a folder in the user's home.
   await run(command, args, { env: { HOME: folder, SHELL: '/bin/sh' }, input: numbers });
   const seconds = (performance.now() - begin) / 1000;
 

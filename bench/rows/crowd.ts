@@ -21,7 +21,7 @@ async function read(server: Penstock, url: string): Promise<number> {
   return percentile(latencies, 0.5);
 }
 
-/** Median time until a job is accepted, in ms; each has ended before the next one is sent. */
+/** Median time until a job is accepted, in ms. Each job ends before the next one is sent. */
 async function submit(server: Penstock, runPath: string): Promise<number> {
   const latencies: number[] = [];
   const input = text(1000);
@@ -34,7 +34,7 @@ async function submit(server: Penstock, runPath: string): Promise<number> {
   return percentile(latencies, 0.5);
 }
 
-/** A server with so many jobs in its database: nine of ten finished, the others failed. */
+/** A server with that many jobs in its database: nine of ten finished, the others failed. */
 async function measure(context: Context, jobs: number): Promise<Figures> {
   const folder = context.folder(`crowd-${jobs}`);
   await withPenstock(folder, async (server) => {
@@ -69,7 +69,7 @@ const line = (context: Context, work: string, figure: string): Line => ({
   goal: atMostTimes(2),
 });
 
-/** A full database against an almost empty one: both are Penstock. */
+/** A full database against an almost empty one. Both sides are Penstock. */
 export const crowd: Row = {
   name: 'crowd',
   target: 'at most twice the time that 1,000 jobs take',

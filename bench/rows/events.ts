@@ -8,15 +8,15 @@ import { percentile } from '../support/stats.js';
 
 const clients = 50;
 const perSecond = 1_000;
-/** Seconds of the same load that are checked but not measured: the first requests of a new process are slow. */
+/** Seconds of warm-up, checked but not measured: the first requests of a new process are slow. */
 const warmUp = 2;
 const pacedSeconds = (context: Context) => (context.quick ? 4 : 20);
 const actor = '/actors/v2/pipelinejobs-manager';
 
-/** What an event carries: little, as the events of most jobs do. */
+/** The data of an event: little, as in most jobs. */
 const bodyOf = (client: number, index: number) => JSON.stringify({ client, index, status: 'working' });
 
-/** First at the load that is to be borne, then as fast as it goes. */
+/** First at the target load, then as fast as possible. */
 async function bothLoads(
   context: Context,
   send: (client: number, index: number) => Promise<void>,
@@ -45,7 +45,7 @@ async function bothLoads(
   };
 }
 
-/** A stream for each client, and every entry on the disk before its sender is told. */
+/** A stream for each client, with every entry on disk before its sender gets the answer. */
 async function peer(context: Context): Promise<Figures> {
   needPeer(context, 'redis');
   const redis = await startRedis(context.folder('events-redis'), true);
@@ -70,14 +70,14 @@ async function peer(context: Context): Promise<Figures> {
   }
 }
 
-/** Sends JSON and gives the answer's; throws unless it has the status that it should have. */
+/** Sends JSON and returns the answer's JSON. Throws unless it has the expected status. */
 async function post<T>(client: Client, url: string, body: object, status: number): Promise<T> {
   const answer = await client.send('POST', url, JSON.stringify(body));
   if (answer.status !== status) throw new Error(`POST ${url}: ${answer.status} ${answer.body}`);
   return (answer.body.length === 0 ? undefined : JSON.parse(answer.body.toString())) as T;
 }
 
-/** A job for each client: where its events go, and its own address. */
+/** A job for each client: the address for its events, and its own. */
 async function makeJobs({ client, url }: Penstock): Promise<{ path: string; job: string }[]> {
   const pipeline = { name: 'bench', type: 'external', components: [{ id: 'x' }] };
   const answer = await client.send('POST', '/api/pipeline/', JSON.stringify(pipeline));
@@ -115,7 +115,7 @@ interface HistoryEntry {
   data: { client?: number; index?: number } | null;
 }
 
-/** Every event that was accepted stands in its job's history, once, in the order in which it was sent. */
+/** Checks that every accepted event is in its job's history, once, in the order of sending. */
 async function check(server: Penstock, job: string, client: number, sent: number): Promise<void> {
   const { objects } = await server.client.json<{ objects: HistoryEntry[] }>(`${job}history/`);
   const updates = objects.filter(({ name }) => name === 'update');
@@ -129,7 +129,7 @@ async function check(server: Penstock, job: string, client: number, sent: number
 async function ours(context: Context): Promise<Figures> {
   return withPenstock(context.folder('events'), async (server) => {
     const jobs = await makeJobs(server);
-    // No login: the nonce in the URL is one, as in the callbacks that others are given.
+    // No login besides the nonce in the URL, as in callbacks.
     const senders = jobs.map(() => httpClient(server.url, undefined));
     try {
       const { figures, sent } = await bothLoads(context, async (client, index) => {
@@ -160,14 +160,14 @@ const line = (work: string, unit: string, figure: string): Omit<Line, 'goal'> =>
 });
 
 /**
- * What others report of their jobs. The peer keeps what it is sent just as durably, but does nothing else: it checks
- * no token, no nonce and no state, and speaks no HTTP.
+ * Events of external jobs. The peer stores them just as durably, but does nothing else: it checks no token, no nonce
+ * and no state, and does not use HTTP.
  */
 export const events: Row = {
   name: 'events',
   target: `${perSecond.toLocaleString('en')} events a second, p99 under 100 ms, none lost or doubled, in order`,
   lines: () => [
-    // A little under it: the last ones are still on their way when the time is over.
+    // A little less, because the last ones are still on their way when the time is over.
     { ...line(`${paced}: accepted`, '/s', 'rate'), goal: atLeast(0.97 * perSecond, '/s') },
     line(`${paced}: p50`, 'ms', 'p50'),
     { ...line(`${paced}: p99`, 'ms', 'p99'), goal: under(100, 'ms') },

@@ -30,7 +30,7 @@ async function peer(context: Context): Promise<Figures> {
   };
 }
 
-/** Every client sends inputs that nobody else sends: an answer that belongs to another job shows. */
+/** Every client sends its own inputs, so that an answer that belongs to another job is noticed. */
 async function checkOwnBytes(server: Penstock, path: string, jobs: number): Promise<void> {
   const http = server.connect(clients);
   let next = 0;

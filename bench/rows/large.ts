@@ -18,10 +18,10 @@ import { run } from '../support/started.js';
 import { percentile } from '../support/stats.js';
 import { trDefinition } from '../support/work.js';
 
-/** Asking more often than this takes processor time from the job. */
+/** Polling more often than this would take processor time from the job. */
 const pollMs = 50;
 
-/** Samples a server's memory until it is stopped; says by how much it was above the first sample. */
+/** Samples a server's memory until stopped. Returns by how much it exceeded the first sample. */
 function watchMemory(pid: number): () => number {
   const before = residentMiB(pid);
   let most = before;
@@ -40,7 +40,7 @@ async function ours(context: Context): Promise<Figures> {
   const folder = context.folder('large');
   return withPenstock(folder, async (server) => {
     const runPath = await server.register(trDefinition);
-    // One small job first: what the server loads once is not growth.
+    // One small job first, so that what the server loads once does not count as growth.
     await ended(server.client, jobPath(await server.client.send('POST', runPath, 'text', 'text/plain')));
 
     const growth = watchMemory(server.pid);

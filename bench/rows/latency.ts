@@ -5,7 +5,7 @@ import { percentile } from '../support/stats.js';
 import { pause } from '../support/wait-for.js';
 import { smallFiles, smallSize, text, trDefinition, withoutX } from '../support/work.js';
 
-/** Between two jobs, so that the server is idle when the next one comes. */
+/** Pause between two jobs, so that the server is idle when the next one arrives. */
 const pauseMs = 5;
 const warmUp = 30;
 

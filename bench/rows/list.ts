@@ -15,11 +15,13 @@ async function ours(context: Context): Promise<Figures> {
     const page = await server.client.json<{ objects: unknown[] }>(url);
     if (page.objects.length !== count) throw new Error(`The list has ${page.objects.length} objects.`);
     const what = { url, authorization: server.authorization, method: 'GET' } as const;
-    // The first seconds belong to the compiler inside Node: a server runs for longer than a benchmark.
+    // A warm-up for the compiler in Node.js, because a server runs for longer than a benchmark.
     await load(context, what, connections, 1);
     const { rate, client } = await load(context, what, connections, context.seconds);
     if (client === 'node')
-      context.note('list: no wrk here, so the load of both sides came from Node, which is slow.');
+      context.note(
+        'list: wrk is not installed, so the load for both sides came from Node.js, which is slow.',
+      );
     return { rate };
   });
 }
@@ -35,7 +37,7 @@ async function tastypie(context: Context, hasher: 'default' | 'cheapest'): Promi
   }
 }
 
-/** Reading a page of the registry, against the framework that the registry used to be made with. */
+/** Reading a page of the registry, against the framework of the older registry. */
 export const list: Row = {
   name: 'list',
   target: 'at least 10 times Tastypie with the cheapest password hash',

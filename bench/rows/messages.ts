@@ -30,7 +30,7 @@ function compare(what: string, came: readonly string[], count: number): void {
   }
 }
 
-/** A `tr` for each line, in order, by a loop of the shell. */
+/** A `tr` for each line, in order, in a shell loop. */
 async function loop(context: Context): Promise<number> {
   const { single } = counts(context);
   const input = path.join(context.folder('loop'), 'lines');
@@ -81,7 +81,7 @@ async function post(server: Penstock, path: string, body: object): Promise<strin
   return new URL(answer.headers.location ?? '', server.url).pathname;
 }
 
-/** All messages wait in the queue; from the start of the operation to its last result. */
+/** From the start of the operation, with all messages waiting in the queue, to its last result. */
 async function through(
   server: Penstock,
   broker: RabbitMq | null,
@@ -100,7 +100,7 @@ async function through(
     active: false,
     ...(mode === 'single' ? { concurrency } : {}),
   });
-  // Results on a stream that nobody reads are nowhere: so they are kept in a queue here, too.
+  // A stream that nobody reads drops messages, so add a queue for the results here too.
   await post(server, '/api/operation/', {
     name: `${name} results`,
     process_definition: definition,
@@ -186,7 +186,7 @@ const single = `messages with a job each, ${concurrency} at once, results in ord
 const consumerPeer = { name: 'amqplib, one `tr`, prefetch 200, confirms, on RabbitMQ', figure: 'consumer' };
 const loopPeer = { name: 'the shell: a `tr` for each line, nothing durable', figure: 'loop' };
 
-/** An operation that works off what waits in its queue. */
+/** An operation that works through its queue. */
 export const messages: Row = {
   name: 'messages',
   target: 'at least half of what a plain consumer does on RabbitMQ',

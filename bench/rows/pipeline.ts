@@ -14,14 +14,14 @@ import { text } from '../support/work.js';
 const programs = [
   ['tr', '-d', 'x'],
   ['sort'],
-  // Without a name and a time in it, so that both sides give the same bytes.
+  // Without a name and a time in the output, so that both sides produce the same bytes.
   ['gzip', '-n'],
 ] as const;
 
-/** Asking more often than this takes processor time from the programs. */
+/** Polling more often than this would take processor time from the programs. */
 const pollMs = 100;
 
-/** What both sides read, and what the shell made of it. Made once. */
+/** The input of both sides, and the output of the shell. Made once. */
 let shell: Promise<{ input: string; hash: string; rate: number }> | undefined;
 
 async function hashOf(file: string): Promise<string> {
@@ -43,7 +43,7 @@ async function throughShell(context: Context) {
   await run('sync', [input]);
   const line = programs.map((words) => words.join(' ')).join(' | ');
   const begin = performance.now();
-  // The same locale as a job's clean environment has: the order of a sort depends on it, and so does its speed.
+  // The same locale as in a job's clean environment, because the order and speed of a sort depend on it.
   await run('/bin/sh', ['-c', `exec env -i PATH="$PATH" sh -c '${line}' < "$0" > "$1"`, input, output]);
   return { input, rate: perSecond(sizeOf(context), performance.now() - begin), hash: await hashOf(output) };
 }
@@ -79,7 +79,7 @@ async function ours(context: Context): Promise<Figures> {
 
 const goal = atLeastTimes(0.8);
 
-/** Programs joined by pipes: their own speed is the limit, and nothing lies on the disk between them. */
+/** Programs joined by pipes: their own speed is the limit, and nothing between them is written to disk. */
 export const pipeline: Row = {
   name: 'pipeline',
   target: `${goal.text}, the same bytes`,

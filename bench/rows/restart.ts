@@ -7,7 +7,7 @@ const jobsOf = (context: Context) => (context.quick ? 1_000 : 10_000);
 const clients = 8;
 const sleeper = { exec: '/usr/bin/sleep', argv: ['300'] };
 
-/** Submits jobs that do not end by themselves; the queue has to hold them all. */
+/** Submits jobs that do not end by themselves. The queue must hold them all. */
 async function submit(server: Penstock, jobs: number): Promise<void> {
   const runPath = await server.register(sleeper);
   const http = server.connect(clients);
@@ -50,7 +50,7 @@ async function ours(context: Context): Promise<Figures> {
   }
 }
 
-/** After a crash with a full queue: how long until it serves again. */
+/** How long it takes to serve again after a crash with a full queue. */
 export const restart: Row = {
   name: 'restart',
   target: 'serving within 3 s',

@@ -1,7 +1,7 @@
 import { MissingPeer } from './packages.js';
 import type { Figure } from './row.js';
 
-/** Measures one of several peers of a row: that one is not here does not keep the others from running. */
+/** Measures one of several peers of a row. If it is missing, the others still run. */
 export async function measured(measure: () => Promise<number>): Promise<Figure> {
   try {
     return await measure();

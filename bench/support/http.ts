@@ -1,19 +1,19 @@
 import http from 'node:http';
 import { pipeline } from 'node:stream/promises';
 
-/** What came back. */
+/** An answer. */
 export interface Answer {
   status: number;
   headers: http.IncomingHttpHeaders;
   body: Buffer;
 }
 
-/** A keep-alive client of one server: cheap, because it shares the processor with what it measures. */
+/** A keep-alive client for one server. It is cheap, because it shares the processor with what it measures. */
 export interface Client {
   send(method: string, path: string, body?: Buffer | string, type?: string): Promise<Answer>;
-  /** Sends a body of any size without holding it. */
+  /** Sends a body of any size without keeping it in memory. */
   upload(path: string, body: NodeJS.ReadableStream, length: number): Promise<Answer>;
-  /** Reads an answer of any size without holding it. */
+  /** Reads an answer of any size without keeping it in memory. */
   download(path: string, each: (chunk: Buffer) => void): Promise<number>;
   json<T>(path: string): Promise<T>;
   close(): void;
@@ -35,7 +35,7 @@ export function httpClient(url: string, authorization: string | undefined, conne
     const response = new Promise<http.IncomingMessage>((resolve, reject) => {
       request.once('response', resolve).once('error', reject);
     });
-    // The caller awaits it, but perhaps only after a body that failed first.
+    // The caller awaits it, but a body may fail before that.
     response.catch(() => undefined);
     return { request, response };
   }

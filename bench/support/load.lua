@@ -1,4 +1,4 @@
--- One request, again and again, with every answer checked.
+-- Repeats one request and checks every answer.
 -- Usage: wrk … -s load.lua URL -- METHOD [BODY_FILE EXPECTED_FILE]
 -- Prints one line of JSON after wrk's own report.
 

@@ -6,17 +6,17 @@ import type { Context } from './row.js';
 import { run } from './started.js';
 import { percentile } from './stats.js';
 
-/** One request that is sent again and again. */
+/** A request to repeat. */
 export interface Load {
   url: string;
   authorization: string;
   method: 'GET' | 'POST';
-  /** Files, because wrk reads them itself: the body, and what every answer has to be. */
+  /** The body, and the expected answer. Files, because wrk reads them itself. */
   body?: string;
   expected?: string;
 }
 
-/** What a load gave. Latencies in ms. */
+/** The result of a load. Latencies in ms. */
 export interface Throughput {
   rate: number;
   p50: number;
@@ -34,9 +34,9 @@ interface Report {
 }
 
 /**
- * Sends a request over `connections` connections for some seconds; throws if any answer was not as
- * expected, because the speed of wrong answers is of no interest. wrk where there is one (it needs a
- * fraction of the processor that a Node client needs); both sides of a row get the same client.
+ * Sends a request over `connections` connections for some seconds. Throws if any answer was not as expected,
+ * because the speed of wrong answers does not matter. Uses wrk if it is installed, because it needs a fraction
+ * of the processor time of a Node.js client. Both sides of a row get the same client.
  */
 export async function load(
   context: Context,

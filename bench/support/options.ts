@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-/** What `npm run bench -- …` was asked to do. */
+/** The options of `npm run bench -- …`. */
 export interface Options {
   only: string[];
   quick: boolean;
@@ -12,14 +12,14 @@ export interface Options {
 export const usage = `Usage: npm run bench -- [options]
 
   --only ROW        measure this row only (may be repeated)
-  --quick           short runs: to see that everything works, not to quote
-  --install         install missing peers with apt-get (as root; always so where CI is set)
+  --quick           short runs, only to check that everything works
+  --install         install missing peers with apt-get (as root; the default in CI)
   --json FILE       write the figures as JSON
   --markdown FILE   write the table as Markdown
   --help            this text
 `;
 
-/** Reads the arguments; throws with a usable message when one is wrong. `rows` are the known names. */
+/** Reads the arguments. Throws a helpful message if one is wrong. `rows` are the known names. */
 export function readOptions(args: string[], rows: string[]): Options | 'help' {
   const { values } = parseArgs({
     args,

@@ -1,4 +1,4 @@
-/** What a number of senders did. Latencies in ms; `sent` is how many each of them got through. */
+/** The result of several senders. Latencies in ms; `sent` is how many requests each of them completed. */
 export interface Paced {
   seconds: number;
   latencies: number[];
@@ -6,11 +6,11 @@ export interface Paced {
 }
 
 /**
- * Has senders send for some seconds, each one after the other. Paced, each has a timetable, and a latency counts
- * from when it was the sending's turn: a stall shows in all that had to wait behind it.
+ * Runs senders for some seconds, each with one request at a time. With a pace, each has a timetable, and latencies count
+ * from the scheduled time, so that a stall shows in all requests that had to wait behind it.
  *
- * @param perSecond of all senders together; null: as fast as they can
- * @param send sends number `index` of one sender; returns when it was accepted
+ * @param perSecond requests of all senders together; null: as fast as possible
+ * @param send sends request `index` of one sender, and returns once it is accepted
  */
 export async function pace(
   senders: number,
@@ -25,14 +25,14 @@ export async function pace(
   const end = begin + seconds * 1000;
 
   async function one(sender: number): Promise<void> {
-    // Spread over the interval, or they would all come at once.
+    // Spread over the interval, or all would send at once.
     const first = begin + (interval * sender) / senders;
     for (let index = 0; ; index++) {
       const due = perSecond === null ? performance.now() : first + index * interval;
       if (due >= end || performance.now() >= end + 5_000) return;
       const early = due - performance.now();
       if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
-      // Timers of Node are up to a millisecond or two early: what is sent before its time counts from then.
+      // Timers of Node.js may fire a millisecond or two early. A request that is sent early counts from then.
       const from = Math.min(due, performance.now());
       await send(sender, index);
       latencies.push(performance.now() - from);

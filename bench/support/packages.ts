@@ -5,17 +5,17 @@ import type { Context } from './row.js';
 /** A peer that cannot be measured on this machine, and why. */
 export class MissingPeer extends Error {}
 
-/** Debian's Python: the one that Debian's packages are for, whatever `python3` is on the PATH. */
+/** Debian's Python, which Debian's packages are for, whatever `python3` is on the PATH. */
 export const python = '/usr/bin/python3';
 
-/** What a peer needs: commands on the PATH, Python modules, and the Debian packages that bring them. */
+/** What a peer needs: commands on the PATH, Python modules, and the Debian packages that contain them. */
 export interface Needs {
   commands: string[];
   modules: string[];
   packages: string[];
 }
 
-// redis-tools holds the whole Redis program (redis-server is a link to it) and no service that would be started.
+// redis-tools contains the whole Redis program (redis-server is a link to it), but no service that would be started.
 export const needs = {
   wrk: { commands: ['wrk'], modules: [], packages: ['wrk'] },
   tastypie: {
@@ -50,13 +50,13 @@ function isThere(need: Needs): boolean {
   return spawnSync(python, ['-c', `import ${need.modules.join(', ')}`], { stdio: 'ignore' }).status === 0;
 }
 
-/** Returns if the peer is there, or could be installed; throws MissingPeer otherwise. */
+/** Returns if the peer is installed or could be installed. Throws MissingPeer otherwise. */
 export function needPeer(context: Context, name: keyof typeof needs): void {
   const need = needs[name];
   if (isThere(need)) return;
   if (context.install) install(need.packages);
   if (isThere(need)) return;
-  throw new MissingPeer(`not here (apt-get install ${need.packages.join(' ')}, or --install as root)`);
+  throw new MissingPeer(`not installed (apt-get install ${need.packages.join(' ')}, or --install as root)`);
 }
 
 const policy = '/usr/sbin/policy-rc.d';

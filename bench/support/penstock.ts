@@ -18,7 +18,7 @@ export interface Penstock {
   /** A client with one connection; `connect` makes others. */
   client: Client;
   connect(connections: number): Client;
-  /** From the spawn to the line that says it is listening, in ms. */
+  /** Milliseconds from the spawn to the line that says it is listening. */
   readyAfter: number;
   /** Registers a definition and returns the path that runs it: `/api/process_definition/<id>/run/`. */
   register(definition: object): Promise<string>;

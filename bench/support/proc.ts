@@ -1,4 +1,4 @@
-/** What Linux tells about processes in /proc. */
+/** What /proc says about processes. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** A file of /proc, or nothing: processes come and go while we read. */
@@ -43,9 +43,8 @@ export function processorSeconds(pid: number): number {
 }
 
 /**
- * Kills what is left of the processes that belong to a temporary folder of ours: programs that a server
- * under test started outlive it by design. The folder's random name is in their environment (the server
- * is given it, see `start`) or they work inside it.
+ * Kills leftover processes of a temporary folder of ours, because programs outlive the server by design. The
+ * folder's random name is in their environment (see `start`), or they work inside it.
  */
 export function endProcessesOf(folder: string): void {
   for (const pid of pids()) {
@@ -54,7 +53,7 @@ export function endProcessesOf(folder: string): void {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It has ended by itself meanwhile.
+      // It has just ended by itself.
     }
   }
 }

@@ -1,18 +1,18 @@
 /**
- * The words of the benchmark: a row measures one kind of work on both sides and says in lines what is
- * compared with what.
+ * The terms of the benchmark: a row measures one kind of work on both sides. Its lines say what is compared
+ * with what.
  */
 
-/** A measured number, or why there is none. */
+/** A measured number, or the reason why it is missing. */
 export type Figure = number | { missing: string };
 
-/** What one side measured, by name. */
+/** The figures of one side, by name. */
 export type Figures = Record<string, Figure>;
 
-/** What a line has to reach, in words and as a test. */
+/** The goal of a line, in words and as a test. */
 export interface Goal {
   text: string;
-  /** Undefined when it cannot be told: the peer that it is relative to was not measured. */
+  /** Undefined if the goal is relative to a peer that was not measured. */
   reached(ours: number, peer: number | undefined): boolean | undefined;
 }
 
@@ -22,17 +22,17 @@ export interface Line {
   unit: string;
   peer?: { name: string; figure: string };
   ours: string;
-  /** A line without a goal is there for orientation. */
+  /** A line without a goal is for orientation only. */
   goal?: Goal;
 }
 
-/** What every row gets to work with. */
+/** What every row gets. */
 export interface Context {
-  /** Short runs: to see that everything works, not to quote. */
+  /** Short runs, only to check that everything works. */
   quick: boolean;
   /** Whether missing peers may be installed with apt-get. */
   install: boolean;
-  /** How long a throughput is measured, in seconds. */
+  /** How long to measure a throughput, in seconds. */
   seconds: number;
   /** An empty temporary folder, removed at the end. */
   folder(name: string): string;
@@ -40,7 +40,7 @@ export interface Context {
   note(text: string): void;
 }
 
-/** One kind of work. `name` is the word for `--only`. */
+/** One kind of work. `name` is its name for `--only`. */
 export interface Row {
   name: string;
   target: string;
@@ -49,25 +49,25 @@ export interface Row {
   ours(context: Context): Promise<Figures>;
 }
 
-/** At least so many times the peer's figure. */
+/** At least `factor` times the peer's figure. */
 export const atLeastTimes = (factor: number): Goal => ({
   text: `≥ ${factor} × peer`,
   reached: (ours, peer) => (peer === undefined ? undefined : ours >= factor * peer),
 });
 
-/** At most so many times the peer's figure. */
+/** At most `factor` times the peer's figure. */
 export const atMostTimes = (factor: number): Goal => ({
   text: `≤ ${factor} × peer`,
   reached: (ours, peer) => (peer === undefined ? undefined : ours <= factor * peer),
 });
 
-/** At least so much, whatever the peer does. */
+/** At least `limit`, whatever the peer does. */
 export const atLeast = (limit: number, unit: string): Goal => ({
   text: `≥ ${limit} ${unit}`,
   reached: (ours) => ours >= limit,
 });
 
-/** Less than so much, whatever the peer does. */
+/** Less than `limit`, whatever the peer does. */
 export const under = (limit: number, unit: string): Goal => ({
   text: `< ${limit} ${unit}`,
   reached: (ours) => ours < limit,

@@ -5,28 +5,28 @@ import path from 'node:path';
 import { endProcessesOf } from './proc.js';
 import { pause } from './wait-for.js';
 
-/** A process that the bench started and will stop. */
+/** A process that the benchmark started and will stop. */
 export interface Started {
   pid: number;
   child: ChildProcess;
   /** The last lines that it wrote, for an error message. */
   log(): string;
   ended(): boolean;
-  /** SIGTERM, then SIGKILL, to the process group that was made for it. */
+  /** Sends SIGTERM, then SIGKILL, to its own process group. */
   stop(): Promise<void>;
 }
 
 const running = new Set<Started>();
 const folders: string[] = [];
 
-/** A temporary folder that lives as long as the bench. */
+/** A temporary folder that is removed at the end of the benchmark. */
 export function temporaryFolder(name: string): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), `penstock-bench-${name}-`));
   folders.push(folder);
   return folder;
 }
 
-/** Starts a process in a group of its own, with its output in `logFile`; stdout may be piped to us instead. */
+/** Starts a process in its own group, with its output in `logFile`. Its stdout may be piped to us instead. */
 export function start(
   command: string,
   args: string[],
@@ -35,7 +35,7 @@ export function start(
   const log = openSync(options.logFile, 'a');
   const child = spawn(command, args, {
     cwd: options.cwd,
-    // The log's folder marks the process, and what it starts, as ours.
+    // The log's folder in the environment marks the process, and what it starts, as ours.
     env: { ...process.env, ...options.env, PENSTOCK_BENCH: path.dirname(options.logFile) },
     detached: true,
     stdio: ['ignore', options.pipe ? 'pipe' : log, log],
@@ -49,7 +49,7 @@ export function start(
     ended,
     log: () => readFileSync(options.logFile, 'utf8').split('\n').slice(-15).join('\n'),
     async stop() {
-      // Its own group only: nothing that was there before can be in it.
+      // Only its own group, which cannot contain older processes.
       for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
         if (!signalGroup(pid, signal)) break;
         for (let waited = 0; waited < 5_000 && !ended(); waited += 20) await pause(20);
@@ -61,7 +61,7 @@ export function start(
   return started;
 }
 
-/** True if there was a process to send the signal to. */
+/** Whether there was a process to signal. */
 function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
   try {
     process.kill(-pid, signal);
@@ -71,7 +71,7 @@ function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Runs a program to its end and gives its stdout; throws with its stderr when it fails. */
+/** Runs a program and returns its stdout. Throws its stderr if it fails. */
 export function run(
   command: string,
   args: string[],
@@ -87,12 +87,12 @@ export function run(
         else resolve(stdout);
       },
     );
-    // A program need not read its input: that it has ended by then is no error.
+    // A program may end without reading its input. That is not an error.
     child.stdin?.on('error', () => undefined).end(options.input ?? '');
   });
 }
 
-/** Ends what a side of a row has left running, if it failed. */
+/** Stops what a failed side of a row has left running. */
 export async function stopAll(): Promise<void> {
   await Promise.all([...running].map((started) => started.stop()));
 }

@@ -1,7 +1,7 @@
 import os from 'node:os';
 import type { Figure, Figures, Line, Row } from './row.js';
 
-/** A row with what both sides gave. */
+/** A row with the figures of both sides. */
 export interface Measured {
   row: Row;
   lines: Line[];
@@ -9,7 +9,7 @@ export interface Measured {
   ours: Figures;
 }
 
-/** One line of the result, as it is printed and as it is written to JSON. */
+/** One line of the result, for printing and for JSON. */
 export interface Result {
   row: string;
   work: string;
@@ -59,7 +59,7 @@ export function results(all: Measured[]): Result[] {
   );
 }
 
-/** Three digits are all that a benchmark can vouch for. */
+/** More than three digits would not be reliable. */
 function show(number: number | null, unit = ''): string {
   if (number === null) return '–';
   const digits = number >= 100 ? 0 : number >= 10 ? 1 : 2;
@@ -116,7 +116,7 @@ export function asMarkdown(all: Result[]): string {
   ].join('\n');
 }
 
-/** The machine that the figures belong to. */
+/** The machine that the figures were measured on. */
 export const machine = () => ({
   cores: os.availableParallelism(),
   processor: os.cpus()[0]?.model ?? '',

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 /** Pauses. Only for spacing out work that is measured; to wait for something, use `waitFor`. */
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Asks again and again until `condition` gives a value; throws after `deadline` ms. */
+/** Polls until `condition` returns a value. Throws after `deadline` ms. */
 export async function waitFor<T>(
   what: string,
   condition: () => T | undefined | Promise<T | undefined>,
@@ -14,12 +14,12 @@ export async function waitFor<T>(
   for (;;) {
     const value = await condition();
     if (value !== undefined) return value;
-    if (performance.now() > end) throw new Error(`Waited ${deadline / 1000} s in vain for ${what}.`);
+    if (performance.now() > end) throw new Error(`Timed out after ${deadline / 1000} s waiting for ${what}.`);
     await pause(interval);
   }
 }
 
-/** A port of 127.0.0.1 that nobody uses now. */
+/** A free port of 127.0.0.1. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();

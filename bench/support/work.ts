@@ -1,11 +1,11 @@
-/** The work that both sides are given: a text, and the definition of `tr -d x`. */
+/** The work of both sides: a text, and the definition of `tr -d x`. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** 27 kB: what a message, a page or a small sequence file weighs. */
+/** 27 kB: the size of a message, a page or a small sequence file. */
 export const smallSize = 27_000;
 
-/** Printable text in lines, the same for the same `seed`, with its share of x in it. */
+/** Printable lines of text, always the same for the same `seed`, with some x in them. */
 export function text(size: number, seed = 1): Buffer {
   const letters = 'abcdefghijklmnopqrstuvwxyz0123456789 ';
   const bytes = Buffer.alloc(size);
@@ -21,11 +21,11 @@ export function text(size: number, seed = 1): Buffer {
   return bytes;
 }
 
-/** What `tr -d x` makes of it. */
+/** The output of `tr -d x`. */
 export const withoutX = (bytes: Buffer): Buffer =>
   Buffer.from(bytes.toString('latin1').replaceAll('x', ''), 'latin1');
 
-/** Writes the small input and what must come out of it into a folder. */
+/** Writes the small input and the expected output into a folder. */
 export function smallFiles(folder: string): { input: string; expected: string } {
   const bytes = text(smallSize);
   const files = { input: path.join(folder, 'input.txt'), expected: path.join(folder, 'expected.txt') };

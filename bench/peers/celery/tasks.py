@@ -1,4 +1,4 @@
-"""The peer's one task: run `tr` over a file and return what it printed.
+"""The peer's only task: run `tr` over a file and return its output.
 
 Nothing is kept on disk, no input travels (the task gets the file's path), nothing goes over HTTP: the
 least that Celery can be asked to do for this work.

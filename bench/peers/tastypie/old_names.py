@@ -1,7 +1,7 @@
 """Names that Django dropped and Debian's Tastypie (0.13, made for Django 1) still imports.
 
-Debian ships it beside Django 3.2. Nothing here changes what a request costs: only names are put back,
-and only those that are missing, so newer pairs of the two are left as they are.
+Debian ships it beside Django 3.2. This only restores missing names, so that it leaves newer pairs of the two
+as they are, and does not change the cost of a request.
 """
 
 import importlib
@@ -22,7 +22,7 @@ def put_back(name, make):
 
 
 def with_everything_from(name, *sources):
-    """A module made of the public names of others."""
+    """A module with the public names of other modules."""
     module = type(sys)(name)
     for source in sources:
         module.__dict__.update({key: value for key, value in vars(source).items() if not key.startswith("_")})

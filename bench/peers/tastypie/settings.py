@@ -1,7 +1,7 @@
 """Settings of the peer: what `django-admin startproject` writes, with JSON and Basic auth.
 
 PEER_FOLDER holds the database. PEER_HASHER, if set, is the password hasher: Django's default (PBKDF2) is
-computed anew on every request with Basic auth, so the bench measures the default and the cheapest.
+computed again for every request with Basic auth, so the bench measures the default and the cheapest.
 """
 
 import os
@@ -14,7 +14,7 @@ DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "registry.urls"
 WSGI_APPLICATION = "wsgi.application"
-# Tastypie is no app here: its one table (API keys) is not used.
+# Tastypie is not in the list: its only table (API keys) is not used.
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",

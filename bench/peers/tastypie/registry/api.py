@@ -1,4 +1,4 @@
-"""The one resource: JSON only, Basic auth, only one's own objects."""
+"""The only resource: JSON, Basic auth, and each user sees only their own objects."""
 
 import json
 
@@ -10,7 +10,7 @@ from registry.models import ProcessDefinition
 
 
 class OwnObjects(Authorization):
-    """Lists are limited to the rows of the user who asks."""
+    """Limits lists to the rows of the user who asks."""
 
     def read_list(self, object_list, bundle):
         return object_list.filter(user=bundle.request.user)
