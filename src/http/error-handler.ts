@@ -5,7 +5,7 @@ import { storeError } from '../store/sqlite/writer.js';
 import { type Known, sendJson, sendJsonAndLinger } from './answers/answer.js';
 import { challenge } from './guards/auth.js';
 
-/** What an error looks like to a client: the old `error` text, and the members of RFC 9457 beside it. */
+/** An error as clients see it: the older `error` text, and the members of RFC 9457. */
 export function problemBody(code: ErrorCode, detail: string, problems: readonly Problem[] = []) {
   const { status, title } = catalogue[code];
   return {
@@ -18,14 +18,14 @@ export function problemBody(code: ErrorCode, detail: string, problems: readonly 
   };
 }
 
-/** What a system call fails with that has nothing to do with the request, in words. */
+/** Errors of system calls that have nothing to do with the request, in words. */
 const faultsOfFiles: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
-  EIO: 'the disk does not work',
+  EIO: 'the disk reports an I/O error',
   EMFILE: 'too many files are open',
   ENFILE: 'too many files are open on this machine',
 };
-/** What these make or move is always in the data folder; what is opened may be a program's, which has its own modes. */
+/** These calls always concern the data folder. Opened files may belong to programs, which set their own modes. */
 const ofOurFolder = ['mkdir', 'rename', 'rmdir', 'access', 'scandir'];
 
 function faultOfFiles({ code = '', syscall = '' }: NodeJS.ErrnoException): string | undefined {
@@ -33,7 +33,7 @@ function faultOfFiles({ code = '', syscall = '' }: NodeJS.ErrnoException): strin
   return denied ? 'permission denied' : faultsOfFiles[code];
 }
 
-/** How reads and writes fail when the client has gone. */
+/** Error codes of reads and writes after the client has disconnected. */
 const goneCodes = [
   'ECONNABORTED',
   'ECONNRESET',
@@ -42,7 +42,7 @@ const goneCodes = [
   'ERR_STREAM_DESTROYED',
 ];
 
-/** What Express and Node throw themselves, in our words. */
+/** Turns errors of Express, Node.js and Prisma into ours. */
 function translate(thrown: unknown): unknown {
   const known = storeError(thrown);
   if (known instanceof PenstockError) return known;
@@ -51,13 +51,13 @@ function translate(thrown: unknown): unknown {
     statusCode?: unknown;
     code?: unknown;
   };
-  // Prisma's word for what is to be there once; it is looked for beforehand, but somebody else may be at it, too.
+  // Prisma's code for a unique constraint. We check beforehand, but another request may have been faster.
   if (code === 'P2002') {
     const detail = 'Another request has just taken this name or id. Nothing was changed. Choose another one.';
     return new PenstockError('conflict', detail, { cause: thrown });
   }
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new PenstockError('disk-full', 'There is no room left on the disk. Nothing was changed.', {
+    return new PenstockError('disk-full', 'The disk is full. Nothing was changed.', {
       cause: thrown,
     });
   }
@@ -71,15 +71,15 @@ function translate(thrown: unknown): unknown {
   }
   const http = typeof status === 'number' ? status : statusCode;
   if (http === 400) return new PenstockError('bad-request', messageOf(thrown), { cause: thrown });
-  if (http === 404) return new PenstockError('not-found', 'There is no such file.', { cause: thrown });
+  if (http === 404) return new PenstockError('not-found', 'The file does not exist.', { cause: thrown });
   if (http === 412) {
-    return new PenstockError('precondition-failed', 'The file is not the one that is meant.', {
+    return new PenstockError('precondition-failed', 'The file does not match the condition of the request.', {
       cause: thrown,
     });
   }
   if (http === 416) {
     const { headers } = thrown as { headers?: Record<string, string> };
-    return new PenstockError('range-not-satisfiable', 'The file has no such bytes.', {
+    return new PenstockError('range-not-satisfiable', 'The file does not have these bytes.', {
       cause: thrown,
       ...(headers === undefined ? {} : { headers }),
     });
@@ -87,12 +87,12 @@ function translate(thrown: unknown): unknown {
   return thrown;
 }
 
-/** The one place where an error becomes an answer. What is not meant for the caller is logged and not shown. */
+/** The only place that turns an error into an answer. Logs what is not meant for the caller instead of showing it. */
 export function errorHandler(log: Logger): ErrorRequestHandler {
   return (thrown: unknown, request, response, _next) => {
     const gone = request.socket.destroyed || response.closed;
     if (gone && goneCodes.includes((thrown as NodeJS.ErrnoException | null)?.code ?? '')) {
-      // A client that went away in the middle: nothing is wrong here, and nobody is left to be told.
+      // The client disconnected: nothing is wrong here, and there is nobody left to answer.
       log.debug({ request: response.locals.requestId as string, path: request.path }, 'client disconnected');
       response.destroy();
       return;
@@ -103,7 +103,7 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
         ? error
         : new PenstockError(
             'internal',
-            "Something went wrong here. It is in the log, with this request's id.",
+            "Internal error. The server's log has the details, with the id of this request.",
           );
     const { status } = catalogue[known.code];
     if (status >= 500 && known.code !== 'detail-post') {
@@ -119,12 +119,12 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
         'request failed',
       );
     }
-    // A request that was read to its end counts as destroyed; only a connection that is gone is gone.
+    // Check the socket, because a request that was read to its end counts as destroyed.
     if (response.headersSent || request.socket.destroyed) {
       response.destroy();
       return;
     }
-    // What was meant for the bytes of a file says nothing of an error.
+    // Remove the headers for the file that was not sent.
     for (const name of ['Content-Disposition', 'Last-Modified', 'ETag', 'Accept-Ranges', 'Cache-Control']) {
       response.removeHeader(name);
     }
@@ -133,7 +133,7 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
       Number(request.headers['content-length'] ?? 0) > 0;
     const send = hasBody && !request.readableEnded ? sendJsonAndLinger : sendJson;
     const shape = (response.locals as Partial<Known>).problemShape ?? problemBody;
-    // Whatever was wrong with a login, a 401 says what would be right (RFC 9110, 15.5.2).
+    // Every 401 must say how to log in (RFC 9110, 15.5.2).
     const headers = status === 401 ? { 'WWW-Authenticate': challenge, ...known.headers } : known.headers;
     send(response, status, shape(known.code, known.message, known.problems), headers);
   };

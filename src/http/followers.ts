@@ -5,15 +5,15 @@ import { actorOf } from './answers/answer.js';
 import { type EventStream, eventStream } from './answers/server-sent-events.js';
 import { openCounts } from './counts.js';
 
-/** The live streams that are open: all are opened here, so that there are only so many. */
+/** The open live streams. All are opened here, so that they can be limited. */
 export interface Followers {
-  /** Begins to answer with a live stream. Throws `too-many-followers` if there are as many as there may be. */
+  /** Begins to answer with a live stream. Throws `too-many-followers` at the limit. */
   open(request: Request, response: Response): EventStream;
   /** Ends all of them. */
   close(): void;
 }
 
-/** @param limits how many live streams there may be, of one user and in all */
+/** @param limits how many live streams one user may have, and all users together */
 export function openFollowers(limits: { perUser: number; all: number }): Followers {
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // one for each stream
@@ -29,12 +29,12 @@ export function openFollowers(limits: { perUser: number; all: number }): Followe
       const count = counts.of(id);
       if (count >= limits.perUser) {
         throw tooMany(
-          `You follow ${count} live streams, and may follow ${limits.perUser} at a time (MAX_FOLLOWERS_PER_USER). Close some, or ask for what you need without follow=1.`,
+          `You already follow ${count} live streams, and the limit is ${limits.perUser} (MAX_FOLLOWERS_PER_USER). Close some, or ask without follow=1.`,
         );
       }
       if (all >= limits.all) {
         throw tooMany(
-          `All ${limits.all} live streams of this server are taken (MAX_FOLLOWERS). Try again later, or ask without follow=1.`,
+          `All ${limits.all} live streams of this server are in use (MAX_FOLLOWERS). Retry later, or ask without follow=1.`,
         );
       }
       const stream = eventStream(request, response, closing.signal);

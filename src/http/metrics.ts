@@ -4,7 +4,7 @@ import { serverStates } from '../domain/servers/server.js';
 import type { JobService } from '../usecases/jobs/jobs.js';
 import type { OperationStatus } from '../usecases/operations/operation-view.js';
 
-/** So many operations are told of one by one: each is a line in everybody's database of numbers. */
+/** How many operations get metrics of their own, because each adds a time series to everybody's database. */
 const mostOperations = 200;
 
 function operationMetrics(
@@ -24,7 +24,7 @@ function operationMetrics(
   });
   new Counter({
     name: 'penstock_operation_messages_total',
-    help: `Messages of active operations, by what came of them; of the first ${mostOperations}.`,
+    help: `Messages of active operations by result, for the first ${mostOperations} operations.`,
     labelNames: ['operation', 'result'],
     registers,
     collect() {
@@ -41,18 +41,18 @@ function operationMetrics(
   });
 }
 
-/** Numbers for Prometheus. */
+/** Metrics for Prometheus. */
 export function openMetrics(given: {
   jobs: JobService;
   waiting: () => number;
   running: () => number;
-  /** How many there are: services by their health, servers by their state, none that is deleted. */
+  /** Services by health, and servers by state, except deleted ones. */
   counts: { services: () => Record<string, number>; servers: () => Promise<Record<string, number>> };
   deliveries: { pending: () => Promise<number>; counts: Readonly<Record<string, number>> };
   /** By the type of the streams. */
   streams: Readonly<Record<string, { published: number; delivered: number; refused: number }>>;
   operations: () => Iterable<{ id: number; status: OperationStatus }>;
-  /** Free bytes by what they are for, and whether writes are refused for want of them. */
+  /** Free bytes by what they are for, and whether writes are refused because too few are left. */
   room: { free: () => Readonly<Partial<Record<string, number>>>; full: () => boolean };
 }) {
   const registry = new Registry();
@@ -68,7 +68,7 @@ export function openMetrics(given: {
   });
   new Gauge({
     name: 'penstock_jobs_running',
-    help: 'Jobs whose programs run.',
+    help: 'Jobs whose programs are running.',
     registers,
     collect() {
       this.set(given.running());
@@ -76,7 +76,7 @@ export function openMetrics(given: {
   });
   new Gauge({
     name: 'penstock_services',
-    help: 'Services that have not ended, by how they are; `waiting` is for their next start.',
+    help: 'Services that have not ended, by health; `waiting` means for their next start.',
     labelNames: ['health'],
     registers,
     collect() {
@@ -85,7 +85,7 @@ export function openMetrics(given: {
   });
   new Gauge({
     name: 'penstock_servers',
-    help: 'Servers that a cloud may hold something of, by state.',
+    help: 'Servers that may exist in a cloud, by state.',
     labelNames: ['state'],
     registers,
     async collect() {
@@ -95,7 +95,7 @@ export function openMetrics(given: {
   });
   new Gauge({
     name: 'penstock_deliveries_pending',
-    help: 'Events that wait to be told to subscribers.',
+    help: 'Deliveries to subscribers that are pending.',
     registers,
     async collect() {
       this.set(await given.deliveries.pending());
@@ -103,7 +103,7 @@ export function openMetrics(given: {
   });
   new Counter({
     name: 'penstock_deliveries_total',
-    help: 'Attempts to tell subscribers, accepted and failed, and deliveries given up as dead.',
+    help: 'Attempts to deliver to subscribers, accepted and failed, and deliveries given up as dead.',
     labelNames: ['result'],
     registers,
     collect() {
@@ -113,7 +113,7 @@ export function openMetrics(given: {
   });
   new Counter({
     name: 'penstock_stream_messages_total',
-    help: 'Messages that were published on streams, given to their readers, and not taken, by type of stream.',
+    help: 'Messages published on streams, delivered to their readers, and refused, by type of stream.',
     labelNames: ['type', 'result'],
     registers,
     collect() {
@@ -125,7 +125,7 @@ export function openMetrics(given: {
   });
   new Gauge({
     name: 'penstock_disk_free_bytes',
-    help: 'Free bytes on the disk of the data folder and of the database.',
+    help: 'Free bytes on the disks of the data folder and the database.',
     labelNames: ['of'],
     registers,
     collect() {
@@ -135,7 +135,7 @@ export function openMetrics(given: {
   });
   new Gauge({
     name: 'penstock_disk_full',
-    help: '1 while nothing new is stored because the disk is full.',
+    help: '1 while the disk is full and nothing new is stored, otherwise 0.',
     registers,
     collect() {
       this.set(given.room.full() ? 1 : 0);
@@ -150,19 +150,19 @@ export function openMetrics(given: {
   });
   const ended = new Counter({
     name: 'penstock_jobs_ended_total',
-    help: 'Jobs that reached their end, by state and cause.',
+    help: 'Jobs that ended, by state and cause.',
     labelNames: ['state', 'cause'],
     registers,
   });
   const duration = new Histogram({
     name: 'penstock_job_seconds',
-    help: 'From the start of a program to its end.',
+    help: 'Seconds from the start of a program to its end.',
     buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600, 3600, 36000],
     registers,
   });
   const requests = new Histogram({
     name: 'penstock_http_request_seconds',
-    help: 'From a request to its answer, by method and status.',
+    help: 'Seconds from a request to its answer, by method and status.',
     labelNames: ['method', 'status'],
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers,

@@ -1,4 +1,4 @@
-/** Characters of a link up to which commas are written as the older registry wrote them, as `%2C`. */
+/** Links up to this length, in characters, have commas as `%2C`, as in the older registry. */
 const longLink = 8000;
 
 interface PageMeta {
@@ -9,7 +9,7 @@ interface PageMeta {
   total_count: number;
 }
 
-/** The `meta` of a list that comes as a whole. */
+/** The `meta` of a list without pages. */
 export const wholeMeta = (count: number): PageMeta => ({
   limit: count,
   next: null,
@@ -34,7 +34,7 @@ export function pageMeta(
     query.append('limit', String(limit));
     query.append('offset', String(to));
     const text = query.toString();
-    // A list of thousands of ids came in one URL; the links to its neighbours must not be too long for one.
+    // A URL may carry thousands of ids. The links to the pages beside it must not become too long.
     return `${path}?${text.length > longLink ? text.replaceAll('%2C', ',') : text}`;
   };
   return {

@@ -11,7 +11,7 @@ export type Parameters = Readonly<Record<string, readonly [schema: Json, descrip
 /** What a route's query takes. A function is for those that read all of it themselves; it is called for the description only. */
 export type Query = Parameters | (() => Parameters);
 
-/** Throws `bad-query` for the first parameter that is not among those: a misspelt one would else be a wish that nobody hears. */
+/** Throws `bad-query` for the first unknown parameter, so that a misspelt one is not silently ignored. */
 export function checkQuery(request: Request, query: Query = {}): void {
   if (!request.originalUrl.includes('?')) return;
   refuseFormats(request);
@@ -22,7 +22,7 @@ export function checkQuery(request: Request, query: Query = {}): void {
   if (unknown !== undefined) throw notTaken(unknown[0], Object.keys(query));
 }
 
-/** What a request wants of a list, or an error that names the parameter. */
+/** The query of a list. Throws an error that names the wrong parameter. */
 export function listQuery(
   request: Request,
   fields: Fields,
@@ -34,20 +34,20 @@ export function listQuery(
   throw new PenstockError('bad-query', query.problem.detail, { problems: [query.problem] });
 }
 
-/** Tastypie has more formats than one; whoever asks for another must not take what comes for that. */
+/** Tastypie offers several formats. A client that asks for another than JSON must not mistake JSON for it. */
 function refuseFormats(request: Request): void {
   if (!request.originalUrl.includes('format=')) return;
   const wrong = queryPairs(request).find(([name, value]) => name === 'format' && value !== 'json');
   if (wrong === undefined) return;
-  const detail = `format: '${wrong[1].slice(0, 40)}' is not possible here; all answers are json.`;
+  const detail = `format: '${wrong[1].slice(0, 40)}' is not supported. All answers are JSON: use format=json, or leave it out.`;
   throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?format', detail }] });
 }
 
 function notTaken(name: string, taken: readonly string[]): PenstockError {
   const near = nearest(name, taken);
-  const known = taken.length === 0 ? 'This request takes none.' : `Known: ${taken.join(', ')}.`;
+  const known = taken.length === 0 ? 'This request has none.' : `Known: ${taken.join(', ')}.`;
   const hint = near === undefined ? known : `Did you mean '${near}'?`;
-  const detail = `There is no parameter '${name.slice(0, 100)}' here. ${hint}`;
+  const detail = `Unknown parameter '${name.slice(0, 100)}'. ${hint}`;
   return new PenstockError('bad-query', detail, {
     problems: [{ pointer: `?${name.slice(0, 100)}`, detail }],
   });

@@ -1,7 +1,7 @@
 import { paging } from '../domain/query.js';
 import { type Method, methods, type ResourceService, type Shown } from '../usecases/resource.js';
 
-/** The noun described in Tastypie's way. */
+/** The schema of a noun in Tastypie's format. */
 export function schemaOf(service: ResourceService): Shown {
   const verbs = (list: readonly Method[]) =>
     methods.filter((method) => list.includes(method)).map((method) => method.toLowerCase());
@@ -27,7 +27,7 @@ export function schemaOf(service: ResourceService): Shown {
   fields.resource_uri = {
     blank: false,
     default: 'No default provided.',
-    help_text: 'Where the object is.',
+    help_text: 'The address of the object.',
     nullable: false,
     primary_key: false,
     readonly: true,

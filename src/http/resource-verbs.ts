@@ -32,7 +32,7 @@ export function resourceVerbs(service: ResourceService, maxBodySize: number, bes
   const prefix = `/api/${service.name}/`;
   const uriOf = (object: Shown) => `${prefix}${String(object[service.key])}/`;
   const complete = new WeakMap<Shown, Shown>();
-  /** The object with its address; what is frozen is put together, and later formatted, only once. */
+  /** The object with its address. A frozen one is built, and later formatted, only once. */
   const shown = (object: Shown): Shown => {
     const known = complete.get(object);
     if (known !== undefined) return known;
@@ -55,13 +55,13 @@ export function resourceVerbs(service: ResourceService, maxBodySize: number, bes
       const most = bounds.objects.toLocaleString('en');
       throw new PenstockError(
         'too-large',
-        `A list that is put in place of another may replace at most ${most} objects, and there are more. Delete some first, or select fewer.`,
+        `This PUT would replace more than ${most} objects, which is the limit. Delete some first, or select fewer.`,
       );
     }
     return ids.map((id) => ({ op: 'delete', id, maybe: true }));
   }
 
-  /** If-Match: the change is only made on the representation that the client has seen. */
+  /** If-Match: make the change only if the object is still the one that the client has seen. */
   function condition(request: Request): { check?: (current: Shown) => void } {
     const wanted = request.get('if-match');
     if (wanted === undefined || wanted.trim() === '*') return {};
@@ -71,7 +71,7 @@ export function resourceVerbs(service: ResourceService, maxBodySize: number, bes
         if (wanted.split(',').some((candidate) => candidate.trim() === etag)) return;
         throw new PenstockError(
           'precondition-failed',
-          `It has changed since: its ETag is ${etag} now. Read it again, then change it.`,
+          `The object has changed since: its ETag is now ${etag}. Read it again, then change it.`,
         );
       },
     };
@@ -122,7 +122,7 @@ export function resourceVerbs(service: ResourceService, maxBodySize: number, bes
             ? idOfItem(item, service.key, prefix)
             : idOfUri(uri, `/objects/${index}/resource_uri`, service.name);
         const exists = id !== undefined && (await service.get(actorOf(response), id)) !== null;
-        // An id that leads nowhere makes a new object, with a number of its own.
+        // An unknown id makes a new object, with an id of its own.
         if (exists) changes.push({ op: 'patch', id, body: { ...(item as Shown), [service.key]: undefined } });
         else changes.push({ op: 'create', body: item });
       }
@@ -142,7 +142,7 @@ export function resourceVerbs(service: ResourceService, maxBodySize: number, bes
   function created(request: Request, response: Response, object: Shown | undefined): void {
     if (object === undefined) throw new Error(`nothing was created in ${service.name}`);
     const location = { Location: `${originOf(request)}${uriOf(object)}` };
-    // What is told only once has to be told now.
+    // Secrets are only shown in this answer.
     const once = 'token' in object || 'secret' in object;
     if (wantsObject(request) || once) sendJson(response, 201, shown(object), location);
     else sendEmpty(response, 201, location);
@@ -166,7 +166,7 @@ export function resourceVerbs(service: ResourceService, maxBodySize: number, bes
     async POST() {
       throw new PenstockError(
         'detail-post',
-        `Nothing can be posted to one ${service.name}; post to ${prefix}.`,
+        `POST is not possible on a single ${service.name}. Send it to ${prefix} instead.`,
       );
     },
     async PUT(request, response) {
@@ -184,7 +184,7 @@ export function resourceVerbs(service: ResourceService, maxBodySize: number, bes
     async PATCH(request, response) {
       const id = idOf(request);
       const given = await body(request);
-      // PATCH has never looked at the id in a body.
+      // PATCH has always ignored the id in the body.
       const merged =
         typeof given === 'object' && given !== null && !Array.isArray(given)
           ? { ...given, id: undefined }

@@ -74,7 +74,7 @@ export function routerOf(group: Routes): Router {
   return router;
 }
 
-/** First of all checks: OPTIONS, 405 and a parameter that the route does not take need no login. */
+/** The first of all checks: OPTIONS, a 405 and an unknown parameter are answered without a login. */
 export function checkMethod(routes: readonly { method: Method; query?: Query }[]): RequestHandler {
   const allowed = routes.map(({ method }) => method);
   const allow = allowed.join(',');
@@ -86,14 +86,14 @@ export function checkMethod(routes: readonly { method: Method; query?: Query }[]
     if (override !== undefined) {
       const asked = `X-HTTP-Method-Override: ${override.trim().slice(0, 20)}`;
       refuse(
-        `${asked} is not possible on a ${request.method.slice(0, 20)}; a POST can become ${overrides.join(', ')}.`,
+        `${asked} is not possible on a ${request.method.slice(0, 20)}. Only a POST can be overridden, with ${overrides.join(', ')}.`,
       );
     } else if (method === 'OPTIONS') {
       response.writeHead(200, { Allow: allow, 'Content-Type': 'text/html; charset=utf-8' }).end(allow);
     } else {
       const route = routes.find((one) => one.method === method);
       if (route === undefined) {
-        refuse(`${request.method.slice(0, 20)} is not for this URL; it takes ${allowed.join(', ')}.`);
+        refuse(`${request.method.slice(0, 20)} is not allowed on this URL. Use ${allowed.join(', ')}.`);
       } else {
         checkQuery(request, route.query);
         next();

@@ -36,7 +36,7 @@ export type Noun = readonly [
 interface Dialect {
   path: string;
   routes: Routes[];
-  /** Each of its routes asks for a login, in whatever form. */
+  /** Each of its routes requires a login, in whatever form. */
   asksLogin?: boolean;
 }
 
@@ -49,9 +49,9 @@ interface DoorOptions {
   dialects: Dialect[];
   door: Door;
   nouns: Noun[];
-  /** Whether the whole API is there, so that it can be described as a whole. */
+  /** Whether to serve the API's description, which only describes the complete API. */
   documented: boolean;
-  /** Throws if the server is not well. */
+  /** Throws if the server is not healthy. */
   health: () => Promise<Record<string, unknown>>;
 }
 
@@ -67,7 +67,7 @@ export function buildApplication(options: DoorOptions): Express {
 
   const security = helmet({
     contentSecurityPolicy: false,
-    // Only behind TLS does the promise of TLS mean anything; a proxy makes it better than we can.
+    // The header only has a meaning with TLS, and a TLS proxy can set it better than we can.
     strictTransportSecurity: false,
   });
   application.use((request, response, next) => {
@@ -76,7 +76,7 @@ export function buildApplication(options: DoorOptions): Express {
     const requestId = given !== undefined && /^[\w.-]{1,100}$/.test(given) ? given : randomUUID();
     response.locals.requestId = requestId;
     response.setHeader('X-Request-Id', requestId);
-    // Pages of ours say otherwise, each for itself.
+    // Our own pages override this.
     response.setHeader('Content-Security-Policy', sandbox);
     response.on('close', () => {
       const seconds = (performance.now() - started) / 1000;
@@ -96,7 +96,7 @@ export function buildApplication(options: DoorOptions): Express {
     security(request, response, next);
   });
   application.use(endUnread);
-  // What a request asks for comes before whether it may.
+  // First find out which method a request means, then check whether it is allowed.
   application.use(overrideMethod, refuseCrossSite(options.trust));
 
   const mounted: Mounted[] = [];
@@ -108,7 +108,7 @@ export function buildApplication(options: DoorOptions): Express {
     mount(`/api/${service.name}`, ...routes, resourceRoutes(service, options.door, besides));
   }
   if (options.documented) {
-    // A program that asks here is a client of the scheduler's protocol.
+    // Programs that call this path are clients of the scheduler's protocol.
     application.get('/', (request, response, next) => {
       if (wantsPage(request)) response.redirect('/api/docs/');
       else next();
@@ -116,7 +116,7 @@ export function buildApplication(options: DoorOptions): Express {
   }
   for (const { path, routes, asksLogin } of options.dialects) if (asksLogin) mount(path, ...routes);
 
-  // Whatever follows can be read without a login.
+  // Everything from here on can be read without a login.
   application.use(refuseForeignHosts(options.trust));
 
   const services = options.nouns.map(([service]) => service);
@@ -136,21 +136,24 @@ export function buildApplication(options: DoorOptions): Express {
   application.use((request) => {
     throw new PenstockError(
       'not-found',
-      `There is nothing at ${request.path.slice(0, 200)}; /api/ lists what there is.`,
+      `There is nothing at ${request.path.slice(0, 200)}. For a list of addresses, see /api/.`,
     );
   });
   application.use(errorHandler(log));
   return application;
 }
 
-/** What Node refuses before there is a request: the status, and what is wrong in words. */
+/** What Node.js refuses before there is a request: the status, and the message. */
 const refusals: Readonly<Record<string, readonly [string, string]>> = {
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The headers are longer than 16 KiB in all.'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The headers of the request came too slowly.'],
+  HPE_HEADER_OVERFLOW: [
+    '431 Request Header Fields Too Large',
+    'The headers are larger than 16 KiB in total.',
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The headers of the request arrived too slowly.'],
 };
 
 function tooManyConnections(response: ServerResponse, most: number): void {
-  const detail = `From one address ${most} connections are taken at a time (MAX_CONNECTIONS_PER_ADDRESS). Close some, or try again.`;
+  const detail = `One address may have at most ${most} connections at a time (MAX_CONNECTIONS_PER_ADDRESS). Close some, or retry later.`;
   sendJson(response, 429, problemBody('too-many-connections', detail), {
     'Retry-After': '1',
     Connection: 'close',
@@ -158,8 +161,8 @@ function tooManyConnections(response: ServerResponse, most: number): void {
 }
 
 /**
- * Takes the port. Requests are answered from `open` on; until then they wait. `stop` lets requests under way end, for so
- * many milliseconds at most, and closes the rest.
+ * Listens on the port. Requests wait until `open`. `stop` gives open requests some milliseconds to finish, and closes
+ * the rest.
  */
 export async function listen(
   application: Express,
@@ -169,14 +172,14 @@ export async function listen(
     tls: { certificate: string; key: string } | null;
     trust: { proxy: boolean };
     patience: Patience;
-    /** From one address at a time, unless a proxy stands between. */
+    /** From one address at a time. Ignored behind a proxy. */
     maxConnections: number;
   },
 ): Promise<{ url: string; open: () => void; stop: (patience?: number) => Promise<void> }> {
   const { headers } = options.patience;
   const timing = {
     keepAliveTimeout: 65_000,
-    // An upload may take hours: bodies are watched by those who read them.
+    // An upload may take hours. Whoever reads a body watches its time.
     requestTimeout: 0,
     headersTimeout: headers,
     connectionsCheckingInterval: Math.ceil(Math.min(headers / 4, 5000)),
@@ -209,7 +212,7 @@ export async function listen(
     if (error.code === 'ECONNRESET' || !socket.writable) return;
     const [status, detail] = refusals[error.code ?? ''] ?? [
       '400 Bad Request',
-      'This is not HTTP as we know it.',
+      'This is not a valid HTTP request.',
     ];
     const text = JSON.stringify({ error: detail, status: Number(status.slice(0, 3)) });
     socket.end(
@@ -231,7 +234,7 @@ export async function listen(
     },
     async stop(patience = 5000) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      // Who has got an answer keeps the connection for the next request, which would not be heard any more.
+      // Clients keep connections open for further requests, which would no longer be answered.
       const tidying = setInterval(() => server.closeIdleConnections(), 20);
       const timer = setTimeout(() => {
         for (const socket of sockets) socket.destroy();

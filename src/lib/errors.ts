@@ -1,4 +1,4 @@
-/** One problem inside a body or a definition: where (JSON pointer, RFC 6901) and what. */
+/** One problem in a body or a definition: where (a JSON pointer, RFC 6901) and what. */
 export interface Problem {
   pointer: string;
   detail: string;
@@ -66,18 +66,18 @@ export const catalogue = {
 
 export type ErrorCode = keyof typeof catalogue;
 
-/** What was sent is named in errors, and may be megabytes long: no text of an error is longer, in characters. */
+/** The longest text of an error, in characters. Errors quote what was sent, and that may be megabytes. */
 const longest = 4000;
-/** Nor are more problems listed: whoever made this many reads the first ones first. */
+/** The longest list of problems. With this many, the first ones are enough to start with. */
 const mostProblems = 50;
 const cut = (text: string): string => (text.length > longest ? `${text.slice(0, longest)}…` : text);
 
-/** An error meant for the caller, cut to what anybody reads. Anything else that is thrown is answered as `internal` and logged. */
+/** An error for the caller, cut to a readable length. Anything else that is thrown is answered as `internal` and logged. */
 export class PenstockError extends Error {
   readonly code: ErrorCode;
-  /** Single problems with their places, for validation errors. */
+  /** The single problems with their places, for validation errors. */
   readonly problems: readonly Problem[];
-  /** Headers that belong to the answer, such as `Retry-After`. */
+  /** Headers for the answer, such as `Retry-After`. */
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
@@ -95,9 +95,9 @@ export class PenstockError extends Error {
   }
 }
 
-/** No job is taken while the server stops. */
+/** For requests to start a job while the server stops. */
 export const shuttingDown = (): PenstockError =>
-  new PenstockError('shutting-down', 'The server is stopping and takes no new jobs.', {
+  new PenstockError('shutting-down', 'The server is stopping and accepts no new jobs.', {
     headers: { 'Retry-After': '5' },
   });
 

@@ -1,13 +1,13 @@
 /**
- * What is kept because it is asked for again and again. It has a bound by weight, not by number: a few large things must
- * not hold the memory that thousands of usual ones fit into.
+ * A cache. It is bounded by weight, not by number: a few large entries must not fill the memory of thousands of usual
+ * ones.
  */
 export class Kept<K, V> {
   readonly #most: number;
   readonly #entries = new Map<K, { value: V; weight: number }>();
   #weight = 0;
 
-  /** @param most the weight of all that is kept, in characters */
+  /** @param most the total weight of all entries, in characters */
   constructor(most: number) {
     this.#most = most;
   }
@@ -16,7 +16,7 @@ export class Kept<K, V> {
     return this.#entries.get(key)?.value;
   }
 
-  /** Keeps it, unless it would take most of the room by itself. What is there is dropped when there is no room left. */
+  /** Adds an entry, unless it is too large for the cache. Drops all others if there is no room left. */
   set(key: K, value: V, weight: number): void {
     this.delete(key);
     if (weight > this.#most / 10) return;

@@ -3,28 +3,28 @@ import { type Logger, pino } from 'pino';
 
 export type { Logger };
 
-/** Fields that never reach the log, wherever they stand. */
+/** Fields that are never logged, at any depth. */
 const secret = ['password', 'authorization', 'token', 'secret', 'hash', 'passwordHash', 'environment'];
 
-/** Bytes of lines that wait for a reader who is slow; lines beyond are lost. */
+/** How many bytes may wait for a slow reader. Further lines are lost. */
 const mostWaiting = 4 * 1024 * 1024;
 const lineFeed = 0x0a;
-/** Milliseconds before a reader who is behind is tried again. */
+/** Milliseconds before another write to a slow reader. */
 const pause = 50;
 
 /**
- * Writes lines to a file descriptor, never waiting for it. Where they cannot be written, because the disk is full or the
- * reader has gone, they are lost, and the next line that can be written says how many. A log is no reason to end, nor to
- * stay: pino's own destination throws for a full disk, and tries for ever to empty itself when the process ends.
+ * Writes lines to a file descriptor without ever waiting for it. If the disk is full or the reader is gone, lines are
+ * lost, and the next line that can be written says how many. A log must neither end the process nor keep it alive:
+ * pino's own destination throws if the disk is full, and tries forever to flush when the process ends.
  */
 function lineWriter(descriptor: number) {
   let waiting: string[] = [];
   let size = 0;
   let lost = 0;
   let writing = false;
-  /** True if what was written last ends within a line. */
+  /** True if the last write ended in the middle of a line. */
   let torn = false;
-  /** Told when nothing is left to be written. */
+  /** Called when nothing is left to write. */
   const listeners: (() => void)[] = [];
 
   const lostLine = () =>
@@ -47,14 +47,14 @@ function lineWriter(descriptor: number) {
       if (written > 0) torn = whole[written - 1] !== lineFeed;
       const left = whole.subarray(Math.max(written, end.length)).filter((byte) => byte === lineFeed).length;
       lost += left;
-      // The first line told of those that were lost before. Unwritten it is none of ours to count.
+      // The first line reports earlier losses. If it was not written itself, it does not count as a lost line.
       if (told > 0) lost -= left === lines.length ? 1 : told;
       writing = false;
       next();
     });
   }
 
-  /** @param done told how many of the bytes were written */
+  /** @param done called with the number of bytes written */
   function send(bytes: Buffer, from: number, done: (written: number) => void): void {
     write(descriptor, bytes, from, bytes.length - from, null, (error, written) => {
       if (error?.code === 'EAGAIN') setTimeout(() => send(bytes, from, done), pause).unref();
@@ -63,7 +63,7 @@ function lineWriter(descriptor: number) {
     });
   }
 
-  // What waits then is written at once, or not at all.
+  // One last synchronous try for lines that still wait.
   process.once('exit', () => {
     try {
       if (waiting.length > 0) writeSync(descriptor, `${torn ? '\n' : ''}${waiting.join('')}`);
@@ -82,7 +82,7 @@ function lineWriter(descriptor: number) {
       size += line.length;
       next();
     },
-    /** Calls back once what was written so far has been taken, or is lost: `process.exit` waits for no write. */
+    /** Calls back once all lines so far are written or lost, because `process.exit` does not wait for writes. */
     flush(done: () => void): void {
       listeners.push(done);
       next();
@@ -90,7 +90,7 @@ function lineWriter(descriptor: number) {
   };
 }
 
-/** The logger: one JSON object a line, on stderr, so that stdout is free for the line that says we are ready. */
+/** The logger: one JSON object per line on stderr. That leaves stdout for the line that says the server is ready. */
 export function openLog(level: string): Logger {
   return pino(
     {

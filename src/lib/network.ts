@@ -8,10 +8,10 @@ function groupsOf(address: string): string[] {
 }
 
 /**
- * Whose address it is, for counting what one client does: an IPv4 address stands for itself. Of IPv6 it is the first
- * 64 bits, because each client has a whole /64 to choose addresses from.
+ * The network of a client, to count by: for IPv4 the address itself, for IPv6 its first 64 bits, because each client
+ * has a whole /64 to choose addresses from.
  *
- * @param address as Node tells it; IPv4 may be written as IPv6
+ * @param address as Node.js gives it; IPv4 may be written as IPv6
  */
 export function networkOf(address: string): string {
   const mapped = /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];

@@ -1,4 +1,4 @@
-/** Puts an entry into a map as its newest. Beyond `most` entries the oldest goes: never all of them. */
+/** Puts an entry into a map as its newest. Beyond `most` entries the oldest is dropped. */
 export function putNewest<K, V>(map: Map<K, V>, key: K, value: V, most: number): void {
   map.delete(key);
   map.set(key, value);

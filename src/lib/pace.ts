@@ -1,10 +1,10 @@
-/** Nobody else waits for longer than this because of one piece of a long piece of work. Milliseconds. */
+/** How many milliseconds a long task may run before others get a turn. */
 const slice = 10;
 
 /**
- * For loops over what one request may hold much of. What it returns is awaited once for each item: it lets other requests
- * have their turn whenever a slice of time is over, and costs next to nothing otherwise. Awaiting the database does not do that: its
- * answers come without a turn of the event loop.
+ * For loops over many items. Await the result once per item: it lets other requests have a turn whenever a slice of
+ * time is over, and costs next to nothing otherwise. Awaiting the database is not enough, because its answers arrive
+ * without a turn of the event loop.
  */
 export function pacer(): () => Promise<void> | undefined {
   let since = performance.now();

@@ -1,9 +1,9 @@
-/** Goes one step deeper in a JSON pointer (RFC 6901), escaping what its grammar reserves. */
+/** Goes one step deeper in a JSON pointer (RFC 6901), escaping reserved characters. */
 export function below(pointer: string, key: string | number): string {
   return `${pointer}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
-/** The keys that a JSON pointer passes through. */
+/** The keys of a JSON pointer. */
 export function keysOf(pointer: string): string[] {
   return pointer
     .split('/')

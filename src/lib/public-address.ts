@@ -44,16 +44,16 @@ function isPublicAddress(address: string): boolean {
   return family !== 0 && !notPublic.check(address, family === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** An address that was checked and may be connected to. */
+/** A checked address that we may connect to. */
 export interface Address {
   address: string;
   family: number;
 }
 
-/** What can be wrong with a URL that others gave us to call. */
+/** What can be wrong with a URL that a user wants us to call. */
 export type Flaw = 'malformed' | 'scheme' | 'credentials';
 
-/** Reads a URL that is to be called: http or https, without a name or password, which would end up in logs. */
+/** Reads a URL that we will call: http or https, without a login, which would end up in logs. */
 export function readUrl(
   text: string,
   base?: URL,
@@ -70,20 +70,20 @@ export function readUrl(
   return { url };
 }
 
-/** The host as the resolver wants it: without the brackets of IPv6. */
+/** The host for the resolver: without the brackets of IPv6. */
 export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
 
-/** True where no look-up is needed to know that a URL leads to a private place: a literal address, or localhost. */
+/** True if a URL is private without any look-up: a literal private address, or localhost. */
 export function isPlainlyPrivate(url: URL): boolean {
   const host = hostOf(url);
   return isIP(host) === 0 ? /^(.*\.)?localhost\.?$/.test(host) : !isPublicAddress(host);
 }
 
 /**
- * The addresses that may be connected to, in the resolver's order: checked here, and used as they are, whatever the
- * name says later.
+ * The addresses that we may connect to, in the resolver's order. Connect to these very addresses: the name may resolve
+ * to others later.
  *
- * @returns `unknown` if the name leads nowhere, `private` if it leads to no address of the public internet
+ * @returns `unknown` if the name does not resolve, `private` if it resolves to no public address
  */
 export async function findAddresses(
   host: string,
@@ -99,7 +99,7 @@ export async function findAddresses(
   return first === undefined ? 'private' : [first, ...others];
 }
 
-/** A look-up for a connection that always finds the addresses that were checked. */
+/** A look-up function for a connection that always returns the checked addresses. */
 export function pinned(addresses: readonly [Address, ...Address[]]): LookupFunction {
   return (_host, options, callback) => {
     if (options.all) callback(null, [...addresses]);

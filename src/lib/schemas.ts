@@ -10,15 +10,15 @@ import { explain } from './validate.js';
 const schemasFolder = packageFile('schemas');
 const load = createRequire(import.meta.url);
 
-/** Says what is wrong with a value: nothing, one problem, or several. `prefix` is where the value stands. */
+/** Returns the problems of a value. `prefix` is the pointer to the value itself. */
 type Validator = (value: unknown, prefix?: string) => Problem[];
 
 interface ValidatorOptions {
-  /** Fill the defaults that the schema states into the value; for our own configuration. */
+  /** Fill the schema's defaults into the value; for our own configuration. */
   useDefaults?: boolean;
 }
 
-/** Larger values are checked up to their first mistake only, or one request could ask for a million errors. */
+/** Larger values are checked only up to their first mistake, or one request could cause a million errors. */
 const mostValues = 20_000;
 
 const loaded = new Map<string, object>();
@@ -43,7 +43,7 @@ export function schemaNames(): string[] {
     .sort();
 }
 
-/** The file of a validator, as `scripts/validators.mjs` has compiled it when the program was built. */
+/** The file of a validator, which `scripts/validators.mjs` compiles when the program is built. */
 export const validatorFile = (name: string, { allErrors, useDefaults }: Way): string =>
   packageFile(
     'dist',
@@ -51,7 +51,7 @@ export const validatorFile = (name: string, { allErrors, useDefaults }: Way): st
     `${name}.${allErrors ? 'all' : 'first'}${useDefaults ? '.defaults' : ''}.cjs`,
   );
 
-/** The validator of `schemas/<name>.json`, loaded when it is first used. */
+/** The validator of `schemas/<name>.json`, loaded on first use. */
 export function validator(name: string, { useDefaults = false }: ValidatorOptions = {}): Validator {
   return (value, prefix = '') => {
     const file = validatorFile(name, { allErrors: !isLarge(value), useDefaults });
@@ -64,7 +64,7 @@ export function validator(name: string, { useDefaults = false }: ValidatorOption
   };
 }
 
-// The files carry no `$id`: their place is their name, and references between them are relative paths.
+// The files have no `$id`: their path is their name, and they refer to each other by relative paths.
 export function addressOf(name: string): string {
   return `penstock:///${name}.json`;
 }

@@ -1,6 +1,6 @@
 /**
- * Reads the same thing once for all who ask while it is being read, and for so many milliseconds after: many who follow
- * one thing are woken at the same time. Where a reading that began earlier would not do, the key has to tell.
+ * Shares one read among all callers that ask during it, and for `keep` milliseconds after: all followers of one thing
+ * wake at the same time. If a read that began earlier is not good enough, use another key.
  */
 export function sharedReading<Value>(keep = 0): (key: string, read: () => Promise<Value>) => Promise<Value> {
   const going = new Map<string, Promise<Value>>();
@@ -16,7 +16,7 @@ export function sharedReading<Value>(keep = 0): (key: string, read: () => Promis
   };
 }
 
-/** Makes a text of an object once, however many ask for it while the object is there. */
+/** Makes the text of an object only once while the object exists. */
 export function textOnce<Item extends object>(make: (item: Item) => string): (item: Item) => string {
   const texts = new WeakMap<Item, string>();
   return (item) => {

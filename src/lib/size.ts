@@ -15,11 +15,11 @@ const shape = /^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*$/;
 /**
  * A size in bytes: `parseSize('10KB')` is 10,000 and `parseSize('10KiB')` is 10,240.
  *
- * Units follow the standards (IEC 80000-13): KB, MB, GB, TB count in thousands, KiB, MiB, GiB, TiB in
- * 1,024s, in capitals or not. A bare `K` or `M` means either, depending on whom one asks, so it is refused.
+ * Units follow the standards (IEC 80000-13), in any case: KB, MB, GB and TB are powers of 1,000, KiB, MiB, GiB and TiB
+ * powers of 1,024. A bare `K` or `M` can mean either, so it is refused.
  * Fractions are rounded to the nearest byte. A plain number, or text without a unit, is a number of bytes.
  *
- * @returns the bytes, or undefined where the value is no size or is too large to count exactly
+ * @returns the bytes, or undefined if the value is not a size or is too large to count exactly
  */
 export function parseSize(value: string | number): number | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? value : undefined;

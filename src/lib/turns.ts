@@ -1,6 +1,6 @@
 /**
- * Does work under one key one after the other, in the order of the calls, however each ends. Keys do not wait for each
- * other, and are forgotten with their last work.
+ * Runs work with the same key one at a time, in the order of the calls, even if some of it fails. Different keys do not
+ * wait for each other. A key is forgotten after its last work.
  */
 export function openTurns<Key>() {
   const last = new Map<Key, Promise<unknown>>();

@@ -4,19 +4,19 @@ import { nearest } from './nearest.js';
 import { below, keysOf } from './pointer.js';
 import { count, either, label, shorten, show, showTyped, typeNames } from './wording.js';
 
-/** No list of problems is longer; whoever made this many reads the first ones first. */
+/** The longest list of problems. With this many, the first ones are enough to start with. */
 const mostProblems = 50;
 
-/** Nor are more errors than this looked at, since each is compared with the others. */
+/** How many errors are looked at, because each is compared with the others. */
 const mostErrors = 500;
 
 /**
- * Turns ajv's errors into problems for people: the exact place, what the value is, what was expected, and
- * the nearest right word for a misspelt one. One mistake gives one problem.
+ * Turns ajv's errors into problems for people: the exact place, the value, what was expected, and the nearest right
+ * word for a misspelt one. One mistake gives one problem.
  *
- * The errors must come from an ajv with `verbose`, so that they carry the values and the schemas. A schema
- * may say in `x-expects` what it wants, in words ("a size: …"), where its pattern or its branches would not
- * tell a reader. A value that is `writeOnly` is a secret, and not shown. `prefix` is where the value stands in the whole body.
+ * The errors must come from an ajv with `verbose`, so that they carry values and schemas. If a pattern or branches would
+ * not tell a reader anything, a schema can describe what it expects in `x-expects` ("a size: …"). A `writeOnly` value is
+ * a secret and is not shown. `prefix` is the pointer to the value in the whole body.
  */
 export function explain(errors: readonly ErrorObject[], prefix = ''): Problem[] {
   const first = errors.slice(0, mostErrors);
@@ -26,7 +26,7 @@ export function explain(errors: readonly ErrorObject[], prefix = ''): Problem[] 
   for (const error of withoutNoise(first)) {
     if (problems.length === mostProblems) break;
     const pointer = placeOf(error);
-    // `exce` for `exec` is one mistake: the unknown key says it all, the missing one would say it again.
+    // `exce` for `exec` is one mistake: report the unknown key, but not the missing one as well.
     if (error.keyword === 'required' && misspelt.has(pointer)) continue;
     const detail = sentence(error, label(keysOf(pointer)));
     if (seen.has(`${pointer} ${detail}`)) continue;
@@ -36,7 +36,7 @@ export function explain(errors: readonly ErrorObject[], prefix = ''): Problem[] 
   return problems;
 }
 
-/** The place of a problem: for a key that is missing or should not be there, that key's own. */
+/** The place of a problem. A missing or unknown key has its own place. */
 function placeOf({ keyword, instancePath, params, propertyName }: ErrorObject): string {
   if (propertyName !== undefined) return below(instancePath, propertyName);
   if (keyword === 'required' || keyword === 'dependentRequired')
@@ -45,30 +45,30 @@ function placeOf({ keyword, instancePath, params, propertyName }: ErrorObject): 
   return extra === undefined ? instancePath : below(instancePath, extra);
 }
 
-/** Where a key belongs that was misspelt here. */
+/** The pointer to the key that a misspelt key was meant to be. */
 function misspeltKey(error: ErrorObject): string[] {
   const key = error.params.additionalProperty ?? error.params.unevaluatedProperty;
   const meant = key === undefined ? undefined : nearest(key, knownKeys(error));
   return meant === undefined ? [] : [below(error.instancePath, meant)];
 }
 
-/** Leaves out errors that only repeat others: of each failed `anyOf` or `oneOf` one tale is told. */
+/** Leaves out errors that only repeat others, so that each failed `anyOf` or `oneOf` is reported once. */
 function withoutNoise(errors: readonly ErrorObject[]): ErrorObject[] {
   let kept: ErrorObject[] = [];
   for (const error of errors) {
-    // What is of the wrong type need not be told that it is too small as well.
+    // A value of the wrong type need not be reported as too small as well.
     if (error.keyword !== 'type' && errors.some((other) => isTypeErrorOf(other, error))) continue;
     if (error.keyword === 'if' || error.keyword === 'propertyNames') continue;
     if (error.keyword !== 'anyOf' && error.keyword !== 'oneOf') {
       kept.push(error);
       continue;
     }
-    // Ajv reports the branches first, then that none of them fits.
+    // Ajv reports the branches first, then that none of them matches.
     const fromBranches = kept.filter((earlier) => isFromBranch(earlier, error));
     const deeper = fromBranches.filter((earlier) => earlier.instancePath !== error.instancePath);
     const right = deeper.length > 0 ? deeper : fromBranches.filter((earlier) => !saysOtherKind(earlier));
     kept = kept.filter((earlier) => !fromBranches.includes(earlier));
-    // A branch that has the right type and fails further inside is the one that was meant. Where each only lacks a key,
+    // A branch of the right type that fails deeper inside is the one that was meant. If every branch only lacks a key,
     // the schema's own words say more.
     const lacking = right.every(({ keyword }) => keyword === 'required');
     const inWords = lacking && error.parentSchema?.['x-expects'] !== undefined;
@@ -88,7 +88,7 @@ function isFromBranch(earlier: ErrorObject, union: ErrorObject): boolean {
   const inside =
     earlier.instancePath === union.instancePath || earlier.instancePath.startsWith(`${union.instancePath}/`);
   if (!inside) return false;
-  // What the schema around the union says beside it stands on its own.
+  // Errors of keywords beside the union are independent of it.
   const around = union.schemaPath.slice(0, -union.keyword.length);
   if (!earlier.schemaPath.startsWith(around)) return true;
   const beside = earlier.schemaPath.slice(around.length);
@@ -103,16 +103,16 @@ function knownKeys({ parentSchema }: ErrorObject): string[] {
   return Object.keys((parentSchema?.properties as object | undefined) ?? {});
 }
 
-/** What is wrong, in words; `name` is what the value is called. */
+/** What is wrong, in words. `name` is the name of the value. */
 function sentence(error: ErrorObject, name: string): string {
   const { keyword, params, data, parentSchema } = error;
   const limit = params.limit as number;
   const expects = parentSchema?.['x-expects'] as string | undefined;
   switch (keyword) {
     case 'required':
-      return `${name} is required, and missing`;
+      return `${name} is required but missing`;
     case 'dependentRequired':
-      return `${name} is required where there is ${params.property}`;
+      return `${name} is required together with ${params.property}`;
     case 'additionalProperties':
     case 'unevaluatedProperties':
       return unknownKey(error);
@@ -164,7 +164,7 @@ function sentence(error: ErrorObject, name: string): string {
   }
 }
 
-/** Where several types will do, the schema's own words say more than their list. */
+/** If several types are allowed, the schema's own words say more than a list of them. */
 function wantedType(types: string | string[], expects: string | undefined): string {
   return Array.isArray(types) && expects !== undefined ? expects : typeNames(types);
 }
@@ -173,11 +173,11 @@ function unknownKey(error: ErrorObject): string {
   const key: string = error.params.additionalProperty ?? error.params.unevaluatedProperty;
   const known = knownKeys(error);
   const parent = keysOf(error.instancePath);
-  const where = parent.length === 0 ? 'here' : `in ${label(parent)}`;
+  const unknown = `unknown key "${shorten(key)}"${parent.length === 0 ? '' : ` in ${label(parent)}`}`;
   const meant = nearest(key, known);
-  if (meant !== undefined) return `"${shorten(key)}" is not known ${where}; did you mean "${meant}"?`;
-  if (known.length === 0) return `"${shorten(key)}" is not known ${where}`;
-  return `"${shorten(key)}" is not known ${where}; known are ${known.map((word) => `"${word}"`).join(', ')}`;
+  if (meant !== undefined) return `${unknown}; did you mean "${meant}"?`;
+  if (known.length === 0) return unknown;
+  return `${unknown}; known keys: ${known.map((word) => `"${word}"`).join(', ')}`;
 }
 
 function oneOfThese(name: string, allowed: readonly unknown[], data: unknown): string {
@@ -189,7 +189,7 @@ function oneOfThese(name: string, allowed: readonly unknown[], data: unknown): s
 
 function noBranch({ params, data }: ErrorObject, name: string, expects: string | undefined): string {
   if (expects !== undefined) return `${name} must be ${expects}, not ${show(data)}`;
-  if (params.passingSchemas) return `${name} could mean more than one thing; give only one of the forms`;
+  if (params.passingSchemas) return `${name} matches more than one of the allowed forms; use only one`;
   const branches: ErrorObject[] = params.branches ?? [];
   const values = branches.flatMap(
     (branch) => branch.params.allowedValues ?? branch.params.allowedValue ?? [],

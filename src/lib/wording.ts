@@ -1,6 +1,6 @@
 const longest = 60;
 
-/** A value as an error message shows it: short, and never the whole of somebody's document. */
+/** A value as shown in an error message: short, and never somebody's whole document. */
 export function show(value: unknown): string {
   if (value === null) return 'null';
   if (value === undefined) return 'nothing';
@@ -10,14 +10,14 @@ export function show(value: unknown): string {
   return String(value);
 }
 
-/** The same with the kind of thing it is, where a type was expected: `the number 5`, `the text "5"`. */
+/** The same with its type, for where another type was expected: `the number 5`, `the text "5"`. */
 export function showTyped(value: unknown): string {
   if (typeof value === 'string') return `the text ${show(value)}`;
   if (typeof value === 'number') return `the number ${show(value)}`;
   return show(value);
 }
 
-/** The names of JSON Schema's types in a sentence: `a string or a whole number`. */
+/** Types of JSON Schema in a sentence: `a string or a whole number`. */
 export function typeNames(types: string | readonly string[]): string {
   return either([types].flat().map((type) => typeName[type] ?? type));
 }
@@ -32,7 +32,7 @@ const typeName: Readonly<Record<string, string>> = {
   null: 'null',
 };
 
-/** A clause as a sentence: with its full stop. Text of several lines, such as a list of problems, stays as it is. */
+/** A clause as a sentence, with a full stop. Text of several lines, such as a list of problems, stays as it is. */
 export const sentence = (text: string): string =>
   text.includes('\n') || /[.?!…]$/.test(text) ? text : `${text}.`;
 
@@ -46,7 +46,7 @@ export function count(number: number, noun: string): string {
   return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-/** What a JSON pointer's keys are called in a sentence: `input_adapter.input_type`, `argv[0]`. */
+/** The keys of a JSON pointer in a sentence: `input_adapter.input_type`, `argv[0]`. */
 export function label(keys: readonly string[]): string {
   const text = keys
     .map((key) => (/^(0|[1-9][0-9]*)$/.test(key) ? `[${key}]` : `.${shorten(key)}`))
@@ -55,7 +55,7 @@ export function label(keys: readonly string[]): string {
   return text === '' ? 'this' : text;
 }
 
-/** Cuts off what nobody would read. */
+/** Cuts off the end of a text that nobody would read. */
 export function shorten(text: string): string {
   return text.length > longest ? `${text.slice(0, longest)}…` : text;
 }

@@ -13,7 +13,7 @@ export function objectBody(body: unknown, known: readonly string[], what: string
       const near = nearest(key, known);
       return {
         pointer: `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`,
-        detail: `unknown key; ${near ? `did you mean "${near}"?` : `known are ${known.join(', ')}`}`,
+        detail: `unknown key; ${near ? `did you mean "${near}"?` : `known keys: ${known.join(', ')}`}`,
       };
     });
     throw invalid('invalid-body', problems);

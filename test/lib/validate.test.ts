@@ -20,9 +20,9 @@ describe('a union tells one tale', () => {
 
   test.each([
     [5, ['/body/input: input must be an object, a string or null, not the number 5']],
-    [{ txt: 'a' }, ['/body/input/txt: "txt" is not known in input; did you mean "text"?']],
+    [{ txt: 'a' }, ['/body/input/txt: unknown key "txt" in input; did you mean "text"?']],
     [{ text: 5 }, ['/body/input/text: input.text must be a string, not the number 5']],
-    [{}, ['/body/input/text: input.text is required, and missing']],
+    [{}, ['/body/input/text: input.text is required but missing']],
   ])('%j', (input, expected) => {
     expect(details(union, { input })).toEqual(expected);
   });
@@ -44,13 +44,13 @@ describe('a union tells one tale', () => {
     );
     const found = details(schema, { a: 1 });
     expect(found).toContain('/body/a: a must be a string, not the number 1');
-    expect(found).toContain('/body/b: b is required, and missing');
+    expect(found).toContain('/body/b: b is required but missing');
   });
 
   test('with more than one form given', () => {
     const schema = { oneOf: [{ type: 'integer' }, { type: 'number' }] };
     expect(details(schema, 5)).toEqual([
-      '/body: this could mean more than one thing; give only one of the forms',
+      '/body: this matches more than one of the allowed forms; use only one',
     ]);
   });
 });
@@ -93,10 +93,10 @@ test('no more than fifty problems are listed', () => {
 
 test('keys with slashes and tildes are escaped in the pointer', () => {
   const schema = object({}, { additionalProperties: false });
-  expect(details(schema, { 'a/b~c': 1 })).toEqual(['/body/a~1b~0c: "a/b~c" is not known here']);
+  expect(details(schema, { 'a/b~c': 1 })).toEqual(['/body/a~1b~0c: unknown key "a/b~c"']);
 });
 
 test('a required key that depends on another is named with it', () => {
   const schema = object({ a: {}, b: {} }, { dependentRequired: { a: ['b'] } });
-  expect(details(schema, { a: 1 })).toEqual(['/body/b: b is required where there is a']);
+  expect(details(schema, { a: 1 })).toEqual(['/body/b: b is required together with a']);
 });

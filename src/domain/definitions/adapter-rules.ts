@@ -105,7 +105,7 @@ export function portProblems(
 function folderProblems({ parameters, pointer, path, pathKey }: AdapterParameters): Problem[] {
   const place = below(pointer, pathKey);
   // The schema sees it missing among the parameters, but not that there are none.
-  if (path === '') return [{ pointer: place, detail: `${pathKey} is required, and missing` }];
+  if (path === '') return [{ pointer: place, detail: `${pathKey} is required but missing` }];
   const problems = placeholderProblems(path, place);
   for (const name of placeholdersIn(path)) {
     if (name === 'work_dir' || name === 'job_uuid') continue;

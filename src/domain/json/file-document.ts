@@ -45,12 +45,12 @@ function contentProblems(content: unknown, pointer: string): Problem[] {
   }
   const other = Object.keys(content).find((key) => key !== 'base64');
   if (other !== undefined) {
-    const detail = `"${other.slice(0, 60)}" is not known here; known is "base64"`;
+    const detail = `unknown key "${other.slice(0, 60)}"; the only key is "base64"`;
     return [{ pointer: below(pointer, other), detail }];
   }
   const place = below(pointer, 'base64');
   if (!Object.hasOwn(content, 'base64'))
-    return [{ pointer: place, detail: 'base64 is required, and missing' }];
+    return [{ pointer: place, detail: 'base64 is required but missing' }];
   const { base64 } = content;
   if (typeof base64 !== 'string') {
     return [{ pointer: place, detail: `base64 must be a string, not ${showTyped(base64)}` }];

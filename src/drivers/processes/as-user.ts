@@ -50,7 +50,7 @@ export async function readAs(
   const read = '[ ! -e "$1" ] || [ -f "$1" ] || exit 100; exec cat -- "$1"';
   const { code, stdout, stderr } = await shell(prefix, read, [file], largest);
   if (code === 0) return stdout;
-  if (code === 100) throw new Error(`${file} is no file.`);
+  if (code === 100) throw new Error(`${file} is not a regular file.`);
   if (stdout.length >= largest) throw new Error(`${file} is too large for a script.`);
   // "cat: /some/file: Permission denied"
   const why = stderr.split(': ').at(-1);

@@ -5,24 +5,24 @@ import type { ErrorCode, Problem } from '../../lib/errors.js';
 import type { Actor } from '../../usecases/actor.js';
 import { formatJson } from './format-json.js';
 
-/** What the doors know of a request beyond Express: who asks, and the request's own id. */
+/** What the doors know about a request beyond Express: its user and its id. */
 export interface Known {
   actor: Actor;
   requestId: string;
-  /** A web page of another origin has made the request. */
+  /** Whether a web page of another origin made the request. */
   crossSite: boolean;
-  /** How an error looks in the dialect that is spoken, if it is not our own. */
+  /** The shape of errors in the dialect of this request, if it is not our own. */
   problemShape?: (code: ErrorCode, detail: string, problems: readonly Problem[]) => unknown;
 }
 
 export const actorOf = (response: Response): Actor => (response.locals as Known).actor;
 
-/** `http://host:port` as the client called it. */
+/** `http://host:port` as the client addressed it. */
 export function originOf(request: Request): string {
   return `${request.protocol}://${request.get('host') ?? 'localhost'}`;
 }
 
-/** The query's parameters in their order, decoded. */
+/** The query parameters in their order, decoded. */
 export function queryPairs(request: Request): [string, string][] {
   const start = request.originalUrl.indexOf('?');
   if (start < 0) return [];
@@ -34,7 +34,7 @@ export function queryValue(request: Request, name: string): string | undefined {
   return queryPairs(request).findLast(([key]) => key === name)?.[1];
 }
 
-/** Aborted when the client has gone before its answer. */
+/** Aborted when the client disconnects before its answer. */
 export function goneSignal(response: Response): AbortSignal {
   const gone = new AbortController();
   response.on('close', () => {
@@ -43,10 +43,10 @@ export function goneSignal(response: Response): AbortSignal {
   return gone.signal;
 }
 
-/** The validator of a representation. */
+/** The ETag of a representation. */
 export const etagOf = (text: string): string => `"${createHash('sha1').update(text).digest('base64url')}"`;
 
-/** Answers with JSON, exactly `application/json`: an old client compares that string. */
+/** Answers with JSON of the type `application/json` exactly, because older clients compare that string. */
 export function sendJson(
   response: ServerResponse,
   status: number,
@@ -72,12 +72,12 @@ export function sendJsonText(
   response.end(response.req.method === 'HEAD' ? undefined : text);
 }
 
-/** How long what is left of a refused body is taken in, so that its sender comes to read why. */
+/** How many milliseconds to keep reading a refused body, so that its sender gets to read the answer. */
 const lingering = 2000;
 
 /**
- * Answers a request whose body is still on its way. A connection that is closed under a sender is a reset to it, and
- * the answer is lost; so the answer goes out whole, and the connection ends when the body does, or after a while.
+ * Answers a request whose body is still being sent. Closing the connection now would reset it, and the sender would
+ * lose the answer. So this sends the whole answer, and closes when the body has ended, or after a while.
  */
 export function sendJsonAndLinger(
   response: Response,
@@ -116,7 +116,7 @@ export const sendOf =
     sendJson(response, 200, await give(actorOf(response), String(request.params.id)), headers);
   };
 
-/** Answers without a body, as the older registry did; its clients get the content type that they always got. */
+/** Answers without a body, with the content type that the older registry sent. */
 export function sendEmpty(response: Response, status: number, headers: Record<string, string> = {}): void {
   response.writeHead(status, {
     ...(status === 204 ? {} : { 'Content-Type': 'text/html; charset=utf-8', 'Content-Length': '0' }),

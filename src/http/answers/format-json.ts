@@ -1,8 +1,8 @@
 import { writtenNumber } from '../../domain/json/written-json.js';
 
 /**
- * JSON with the layout that the older registry's clients have always seen: keys sorted, `", "` and `": "` between,
- * nothing escaped that need not be, numbers as they came.
+ * JSON in the layout of the older registry: sorted keys, `", "` and `": "` as separators, minimal escaping, and numbers
+ * exactly as they were sent.
  */
 export function formatJson(value: unknown): string {
   if (value === null || value === undefined) return 'null';
@@ -41,5 +41,5 @@ export function formatJson(value: unknown): string {
   return text;
 }
 
-/** The texts of objects that can never change: lists show the same ones again and again. */
+/** The texts of frozen objects, which appear in lists again and again. */
 const formatted = new WeakMap<object, string>();

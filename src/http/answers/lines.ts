@@ -4,11 +4,11 @@ const tooLarge = (what: string, limit: number, setting: string) =>
   new PenstockError('too-large', `${what} is larger than ${limit} bytes (${setting}).`);
 
 /**
- * The lines of a body, without their ends (LF or CR LF), each with bytes of its own; what follows the last end is a
- * line if it is not empty.
+ * The lines of a body, without their ends (LF or CR LF), each as a copy. The rest after the last line end is a line if
+ * it is not empty.
  *
- * @param limits bytes of a line and of all, at most
- * @param skipEmpty leaves empty lines out
+ * @param limits how many bytes a line and the whole body may have
+ * @param skipEmpty leaves out empty lines
  */
 export async function* linesOf(
   body: AsyncIterable<Buffer>,
@@ -21,12 +21,12 @@ export async function* linesOf(
   let lines = 0;
   const add = (piece: Buffer) => {
     length += piece.length;
-    // The end of a line may have a CR.
+    // One byte more for a CR at the end of the line.
     if (length > limits.line + 1) throw tooLarge(`Line ${lines + 1}`, limits.line, 'MAX_MESSAGE_SIZE');
     pieces.push(piece);
   };
   const line = (ended: boolean): Buffer => {
-    // A copy: a line must not keep the piece of the body alive that it was cut from.
+    // A copy, so that a line does not keep the whole piece of the body in memory.
     const whole = Buffer.concat(pieces, length);
     lines += 1;
     pieces = [];

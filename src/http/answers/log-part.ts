@@ -8,31 +8,31 @@ import type { JobFile } from '../../usecases/jobs/job-files.js';
 import { saveAs } from '../guards/untrusted.js';
 import { queryValue } from './answer.js';
 
-/** A part of a log, in bytes from where its very first byte was, whatever was cut away since: [from, to). */
+/** A part of a log, [from, to), in bytes from the first byte ever written, even if that was cut away since. */
 interface Part {
   from: number;
   to: number;
 }
 
-/** What a client asks for by `offset` and `length`; `offset` below zero counts from the end. */
+/** What a client asks for with `offset` and `length`. A negative `offset` counts from the end. */
 export interface AskedPart {
   offset: number;
   length: number | null;
 }
 
 const chunkSize = 64 * 1024;
-/** So far a line's end is looked for; a part of longer lines begins or ends where it was asked to. */
+/** How far to look for the end of a line. A part with longer lines begins or ends in the middle of one. */
 const longestLine = 256 * 1024;
 
-/** Which part of a log is asked for by the query; null if none is. */
+/** The part of a log that the query asks for, or null. */
 export function askedPart(request: Request): AskedPart | null {
   const offset = wholeNumber(
     request,
     'offset',
     /^-?\d{1,15}$/,
-    'a whole number of bytes; below 0 from the end',
+    'a whole number of bytes (a negative one counts from the end)',
   );
-  const length = wholeNumber(request, 'length', /^[1-9]\d{0,14}$/, 'a whole number of bytes from 1 up');
+  const length = wholeNumber(request, 'length', /^[1-9]\d{0,14}$/, 'a whole number of bytes, 1 or more');
   return offset === null && length === null ? null : { offset: offset ?? 0, length };
 }
 
@@ -46,10 +46,10 @@ function wholeNumber(request: Request, name: string, shape: RegExp, is: string):
 }
 
 /**
- * The part that a `Range` asks for of a log that was cut: by the same places as all else, and of what is left of it.
+ * The part of a shortened log that a `Range` asks for. Positions count from the first byte ever written.
  *
- * @returns null for a range that is none, which is passed over
- * @throws PenstockError `range-not-satisfiable` where all of it was cut away or is not there yet
+ * @returns null for an invalid range, which is ignored
+ * @throws PenstockError `range-not-satisfiable` if all of it was cut away or is not written yet
  */
 export function rangeOf(header: string, { from: start, to: end }: Part): Part | null {
   const [, first = '', last = ''] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header) ?? [];
@@ -64,19 +64,19 @@ export function rangeOf(header: string, { from: start, to: end }: Part): Part | 
   });
 }
 
-/** What a log has now. */
+/** The part that a log has now. */
 export const partsOf = ({ file, start }: JobFile): Part => ({
   from: start,
   to: Math.max(start, fileSize(file) ?? 0),
 });
 
-/** The headers that tell where the bytes of an answer stand in their log. */
+/** The headers that say which part of the log the answer has. */
 export function positionHeaders(whole: Part, part: Part, attempt: number): Record<string, string> {
   const places = { Start: whole.from, From: part.from, To: part.to, End: whole.to, Attempt: attempt };
   return Object.fromEntries(Object.entries(places).map(([name, place]) => [`Log-${name}`, String(place)]));
 }
 
-/** The whole lines of a log within what is asked for; at its end also a line that is not finished. */
+/** The whole lines within the part that was asked for, including an unfinished line at the end of the log. */
 export async function wholeLines(log: JobFile, asked: AskedPart): Promise<Part> {
   const { from: start, to: end } = partsOf(log);
   const wanted = asked.offset < 0 ? end + asked.offset : asked.offset;
@@ -106,7 +106,7 @@ export async function wholeLines(log: JobFile, asked: AskedPart): Promise<Part> 
   }
 }
 
-/** Sends bytes of a log. What is cut away in this very moment ends the connection: zeros are not what was written. */
+/** Sends part of a log. Closes the connection if the part is cut away meanwhile, because it would read as zeros. */
 export async function sendPart(
   response: Response,
   { file, name }: JobFile,

@@ -17,7 +17,7 @@ function readPart(file: string, start: number, length: number): Buffer {
   }
 }
 
-/** Requests with one of these want more than just all of the bytes. */
+/** Headers of requests that ask for more than simply the whole file. */
 const conditional = [
   'range',
   'if-match',
@@ -28,8 +28,8 @@ const conditional = [
 ];
 
 /**
- * Closes the connection where a file turns out to be shorter than its answer has said: a program or a cap on its log cut
- * it meanwhile. What comes next on the connection would else be read as the rest of it.
+ * Closes the connection if a file turns out to be shorter than announced, because a program or the cap of a log has cut
+ * it meanwhile. Otherwise the client would read the next answer as the rest of the file.
  */
 function closeIfShort(response: Response): void {
   response.once('pipe', (file: Readable) => {
@@ -37,31 +37,31 @@ function closeIfShort(response: Response): void {
     file.on('data', (piece: Buffer) => {
       sent += piece.length;
     });
-    // Before the response learns of the end, and is whole for it.
+    // Runs before the response sees the end and counts as complete.
     file.prependListener('end', () => {
       if (sent < Number(response.getHeader('Content-Length'))) response.destroy();
     });
   });
 }
 
-/** Sends a job's bytes: `Range`, conditional requests, type by name. */
+/** Sends a file of a job, with `Range`, conditional requests and a content type by its name. */
 export async function sendBytes(response: Response, { file, name, start }: JobFile): Promise<void> {
   const whole = fileSize(file);
   const size = whole === null ? null : Math.max(0, whole - start);
   const suffix = /^bytes=-(\d+)$/.exec(response.req.headers.range ?? '')?.[1];
-  // The last n bytes of fewer than n are all of them (RFC 9110, 14.1.2); the library calls that unsatisfiable.
+  // The last n bytes of a shorter file are the whole file (RFC 9110, 14.1.2). The library calls that unsatisfiable.
   if (suffix !== undefined && size !== null && size > 0 && Number(suffix) > size) {
     response.req.headers.range = 'bytes=0-';
   }
   if (size === null) {
-    // A stream that nothing was written to has no file before the program starts.
+    // The file of a log does not exist before the program starts.
     response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': '0' }).end();
     return;
   }
   saveAs(response, name);
   const asked = conditional.some((header) => response.req.headers[header] !== undefined);
   if (size <= smallFile && !asked) {
-    // Small ones are in memory anyway: one answer, without the way through streams.
+    // Small files are sent at once, without a stream.
     const bytes = readPart(file, start, size);
     response.writeHead(200, { 'Content-Length': bytes.length, 'Accept-Ranges': 'bytes' });
     response.end(response.req.method === 'HEAD' ? undefined : bytes);
@@ -72,7 +72,7 @@ export async function sendBytes(response: Response, { file, name, start }: JobFi
     response.sendFile(file, { dotfiles: 'allow', cacheControl: false, start }, (error?: Error) => {
       if (error === undefined || error === null) resolve();
       else if (response.headersSent || response.req.destroyed) {
-        // The client went away in the middle, or the file cannot be read to its end: nothing more can be told.
+        // The client disconnected, or the file cannot be read to its end. It is too late for an error.
         response.destroy();
         resolve();
       } else reject(error);

@@ -4,8 +4,8 @@ import { type AskedPart, partsOf, positionHeaders, rangeOf, sendPart, wholeLines
 import { sendBytes } from './send-bytes.js';
 
 /**
- * Sends a log, or a part of it. Places in it, in `Range` as in `offset`, in headers as in the ids of a stream, are those
- * of its bytes from the first that was ever written, whatever was cut away since.
+ * Sends a log, or a part of it. All positions (`Range`, `offset`, headers, ids of a stream) count from the first byte
+ * ever written, even if that was cut away since.
  */
 export async function sendLogFile(
   request: Request,
@@ -22,10 +22,10 @@ export async function sendLogFile(
   }
   const { headers: sent } = request;
   if (whole.from === whole.to) {
-    // Nothing at all is what there is: no part of it could be missed.
+    // The log is empty, so any range is the whole log.
     delete sent.range;
   } else if (sent.range !== undefined && log.start > 0) {
-    // What may have changed by a cut is sent whole to whoever wants it only as it was.
+    // With If-Range, send the whole log, because it may have been shortened since.
     const part = sent['if-range'] === undefined ? rangeOf(sent.range, whole) : null;
     delete sent.range;
     if (part !== null) {
@@ -35,7 +35,7 @@ export async function sendLogFile(
     }
   }
   for (const [name, place] of Object.entries(positionHeaders(whole, whole, attempt))) {
-    // A range's own place is told by Content-Range.
+    // For a range, Content-Range says the same.
     if (sent.range === undefined || !/^Log-(From|To)$/.test(name)) response.setHeader(name, place);
   }
   return sendBytes(response, log);

@@ -8,31 +8,31 @@ import type { Json } from '../openapi/openapi-parts.js';
 import type { Parameters } from '../parameters.js';
 import { actorOf, queryValue } from './answer.js';
 
-/** A comment now and then keeps proxies from cutting a quiet connection. */
+/** Milliseconds between comments, which keep proxies from closing a quiet connection. */
 const heartbeat = 15_000;
 const chunkSize = 64 * 1024;
-/** A stream has no end, but a login may have one: nothing is sent on one that was not checked for so long. */
+/** Milliseconds after which a stream checks its login again before it sends anything, because logins may end. */
 const loginCheck = 5000;
-/** An idle stream looks after itself now and then, too. */
+/** Milliseconds after which an idle stream checks its login too. */
 const idle = 60_000;
 
-/** True if the client wants a live stream. */
+/** Whether the client wants a live stream. */
 export function followOf(request: Request): boolean {
   const text = queryValue(request, 'follow');
   if (text === undefined || text === '0' || text === 'false') {
     if (queryValue(request, 'last_event_id') === undefined) return false;
-    const detail = 'last_event_id is for a live stream; add follow=1.';
+    const detail = 'last_event_id only works with a live stream. Add follow=1.';
     throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?last_event_id', detail }] });
   }
   if (text === '' || text === '1' || text === 'true') return true;
-  throw new PenstockError('bad-query', `follow: '${text}' is neither 1 nor 0.`, {
-    problems: [{ pointer: '?follow', detail: 'it is 1 or 0' }],
+  throw new PenstockError('bad-query', `follow: '${text}' must be 1 or 0.`, {
+    problems: [{ pointer: '?follow', detail: 'it must be 1 or 0' }],
   });
 }
 
 /**
- * Where a client broke off: the id of the last event that it got. It is in the header; or in the query, for who
- * cannot set headers. A browser that connects again sends both, and the header is the newer one.
+ * The id of the last event that a client got. It is in the header, or in the query for clients that cannot set headers.
+ * A browser that reconnects sends both, and the header is newer.
  */
 export function lastEventId(request: Request): number | null {
   const text = lastEventText(request, /^\d{1,15}$/);
@@ -45,13 +45,13 @@ export const resuming = (id: Json = { type: 'integer' }): { query: Parameters; h
   headers: { 'Last-Event-ID': [id, 'Where a stream broke off.'] },
 });
 
-/** The same for what has ids of another shape, as text. */
+/** The same as text, for streams with other ids. */
 export function lastEventText(request: Request, shape: RegExp): string | null {
   const header = request.get('last-event-id') ?? '';
   const text = header === '' ? (queryValue(request, 'last_event_id') ?? '') : header;
   if (text === '') return null;
   if (shape.test(text)) return text;
-  const detail = `'${text.slice(0, 40)}' is not the id of an event of ours.`;
+  const detail = `'${text.slice(0, 40)}' is not the id of an event.`;
   if (header !== '') throw new PenstockError('bad-header', `Last-Event-ID: ${detail}`);
   throw new PenstockError('bad-query', `last_event_id: ${detail}`, {
     problems: [{ pointer: '?last_event_id', detail }],
@@ -61,7 +61,7 @@ export function lastEventText(request: Request, shape: RegExp): string | null {
 /**
  * A stream of server-sent events (WHATWG HTML, 9.2) to one client.
  *
- * @param stopping ends the stream when it is aborted: a server that stops does not wait for it
+ * @param stopping ends the stream when aborted, so that a stopping server does not wait for it
  */
 export function eventStream(request: Request, response: Response, stopping: AbortSignal) {
   response.writeHead(200, {
@@ -72,7 +72,7 @@ export function eventStream(request: Request, response: Response, stopping: Abor
   response.flushHeaders();
   const gone = new AbortController();
   const timer = setInterval(() => {
-    // Who does not read gets nothing to keep for them.
+    // Do not fill the buffer of a client that does not read.
     if (!response.writableNeedDrain) response.write(': still here\n\n');
   }, heartbeat);
   timer.unref();
@@ -84,11 +84,11 @@ export function eventStream(request: Request, response: Response, stopping: Abor
   };
   stopping.addEventListener('abort', end);
   response.on('close', end);
-  // Who has gone already is not told of it again.
+  // If it is over already, no event will say so.
   if (request.method === 'HEAD' || stopping.aborted || response.closed) end();
 
   return {
-    /** Aborted when the client has gone, or the stream was ended. */
+    /** Aborted when the client disconnects or the stream ends. */
     signal: gone.signal,
     /** Sends an event; returns when the client has room for more. */
     async send(event: { name?: string; id?: number | string; data: string }): Promise<void> {
@@ -105,7 +105,7 @@ export function eventStream(request: Request, response: Response, stopping: Abor
         gone.signal.addEventListener('abort', go);
       });
     },
-    /** Tells where the stream stands, without an event: what the client sends as its last id from then on. */
+    /** Sends an id without an event, for the client to resume from. */
     place(id: number): void {
       if (!gone.signal.aborted) response.write(`id: ${id}\n\n`);
     },
@@ -114,9 +114,9 @@ export function eventStream(request: Request, response: Response, stopping: Abor
 }
 
 /**
- * Looks now and then whether a stream's login is still good.
+ * Checks from time to time whether a stream's login is still valid.
  *
- * @returns what to ask before something is sent: false once the login would not be let in any more, or has other rights
+ * @returns a function to call before sending: false if the login is no longer valid or has other rights now
  */
 export function loginKeeper(
   authenticate: RequestHandler,
@@ -134,7 +134,7 @@ export function loginKeeper(
   };
 }
 
-/** Something to wait for that may ring any number of times. */
+/** Lets a loop wait until something rings, any number of times. */
 export function doorbell(signal: AbortSignal) {
   let rung = false;
   let wake = () => {};
@@ -148,7 +148,7 @@ export function doorbell(signal: AbortSignal) {
     reset(): void {
       rung = signal.aborted;
     },
-    /** Returns when it has rung since the reset; in a stream that is idle for long, now and then, too. */
+    /** Returns once it has rung since the reset, and also after a long idle time. */
     async rung(): Promise<void> {
       if (rung) return;
       await new Promise<void>((resolve) => {
@@ -166,12 +166,12 @@ export function doorbell(signal: AbortSignal) {
 export type EventStream = ReturnType<typeof eventStream>;
 
 /**
- * Sends what stands in a log from an offset on, as events whose id tells the offset after them. No character is ever
- * cut in two. What was cut away is passed over.
+ * Sends a log from an offset on, as events whose id is the offset after them. Never splits a character. Skips what was
+ * cut away.
  *
- * @param how `whole`: nothing more will be written, so that what looks unfinished is sent as well; `idOf`: an event's id,
- *   made of the offset; `exact`: data is JSON, a text or `{"base64": …}` where it is not UTF-8. Otherwise it is the text
- *   itself, in which a CR is the end of a line, as in every stream of events, and bytes that are not UTF-8 are replaced
+ * @param how `whole`: the log is complete, so send even an unfinished character; `idOf`: makes an event's id from the
+ *   offset; `exact`: data is JSON, a string or `{"base64": …}` if it is not UTF-8. Otherwise data is the text itself: a
+ *   CR ends a line, as in every stream of events, and bytes that are not UTF-8 are replaced
  * @returns the offset reached
  */
 export async function sendLog(
@@ -184,15 +184,15 @@ export async function sendLog(
   try {
     handle = await open(file, 'r');
   } catch {
-    return from; // not made yet
+    return from; // does not exist yet
   }
   try {
     const buffer = Buffer.alloc(chunkSize);
-    // A log that is shorter than it was has begun anew.
+    // A log that has become shorter was started over.
     let offset = from > (await handle.stat()).size ? 0 : from;
     while (!stream.signal.aborted) {
       const { bytesRead } = await handle.read(buffer, 0, chunkSize, offset);
-      // Only now: what is read after it was cut away are zeros.
+      // Only after the read: bytes that were cut away before it read as zeros.
       const start = logStart(file);
       if (start > offset) {
         offset = start;
@@ -206,7 +206,7 @@ export async function sendLog(
         text += decoder.end();
         next = offset + bytesRead;
       } else if (!exact && text.endsWith('\r')) {
-        // Perhaps the first half of a line's end.
+        // It may be the first half of a CR LF.
         text = text.slice(0, -1);
         next -= 1;
       }
@@ -221,11 +221,11 @@ export async function sendLog(
   }
 }
 
-/** Bytes as JSON: what stands for them, if that is text, else in base64. */
+/** Bytes as JSON: as text if they are UTF-8, else in base64. */
 const exactly = (bytes: Buffer, text: string): string =>
   JSON.stringify(isUtf8(bytes) ? text : { base64: bytes.toString('base64') });
 
-/** How many bytes of an unfinished character a decoder keeps. */
+/** How many bytes of an unfinished character a decoder holds back. */
 function heldBack(decoder: StringDecoder): number {
   const { lastNeed, lastTotal } = decoder as StringDecoder & { lastNeed: number; lastTotal: number };
   return lastNeed > 0 ? lastTotal - lastNeed : 0;

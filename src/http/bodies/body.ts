@@ -5,15 +5,15 @@ import { PenstockError } from '../../lib/errors.js';
 import { below } from '../../lib/pointer.js';
 import { watchBody } from '../guards/patience.js';
 
-/** The media type of a body, without its parameters; empty if there is none. */
+/** The media type of a body, without parameters. Empty if there is none. */
 export function mediaType(request: Request): string {
   return (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 }
 
 /**
- * A request's body, piece by piece. Whoever stops reading leaves the connection open for the answer.
+ * A request's body, piece by piece. A reader that stops early leaves the connection open for the answer.
  *
- * @param whole whether it is read as a whole, and so has to be there after a while
+ * @param whole whether the time limit for a whole body applies
  */
 export async function* bodyOf(request: Request, whole = false): AsyncGenerator<Buffer> {
   const pieces = request.iterator({ destroyOnReturn: false });
@@ -24,7 +24,11 @@ export async function* bodyOf(request: Request, whole = false): AsyncGenerator<B
       const { done, value } = await new Promise<IteratorResult<Buffer>>((resolve, reject) => {
         giveUp = reject;
         const cutOff = (error: unknown) =>
-          reject(new PenstockError('bad-request', 'The request was cut off.', { cause: error }));
+          reject(
+            new PenstockError('bad-request', 'The connection was lost before the request was complete.', {
+              cause: error,
+            }),
+          );
         pieces.next().then(resolve, cutOff);
       });
       if (done) return;
@@ -32,12 +36,12 @@ export async function* bodyOf(request: Request, whole = false): AsyncGenerator<B
     }
   } finally {
     unwatch();
-    // Not awaited: a piece that never comes would be awaited first.
+    // Not awaited, because that would first wait for a piece that may never arrive.
     void pieces.return?.();
   }
 }
 
-/** A body of which at least the first byte has come; null if it has none. */
+/** A body whose first byte has arrived, or null if it is empty. */
 export async function beginning(pieces: AsyncGenerator<Buffer>): Promise<AsyncGenerator<Buffer> | null> {
   for (;;) {
     const first = await pieces.next();
@@ -51,21 +55,21 @@ async function* after(first: Buffer, pieces: AsyncGenerator<Buffer>): AsyncGener
   yield* pieces;
 }
 
-/** Throws for a body that would have to be unpacked. */
+/** Throws if a body is compressed. */
 export function refuseCoding(request: Request): void {
   const coding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
   if (coding !== 'identity') {
     throw new PenstockError(
       'unsupported-media-type',
-      `A body with the content encoding '${coding.slice(0, 40)}' is not understood here; send it as it is.`,
+      `The content encoding '${coding.slice(0, 40)}' is not supported here. Send the body without encoding.`,
     );
   }
 }
 
 /**
- * A whole body of bounded size.
+ * A whole body of limited size.
  *
- * @param setting what the limit is called in the configuration
+ * @param setting the configuration key of the limit
  */
 export async function readBody(request: Request, limit: number, setting = 'MAX_BODY_SIZE'): Promise<Buffer> {
   const tooLarge = () =>
@@ -73,7 +77,7 @@ export async function readBody(request: Request, limit: number, setting = 'MAX_B
   refuseCoding(request);
   const told = Number(request.headers['content-length'] ?? 0);
   if (told > limit) throw tooLarge();
-  // A body that tells its size is put where it will be, so that it is never there twice.
+  // If the size is known, each piece goes straight to its place, so that the body is never in memory twice.
   const whole = Buffer.allocUnsafeSlow(told);
   const pieces: Buffer[] = [];
   let size = 0;
@@ -95,7 +99,7 @@ export function textOf(bytes: Buffer): string {
   }
 }
 
-/** Text of a body as JSON, or an error that says where it is not, or where it holds more than it may. */
+/** The text of a body as JSON. Throws an error that says where it is invalid or exceeds a limit. */
 export function parseJson(text: string): unknown {
   if (text.trim() === '') throw new PenstockError('bad-json', 'The body is empty; it must be JSON.');
   checkJsonBounds(text);
@@ -110,13 +114,13 @@ export function parseJson(text: string): unknown {
 const isBeyond = (item: unknown): boolean => item === Infinity || item === -Infinity;
 const isObject = (item: unknown): item is object => typeof item === 'object' && item !== null;
 
-/** Refuses what could not be kept as it was sent: JSON has numbers beyond ours, which would become null. */
+/** Refuses numbers that are too large to store, which would become null. */
 function keepable(value: unknown): unknown {
   let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth += 1) {
     if (level.some(isBeyond)) {
       const pointer = beyondAt(value, '', depth) ?? '';
-      const detail = 'the number is too large to be kept; send it as text';
+      const detail = 'the number is too large to store; send it as a string';
       throw new PenstockError('bad-json', `${pointer}: ${detail}`, { problems: [{ pointer, detail }] });
     }
     level = level.flatMap((item) => (isObject(item) ? Object.values(item) : []));
@@ -124,7 +128,7 @@ function keepable(value: unknown): unknown {
   return value;
 }
 
-/** Where the first number beyond ours is, so many levels down. */
+/** The pointer to the first such number, `depth` levels down. */
 function beyondAt(value: unknown, pointer: string, depth: number): string | undefined {
   if (depth === 0) return isBeyond(value) ? pointer : undefined;
   for (const [key, item] of isObject(value) ? Object.entries(value) : []) {
@@ -134,7 +138,7 @@ function beyondAt(value: unknown, pointer: string, depth: number): string | unde
   return undefined;
 }
 
-/** V8's message with line and column instead of a bare offset. */
+/** V8's message with line and column added. */
 function explain(error: unknown, text: string): string {
   const message = error instanceof Error ? error.message : String(error);
   const offset = Number(/at position (\d+)/.exec(message)?.[1] ?? Number.NaN);
@@ -143,18 +147,18 @@ function explain(error: unknown, text: string): string {
   return `${message} (line ${before.length}, column ${(before.at(-1) ?? '').length + 1})`;
 }
 
-/** A request's JSON body. No content type counts as JSON; another one is refused. */
+/** A request's JSON body. A missing content type counts as JSON; any other type is refused. */
 export async function readJson(request: Request, limit: number): Promise<unknown> {
   const type = mediaType(request);
   if (type !== '' && type !== 'application/json' && !type.endsWith('+json')) {
     throw new PenstockError(
       'unsupported-media-type',
-      `The content type ${type} is not understood here; send application/json.`,
+      `The content type ${type} is not supported here. Send application/json.`,
     );
   }
   return parseJson(textOf(await readBody(request, limit)));
 }
 
-/** True for a request that has a body, be it empty. */
+/** Whether a request has a body, even an empty one. */
 export const hasBody = (request: Request): boolean =>
   request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;

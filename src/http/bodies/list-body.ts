@@ -9,9 +9,9 @@ const tooMany = (pointer: string, length: number) =>
   ]);
 
 /**
- * What a body for a whole list says: objects, and addresses of some that are to be deleted; at most a page of each.
+ * The body of a request to a whole list: objects, and the addresses of objects to delete, at most a page of each.
  *
- * @param keys those that the body may have
+ * @param keys the keys that the body may have
  * @throws {PenstockError} invalid-body
  */
 export function listBody(
@@ -29,7 +29,7 @@ export function listBody(
     }
     throw new PenstockError(
       'invalid-body',
-      `/${key}: ${items === undefined ? 'this key is missing; it holds a list of objects' : 'it must be a list'}`,
+      `/${key}: ${items === undefined ? 'this key is required but missing; it must be a list of objects' : 'it must be a list'}`,
       {
         problems: [{ pointer: `/${key}`, detail: 'it must be a list of objects' }],
       },

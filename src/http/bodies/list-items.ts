@@ -1,7 +1,7 @@
 import { PenstockError } from '../../lib/errors.js';
 import { type Change, numericId, type Shown } from '../../usecases/resource.js';
 
-/** The id that an item of a list gives itself: its own, or that of its resource_uri; undefined for a new object. */
+/** The id in an item of a list: its own or that of its resource_uri. Undefined for a new object. */
 export function idOfItem(item: unknown, key: string, prefix: string): string | undefined {
   if (typeof item !== 'object' || item === null) return undefined;
   const { [key]: own, resource_uri: uri } = item as Shown;
@@ -11,7 +11,7 @@ export function idOfItem(item: unknown, key: string, prefix: string): string | u
   return number === null ? undefined : String(number);
 }
 
-/** The id in a resource_uri of a noun, or an error: a change must not reach another resource's object. */
+/** The id in a resource_uri of a noun. Throws for other URIs: a change must not reach an object of another noun. */
 export function idOfUri(uri: unknown, pointer: string, noun: string): string {
   const prefix = `/api/${noun}/`;
   const path = typeof uri === 'string' ? uri.replace(/^https?:\/\/[^/]+/, '') : '';
@@ -19,11 +19,11 @@ export function idOfUri(uri: unknown, pointer: string, noun: string): string {
   if (id !== undefined) return id;
   throw new PenstockError(
     'not-found',
-    `${pointer}: ${JSON.stringify(uri)} is no resource_uri of a ${noun}, such as ${prefix}1/.`,
+    `${pointer}: ${JSON.stringify(uri)} is not a resource_uri of a ${noun}, such as ${prefix}1/.`,
   );
 }
 
-/** What the items of a list that is put in place of another mean: who says an id keeps it, if it is theirs or free. */
+/** The changes for a list that replaces another. An item with an id keeps it if it is the user's own or free. */
 export const putsOf = (objects: readonly unknown[], key: string, prefix: string): Change[] =>
   objects.map((item) => {
     const id = idOfItem(item, key, prefix);

@@ -8,25 +8,24 @@ import { watchBody } from '../guards/patience.js';
 import { parseJson, textOf } from './body.js';
 import { preferExtendedNames } from './part-names.js';
 
-/** What a multipart run has brought. */
+/** The parts of a multipart run. */
 interface Multipart {
   /** The part `job`, parsed; undefined if there was none. */
   job: unknown;
-  /** The file name that came with the file. */
+  /** The name of the file in the part `input_file`. */
   fileName: string | undefined;
 }
 
-/** The name of an input beside the main one; null for other parts. */
+/** The name of an additional input. Null for other parts. */
 const namedInput = (part: string): string | null =>
   /^input_file\.([A-Za-z0-9_-]{1,64})$/.exec(part)?.[1] ?? null;
 
-/** Whoever stops reading leaves the parser alone: it is told by `fail`, with the reason. */
+/** A reader that stops early leaves the parser alone; `fail` ends it, with the reason. */
 const piecesOf = (stream: Readable) => stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
 
 /**
- * Reads a `multipart/form-data` run: the file `input_file` goes straight to its place on the disk, and
- * so do `input_file.NAME`, the part `job`
- * is JSON, as a field or as a file. Any other part is refused by name.
+ * Reads a `multipart/form-data` run. The files `input_file` and `input_file.NAME` go straight to their place on the
+ * disk. The part `job` is JSON, as a field or a file. Refuses any other part.
  */
 export async function readMultipart(
   request: Request,
@@ -43,7 +42,7 @@ export async function readMultipart(
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;
   });
-  /** The first mistake ends it all: nobody waits for the rest of an upload that is refused. */
+  /** The first mistake ends everything, so that nobody waits for the rest of a refused upload. */
   const fail = (error: unknown) => {
     failure ??= error;
     for (const stream of open) stream.destroy();
@@ -52,16 +51,16 @@ export async function readMultipart(
   const wrongPart = (name: string) =>
     new PenstockError(
       'invalid-body',
-      `There is no part '${name}' here; the parts are input_file (the input), input_file.NAME (inputs beside it) and job (JSON).`,
+      `Unknown part '${name}'. The parts are input_file (the input), input_file.NAME (additional inputs) and job (JSON).`,
       {
-        problems: [{ pointer: `/${name}`, detail: 'unknown part; known are input_file and job' }],
+        problems: [{ pointer: `/${name}`, detail: 'unknown part; send input_file or job' }],
       },
     );
 
   const unreadablePart = () =>
     new PenstockError(
       'invalid-body',
-      'A part of the multipart body cannot be taken: its Content-Disposition has no name, or a name or file name that holds a line break.',
+      'A part of the multipart body is invalid: its Content-Disposition has no name, or its name or file name contains a line break.',
     );
   const jobTooLarge = () =>
     new PenstockError(
@@ -158,15 +157,17 @@ export async function readMultipart(
   }
 
   parser.on('finish', () => {
-    // What cannot be read is not to be lost without a word.
+    // Do not ignore an unreadable part silently.
     if (missing > 0) fail(unreadablePart());
     stop();
   });
   parser.on('error', (error: unknown) =>
-    fail(new PenstockError('bad-request', `The multipart body cannot be read: ${messageOf(error)}.`)),
+    fail(new PenstockError('bad-request', `Invalid multipart body: ${messageOf(error)}.`)),
   );
   const unwatch = watchBody(request, false, fail);
-  request.on('aborted', () => fail(new PenstockError('bad-request', 'The request was cut off.')));
+  request.on('aborted', () =>
+    fail(new PenstockError('bad-request', 'The connection was lost before the request was complete.')),
+  );
   request.pipe(parser);
   await stopped;
   unwatch();

@@ -1,18 +1,18 @@
 import type { EventEmitter } from 'node:events';
 import { PenstockError } from '../../lib/errors.js';
 
-/** One parameter of a header: `; name=value`, with the value in quotes or not. */
+/** One parameter of a header: `; name=value`, with or without quotes around the value. */
 const parameter = /;[ \t]*([^=;\s"]+)[ \t]*=[ \t]*("(?:\\.|[^"\\])*"|[^;]*)/g;
 
-/** An extended value (RFC 8187): charset, perhaps a language, and its bytes, percent-encoded. */
+/** An extended value (RFC 8187): charset, optional language, and percent-encoded bytes. */
 const extended = /^(utf-8|iso-8859-1)'[A-Za-z0-9-]*'((?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-Fa-f]{2})+)$/i;
 
 /**
- * Of a file that comes with two names the one of `filename*` counts (RFC 6266, 4.3): the other is for clients that do
- * not know better. One that cannot be read does not count.
+ * If a file has two names, `filename*` takes precedence (RFC 6266, 4.3): the other is for older software. An unreadable
+ * `filename*` is ignored.
  *
  * @param disposition a Content-Disposition header
- * @returns the same header with one name
+ * @returns the same header with only one name
  */
 export function withOneName(disposition: string): string {
   const found = [...disposition.matchAll(parameter)].map(([text, name = '', value = '']) => ({
@@ -41,21 +41,21 @@ function isReadable(value: string): boolean {
   }
 }
 
-/** What busboy is made of, as far as it is used here: it hands out no part's headers. */
+/** Internals of busboy, needed because it does not expose the headers of a part. */
 interface Inside {
   _parser?: { parser?: EventEmitter };
 }
 
 /**
- * Has a parser of multipart bodies take the right one of two file names. To be called before it reads anything.
+ * Makes a parser of multipart bodies use the right one of two file names. Call it before the parser reads anything.
  *
- * @param seen called for each part: the parser passes over some, such as one whose file name holds a line break, without
- *   a word
+ * @param seen called for each part, because the parser silently skips some, such as one whose file name contains a line
+ *   break
  */
 export function preferExtendedNames(busboy: object, seen: () => void): void {
   const parts = (busboy as Inside)._parser?.parser;
   if (parts === undefined) {
-    throw new PenstockError('unsupported-media-type', 'Only multipart/form-data is understood here.');
+    throw new PenstockError('unsupported-media-type', 'Only multipart/form-data is supported here.');
   }
   parts.on('part', (part: EventEmitter) => {
     seen();

@@ -11,7 +11,7 @@ import { readMultipart } from './multipart.js';
 export interface RunBodyOptions {
   receiver: Receiver;
   maxBodySize: number;
-  /** How inputs are fetched from URLs; the time, in milliseconds, bounds the whole of it. */
+  /** How to fetch inputs from URLs. The timeout, in milliseconds, is for the whole download. */
   inputUrl: { privateAddresses: boolean; timeout: number };
 }
 
@@ -27,7 +27,7 @@ interface Asked {
   checked: (value: unknown) => RunDocument;
 }
 
-/** Reads the body of a run in whichever form it comes; the input is on the disk when this returns. */
+/** Reads the body of a run in any of its forms. The input is on the disk when this returns. */
 export async function readRunBody(
   request: Request,
   response: Response,
@@ -45,7 +45,10 @@ export async function readRunBody(
     });
     if (parts.job !== undefined) document = checked(parts.job);
     if (document.input !== undefined && received.input !== null) {
-      throw new PenstockError('invalid-body', 'The input comes twice: as input_file and in the part job.');
+      throw new PenstockError(
+        'invalid-body',
+        'There are two inputs: the part input_file, and input in the part job. Send only one.',
+      );
     }
   } else if (type === 'application/json' && hasBody(request)) {
     document = checked(await readJson(request, maxBodySize));
@@ -53,11 +56,11 @@ export async function readRunBody(
     if (Number(request.headers['content-length'] ?? 0) > receiver.limit) {
       throw new PenstockError(
         'too-large',
-        `The input is larger than this server takes: ${receiver.limit} bytes (MAX_INPUT_SIZE).`,
+        `The input is larger than ${receiver.limit} bytes (MAX_INPUT_SIZE).`,
       );
     }
     const body = await beginning(bodyOf(request));
-    // No bytes are no input, unless something is said of them: then they are an empty file.
+    // An empty body is no input. With a content type, it is an empty file.
     if (body !== null || type !== '') {
       await receiver.store(received, name ?? 'input', body ?? Readable.from([]), { digest });
     }

@@ -14,14 +14,14 @@ type Verify = (
   done: (error: unknown, actor?: Actor | false) => void,
 ) => void;
 
-/** What a 401 asks for, letter for letter as of old. */
+/** The challenge of a 401, byte for byte that of the older registry. */
 export const challenge = 'Basic Realm="django-tastypie"';
 
 const unauthenticated = (detail: string) => new PenstockError('unauthenticated', detail);
 
 /**
- * passport-http's strategy, but for how it reads the header: it cuts a password at its first colon and takes any
- * scheme with `Basic` in it.
+ * passport-http's strategy with another way of reading the header: the original cuts a password at its first colon, and
+ * accepts any scheme that contains `Basic`.
  */
 class WholeBasicStrategy extends BasicStrategy {
   readonly verify: Verify;
@@ -52,8 +52,7 @@ class WholeBasicStrategy extends BasicStrategy {
 export const addressOf = (request: Request) => request.ip ?? request.socket.remoteAddress ?? '';
 
 /**
- * Checks the login of a request: Basic through passport-http, or a Bearer token of ours. What it finds is in
- * `response.locals.actor`.
+ * Checks the login of a request: Basic through passport-http, or a Bearer token. Sets `response.locals.actor`.
  */
 export function authenticate(logins: LoginService): RequestHandler {
   const strategy = new WholeBasicStrategy((request, username, password, done) => {
@@ -74,7 +73,7 @@ export function authenticate(logins: LoginService): RequestHandler {
     const [, token] = /^Bearer +([^\s]+)\s*$/i.exec(header) ?? [];
     if (token !== undefined) {
       logins.byToken(token, addressOf(request)).then((actor) => {
-        if (actor === null) next(unauthenticated('This token is not valid, or not any more.'));
+        if (actor === null) next(unauthenticated('The token is invalid or has expired.'));
         else succeed(actor);
       }, next);
       return;
@@ -90,7 +89,7 @@ export function authenticate(logins: LoginService): RequestHandler {
             unauthenticated(
               header === ''
                 ? 'Log in with a user name and password (Basic) or a token (Bearer).'
-                : 'This login is not right.',
+                : 'The login is wrong. Check the user name and password.',
             ),
           );
         }
@@ -100,12 +99,12 @@ export function authenticate(logins: LoginService): RequestHandler {
   };
 }
 
-/** A job is what the node's login may end, too. */
+/** The node's login may also cancel jobs. */
 const cancelling = /^\/api\/job\/[^/]+\/cancel\/?$/;
 
 /**
- * The same for all that is not the processing node: there its own login, which stands in a file and may be changed by
- * whoever has it, makes and changes nothing that would outlast it.
+ * The same for everything but the processing node. The node's own login is in a file, and whoever has it can replace it,
+ * so here it may not create or change anything that would outlast it.
  */
 export function authenticatePeople(authenticated: RequestHandler): RequestHandler {
   return (request, response, next) => {
@@ -117,7 +116,7 @@ export function authenticatePeople(authenticated: RequestHandler): RequestHandle
         next(
           new PenstockError(
             'forbidden',
-            "The processing node's own login reads jobs and cancels them; all else takes a user's login.",
+            "The processing node's own login may only read and cancel jobs. Log in as a user for anything else.",
           ),
         );
       }

@@ -3,17 +3,17 @@ import type { Server, Socket } from 'node:net';
 import { networkOf } from '../../lib/network.js';
 import { openCounts } from '../counts.js';
 
-/** So many connections beyond the bound are told why they are closed. The rest are closed at once. */
+/** How many connections beyond the limit get an answer that says why. The rest are closed at once. */
 const told = 32;
-/** How long they may take to ask, in milliseconds. */
+/** How long these may take to send a request, in milliseconds. */
 const patience = 1000;
 
 /**
- * Bounds the connections that one address has at a time.
+ * Limits the connections that one address may have at a time.
  *
- * @param most Infinity where all clients come from one address, as behind a proxy
- * @param refuse answers a request that came on a connection too many; its `socket` ends with the answer
- * @returns what makes a listener of requests hear only those that came on connections within the bound
+ * @param most Infinity if all clients come from one address, as behind a proxy
+ * @param refuse answers a request on a connection beyond the limit, and ends the connection
+ * @returns wraps a request listener so that it only gets requests on connections within the limit
  */
 export function boundConnections(
   server: Server,
@@ -21,10 +21,10 @@ export function boundConnections(
   refuse: RequestListener,
 ): (listener: RequestListener) => RequestListener {
   const counts = openCounts<string>();
-  /** By address and port: under TLS a request knows another socket than the one that was taken. */
+  /** By address and port, because with TLS the socket of a request is not the one of the connection event. */
   const tooMany = new Set<string>();
   server.on('connection', (socket: Socket) => {
-    // It can be gone already.
+    // The address is undefined if the client has already disconnected.
     const network = networkOf(socket.remoteAddress ?? '');
     const count = counts.add(network, 1);
     socket.once('close', () => counts.add(network, -1));

@@ -5,19 +5,19 @@ import type { Known } from '../answers/answer.js';
 /** Methods that change nothing. */
 export const safeMethods: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 
-/** An origin without the port that its scheme has anyway; undefined for `null` and whatever else is none. */
+/** An origin without its default port. Undefined for `null` and anything else that is not an origin. */
 function readOrigin(text: string): string | undefined {
   const origin = URL.canParse(text) ? new URL(text).origin : 'null';
   return origin === 'null' ? undefined : origin;
 }
 
-/** The origins of our own pages, as the client sees us. */
+/** The origins of our own pages, as the client sees them. */
 function ownOrigins(request: Request, trustProxy: boolean): (string | undefined)[] {
   const names = [
     request.get('host'),
     trustProxy ? request.get('x-forwarded-host')?.split(',')[0]?.trim() : '',
   ];
-  // A proxy that ends TLS need not say so; whoever speaks TLS with us has no page of ours without it.
+  // A proxy that terminates TLS may not say so. A client that uses TLS with us cannot have our pages over plain HTTP.
   const schemes = request.protocol === 'https' ? ['https'] : ['http', 'https'];
   return names
     .filter((name) => name !== undefined && name !== '')
@@ -25,9 +25,8 @@ function ownOrigins(request: Request, trustProxy: boolean): (string | undefined)
 }
 
 /**
- * True for a request that a web page of another origin has made. Only browsers send `Sec-Fetch-Site` and `Origin`, and
- * no page can forge them. Over plain HTTP, and in older browsers, there is only `Origin`; in some that are older still,
- * `Referer`.
+ * Whether a web page of another origin made the request. Only browsers send `Sec-Fetch-Site` and `Origin`, and no page
+ * can forge them. Over plain HTTP, and from older browsers, there is only `Origin`; from still older ones, `Referer`.
  */
 function isCrossSite(request: Request, trust: { origins: readonly string[]; proxy: boolean }): boolean {
   const { origin = request.headers.referer, 'sec-fetch-site': site } = request.headers;
@@ -38,10 +37,10 @@ function isCrossSite(request: Request, trust: { origins: readonly string[]; prox
 }
 
 /**
- * Refuses what web pages of other origins would have done here: their visitor's browser adds the visitor's login by
- * itself, or reaches a server that needs none. Whether a request is of that kind is left in `response.locals.crossSite`.
+ * Refuses changes by web pages of other origins: the visitor's browser adds the visitor's login by itself, or reaches a
+ * server that needs none. Sets `response.locals.crossSite`.
  *
- * @param trust origins whose pages may, and whether a proxy is believed
+ * @param trust the allowed origins, and whether to trust a proxy
  */
 export function refuseCrossSite(trust: { origins: readonly string[]; proxy: boolean }): RequestHandler {
   return (request, response, next) => {

@@ -1,11 +1,11 @@
 import type { RequestHandler } from 'express';
 
-/** What a client that can only send GET and POST may have a POST taken for. */
+/** The methods that a client which can only send GET and POST may override a POST with. */
 export const overrides: readonly string[] = ['PUT', 'PATCH', 'DELETE'];
 
 /**
- * Takes a POST for what its `X-HTTP-Method-Override` says. A header that is still there after this asks for something
- * else; `checkMethod` refuses it. A HEAD above all must not be made of a POST: its answer would tell the length of a
+ * Turns a POST into the method of its `X-HTTP-Method-Override`, and removes the header. If the header asks for another
+ * method, it stays, and `checkMethod` refuses it. Above all a POST must not become a HEAD: the answer would announce a
  * body that never comes, and the client would take the next answer for it.
  */
 export const overrideMethod: RequestHandler = (request, _response, next) => {

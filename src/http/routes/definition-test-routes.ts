@@ -13,7 +13,7 @@ interface DefinitionTestRouteOptions extends Door {
   testDefinition: DefinitionTestService;
 }
 
-/** Runs the examples that a definition carries. */
+/** Runs the examples of a definition. */
 export const definitionTestRoutes = (options: DefinitionTestRouteOptions): Routes => ({
   name: 'process_definition',
   login: options.authenticate,

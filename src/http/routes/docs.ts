@@ -24,7 +24,7 @@ const page = `<!doctype html>
 </html>
 `;
 
-/** A file of its own, because the security policy allows no script inside a page. */
+/** A separate file, because the security policy does not allow inline scripts. */
 const start = `window.ui = SwaggerUIBundle({
   url: '/api/openapi.json',
   dom_id: '#page',
@@ -39,7 +39,7 @@ const escapeHtml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<
 
 const errorsPage = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Penstock: errors</title></head>
-<body><h1>Errors</h1><p>Each error answers with its status and says in <code>error</code> and <code>detail</code> what was wrong;
+<body><h1>Errors</h1><p><code>error</code> and <code>detail</code> in the answer say what was wrong.
 <code>errors</code> lists single problems with their places.</p><dl>
 ${Object.entries(catalogue)
   .map(
@@ -50,7 +50,7 @@ ${Object.entries(catalogue)
 </dl></body></html>
 `;
 
-/** Pages of ours run scripts of ours. */
+/** Our own pages may run our own scripts. */
 const pagePolicy = contentSecurityPolicy({ directives: { 'upgrade-insecure-requests': null } });
 
 const htmlPage = (id: string, summary: string, html: string): Routes => ({
@@ -68,10 +68,10 @@ const htmlPage = (id: string, summary: string, html: string): Routes => ({
   },
 });
 
-/** What the `type` of an error leads to. */
+/** The page that the `type` of an error points to. */
 export const errorsPageRoutes = htmlPage('docs_errors', 'What each error means', errorsPage);
 
-/** A page to read and try the API on, with nothing from elsewhere. */
+/** A page to read and try the API, without requests to other servers. */
 export const docsPageRoutes = htmlPage('docs', 'The API, to read and to try', page);
 
 /** What that page loads. */

@@ -9,11 +9,11 @@ import { actorOf } from '../answers/answer.js';
 import { doorbell, lastEventId, loginKeeper } from '../answers/server-sent-events.js';
 import type { Door } from '../door.js';
 
-/** One reading after each event, and one text of it, for all who follow one job. */
+/** One read and one text per event for all followers of a job. */
 const readTogether = sharedReading<{ events: Awaited<ReturnType<JobService['historyPage']>>; job: Job }>();
 const shownOnce = textOnce((event: Parameters<typeof showEvent>[0]) => stringifyWritten(showEvent(event)));
 
-/** A job's history as it grows. It ends with the job's own end; what others add later is there to be read. */
+/** Sends a job's history as it grows, until the job ends. Events that others add later can be read without follow. */
 export async function followHistory(
   { authenticate, jobs, followers }: Door & { jobs: JobService },
   request: Request,
@@ -34,7 +34,7 @@ export async function followHistory(
         `${jobs.announced()} ${actor.id} ${uuid} ${after}`,
         async () => ({
           events: await jobs.historyPage(actor, uuid, after),
-          // After its events: one that ended meanwhile has one more, which is read first.
+          // Read after the events: if the job ended in between, the next round reads its last event first.
           job: await jobs.get(actor, uuid),
         }),
       );

@@ -17,10 +17,10 @@ interface FollowJobsOptions extends Door {
   service: FollowJobsService;
 }
 
-/** After a page the next one is not read at once: what happens meanwhile is read together. */
+/** Milliseconds before the next page is read, so that events that happen meanwhile are read together. */
 const breath = 50;
 
-/** `GET /api/job/?follow=1`: the events of all jobs, live. What does not ask for that is left to the list. */
+/** `GET /api/job/?follow=1`: the events of all jobs, live. Other requests go on to the list. */
 export const followJobs = (options: FollowJobsOptions): Besides => ({
   query: {
     follow: [
@@ -37,7 +37,7 @@ export const followJobs = (options: FollowJobsOptions): Besides => ({
   },
 });
 
-/** Those who read the same page get the same objects. */
+/** Followers that read the same page share its objects. */
 const shown = textOnce(({ event, job }: StoredEvent) =>
   stringifyWritten({
     ...showEvent(event),
@@ -50,21 +50,21 @@ const shown = textOnce(({ event, job }: StoredEvent) =>
   }),
 );
 
-/** Where to go on: after the id that the client names, or else from now. */
+/** Where to begin: after the id that the client sent, or else from now. */
 async function startOf(request: Request, service: FollowJobsService): Promise<number> {
   const known = lastEventId(request);
   const last = await service.lastId();
   if (known !== null && known > last) {
-    // As after going back to a backup: to wait until the number comes again would lose what comes before.
+    // This happens after a restore. Waiting for the number to come again would lose the events before it.
     throw new PenstockError(
       'bad-header',
-      `Last-Event-ID: ${known} is not the id of an event here; the newest is ${last}. Leave it out to begin from now.`,
+      `Last-Event-ID: there is no event ${known}; the newest is ${last}. Leave the header out to begin from now.`,
     );
   }
   return known ?? last;
 }
 
-/** Events are pulled from the database, in the order of their ids; the news only say when to look. */
+/** Reads events from the database, in the order of their ids. Notifications only say when to look. */
 async function follow(options: FollowJobsOptions, request: Request, response: Response): Promise<void> {
   const { service } = options;
   const query = listQuery(request, jobFields, false, ['follow', 'last_event_id']);
@@ -76,7 +76,7 @@ async function follow(options: FollowJobsOptions, request: Request, response: Re
   const unlisten = service.listen(actor, query, bell.ring);
   const stillIn = loginKeeper(options.authenticate, request, response);
   try {
-    // The place alone: who is cut off before the first event knows where to go on, too.
+    // An id without an event, so that the client can resume even if it is cut off before the first event.
     sent.place(after);
     while (!sent.signal.aborted) {
       if (!(await stillIn())) break;
@@ -88,7 +88,7 @@ async function follow(options: FollowJobsOptions, request: Request, response: Re
       after = page.reached;
       if (page.more) {
         if (page.events.length === 0) sent.place(after);
-        // Others get their turn between the pages of who has much to catch up with.
+        // Let others have a turn between the pages of a client that has much to catch up with.
         await turn();
         continue;
       }
@@ -96,7 +96,7 @@ async function follow(options: FollowJobsOptions, request: Request, response: Re
       await bell.rung();
     }
   } catch (error) {
-    // With the client gone, or the server stopping, there is nobody to tell.
+    // If the client is gone or the server is stopping, there is nobody to answer.
     if (!sent.signal.aborted) throw error;
   } finally {
     unlisten();

@@ -11,11 +11,11 @@ import { queryValue } from '../answers/answer.js';
 import { lastEventText, loginKeeper, sendLog } from '../answers/server-sent-events.js';
 import type { Door } from '../door.js';
 
-/** Milliseconds between two looks at a log. */
+/** Milliseconds between checks of a log. */
 const look = 100;
 
 const sizes = sharedReading<number>(look / 2);
-/** A log's size in bytes, looked up once for all who follow it; 0 if it is not made yet. */
+/** A log's size in bytes, looked up once for all its followers. 0 if the log does not exist yet. */
 const sizeOf = (file: string) =>
   sizes(file, () =>
     stat(file).then(
@@ -25,11 +25,10 @@ const sizeOf = (file: string) =>
   );
 
 /**
- * A log as it grows, ending with an `end` event once the job has ended and all of it was sent. Each attempt writes a
- * log of its own: one follows the other. An event's id is the offset after it; from the second attempt on the
- * attempt's number and a point stand before that.
+ * Sends a log as it grows, and an `end` event once the job has ended and all of it was sent. Each attempt has its own
+ * log; they follow each other. An event's id is the offset after it, and from the second attempt on `ATTEMPT.OFFSET`.
  *
- * @param asked whose log, the attempt to begin with (null for the latest), and whether it is told to the letter
+ * @param asked which log, the attempt to begin with (null for the latest), and whether to send exact bytes
  */
 export async function followLog(
   { authenticate, jobs, files, followers }: Door & { jobs: JobService; files: JobFiles },
@@ -48,12 +47,12 @@ export async function followLog(
   const stillIn = loginKeeper(authenticate, request, response);
   let job = given;
   while (!sent.signal.aborted && (await stillIn())) {
-    // First whether it has ended, then the log: what was written before the end is sent before it.
+    // Check for the end first and read the log after that, so that everything written before the end is sent.
     if (isUnfinished(job.state)) job = await jobs.waitForEnd(job, look, sent.signal);
     const ended = !isUnfinished(job.state);
     while (!sent.signal.aborted) {
       const { attempt, offset } = place;
-      // An attempt that another one has followed has said all.
+      // An attempt with a successor writes no more.
       const over = attempt < latest(job);
       const { file } = jobFile(files, job, stream, attempt);
       const whole = ended || over;
@@ -80,16 +79,16 @@ export async function followLog(
 
 const idOf = (attempt: number, offset: number) => (attempt === 1 ? offset : `${attempt}.${offset}`);
 
-/** True if a log is to be told to the letter, as JSON. */
+/** Whether the client wants the exact bytes of a log, as JSON. */
 export function exactOf(request: Request): boolean {
   const text = queryValue(request, 'as');
   if (text === undefined || text === 'json') return text !== undefined;
-  throw new PenstockError('bad-query', `as: '${text.slice(0, 40)}' is not 'json', which is all there is.`, {
-    problems: [{ pointer: '?as', detail: "it is 'json'" }],
+  throw new PenstockError('bad-query', `as: '${text.slice(0, 40)}' must be 'json'.`, {
+    problems: [{ pointer: '?as', detail: "it must be 'json'" }],
   });
 }
 
-/** Where a client broke off; null if it begins. */
+/** Where a client wants to resume. Null if it starts from the beginning. */
 function placeOf(request: Request): { attempt: number; offset: number } | null {
   const text = lastEventText(request, /^(?:[1-9]\d{0,8}\.)?\d{1,15}$/);
   if (text === null) return null;

@@ -42,7 +42,7 @@ export function houseRoutes({ log, metrics, health, services, document }: HouseR
           } catch (error) {
             log.error({ error }, 'health check failed');
             const told =
-              error instanceof PenstockError ? error.message : 'The database cannot be used right now.';
+              error instanceof PenstockError ? error.message : 'The database is unavailable right now.';
             sendJson(response, 503, { status: 'failing', error: told });
           }
         },

@@ -20,19 +20,19 @@ interface JobBytesOptions extends Door {
   files: JobFiles;
 }
 
-/** Which attempt's log is asked for; null for the latest. */
+/** The attempt whose log is asked for. Null for the latest. */
 function attemptOf(request: Request): number | null {
   const text = queryValue(request, 'attempt');
   if (text === undefined) return null;
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new PenstockError('bad-query', `attempt: '${text}' is not the number of an attempt, from 1 up.`, {
-    problems: [{ pointer: '?attempt', detail: 'a whole number from 1 up' }],
+  throw new PenstockError('bad-query', `attempt: '${text}' is not a whole number, 1 or more.`, {
+    problems: [{ pointer: '?attempt', detail: 'it must be a whole number, 1 or more' }],
   });
 }
 
 const notBoth = new PenstockError(
   'bad-query',
-  'as=json is for follow=1, and offset and length are for a log that is not followed; a stream goes on by last_event_id.',
+  'as=json needs follow=1. offset and length do not work with follow=1; to resume a stream, send last_event_id.',
 );
 
 const range: Parameters = { Range: [{ type: 'string' }, 'Part of the bytes.'] };

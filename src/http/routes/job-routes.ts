@@ -32,26 +32,26 @@ interface JobRouteOptions extends Door {
 
 export const jobKey: Parameters = { uuid: [{ type: 'string', format: 'uuid' }, 'Which job.'] };
 
-/** How long a request wants to wait, in milliseconds: `?wait=SECONDS`, or `Prefer: wait=SECONDS`; null if not at all. */
+/** How long a request wants to wait, in milliseconds: `?wait=SECONDS` or `Prefer: wait=SECONDS`. Null if it does not. */
 export function waitOf(request: Request, longest: number): number | null {
   const text = queryValue(request, 'wait') ?? /\bwait=(\d+)/.exec(request.get('prefer') ?? '')?.[1];
   if (text === undefined) return null;
   const seconds = Number(text);
   if (text.trim() === '' || !Number.isFinite(seconds) || seconds < 0) {
     throw new PenstockError('bad-query', `wait: '${text}' is not a number of seconds, 0 or more.`, {
-      problems: [{ pointer: '?wait', detail: 'a number of seconds, 0 or more' }],
+      problems: [{ pointer: '?wait', detail: 'it must be a number of seconds, 0 or more' }],
     });
   }
   return Math.min(seconds * 1000, longest);
 }
 
-/** What a request waits for: a job's end, or with `?until=ready` also that a service does its work. */
+/** What a request waits for: the end of a job, or with `?until=ready` also that a service is ready. */
 function untilOf(request: Request): (job: Job) => boolean {
   const text = queryValue(request, 'until');
   if (text === 'ready') return isSettled;
   if (text === undefined || text === 'end') return (job) => !isUnfinished(job.state);
-  throw new PenstockError('bad-query', `until: '${text}' is neither 'end' nor 'ready'.`, {
-    problems: [{ pointer: '?until', detail: "it is 'end' or 'ready'" }],
+  throw new PenstockError('bad-query', `until: '${text}' must be 'end' or 'ready'.`, {
+    problems: [{ pointer: '?until', detail: "it must be 'end' or 'ready'" }],
   });
 }
 
@@ -74,7 +74,7 @@ export function waitForJob({
       const until = untilOf(request);
       const wait = waitOf(request, maxWait);
       if (wait === null) {
-        const detail = 'until is about what to wait for; add wait=SECONDS.';
+        const detail = 'until only works together with wait. Add wait=SECONDS.';
         throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?until', detail }] });
       }
       const job = await jobs.get(actorOf(response), String(request.params.uuid));
@@ -85,7 +85,7 @@ export function waitForJob({
 
 const receipt = { 200: answer('What was signalled, and that nothing survived', ref('Receipt')) };
 
-/** What a job has beyond what every resource has, but for its bytes: its history, and what can be done to it. */
+/** The routes that only jobs have, except for those of their files: their history, and what can be done to them. */
 export function jobRoutes(options: JobRouteOptions): Routes {
   const { jobs } = options;
   const find = (request: Request, response: Response) =>
@@ -166,7 +166,7 @@ export function jobRoutes(options: JobRouteOptions): Routes {
   };
 }
 
-/** The events of a job as JSON texts, in pieces that let others have their turn. */
+/** The events of a job as JSON texts, read in pages that let others have a turn. */
 async function wholeHistory(jobs: JobService, actor: Actor, uuid: string): Promise<string[]> {
   const texts: string[] = [];
   const pace = pacer();

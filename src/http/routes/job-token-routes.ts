@@ -11,7 +11,7 @@ interface JobTokenRouteOptions extends Door {
   callback: CallbackSettings;
 }
 
-/** A job's token and callback, made again for who has lost them. */
+/** Makes a new token and callback for a job. */
 export const jobTokenRoutes = ({ authenticate, jobEvents, callback }: JobTokenRouteOptions): Routes => ({
   name: 'job',
   login: authenticate,

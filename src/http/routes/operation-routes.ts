@@ -18,7 +18,7 @@ const letter = object({
 });
 const noStore = { 'Cache-Control': 'no-store' };
 
-/** What an operation has beyond what every resource has: it is started and stopped, and has dead letters. */
+/** The routes that only operations have: start, stop and dead letters. */
 export function operationRoutes({ authenticate, operations }: OperationRouteOptions): Routes {
   const change = (active: boolean, summary: string): Route => ({
     summary,

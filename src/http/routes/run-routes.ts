@@ -23,13 +23,13 @@ import type { Parameters } from '../parameters.js';
 import type { Route, Routes } from '../route.js';
 import { waitOf } from './job-routes.js';
 
-/** What can be run with an input: a process definition, or a pipeline. */
+/** Something that can be run with an input: a process definition or a pipeline. */
 interface Runnable<Found> {
-  /** Throws `not-found` for what is not there, or is somebody else's. */
+  /** Throws `not-found` if it does not exist or belongs to somebody else. */
   find(actor: Actor, id: string): Promise<Found>;
-  /** Refuses early what would be refused anyway, before a body is read. `raw`: the output is to be the answer. */
+  /** Refuses a run that would fail anyway, before its body is read. `raw`: the answer should be the output. */
   check(actor: Actor, found: Found, raw: boolean): void;
-  /** The name that its input has to have for the program, if it insists on one. */
+  /** The file name that the program requires for its input, if any. */
   inputName(found: Found): string | undefined;
   checkedDocument(found: Found, value: unknown): RunDocument;
   submit(
@@ -55,22 +55,22 @@ interface RunRouteOptions extends RunDoorOptions {
 
 export const definitionKey: Parameters = { id: [{ type: 'integer' }, 'Which definition.'] };
 
-/** What the query of a run says, or an error that names what it says wrongly. */
+/** The query of a run. Throws an error that names the wrong parameter. */
 function runQuery(request: Request, longest: number) {
   const wait = waitOf(request, longest);
   const output = queryValue(request, 'output');
   if (output !== undefined && output !== 'raw') {
-    throw new PenstockError('bad-query', `output: '${output}' is not 'raw', which is all there is.`);
+    throw new PenstockError('bad-query', `output: '${output}' must be 'raw'.`);
   }
   if (output === 'raw' && wait === null) {
     throw new PenstockError(
       'bad-query',
-      'output=raw needs wait=SECONDS: without waiting there is no output to answer with.',
+      'output=raw needs wait=SECONDS, because there is no output to send before the job has ended.',
     );
   }
   const dry = queryValue(request, 'dry_run');
   if (dry !== undefined && !['', '0', '1', 'true', 'false'].includes(dry)) {
-    throw new PenstockError('bad-query', `dry_run: '${dry}' is neither 1 nor 0.`);
+    throw new PenstockError('bad-query', `dry_run: '${dry}' must be 1 or 0.`);
   }
   const outputName = queryValue(request, 'output_name');
   const inputName = queryValue(request, 'input_name');
@@ -87,13 +87,13 @@ function idempotencyKey(request: Request): string | null {
   const key = request.get('idempotency-key');
   if (key === undefined) return null;
   if (!/^[\x20-\x7e]{1,255}$/.test(key)) {
-    throw new PenstockError('bad-header', 'Idempotency-Key: it must be 1 to 255 printable ASCII characters.');
+    throw new PenstockError('bad-header', 'Idempotency-Key must be 1 to 255 printable ASCII characters.');
   }
   return key;
 }
 
 /**
- * The run of whatever can be run.
+ * Runs anything that can be run.
  *
  * @param refusal how one may be refused that the others are not
  */
@@ -230,7 +230,7 @@ export const pipelineRunRoutes = <Found>(runnable: Runnable<Found>, options: Run
   routes: { 'POST /{id}/run/': runRoute(runnable, 'conflict', options) },
 });
 
-/** What a definition has beyond what every resource has: its runs and its revisions. */
+/** The routes that only definitions have: their runs and their revisions. */
 export function definitionRunRoutes(options: RunRouteOptions): Routes {
   const { definitions, runs } = options;
   const runnable: Runnable<FoundDefinition> = {
@@ -240,7 +240,7 @@ export function definitionRunRoutes(options: RunRouteOptions): Routes {
       if (definition.service === null) return runs.checkQueue(actor);
       if (!raw) return runs.checkServices(actor, row, definition.concurrency);
       const detail =
-        'output=raw is for what comes to an end: the output of a service is there when it has ended.';
+        'output=raw does not work with a service, because its output exists only after it has ended.';
       throw new PenstockError('bad-query', detail, { problems: [{ pointer: '?output', detail }] });
     },
     inputName({ definition: { input } }) {

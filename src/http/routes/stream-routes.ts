@@ -13,16 +13,16 @@ import type { Routes } from '../route.js';
 
 interface StreamRouteOptions extends Door {
   streams: { messages: StreamMessages };
-  /** Bytes of a message, at most. */
+  /** The largest message, in bytes. */
   maxMessageSize: number;
-  /** Bytes of a body that is many messages, at most. */
+  /** The largest body with many messages, in bytes. */
   maxInputSize: number;
 }
 
-/** What RabbitMQ allows of an id, a type, or the name of a header. */
+/** RabbitMQ's limit in bytes for an id, a content type, or the name of a header. */
 const longest = 255;
 
-/** What a stream has beyond what every resource has: its messages. */
+/** The routes that only streams have: their messages. */
 export function streamRoutes(options: StreamRouteOptions): Routes {
   const nameOf = (request: Request, response: Response): string => {
     const name = String(request.params.name);
@@ -73,7 +73,7 @@ export function streamRoutes(options: StreamRouteOptions): Routes {
   };
 }
 
-/** A header's text: it is sent as bytes, which mostly are UTF-8 and which Node reads as Latin-1. */
+/** The text of a header, whose bytes are usually UTF-8 but which Node.js reads as Latin-1. */
 function headerText(value: string): string {
   const bytes = Buffer.from(value, 'latin1');
   return isUtf8(bytes) ? bytes.toString('utf8') : value;
@@ -82,10 +82,10 @@ function headerText(value: string): string {
 function headerOf(request: Request, name: string): string {
   const value = headerText(request.get(name) ?? '');
   if (Buffer.byteLength(value) <= longest) return value;
-  throw new PenstockError('bad-header', `${name}: it is longer than ${longest} bytes.`);
+  throw new PenstockError('bad-header', `${name} is longer than ${longest} bytes.`);
 }
 
-/** `Message-Header-Level: high` is the header `level` of the message. */
+/** The headers of the message: `Message-Header-Level: high` sets its header `level`. */
 function messageHeaders(request: Request): Record<string, string> {
   const prefix = 'message-header-';
   const given = Object.entries(request.headers).filter(
@@ -99,12 +99,12 @@ function messageHeaders(request: Request): Record<string, string> {
   );
 }
 
-/** How a body is parted into messages. */
+/** How to split a body into messages. */
 function framingOf(request: Request): 'line' | 'none' {
   const text = queryValue(request, 'framing') ?? 'none';
   if (text === 'line' || text === 'none') return text;
-  throw new PenstockError('bad-query', `framing: '${text.slice(0, 40)}' is neither line nor none.`, {
-    problems: [{ pointer: '?framing', detail: 'it is line, one message per line, or none' }],
+  throw new PenstockError('bad-query', `framing: '${text.slice(0, 40)}' must be 'line' or 'none'.`, {
+    problems: [{ pointer: '?framing', detail: "it must be 'line' (one message per line) or 'none'" }],
   });
 }
 
@@ -127,7 +127,7 @@ async function publish(
     return;
   }
   refuseCoding(request);
-  // Each line of newline-delimited JSON is a document of its own, and an empty one is none.
+  // In newline-delimited JSON each line is a document, and empty lines are ignored.
   const json = mediaType(request) === 'application/x-ndjson';
   if (json) message.contentType = 'application/json';
   const limits = { line: maxMessageSize, all: maxInputSize };
@@ -136,7 +136,7 @@ async function publish(
   sendJson(response, 201, { published });
 }
 
-/** `GET …/messages/?follow=1`: messages as they come, as server-sent events. */
+/** `GET …/messages/?follow=1`: messages as they arrive, as server-sent events. */
 async function follow(
   { streams: { messages }, authenticate, followers }: StreamRouteOptions,
   name: string,
@@ -144,13 +144,13 @@ async function follow(
   response: Response,
 ): Promise<void> {
   if (!followOf(request)) {
-    const detail = 'Messages are not kept to be listed; add ?follow=1 to get those that come from now on.';
+    const detail = 'Messages cannot be listed. Add ?follow=1 to receive messages from now on.';
     throw new PenstockError('bad-query', detail, {
       problems: [{ pointer: '?follow', detail: 'it must be 1' }],
     });
   }
   let ring = () => {};
-  // Who has the head of the answer is subscribed: nothing that is published from then on is missed.
+  // Subscribe before the answer begins, so that a client with an answer misses nothing from then on.
   const follower = await messages.follow(actorOf(response), name, () => ring());
   try {
     if (response.closed) return;
@@ -177,7 +177,7 @@ async function follow(
 }
 
 function shown(event: FollowEvent): { name: string; data: string } {
-  // Of what was left out each follower has his own count, and it grows.
+  // Each follower has its own count of messages that were left out.
   return { name: event.kind, data: event.kind === 'left_out' ? dataOf(event) : sharedData(event) };
 }
 
@@ -198,5 +198,5 @@ function dataOf(event: FollowEvent): string {
   return JSON.stringify(data);
 }
 
-/** All who follow a stream are told of the same objects. */
+/** All followers of a stream share the same objects. */
 const sharedData = textOnce(dataOf);

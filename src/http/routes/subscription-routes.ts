@@ -14,7 +14,7 @@ interface SubscriptionRouteOptions extends Door {
 
 const replayed = { 200: answer('How many wait again', object({ replayed: { type: 'integer' } })) };
 
-/** What a subscription has beyond what every resource has: its secret, a try, and telling things once more. */
+/** The routes that only subscriptions have: their secret, a ping, and replay. */
 export function subscriptionRoutes(options: SubscriptionRouteOptions): Routes {
   const { authenticate, subscriptions, deliveries } = options;
   return {
@@ -63,7 +63,7 @@ export function subscriptionRoutes(options: SubscriptionRouteOptions): Routes {
   };
 }
 
-/** What a delivery has beyond what every resource has. */
+/** The routes that only deliveries have. */
 export const deliveryRoutes = ({
   authenticate,
   deliveries,

@@ -90,7 +90,7 @@ describe.concurrent('a client that never comes to the end of its headers', () =>
     client.socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n');
     client.trickle('X-More: and more\r\n');
     await client.closed();
-    expect(client.text()).toMatch(/^HTTP\/1\.1 408 .*The headers of the request came too slowly\./s);
+    expect(client.text()).toMatch(/^HTTP\/1\.1 408 .*The headers of the request arrived too slowly\./s);
   });
 });
 
@@ -124,7 +124,7 @@ describe.concurrent('a body that does not come', () => {
     client.socket.write('{');
     await client.closed();
     expect(client.text()).toContain('#too-slow');
-    expect(client.text()).toContain(`nothing came for ${bounds.SILENCE_TIMEOUT} s`);
+    expect(client.text()).toContain(`no bytes for ${bounds.SILENCE_TIMEOUT} s`);
   });
 
   test('a whole body that comes without a pause, but too slowly', async () => {
@@ -133,7 +133,7 @@ describe.concurrent('a body that does not come', () => {
     client.trickle(' ');
     await client.answered(408);
     client.rest();
-    expect(client.text()).toContain(`it was not there after ${bounds.BODY_TIMEOUT} s`);
+    expect(client.text()).toContain(`it was incomplete after ${bounds.BODY_TIMEOUT} s`);
     await client.closed();
   });
 

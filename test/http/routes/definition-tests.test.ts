@@ -132,7 +132,7 @@ describe('POST …/test/', () => {
   test("another's definition is not there; a service, a parameter and a method that are not known are refused", async () => {
     const id = await server.register(tr([]), alice);
     expect((await post(id, '', bob)).status).toBe(404);
-    expect((await post(id, '?wiat=1')).text).toContain("There is no parameter 'wiat' here");
+    expect((await post(id, '?wiat=1')).text).toContain("Unknown parameter 'wiat'");
     expect((await ask(server, `/api/process_definition/${id}/test/`, { as: alice })).status).toBe(405);
     const service = await server.register({ exec: 'cat', process_type: 'service' }, alice);
     expect((await post(service)).status).toBe(409);
