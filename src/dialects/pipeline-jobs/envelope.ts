@@ -18,7 +18,7 @@ export const success = (message: string, result: unknown) => ({
   result,
 });
 
-/** An error in the actor platform's envelope, with our code and places beside what it always had. */
+/** An error in the actor platform's envelope, with our code and the places of problems added. */
 export const failure = (code: ErrorCode, detail: string, problems: readonly Problem[]) => ({
   status: 'error',
   message: detail,

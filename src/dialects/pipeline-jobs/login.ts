@@ -9,7 +9,7 @@ export const senderOf = (response: Response): Sender => (response.locals as Loca
 
 export const actorName = (request: Request) => String(request.params.actor);
 
-/** Lets in who has a login or, where there is no `Authorization`, a nonce of the level that is needed. */
+/** Requires a login or, without an `Authorization` header, a nonce of this level. */
 export const identify =
   (
     { authenticate, nonces }: { authenticate: RequestHandler; nonces: NonceService },

@@ -23,9 +23,9 @@ export type Message =
 
 type Body = Record<string, unknown>;
 
-/** A message's text: as it came, or as a form's or a JSON object's `message`, as the actor platform took it. */
+/** The text of a message: the body, or the `message` of a form or JSON object, as the actor platform accepted it. */
 function unwrapped(text: string): { text: string; body: unknown } {
-  // A shell's line continuations, inside quotes where they are none, as examples often have them.
+  // Many examples have shell line continuations inside quotes, where they reach us as text.
   const joined = text.replace(/\\\r?\n[ \t]*/g, ' ');
   const form = /^\s*message=/.test(joined) ? new URLSearchParams(joined.trim()).get('message') : null;
   const own = form ?? joined;
@@ -42,10 +42,10 @@ const isObject = (value: unknown): value is Body =>
 function objectOf(body: unknown): Body {
   if (isObject(body)) return body;
   const is = body === null ? 'null' : Array.isArray(body) ? 'an array' : `a ${typeof body}`;
-  throw new PenstockError('invalid-body', `The body of a message must be a JSON object; it is ${is}.`);
+  throw new PenstockError('invalid-body', `The body of a message must be a JSON object, not ${is}.`);
 }
 
-/** UUIDs are written in many ways: `urn:uuid:`, capital letters. */
+/** A UUID without its variants: `urn:uuid:` and capital letters. */
 const plainUuid = (value: unknown): unknown =>
   typeof value === 'string' ? value.toLowerCase().replace(/^(urn:uuid:|uri:urn:)/, '') : value;
 const plainUuids = (value: unknown): unknown => (Array.isArray(value) ? value.map(plainUuid) : value);
@@ -55,15 +55,15 @@ function checked(schema: string, value: unknown): void {
   if (problems.length > 0) throw invalid('invalid-body', problems);
 }
 
-/** The body without what is undefined: a key that nobody gave is not there. */
+/** The body without undefined keys. */
 const given = (value: Body): Body =>
   Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined));
 
 const lower = (value: unknown): unknown => (typeof value === 'string' ? value.toLowerCase() : value);
 
 /**
- * An event: from the URL where that names one, with the body as its data; else from the body, completed by the URL.
- * A platform's status stands for the event that it means.
+ * An event: from the URL if that names one, with the body as its data; else from the body, completed by the URL.
+ * A platform's status is translated to an event.
  */
 function eventMessage(body: Body, query: ReadonlyMap<string, string>): Message {
   const status = query.get('status') ?? query.get('state');
@@ -75,7 +75,7 @@ function eventMessage(body: Body, query: ReadonlyMap<string, string>): Message {
           uuid: query.get('uuid'),
           token: query.get('token'),
           name: fromUrl,
-          // STOPPED and FAILED are one event, but not one story.
+          // Keep the status: STOPPED and FAILED are the same event, but do not mean the same.
           data: status === undefined ? body : copyWritten(body, { status, ...body }),
         }
       : isPlatformJob(body)
@@ -98,7 +98,7 @@ function eventMessage(body: Body, query: ReadonlyMap<string, string>): Message {
   return { kind: 'event', uuid, name, data: empty ? null : data, token };
 }
 
-/** An event's own JSON; `event` is what `name` was called at first. */
+/** An event from the body. `event` is an older name of `name`. */
 function fromBody(body: Body, query: ReadonlyMap<string, string>): Body {
   const { event, ...rest } = body;
   return {
@@ -110,18 +110,18 @@ function fromBody(body: Body, query: ReadonlyMap<string, string>): Body {
   };
 }
 
-/** What Agave and Aloe post of a job of theirs; other keys differ from version to version. */
+/** Whether this is what Agave and Aloe post about their jobs. Other keys differ between versions. */
 const isPlatformJob = (body: Body): boolean =>
   typeof body.status === 'string' && 'appId' in body && 'executionSystem' in body;
 
-/** While it runs all that the platform tells is worth keeping; later only how it stands. */
+/** The data to keep: everything while the job is running, later only the status. */
 function platformData(body: Body): Body {
   if (String(body.status).toUpperCase() !== 'RUNNING') return { status: body.status };
   const { _links, retries, localId, ...rest } = body;
   return copyWritten(body, rest);
 }
 
-/** What the job works on, in the older spelling: an identifier or several of each kind. */
+/** The job's parents in the older spelling: one or several identifiers of each kind. */
 const parentsOf = (given: Record<ParentKind, unknown>): CreateMessage['parents'] =>
   (Object.keys(given) as ParentKind[]).flatMap((kind) => {
     const ids = given[kind] ?? [];
@@ -149,7 +149,7 @@ function createMessage(body: Body, text: string): Message {
     ...message
   } = document;
   const parents = { experiment: experiment_id, sample: sample_id, measurement: measurement_id };
-  // A job's identity is computed from its data, whose numbers count as they are written.
+  // The job's identity is computed from the exact text of its data, including its numbers.
   const written = member(parseJsonText(text), 'data');
   return {
     kind: 'create',
@@ -181,10 +181,10 @@ function actionMessage(body: Body, query: ReadonlyMap<string, string>): Message 
 }
 
 /**
- * What a message says: a URL that names an event makes the body its data; else `action` makes it an action,
- * `pipeline_uuid` a new job, and everything else an event. Throws `bad-json` or `invalid-body`, with the place.
+ * Reads a message. If the URL names an event, the body is its data. Otherwise `action` makes it an action,
+ * `pipeline_uuid` a new job, and anything else an event. Throws `bad-json` or `invalid-body`, with the place.
  *
- * @param text the body; an empty one is fine where the URL says it all
+ * @param text the body; it may be empty if the URL says everything
  */
 export function readMessage(text: string, query: ReadonlyMap<string, string>): Message {
   const content = text.trim() === '' ? { text: '{}', body: {} } : unwrapped(text);

@@ -23,7 +23,7 @@ export function nonceRoutes(options: {
     const self = `${originOf(request)}/actors/v2/${actorName(request)}/nonces/${row.name}`;
     return showNonce(row, id, { self, owner, actor });
   };
-  /** By the method's level; the nonce of a job's callback is for that job's events, and for no nonces. */
+  /** Requires the level of the method. The nonce of a job's callback may not manage nonces. */
   const login: RequestHandler = (request, response, next) => {
     const level = ['GET', 'HEAD'].includes(request.method) ? 'READ' : 'UPDATE';
     identify(options, level)(request, response, (error?: unknown) => {
@@ -55,7 +55,7 @@ export function nonceRoutes(options: {
           const body = text.trim() === '' ? {} : parseJson(text);
           const made = await nonces.add(actorOf(response), actorName(request), body);
           const one = shown(request, response, made.row, made.text);
-          sendJson(response, 201, success('The nonce was made. It is not shown again.', one));
+          sendJson(response, 201, success('The nonce was created. It will not be shown again.', one));
         },
       },
       'GET /{actor}/nonces/{id}': {
@@ -65,7 +65,7 @@ export function nonceRoutes(options: {
         async handle(request, response) {
           const row = await nonces.get(actorOf(response), actorName(request), String(request.params.id));
           const one = shown(request, response, row);
-          sendJson(response, 200, success('The nonce, but for what is secret of it.', one));
+          sendJson(response, 200, success('The nonce, without its secret part.', one));
         },
       },
       'DELETE /{actor}/nonces/{id}': {

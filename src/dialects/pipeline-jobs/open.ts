@@ -12,7 +12,7 @@ import type { LoginService } from '../../usecases/users/logins.js';
 import { nonceRoutes } from './nonce-routes.js';
 import { asManager, messageRoutes } from './routes.js';
 
-/** The keys of pipelinejobs.yaml that this dialect goes by. */
+/** The keys of pipelinejobs.yaml that this dialect uses. */
 interface PipelineJobsSettings {
   actors: readonly string[];
   tenant: string;
@@ -23,7 +23,7 @@ interface PipelineJobsSettings {
   typeduuid_hashids_salt: string;
 }
 
-/** Builds what the job-events manager is made of. */
+/** Builds the job events manager. */
 export function openPipelineJobs(given: {
   settings: PipelineJobsSettings;
   adminTokens: AdminTokenSettings | null;

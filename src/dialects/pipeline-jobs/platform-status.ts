@@ -1,6 +1,6 @@
 import type { EventName } from '../../domain/jobs/job-state.js';
 
-/** The statuses of Agave and Aloe jobs, and the event that each means here. */
+/** The statuses of Agave and Aloe jobs, and the corresponding events. */
 const meanings: Readonly<Record<string, EventName>> = {
   CREATED: 'resource',
   PERMISSION_GRANT: 'resource',
@@ -24,5 +24,5 @@ const meanings: Readonly<Record<string, EventName>> = {
   ARCHIVING_FAILED: 'fail',
 };
 
-/** The event that another platform's status means; a status that says nothing of ours is news all the same. */
+/** The event for another platform's status. An unknown status is an `update`. */
 export const eventOfStatus = (status: string): EventName => meanings[status.toUpperCase()] ?? 'update';

@@ -48,7 +48,7 @@ export const asManager = (actors: readonly string[]): Routes => ({
     (response.locals as Known).problemShape = failure;
     if (actors.includes(actorName(request))) return next();
     const name = actorName(request).slice(0, 100);
-    throw new PenstockError('not-found', `There is no actor '${name}'; there is ${actors.join(', ')}.`);
+    throw new PenstockError('not-found', `Unknown actor '${name}'. Use ${actors.join(' or ')}.`);
   }),
   routes: {},
 });
@@ -59,9 +59,9 @@ interface MessageOptions {
   externalJobs: ExternalJobService;
   nonces: NonceService;
   callback: CallbackSettings;
-  /** Checks what a message names as `subscriptions`, and makes it ready to be stored with the job. */
+  /** Checks the `subscriptions` of a message, and prepares them to be stored with the job. */
   subscriptionsOf: (given: unknown) => JobCompanions['subscriptions'];
-  /** A job's own subscriptions as they are told when they are made. */
+  /** A job's own subscriptions, as shown once when they are created. */
   showSubscriptions: (actor: Actor, job: Job) => Promise<Shown[]>;
   maxBodySize: number;
 }
@@ -82,7 +82,10 @@ export function messageRoutes(options: MessageOptions): Routes {
   ): Promise<void> {
     const sender = senderOf(response);
     if (sender.jobId !== null) {
-      throw new PenstockError('nonce-too-low', 'This nonce is for the callback of one job; it creates none.');
+      throw new PenstockError(
+        'nonce-too-low',
+        'This nonce is for the callback of one job and cannot create jobs.',
+      );
     }
     const companions = { subscriptions: options.subscriptionsOf(subscriptions) };
     const own = callbackActor(callback);
@@ -101,7 +104,7 @@ export function messageRoutes(options: MessageOptions): Routes {
     };
     const text = isNew
       ? `The job ${job.uuid} was created.`
-      : `The job ${job.uuid} is there already, as it was.`;
+      : `The job ${job.uuid} already exists and was not changed.`;
     sendJson(
       response,
       isNew ? 201 : 200,

@@ -13,7 +13,7 @@ export const linksOf = (request: Request, actor: Actor) => ({
   messages: `${originOf(request)}/actors/v2/${String(request.params.actor)}/messages`,
 });
 
-/** What an event came to: the job's state before and after it, and its entry in the history. */
+/** The result of an event: the job's state before and after it, and its entry in the history. */
 export function showRecorded(recorded: Recorded, links: Record<string, string>): Shown {
   const { job, before, event } = recorded;
   return {
@@ -27,7 +27,7 @@ export function showRecorded(recorded: Recorded, links: Record<string, string>):
   };
 }
 
-/** A job that runs elsewhere, with the keys of its document as of old. */
+/** An external job, with the keys of the older manager's document. */
 export function showDocument(job: Job, pipelineUuid: string): Shown {
   return {
     uuid: job.uuid,
@@ -49,7 +49,7 @@ export function showDocument(job: Job, pipelineUuid: string): Shown {
 /**
  * A nonce as the actor platform shows it.
  *
- * @param id what it is called by: the whole of it when it is made, its name afterwards
+ * @param id the whole nonce when it is created, its name afterwards
  */
 export function showNonce(row: NonceRow, id: string, links: Record<string, string>): Shown {
   return {

@@ -5,7 +5,7 @@ import { parseJson, readBody, textOf } from '../../http/bodies/body.js';
 import { PenstockError } from '../../lib/errors.js';
 import { count } from '../../lib/wording.js';
 
-/** A request's JSON, a list only up to its bound; null if there is no body. What it is called does not matter: old clients call it what they like. */
+/** A request's JSON, with a limit for lists. Null if there is no body. Ignores the content type, as older clients need. */
 export async function readValue(request: Request, limit: number): Promise<unknown> {
   const text = textOf(await readBody(request, limit));
   const value = text.trim() === '' ? null : parseJson(text);
@@ -13,7 +13,7 @@ export async function readValue(request: Request, limit: number): Promise<unknow
   return value;
 }
 
-/** One request is for no more tasks or servers than a page has objects. */
+/** A request may have at most as many tasks or servers as a page has objects. */
 function refuseLong(length: number): void {
   if (length <= bounds.objects) return;
   const detail = `a list may have at most ${count(bounds.objects, 'item')}, not ${length}`;
@@ -29,7 +29,7 @@ const queryIds = (request: Request): string[] =>
     .filter(([key]) => key === 'id')
     .map(([, value]) => value);
 
-/** What is asked for: all, or these ids. Throws for a body that is neither. */
+/** The ids that a request asks for, or null for all. Throws for any other body. */
 export async function idsOf(request: Request, limit: number, refusal: string): Promise<string[] | null> {
   const asked = queryIds(request);
   if (asked.length > 0) return asked;

@@ -1,6 +1,6 @@
-/** Keys whose values are nobody's business. */
+/** Keys with secret values. */
 const secret = /pass|secret|token|user_?data/i;
-/** Maps whose texts may all be secrets: only a template knows which of its parameters are. */
+/** Maps whose texts may all be secrets, because only the template knows which of its parameters are. */
 const secrets = /^PARAMETERS$/;
 
 const masked = (value: unknown, key = '', within = false): unknown => {
@@ -11,7 +11,7 @@ const masked = (value: unknown, key = '', within = false): unknown => {
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, masked(one, name, all)]));
 };
 
-/** Keys that the newer protocol always gave, in their order; what came later follows them. */
+/** Keys of the newer protocol, in their original order. Newer keys follow them. */
 const order = {
   application: [
     'MAX_ACTIVE_TASKS',
@@ -46,8 +46,8 @@ function ordered(file: object, first: readonly string[]): object {
 }
 
 /**
- * Keys that concern whoever has tasks: limits, times, and what a server is. All others (where machines are, who logs in
- * there, files and networks of ours) are for whoever keeps the installation; so are keys that are still to come.
+ * Keys that matter to every user with tasks: limits, times, and the kind of servers. All others (addresses of machines,
+ * their logins, files and networks) are for administrators, and so are new keys by default.
  */
 const forEveryone = {
   application: [
@@ -92,10 +92,10 @@ interface Files {
 }
 
 /**
- * The configuration as the newer protocol shows it: three maps, of application.yaml, ssh.yaml and the connector's file,
- * with no secret in them.
+ * The configuration as the newer protocol shows it: three maps, for application.yaml, ssh.yaml and the connector's file,
+ * without secrets.
  *
- * @param whole for whoever keeps the installation; others see what concerns their tasks
+ * @param whole for administrators; other users only see what matters to their tasks
  */
 export function shownConfig(files: Files, whole: boolean): unknown {
   const cloud = files.nova ?? files.heat ?? {};

@@ -1,15 +1,15 @@
 import { PenstockError } from '../../lib/errors.js';
 import { pacer } from '../../lib/pace.js';
 
-/** True for an error that is the item's own: it would be as wrong at another time. */
+/** Whether an error is the item's own fault, so that a retry would not help. */
 export const isOfItem = (error: unknown): error is PenstockError =>
   error instanceof PenstockError && error.code === 'invalid-body';
 
 /**
- * Registers one item after the other, the good ones even where others are bad. What is no item's own fault, such as a
- * full queue, is thrown as long as nothing was registered: the whole list can be sent again then.
+ * Registers items one by one, the good ones even if others are bad. As long as nothing was registered, it throws errors
+ * that are not an item's own fault, such as a full queue, so that the client can send the whole list again.
  *
- * @returns for each item what `register` or `refused` makes of it, and how many were bad
+ * @returns for each item the result of `register` or `refused`, and how many were bad
  */
 export async function each(
   items: readonly unknown[],

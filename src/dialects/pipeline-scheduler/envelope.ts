@@ -4,7 +4,7 @@ import { problemBody } from '../../http/error-handler.js';
 import type { ErrorCode, PenstockError, Problem } from '../../lib/errors.js';
 
 /**
- * Sends an answer in the shape that every one has, indented by four as always.
+ * Sends an answer in the common shape, indented by four spaces like the older scheduler.
  *
  * @param more keys that older clients do not know
  */
@@ -18,7 +18,7 @@ export function send(
   sendJsonText(response, status, `${JSON.stringify({ request, content, ...more }, null, 4)}\n`);
 }
 
-/** An error as the content of an answer: a sentence, as it always was, with our code and places beside it. */
+/** An error as an answer: its content is a sentence, as in the older scheduler, with our code and places added. */
 export function failure(code: ErrorCode, detail: string, problems: readonly Problem[]) {
   const { type } = problemBody(code, detail, problems);
   return { request: 'error', content: detail, type, ...(problems.length > 0 ? { errors: problems } : {}) };

@@ -8,27 +8,27 @@ import type { Actor } from '../../usecases/actor.js';
 import type { LoginService } from '../../usecases/users/logins.js';
 
 interface SchedulerLogin {
-  /** Lines of the file `tokens`, as it is now; null or none: there are no tokens. */
+  /** The current lines of the file `tokens`. Null or empty: there are no tokens. */
   tokens: () => readonly string[] | null;
-  /** Whom a token stands for. */
+  /** The account of requests with a token. */
   account: () => Promise<Actor>;
-  /** Users, by Basic or by a token of their own. */
+  /** Checks users, by Basic or by their own tokens. */
   authenticate: RequestHandler;
-  /** Slows down who guesses. */
+  /** Slows down guessing. */
   logins: Pick<LoginService, 'mayGuess' | 'wrongSecret'>;
 }
 
-/** What failures are counted by. */
+/** The name under which failed logins are counted. */
 const guessed = 'scheduler';
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
-/** What proxies say of whom they ask for: of `Via` and `X-Forwarded-…` and the names that some have of their own. */
+/** Headers in which proxies describe their client: `Via`, `X-Forwarded-…`, and names of some products. */
 const proxied = /^(via|forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-original-.*|true-client-ip|cf-.*)$/;
 
 /**
- * True for who asks from this machine, by no proxy, under no name that can be had elsewhere (one of TRUSTED_HOSTS may well
- * be a proxy's), and not for a web page of another origin.
+ * Whether a request comes from this machine: not through a proxy, not under a name that other machines could have (a name
+ * in TRUSTED_HOSTS may be a proxy's), and not from a web page of another origin.
  */
 function isHere(request: Request, { crossSite }: Known): boolean {
   const { socket, headers, httpVersion } = request;
@@ -36,7 +36,7 @@ function isHere(request: Request, { crossSite }: Known): boolean {
     isLoopback(socket.remoteAddress) &&
     isLoopback(socket.localAddress) &&
     !Object.keys(headers).some((name) => proxied.test(name)) &&
-    // So nginx asks that was told nothing but where to.
+    // nginx sends HTTP/1.0 and no such header if it is only told where to send requests.
     httpVersion !== '1.0' &&
     isCalledLoopback(request) &&
     !crossSite
@@ -44,8 +44,8 @@ function isHere(request: Request, { crossSite }: Known): boolean {
 }
 
 /**
- * Lets in who has a token, in `?token=` as of old or as a Bearer, and users with their login. Where there are no tokens,
- * whoever is on this machine needs none, as it always was; nobody else is let in without a login.
+ * Accepts a token, in `?token=` like the older scheduler or as a Bearer token, and the logins of users. If there are no
+ * tokens, requests from this machine need none, as before. Everybody else needs a login.
  */
 export function schedulerLogin({ tokens, account, authenticate, logins }: SchedulerLogin): RequestHandler {
   const isToken = (given: string, known: readonly string[]): boolean =>
@@ -66,7 +66,7 @@ export function schedulerLogin({ tokens, account, authenticate, logins }: Schedu
       if (isToken(given, known)) return enter();
     }
     if (header !== '') {
-      // A Bearer that is none of ours may well be a user's own.
+      // A Bearer token that is not in the file may be a user's own.
       return authenticate(request, response, (error?: unknown) => {
         if (isGuess && error instanceof PenstockError && error.code === 'unauthenticated')
           logins.wrongSecret(guessed, addressOf(request));

@@ -21,12 +21,12 @@ import {
 } from './shapes.js';
 import { isIdle, showInstance, showPipeline, statusOf } from './show.js';
 
-/** What the first version said of what it was never to do. */
+/** The first version's answer to requests that it never supported. */
 const unsupported = (allowed: string) =>
   new PenstockError('method-not-allowed', 'unsupported operation', { headers: { Allow: allowed } });
 const wrong = (text: string) => new PenstockError('invalid-body', text);
 
-/** What the first version's clients ask for: nothing, an object with an id, or a list of such. */
+/** What the first version's clients send: nothing, an object with an id, or a list of these. */
 type Asked = { all: true } | { one: string } | { many: string[] };
 
 function askedOf(value: unknown, refusalText: string): Asked {
@@ -43,7 +43,7 @@ function askedOf(value: unknown, refusalText: string): Asked {
 /** The first version's protocol: a task is a pipeline, a server is an instance. */
 export function firstRoutes(options: SchedulerRouteOptions): Routes {
   const { tasks, views, maxBodySize } = options;
-  /** Answers as both nouns do: all by their state, one, or those that there are. */
+  /** Answers for both nouns: all by state, a single one, or those of a list that exist. */
   function answer<T>(
     response: Response,
     asked: Asked,
@@ -70,7 +70,7 @@ export function firstRoutes(options: SchedulerRouteOptions): Routes {
   }
 
   async function register(response: Response, item: unknown) {
-    // Its tasks had no type: there was only one.
+    // The first version had only one type of task.
     const given =
       typeof item === 'object' && item !== null && !Array.isArray(item) ? { ...item, type: 'xnat' } : item;
     const job = await tasks.register(actorOf(response), given);

@@ -25,7 +25,7 @@ import { text, told } from './shapes.js';
 import { keepTaskTimes } from './task-times.js';
 import { taskService } from './tasks.js';
 
-/** Builds what the scheduler's protocols are made of. */
+/** Builds the scheduler's protocols. */
 export function openPipelineScheduler(given: {
   store: Store;
   files: JobFiles;
@@ -37,7 +37,7 @@ export function openPipelineScheduler(given: {
   isActive: Parameters<typeof schedulerViews>[0]['isActive'];
   accepting: () => boolean;
   log: Parameters<typeof keepTaskTimes>[0]['log'];
-  /** The files of the configuration that the scheduler goes by, as they are now. */
+  /** The current configuration files for the scheduler. */
   cloudFiles: () => CloudFiles;
   authenticate: RequestHandler;
   logins: LoginService;
@@ -59,7 +59,7 @@ export function openPipelineScheduler(given: {
       return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
     },
   });
-  /** Tokens stand for one account: whoever has one may do what the older system let its clients do. */
+  /** All tokens share one account, which may do what clients of the older scheduler could do. */
   let own: number | null = null;
   const login = schedulerLogin({
     ...given,
@@ -88,7 +88,7 @@ export function openPipelineScheduler(given: {
   };
   const start: Routes = {
     ...common(options),
-    // Only what is theirs: whatever is not found anywhere is told in our own shape.
+    // Only for the scheduler's own paths: a 404 for anything else has our own shape.
     before: Router()
       .all('/', inOurShape)
       .use(['/tasks', '/servers', '/config', '/pipeline', '/instance', '/error'], inOurShape),

@@ -37,18 +37,18 @@ export interface SchedulerRouteOptions {
   files: JobFiles;
   maxBodySize: number;
   cancel: (actor: Actor, job: TaskView['job']) => Promise<unknown>;
-  /** Whether this one keeps the installation: an admin, or whom the scheduler's tokens stand for. */
+  /** Whether this actor is an admin, or the account of the scheduler's tokens. */
   keeps: (actor: Actor) => boolean;
-  /** Throws unless this one may delete servers and change the configuration. */
+  /** Throws unless this actor may delete servers and reload the configuration. */
   mayKeep: (actor: Actor) => void;
-  /** Deletes servers that nobody here needs. */
+  /** Deletes untracked servers. */
   clear: (
     all: boolean,
     dry: boolean,
   ) => Promise<{ deleted: string[]; failed: { id: string; reason: string }[] }>;
-  /** The configuration, as a list of maps by file, secrets masked; the whole of it, or what concerns everybody's tasks. */
+  /** The configuration as a list of maps, one per file, with secrets masked: all of it, or what every user may see. */
   config: (whole: boolean) => unknown;
-  /** Reads it again; gives the keys that need a restart. Throws what is wrong with it. */
+  /** Reloads the configuration. Returns the keys that need a restart. Throws if it is invalid. */
   reload: () => string[];
 }
 
@@ -66,7 +66,7 @@ export function taskRoutes(options: SchedulerRouteOptions): Routes {
   const { tasks, views, files, maxBodySize } = options;
   const taskEntry = (view: TaskView) => {
     const task = showTask(view);
-    // The older key beside the right one.
+    // `pipeline` is the older key.
     return { status: statusOf(view), task, pipeline: task };
   };
 
@@ -134,7 +134,7 @@ export function taskRoutes(options: SchedulerRouteOptions): Routes {
         async handle(request, response) {
           const value = await readValue(request, maxBodySize);
           if (value === null) throw new PenstockError('invalid-body', 'input is missing');
-          // The documented way to list tasks by their ids is a POST.
+          // The older documentation lists tasks by id with a POST.
           if (isIds(value)) return listTasks(response, value);
           if (Array.isArray(value)) return registerAll(response, value);
           if (typeof value !== 'object') {
@@ -169,7 +169,7 @@ export function taskRoutes(options: SchedulerRouteOptions): Routes {
           const actor = actorOf(response);
           const { job } = await needTask(actor, request.params.task);
           if (!isUnfinished(job.state)) {
-            throw new PenstockError('illegal-transition', `The task has ended already: it is ${job.state}.`);
+            throw new PenstockError('illegal-transition', `The task has already ended: it is ${job.state}.`);
           }
           await options.cancel(actor, job);
           send(response, 200, 'success', taskEntry(await needTask(actor, job.uuid)));

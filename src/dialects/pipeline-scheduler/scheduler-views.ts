@@ -8,33 +8,33 @@ import type { Actor } from '../../usecases/actor.js';
 import type { ApplicationService } from '../../usecases/servers/applications.js';
 import type { TaskService } from './tasks.js';
 
-/** A task with what there is to it besides its job. */
+/** A task: its job, and what belongs to it. */
 export interface TaskView {
   job: Job;
-  /** It has had its turn: it waits for its server, or runs. */
+  /** Whether it is out of the queue: it waits for its server, or runs. */
   active: boolean;
-  /** The server that it has, or had last, by its name. */
+  /** The name of its current or last server. */
   server: string | null;
 }
 
-/** A server that is there. */
+/** A server that exists. */
 export interface ServerView {
   row: ServerRow;
-  /** Whether it is told where it is, and what the cloud calls it. */
+  /** Whether to show its address, and its id in the cloud. */
   located: boolean;
-  /** How many jobs it may still begin. */
+  /** How many more jobs it may run. */
   left: number;
-  /** The task that it runs; null for none, and for somebody else's. */
+  /** The task that it runs. Null if there is none, or if it is somebody else's. */
   task: string | null;
 }
 
-/** What the scheduler's protocol shows: tasks and servers as they are now. */
+/** What the scheduler's protocol shows: the current tasks and servers. */
 export function schedulerViews(given: {
   store: Store;
   tasks: TaskService;
   applications: ApplicationService;
   isActive: (job: Job) => boolean;
-  /** Whether this one keeps the servers, and may know where they are. */
+  /** Whether this actor manages the servers, and may see their addresses. */
   keeps: (actor: Actor) => boolean;
 }) {
   const { store, tasks, applications, isActive } = given;
@@ -58,7 +58,7 @@ export function schedulerViews(given: {
       return jobs.map((job) => ({ job, active: isActive(job), server: uses.get(job.id) ?? null }));
     },
 
-    /** Those of these tasks that there are, in the order in which they are asked for. */
+    /** Those of these tasks that exist, in the requested order. */
     async tasks(actor: Actor, ids: readonly string[]): Promise<TaskView[]> {
       const views: TaskView[] = [];
       const pace = pacer();
@@ -70,7 +70,7 @@ export function schedulerViews(given: {
       return views;
     },
 
-    /** The servers that run jobs, or will: all but those that are on their way out. */
+    /** The servers that run jobs or will run some: all except those being deleted. */
     async servers(actor: Actor): Promise<ServerView[]> {
       const rows = await store.servers.held();
       const uses = await store.servers.openUses();

@@ -5,11 +5,11 @@ import type { ServerView, TaskView } from './scheduler-views.js';
 /** Seconds since 1970. */
 const seconds = (date: Date): number => date.getTime() / 1000;
 
-/** Where a task is, in the words of old; one that has ended says how. */
+/** The status of a task in the older scheduler's words. A task that has ended has its job's state. */
 export const statusOf = ({ job, active }: TaskView): string =>
   isUnfinished(job.state) ? (active ? 'active' : 'queued') : job.state.toLowerCase();
 
-/** A task with the keys that it always had, in their order, and what there is to tell of it by now. */
+/** A task with its original keys in their order, followed by newer ones. */
 export function showTask(view: TaskView) {
   const { job, server } = view;
   const { script, ...shown } = job.task?.shown ?? {};
@@ -27,7 +27,7 @@ export function showTask(view: TaskView) {
   };
 }
 
-/** A task as the first version called it: a pipeline. */
+/** A task as a "pipeline", which is what the first version called it. */
 export function showPipeline({ job }: TaskView) {
   const { script = null, ...shown } = job.task?.shown ?? {};
   return { ...shown, script, id: job.uuid, timestamp: seconds(job.created), state: job.state };
@@ -35,7 +35,7 @@ export function showPipeline({ job }: TaskView) {
 
 export const isIdle = ({ row }: ServerView): boolean => row.state === 'idle';
 
-/** What a server is called, and where it is: of the latter only who keeps it is told. */
+/** The names and the address of a server. Only those who manage servers see the address. */
 const whereabouts = ({ row, located }: ServerView) => ({
   id: (located ? row.cloudId : null) ?? row.name,
   name: row.name,
@@ -55,7 +55,7 @@ export function showServer(view: ServerView) {
   };
 }
 
-/** A server as the first version called it: an instance. */
+/** A server as an "instance", which is what the first version called it. */
 export function showInstance(view: ServerView) {
   const { row, left, task } = view;
   return {

@@ -10,17 +10,17 @@ import { jobFile } from '../../usecases/jobs/job-files.js';
 import type { JobNews, JobService } from '../../usecases/jobs/jobs.js';
 import { markedText, timesHeader, timesRow } from './times-file.js';
 
-/** Adds a line to TIMETEST_CSV_FILE for each task that ends well. @returns waits for what is being written */
+/** Adds a line to TIMETEST_CSV_FILE for each successful task. @returns a function that waits for pending writes */
 export function keepTaskTimes(given: {
   jobs: JobService;
   store: Store;
   files: JobFiles;
   log: Logger;
-  /** The file, as it is configured now; null: none. */
+  /** The currently configured file, or null. */
   file: () => string | null;
 }): () => Promise<void> {
   const { jobs, store, files, log } = given;
-  // One line after the other: two at once would make two headers.
+  // One line at a time: two at once could write two headers.
   let writing: Promise<void> = Promise.resolve();
 
   async function add(job: Job, file: string): Promise<void> {
@@ -41,7 +41,7 @@ export function keepTaskTimes(given: {
   return () => writing;
 }
 
-/** What the script says of its own times; null if it says nothing. */
+/** The times that the script itself reports, or null. */
 async function markOf(files: JobFiles, job: Job): Promise<string | null> {
   const input = createReadStream(jobFile(files, job, 'stdout').file);
   try {

@@ -10,26 +10,26 @@ import { count, shorten } from '../../lib/wording.js';
 export const taskTypes = ['xnat', 'process'] as const;
 export type TaskType = (typeof taskTypes)[number];
 
-/** A task as a client of the scheduler's protocol sends it, its secret apart. */
+/** A checked task of a client of the scheduler's protocol. Only `environment` contains its secret. */
 export interface Task {
   type: TaskType;
-  /** The process definition that it runs, by its id; null for a type that has its own. */
+  /** The id of the process definition that it runs. Null for a type that has its own. */
   definition: string | null;
-  /** What it is shown with later, in the order of old. */
+  /** What the API shows of it later, in the older scheduler's order. */
   shown: Record<string, string>;
   /** Files of LOCAL_SCRIPTS_FOLDER that are uploaded to the server's base folder. */
   files: string[];
   /** Variables for the program, secrets included. */
   environment: Record<string, string>;
   input: { name: string; text: string } | null;
-  /** The name that the output is to have. */
+  /** The name of the output file. */
   output: string | null;
   application: string | null;
-  /** What it wants of its server instead of what the application says. */
+  /** Settings for its server that override the application's. */
   server: ServerWishes;
 }
 
-/** Of so many unknown keys one may be a misspelt one that is missing: whoever sends more has not mistyped. */
+/** How many unknown keys to check for misspelt ones. A client that sends more than this has not mistyped one. */
 const mostStrange = 100;
 
 const required = ['project', 'subject', 'session', 'host', 'user', 'pwd', 'script'] as const;
@@ -48,8 +48,8 @@ const known = [...required, ...optional];
 export type Checked<T> = { ok: true; value: T } | { ok: false; problems: Problem[] };
 
 /**
- * Checks a task of type `xnat`: a script with the flags that it always had. Whoever sends keys that mean nothing is
- * told so only if nothing else is amiss with these: older clients send what they like.
+ * Checks a task of type `xnat`: a script with its traditional flags. Unknown keys are only mentioned if one of them may
+ * be a misspelt required key, because older clients send extra keys.
  */
 export function xnatTask(given: Readonly<Record<string, unknown>>): Checked<Task> {
   const problems: Problem[] = [];
@@ -62,7 +62,7 @@ export function xnatTask(given: Readonly<Record<string, unknown>>): Checked<Task
     if (given[key] !== undefined && given[key] !== null) values[key] = text(key, given[key]);
     else {
       const near = nearest(key, strange);
-      const hint = near === undefined ? '' : `; "${near}" may be it`;
+      const hint = near === undefined ? '' : `; is "${near}" a misspelling of it?`;
       problems.push({ pointer: `/${key}`, detail: `${key} is missing${hint}` });
     }
   }
@@ -122,18 +122,19 @@ function textOf(key: string, value: unknown, problems: Problem[], most: number =
           : `a ${typeof value}`;
   problems.push({
     pointer: `/${key}`,
-    detail: typeof value === 'string' ? `${key} holds a NUL` : `${key} must be a string, not ${is}`,
+    detail:
+      typeof value === 'string' ? `${key} contains a NUL character` : `${key} must be a string, not ${is}`,
   });
   return '';
 }
 
-/** Bytes that clouds take of each. */
+/** How many bytes clouds accept for each. */
 const longest = { image: 255, flavor: 255, user_data: 49_151 } as const satisfies Record<
   keyof ServerWishes,
   number
 >;
 
-/** What a task of any type says of its server. */
+/** The settings for the server, which tasks of any type may have. */
 function wishesOf(
   given: Readonly<Record<string, unknown>>,
   problems: Problem[],
@@ -141,7 +142,7 @@ function wishesOf(
   const text = (key: string) =>
     given[key] === undefined || given[key] === null
       ? null
-      : // What is longer is told in bytes, below.
+      : // The limit in bytes is checked below.
         textOf(key, given[key], problems, key === 'application' ? bounds.taskField : bounds.taskInput);
   const server: ServerWishes = {};
   for (const [key, most] of Object.entries(longest) as [keyof ServerWishes, number][]) {
@@ -170,14 +171,14 @@ const processKeys = [
 
 /**
  * Checks a task of type `process`: a process definition of this installation, run on a server. Its input is a text, or
- * an object with `text` and `name`; its output is the name that it is to have.
+ * an object with `text` and `name`. Its output is the name of the output file.
  */
 export function processTask(given: Readonly<Record<string, unknown>>): Checked<Task> {
   const problems: Problem[] = [];
   for (const key of Object.keys(given)) {
     if (processKeys.includes(key as never)) continue;
     const near = nearest(key, processKeys);
-    const hint = near === undefined ? `known are ${processKeys.join(', ')}` : `did you mean "${near}"?`;
+    const hint = near === undefined ? `known keys: ${processKeys.join(', ')}` : `did you mean "${near}"?`;
     problems.push({ pointer: `/${key}`, detail: `unknown key; ${hint}` });
   }
   const { process_definition: wanted, input: fed = null, output = null, environment = {} } = given;
@@ -189,7 +190,7 @@ export function processTask(given: Readonly<Record<string, unknown>>): Checked<T
   }
   const input = inputOf(fed, problems);
   if (output !== null && typeof output !== 'string')
-    problems.push({ pointer: '/output', detail: 'output must be the name that it is to have' });
+    problems.push({ pointer: '/output', detail: 'output must be a string, the name of the output file' });
   else if (output !== null && output.length > bounds.taskField)
     problems.push({ pointer: '/output', detail: tooLong('output', bounds.taskField, output.length) });
   const isMap = typeof environment === 'object' && environment !== null && !Array.isArray(environment);
@@ -221,7 +222,7 @@ function inputOf(value: unknown, problems: Problem[]): Task['input'] {
     if (problem === undefined) return { name, text };
     problems.push({ pointer: '/input/name', detail: problem });
   } else
-    problems.push({ pointer: '/input', detail: 'input must be a text, or an object with text and name' });
+    problems.push({ pointer: '/input', detail: 'input must be a string, or an object with text and name' });
   return null;
 }
 
@@ -237,7 +238,7 @@ function listOf(key: string, value: unknown, problems: Problem[]): string[] {
   return [];
 }
 
-/** Options are a list, or a text that is split as a shell splits words. */
+/** Options are a list, or a string that is split into words like a shell does. */
 function optionsOf(value: unknown, problems: Problem[]): string[] {
   if (typeof value !== 'string') return listOf('options', value, problems);
   if (value.length > bounds.taskOptions) {
@@ -256,8 +257,9 @@ function optionsOf(value: unknown, problems: Problem[]): string[] {
 }
 
 /**
- * What runs a task of type `xnat`. Its values come by the environment, so that they are in no file of ours that others
- * read, and in no argv unless the task asks for the old form. As a login does, it begins in the user's home.
+ * The definition for tasks of type `xnat`. Values are passed in the environment, so that they are not in any file of
+ * ours that others can read, nor in argv unless the task asks for the old form. Like a login, it starts in the user's
+ * home.
  */
 export const xnatDefinition: DefinitionDocument = {
   name: 'task xnat',

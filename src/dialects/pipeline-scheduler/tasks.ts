@@ -15,13 +15,13 @@ import type { ApplicationService } from '../../usecases/servers/applications.js'
 import type { ownAccount } from '../../usecases/users/own-account.js';
 import { type Checked, processTask, type Task, taskTypes, xnatDefinition, xnatTask } from './task.js';
 
-/** Who asks the scheduler: a user, or somebody with one of its tokens, whom its own account stands for. */
+/** Who uses the scheduler: a user, or the scheduler's own account for requests with one of its tokens. */
 type TaskActor = Actor;
 
-/** How many tasks are read from the database at once. */
+/** How many tasks to read from the database at once. */
 const atOnce = 200;
 
-/** Tasks of the scheduler's protocol: each is a job on the executor cloud. */
+/** Tasks of the scheduler's protocol. Each is a job with the executor `cloud`. */
 export function taskService(given: {
   store: Store;
   account: ReturnType<typeof ownAccount>;
@@ -30,14 +30,14 @@ export function taskService(given: {
   runs: RunService;
   receiver: Receiver;
   applications: ApplicationService;
-  /** The names of files in LOCAL_SCRIPTS_FOLDER; null if that is not set. Throws if it cannot be read. */
+  /** The names of the files in LOCAL_SCRIPTS_FOLDER. Null if it is not set. Throws if it cannot be read. */
   scripts: () => Promise<readonly string[] | null>;
   accepting: () => boolean;
 }) {
   const { store, account, definitions, jobs, runs, receiver, applications } = given;
   const { register } = ownDefinitions({ store, definitions, owner: () => account.get() });
 
-  /** What is wrong with a task besides its own form: what it names must be there. */
+  /** Problems with what a task refers to: its application and its files must exist. */
   async function whatIsMissing(task: Task): Promise<Problem[]> {
     const problems = task.application === null ? [] : applications.unknown(task.application);
     if (task.files.length === 0) return problems;
@@ -46,11 +46,11 @@ export function taskService(given: {
     try {
       scripts = await given.scripts();
     } catch (error) {
-      const detail = `scripts cannot be run: ${folder} cannot be read: ${messageOf(error)}`;
+      const detail = `cannot run scripts: ${folder} cannot be read: ${messageOf(error)}`;
       return [...problems, { pointer: '/script', detail }];
     }
     if (scripts === null) {
-      const detail = `scripts cannot be run: ${folder} is not set`;
+      const detail = `cannot run scripts: ${folder} is not set`;
       return [...problems, { pointer: '/script', detail }];
     }
     for (const [index, name] of task.files.entries()) {
@@ -73,9 +73,9 @@ export function taskService(given: {
     if (type === 'xnat') return xnatTask(values);
     if (type === 'process') return processTask(values);
     const near = typeof type === 'string' ? nearest(type, taskTypes) : undefined;
-    const hint = near === undefined ? `known are ${taskTypes.join(', ')}` : `did you mean "${near}"?`;
+    const hint = near === undefined ? `use one of ${taskTypes.join(', ')}` : `did you mean "${near}"?`;
     const shown = JSON.stringify(type)?.slice(0, 100);
-    const is = type === undefined ? 'type is missing' : `there is no type ${shown}`;
+    const is = type === undefined ? 'type is missing' : `unknown type ${shown}`;
     return { ok: false, problems: [{ pointer: '/type', detail: `${is}; ${hint}` }] };
   }
 
@@ -90,7 +90,7 @@ export function taskService(given: {
   }
 
   return {
-    /** Makes a job of a task. What is wrong with it is an error that says where. */
+    /** Makes a task into a job. Throws an error that says what is wrong with the task, and where. */
     async register(actor: TaskActor, item: unknown): Promise<Job> {
       const task = checked(item);
       if (!task.ok) throw invalid('invalid-body', task.problems);
@@ -139,7 +139,7 @@ export function taskService(given: {
       }
     },
 
-    /** A task by its id, ended or not; null if there is none that the actor may see. */
+    /** A task by its id, ended or not. Null if there is none that the actor may see. */
     async find(actor: TaskActor, id: string): Promise<Job | null> {
       const job = await store.jobs.byUuid(id);
       return job !== null && job.task !== null && (actor.admin || job.ownerId === actor.id) ? job : null;

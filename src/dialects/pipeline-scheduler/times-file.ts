@@ -1,6 +1,6 @@
 import type { JobEvent } from '../../domain/jobs/job.js';
 
-/** The first line of the file, as it always was. The script's own times come after the first three. */
+/** The first line of the file, unchanged from the older scheduler. The script's own times follow the first three. */
 export const timesHeader = [
   'server_start',
   'script_upload',
@@ -12,7 +12,7 @@ export const timesHeader = [
 
 const mark = 'OUTPUTMARKER';
 
-/** What stands in a line between the first two marks; null if there are none. */
+/** The text between the first two marks in a line, or null. */
 export function markedText(line: string): string | null {
   const [, text, rest] = line.split(mark);
   return text === undefined || rest === undefined ? null : text;
@@ -22,10 +22,10 @@ export function markedText(line: string): string | null {
 const seconds = (moment: string | Date): string => (new Date(moment).getTime() / 1000).toFixed(2);
 
 /**
- * A line for a task that ended well: when it asked for its server, when it had it, when the script started, and what
- * the script says itself.
+ * A line for a successful task: when it asked for its server, when it got it, when the script started, and the times
+ * that the script reports.
  *
- * @param events the job's history; the last `run` of it is the one that ended well
+ * @param events the job's history; its last `run` is the successful one
  */
 export function timesRow(events: readonly JobEvent[], marked: string | null): string {
   const run = events.findLast(({ name }) => name === 'run');

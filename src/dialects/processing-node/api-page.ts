@@ -1,4 +1,4 @@
-/** What the API page lists, method by method, in the order that it always had. */
+/** The API page, by method, in the original order. */
 const listed = {
   GET: [
     ['init', 'The initialisation script'],
@@ -12,29 +12,29 @@ const listed = {
   PUT: [
     [
       'init',
-      'Initialise the software: make the input and output folders (401 if they cannot be made for serveruser) and run the init script. Gives its return code and status.',
+      'Initialise the software: create the input and output folders (401 if they cannot be created for serveruser) and run the init script. Returns its return code and status.',
     ],
-    ['config', 'Configure the software: run the config script. Gives its return code and status.'],
-    ['pnsconf', 'Put another configuration of this node in place of the one that it has, until it stops.'],
+    ['config', 'Configure the software: run the config script. Returns its return code and status.'],
+    ['pnsconf', 'Replace the configuration of this node until it stops.'],
     [
       'inittest',
-      'Link the four scripts to the ones that the node was installed with, and keep what was there as "*.save". testinit does the same.',
+      'Link the four scripts to the originals that the node was installed with, and keep what was there as "*.save". testinit does the same.',
     ],
   ],
   POST: [
-    ['calc', 'Run the process definition that the configuration names for this; without one it gives 0.'],
-    ['testcalc', 'Make a test product: of the first parameter and the first dataset of the input.'],
-    ['echo', 'Give back what was sent.'],
+    ['calc', 'Run the process definition that the configuration names under calc. Without one, returns 0.'],
+    ['testcalc', 'Make a test product from the first parameter and the first dataset of the input.'],
+    ['echo', 'Return what was sent.'],
     [
       'run',
-      'Deliver the input as files, run the software, and give its output files by name, and its status. sleep/SECONDS runs a pause instead.',
+      'Write the input to files, run the software, and return its output files by name, and its status. sleep/SECONDS only pauses.',
     ],
-    ['testrun', 'Run the software on the dataset theName, and give a product with the dataset theAnswer.'],
+    ['testrun', 'Run the software on the dataset theName, and return a product with the dataset theAnswer.'],
   ],
   DELETE: [['clean', 'Remove the traces of past runs: run the clean script.']],
 } as const;
 
-/** The node's root page: every call with its URL, as the client may use it. */
+/** The node's root page: every call with its complete URL. */
 export function apiPage(base: string, timestamp: number) {
   const page = Object.entries(listed).map(([method, calls]) => [
     method,

@@ -26,19 +26,19 @@ export const errorEnvelope: Json = {
   required: ['error', 'message', 'timestamp'],
 };
 
-/** Seconds since 1970, to the microsecond, larger at each call than at all before: clients look at that. */
+/** Seconds since 1970, to the microsecond, and larger with each call, because clients check that. */
 export function risingClock(): () => number {
   let last = 0;
   let origin = performance.timeOrigin;
   return () => {
-    // The fine clock takes no part in corrections of the coarse one, which is the one that is right.
+    // `performance.now` does not follow corrections of the system clock, so adjust it.
     if (Math.abs(origin + performance.now() - Date.now()) > 2) origin = Date.now() - performance.now();
     last = Math.max(last + 1, Math.round((origin + performance.now()) * 1000));
     return last / 1e6;
   };
 }
 
-/** What an error of each status has always been called. */
+/** The older node's text for each error status. */
 const called: Readonly<Record<number, string>> = {
   400: 'Bad request.',
   401: 'Unauthorized. Authentication needed to modify.',
@@ -46,7 +46,7 @@ const called: Readonly<Record<number, string>> = {
   409: 'Conflict. Updating.',
 };
 
-/** An error in the node's shape. The message begins with the status: clients look at that, too. */
+/** An error in the node's shape. The message begins with the status, which clients check too. */
 export const failure =
   (now: () => number) => (code: ErrorCode, detail: string, problems: readonly Problem[]) => {
     const { status, title } = problemBody(code, detail, problems);
@@ -57,7 +57,7 @@ export const failure =
     };
   };
 
-/** An answer's text, piece by piece. Its time is that of its end: by then an earlier one may have been given. */
+/** An answer's text, piece by piece. Its timestamp is taken last, because other answers may be sent meanwhile. */
 async function* pieces({ result, message }: NodeAnswer, now: () => number): AsyncGenerator<string> {
   yield '{"result": ';
   yield* textOf(result);
@@ -71,10 +71,10 @@ async function* textOf(piece: Piece): AsyncGenerator<string> {
   else yield* piece;
 }
 
-/** Up to here an answer is sent as one; a larger one as it is read. Characters. */
+/** Answers up to this size, in characters, are sent as a whole. Larger ones are streamed. */
 const smallAnswer = 256 * 1024;
 
-/** Sends an answer, however large, in its three keys and their order. A job of it is named in `X-Job-UUID`. */
+/** Sends an answer of any size, with its three keys in their order. `X-Job-UUID` names its job, if any. */
 export async function sendAnswer(response: Response, answer: NodeAnswer, now: () => number): Promise<void> {
   if (answer.job !== undefined) response.setHeader('X-Job-UUID', answer.job);
   const all = pieces(answer, now);
@@ -90,7 +90,7 @@ export async function sendAnswer(response: Response, answer: NodeAnswer, now: ()
   }
   response.writeHead(200, { 'Content-Type': 'application/json', Vary: 'Accept' });
   if (response.req.method === 'HEAD') {
-    // What is sent piece by piece says no length, and HEAD says what GET would.
+    // A streamed answer has no length, and HEAD must have the same headers as GET.
     await all.return(undefined);
     response.end();
     return;
@@ -99,11 +99,11 @@ export async function sendAnswer(response: Response, answer: NodeAnswer, now: ()
     yield text;
     yield* all;
   }
-  // The client may go away in the middle: then nobody is left to be told.
+  // If the client disconnects, there is nobody left to answer.
   await pipeline(Readable.from(rest()), response)
     .catch((error: unknown) => {
       if (!response.destroyed) throw error;
     })
-    // Had they gone before, `rest` was never begun, and what is being read would stay open.
+    // If it disconnected earlier, `rest` never began, and its files would stay open.
     .finally(() => all.return(undefined));
 }

@@ -2,15 +2,15 @@ import type { JsonNode } from '../../domain/json/json-node.js';
 import { jsonOf, member, members, withMembers } from '../../domain/json/json-text.js';
 import { maskedPassword as mask } from './shown-settings.js';
 
-/** Keys whose texts are secrets, wherever they stand: `auth_pass`, `passwd`, `clientSecret`, `tokens`, … */
+/** Keys of secrets, at any depth: `auth_pass`, `passwd`, `clientSecret`, `tokens`, … */
 const secretKey = /pass|secret|token/i;
 
-/** The same with stars for each text of such a key, or below one. What is unchanged stays to the letter. */
+/** Replaces each text of such a key, or below one, by stars. The rest stays byte for byte. */
 export function masked(node: JsonNode): JsonNode {
   return mapped(node, undefined, (text) => (isMask(text) ? text : jsonOf(mask)));
 }
 
-/** The same with the values that another one has in the same places, where this has stars for a secret. */
+/** Replaces the stars of a secret by the value that `stored` has in the same place. */
 export function unmasked(node: JsonNode, stored: JsonNode): JsonNode {
   return mapped(node, stored, (text, there) => (isMask(text) && there !== undefined ? there : text));
 }
@@ -20,7 +20,7 @@ const isMask = (node: JsonNode) => node.kind === 'scalar' && isText(node) && JSO
 
 type Change = (text: JsonNode, there: JsonNode | undefined) => JsonNode;
 
-/** Changes the texts that are secrets; `there` is what another tree has in the same place. */
+/** Changes the texts that are secrets. `there` is the same place in the other tree. */
 function mapped(node: JsonNode, there: JsonNode | undefined, change: Change, secret = false): JsonNode {
   if (node.kind === 'scalar') return secret && isText(node) ? change(node, there) : node;
   if (node.kind === 'array') {
@@ -30,7 +30,7 @@ function mapped(node: JsonNode, there: JsonNode | undefined, change: Change, sec
   }
   const inside = (key: string, value: JsonNode) =>
     mapped(value, there && member(there, key), change, secret || secretKey.test(key));
-  // Duplicates that do not count are written, too: they would show what they say.
+  // This drops overridden duplicates of a key, which would otherwise show their values.
   if (node.entries.every(({ key, value }) => inside(key, value) === value)) return node;
   return withMembers(
     node,

@@ -10,27 +10,27 @@ const digest = (username: string, password: string) =>
     .digest();
 
 /**
- * The user whom the processing node's own login stands for. It owns the definitions of the scripts, and the jobs of
- * whoever uses that login. It is known by its id: nobody becomes it by a name. Outside the node it may only read.
+ * The user behind the processing node's own login. It owns the definitions of the scripts and all jobs started with that
+ * login. It is identified by its id, so that nobody can take it over by name. Outside the node it may only read.
  *
- * @param settings the node's settings as they are now
+ * @param settings the current settings of the node
  */
 export function nodeAccount(store: Store, settings: () => NodeSettings, clock: () => Date) {
   const own = ownAccount(store, 'node', clock);
 
   return {
-    /** The account, if it was ever needed. */
+    /** The account, if it exists. */
     async known(): Promise<Actor | null> {
       const user = await own.row();
       return user === null ? null : { id: user.id, username: user.username, admin: false, node: true };
     },
 
-    /** The account, made when it is first needed, and again after somebody has removed it. */
+    /** The account. Creates it on first use, and again after it was removed. */
     async get(): Promise<Actor> {
       return { ...(await own.get()), node: true };
     },
 
-    /** The account, if that is the node's login and nobody has switched the account off. */
+    /** The account, if this is the node's login and the account is active. */
     async byPassword(username: string, password: string): Promise<Actor | null> {
       const { node } = settings();
       if (node.username === null || node.password === null) return null;

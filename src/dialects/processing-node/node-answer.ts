@@ -5,10 +5,10 @@ import type { Job } from '../../domain/jobs/job.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import { returnCode } from './node-jobs.js';
 
-/** A JSON value as text; what may be large comes in pieces, which are read only when they are sent. */
+/** A JSON value as text. A large one comes in pieces, which are read only when they are sent. */
 export type Piece = string | AsyncIterable<string>;
 
-/** What a command came to. `job` is the one that it ran, if it did. */
+/** The result of a command. `job` is the job that it ran, if any. */
 export interface NodeAnswer {
   result: Piece;
   message: Piece;
@@ -20,7 +20,7 @@ export const answer = (result: unknown, message: unknown = ''): NodeAnswer => ({
   message: JSON.stringify(message),
 });
 
-/** How a file is read as a JSON value. */
+/** Reads a file as a JSON value. */
 export type FileValue = (file: string, how: 'exact' | 'replace') => AsyncIterable<string>;
 
 export async function* rawFile(file: string): AsyncGenerator<string> {
@@ -28,11 +28,11 @@ export async function* rawFile(file: string): AsyncGenerator<string> {
 }
 
 /**
- * The answer that a job's end makes: its output if it has succeeded, else its return code; and its status object.
- * A run that never began, or whose output is not there, is told with -1 and the reason.
+ * The answer for a job that has ended: its output if it succeeded, else its return code; and its status object. For a run
+ * that never began or whose output is missing, the answer is -1 and the reason.
  *
- * @param command the program and its arguments, as they are told
- * @param output what a success is answered with; without it, its return code
+ * @param command the program and its arguments, as shown in the status object
+ * @param output the answer for a success; without it, the return code
  */
 export function jobAnswer(
   given: { files: JobFiles; fileValue: FileValue },
@@ -42,7 +42,7 @@ export function jobAnswer(
 ): NodeAnswer {
   const { outcome } = job;
   if (outcome === null || outcome.cause === 'platform' || outcome.cause === 'lost') {
-    const reason = outcome?.reason ?? 'How it ended is not known.';
+    const reason = outcome?.reason ?? 'It is unknown how the program ended.';
     const began = outcome !== null && outcome.exit_code !== null;
     return { ...answer(-1, began ? reason : { returncode: -1, message: reason }), job: job.uuid };
   }
@@ -55,7 +55,7 @@ export function jobAnswer(
     yield ', "stderr": ';
     yield* log('stderr');
     yield `, "returncode": ${code}`;
-    // Nobody could tell from a number why something ended that did not end by itself.
+    // The return code alone does not say why a program was ended.
     if (outcome?.reason) yield `, "message": ${JSON.stringify(outcome.reason)}`;
     yield '}';
   }

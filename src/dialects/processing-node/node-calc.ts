@@ -14,7 +14,7 @@ import { filesOf, forget, type NodeRequest, partOf, timeoutOf } from './node-req
 import type { NodeSettingsService } from './node-settings.js';
 import { isProduct } from './products/product.js';
 
-/** node.yaml is the installation's own word: what it names may be anybody's. */
+/** The administrator wrote node.yaml, so it may name anybody's definition. */
 const installation: Actor = { id: 0, username: '', admin: true };
 
 /** `calc`: the process definition that node.yaml names, with the input and output of a `run`. */
@@ -31,19 +31,19 @@ export function nodeCalc(given: {
 
   async function definitionOf(wanted: string | number): Promise<FoundDefinition> {
     if (/^\d+$/.test(String(wanted))) return definitions.find(installation, String(wanted));
-    // Anybody may give a definition of theirs any name; calc is not to run it for that.
+    // Any user may give a definition any name, and calc must not run it just because of its name.
     const [one, other] = await store.definitions.named(String(wanted), 'admins');
     if (one === undefined || other !== undefined) {
-      const what = one === undefined ? 'no process definition' : 'more than one process definition';
+      const what = one === undefined ? 'No admin has a' : 'Admins have more than one';
       throw new PenstockError(
         'not-found',
-        `There is ${what} '${wanted}' of an admin, which is what calc is to run.`,
+        `${what} process definition '${wanted}', which node.yaml names for calc.`,
       );
     }
     return definitions.find(installation, String(one));
   }
 
-  /** Sent in pieces: the file by its name, as `run` tells its files. */
+  /** The output file by its name, in pieces, in the form of the answer of `run`. */
   async function* named(job: Job): AsyncGenerator<string> {
     yield `{${JSON.stringify(job.outputName)}: `;
     yield* fileValue(outputOf(job), 'exact');
@@ -70,7 +70,7 @@ export function nodeCalc(given: {
   };
 }
 
-/** What a definition is given: files where it takes a folder, else the one file that was sent, or the JSON itself. */
+/** The input for a definition: files if it takes a folder, else the only file that was sent, or the JSON itself. */
 function inputFor(definition: ProcessDefinition, request: NodeRequest) {
   const part = partOf(request, 'input');
   forget(request);

@@ -11,14 +11,12 @@ import { basicEnvironment } from '../../drivers/processes/environment.js';
 import { findProgram } from '../../drivers/processes/find-program.js';
 import { messageOf, PenstockError } from '../../lib/errors.js';
 
-/** What a processing node does with its folders and scripts. */
-
 const unusable = (detail: string) => new PenstockError('folder-unusable', detail);
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? messageOf(error);
 
 /**
- * Sees to it that the node's folders are there: made with mode 0775 where they are missing, and the input and output
- * folders owned by `owner`. Throws `folder-unusable`.
+ * Creates missing folders of the node with mode 0775, and makes sure that `owner` owns the input and output folders.
+ * Throws `folder-unusable`.
  */
 export async function ensureFolders(
   folders: { home: string; input: string; output: string },
@@ -33,7 +31,7 @@ export async function ensureFolders(
     const problem = await give(place, account, made).catch(codeOf);
     if (problem === null) continue;
     throw unusable(
-      `The folder ${place} cannot be given to '${owner}' (serveruser) by a server that runs as '${ownName()}': ${problem}.`,
+      `A server that runs as '${ownName()}' cannot give the folder ${place} to '${owner}' (serveruser): ${problem}.`,
     );
   }
 }
@@ -42,10 +40,10 @@ const yes = () => true;
 const no = () => false;
 
 /**
- * Gives a folder to a user, if it was just made or has nothing in it: any other is somebody's. One in which that user
- * may write already stays as it is.
+ * Gives a folder to a user if it is new or empty, because any other belongs to somebody. Leaves a folder alone in which
+ * the user may already write.
  *
- * @returns why not; null if that user may write there now
+ * @returns why this failed, or null if the user may write there now
  */
 async function give(place: string, { name, uid, gid }: Account, made: boolean): Promise<string | null> {
   const folder = await openFolder(place);
@@ -53,7 +51,7 @@ async function give(place: string, { name, uid, gid }: Account, made: boolean): 
     if ((await folder.stat()).uid === uid) return null;
     if (!made && (await mayWriteIn(name, place).catch(no))) return null;
     if (!made && (await readdir(inside(folder))).length > 0) {
-      return 'it has things in it and belongs to somebody else; change its owner by hand, or name another folder';
+      return 'it is not empty and belongs to another user; change its owner yourself, or choose another folder';
     }
     await folder.chown(uid, gid);
     return null;
@@ -62,26 +60,26 @@ async function give(place: string, { name, uid, gid }: Account, made: boolean): 
   }
 }
 
-/** @returns true if there was none before */
+/** @returns whether the folder is new */
 async function makeFolder(place: string, mayBeLink: boolean): Promise<boolean> {
   const found = await (mayBeLink ? stat : lstat)(place).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
-    throw unusable(`The folder ${place} cannot be looked at: ${codeOf(error)}.`);
+    throw unusable(`Cannot look at the folder ${place}: ${codeOf(error)}.`);
   });
   if (found?.isDirectory()) return false;
   if (found !== null) {
-    throw unusable(`${place} is ${found.isSymbolicLink() ? 'a symbolic link, not a' : 'no'} folder.`);
+    throw unusable(`${place} is ${found.isSymbolicLink() ? 'a symbolic link, ' : ''}not a folder.`);
   }
   try {
     return await makeFolders(place, 0o775);
   } catch (error) {
-    throw unusable(`The folder ${place} cannot be made: ${codeOf(error)}.`);
+    throw unusable(`Cannot create the folder ${place}: ${codeOf(error)}.`);
   }
 }
 
 /**
- * The plain files directly in a folder as a JSON object of absolute path and text, piece by piece, in the folder's
- * order; null if there is no such folder. Symbolic links are not followed.
+ * The plain files directly in a folder as a JSON object of absolute path and text, piece by piece, in the order of the
+ * folder. Null if the folder does not exist. Does not follow symbolic links.
  */
 export async function listing(place: string): Promise<AsyncIterable<string> | null> {
   let folder: FileHandle;
@@ -92,8 +90,8 @@ export async function listing(place: string): Promise<AsyncIterable<string> | nu
     if (code === 'ENOENT') return null;
     throw new Error(
       code === 'ENOTDIR' || code === 'ELOOP'
-        ? `${place} is no folder, or a symbolic link.`
-        : `${place} cannot be read: ${codeOf(error)}.`,
+        ? `${place} is not a folder, or is a symbolic link.`
+        : `Cannot read ${place}: ${codeOf(error)}.`,
     );
   }
   return listed(folder, place);
@@ -106,7 +104,7 @@ async function* listed(folder: FileHandle, place: string): AsyncGenerator<string
     const files: PlainFile[] = [];
     for await (const file of plainFiles(folder)) files.push(file);
     for (const { name, bytes } of apart(files)) {
-      // What goes away or becomes something else between two looks is not there.
+      // Skip a file that was removed or replaced meanwhile.
       const file = await openPlainFile(folder, bytes).catch(() => null);
       if (file === null) continue;
       try {
@@ -123,7 +121,7 @@ async function* listed(folder: FileHandle, place: string): AsyncGenerator<string
   }
 }
 
-/** A file's content as a JSON value, piece by piece: see `jsonPieces`. One that is not there is an empty text. */
+/** A file's content as a JSON value, piece by piece: see `jsonPieces`. A missing file is an empty text. */
 export async function* fileValue(file: string, how: 'exact' | 'replace'): AsyncGenerator<string> {
   const handle = await open(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
@@ -140,24 +138,24 @@ export async function* fileValue(file: string, how: 'exact' | 'replace'): AsyncG
   }
 }
 
-/** A script larger than this is none. */
+/** Larger files are not treated as scripts. */
 const largestScript = 16 * 1024 * 1024;
 
 /**
- * The text of a script, or of a program on PATH, as the user whom it runs as may read it: what a link that this user
- * has put there leads to is not told to everybody. Throws an error that says why there is none.
+ * The text of a script, or of a program on PATH, read as the user who runs it, so that a link of that user cannot
+ * disclose files of others. Throws an error that says why it cannot be read.
  */
 export async function scriptText(exec: string, user: string): Promise<string> {
   const file = exec.includes('/') ? exec : findProgram(exec, '/', basicEnvironment.PATH);
   const prefix = await switchTo(user);
   if (prefix.length > 0) return (await readAs(prefix, user, file, largestScript)).toString();
-  // A pipe would keep us waiting for somebody to write to it.
+  // Without O_NONBLOCK, opening a named pipe would wait for a writer.
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
-    throw new Error(`${file} cannot be read: ${codeOf(error)}.`);
+    throw new Error(`Cannot read ${file}: ${codeOf(error)}.`);
   });
   try {
     const found = await handle.stat();
-    if (!found.isFile()) throw new Error(`${file} is no file.`);
+    if (!found.isFile()) throw new Error(`${file} is not a regular file.`);
     if (found.size > largestScript)
       throw new Error(`${file} is too large for a script: ${found.size} bytes.`);
     return (await handle.readFile()).toString();
@@ -167,19 +165,19 @@ export async function scriptText(exec: string, user: string): Promise<string> {
 }
 
 /**
- * Makes each script a symbolic link to the one that it was installed with, `NAME.ori` beside it. A script that is
- * there, or a link to one, is kept as `NAME.save`. Everything is looked at first: either all are linked or none. Throws an error that
- * says what is in the way.
+ * Makes each script a symbolic link to its original, `NAME.ori` in the same folder. An existing script or link is kept as
+ * `NAME.save`. Checks everything first, so that either all are linked or none. Throws an error that says what is in the
+ * way.
  */
 export async function useOriginals(home: string, scripts: readonly string[]): Promise<void> {
   const todo: { script: string; original: string; there: boolean }[] = [];
   for (const script of scripts) {
     if (path.dirname(script) !== path.resolve(home)) {
-      throw new Error(`${script} is not in the node's home ${home}, and is not replaced.`);
+      throw new Error(`${script} is not in the node's home ${home}, so it cannot be replaced.`);
     }
     const original = `${script}.ori`;
     if (!(await lstat(original).then((found) => found.isFile(), no))) {
-      throw new Error(`There is no file ${original}; 'penstock node install' makes it.`);
+      throw new Error(`There is no file ${original}. To create it, run 'penstock node install'.`);
     }
     const found = await lstat(script).catch(() => null);
     if (found?.isDirectory()) throw new Error(`${script} is a folder.`);
@@ -192,7 +190,7 @@ export async function useOriginals(home: string, scripts: readonly string[]): Pr
   }
 }
 
-/** The name itself, or the first with a number behind it that nothing has yet. */
+/** The name itself, or with the first free number appended. */
 async function freeName(wanted: string): Promise<string> {
   for (let number = 0; ; number += 1) {
     const name = number === 0 ? wanted : `${wanted}.${number}`;

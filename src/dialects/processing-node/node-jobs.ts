@@ -14,28 +14,28 @@ import type { Receiver } from '../../usecases/runs/receive.js';
 import type { RunService } from '../../usecases/runs/runs.js';
 import type { NodeAccount } from './node-account.js';
 
-/** The script runs of a node, by the definition that each is a job of. */
+/** The kinds of script runs of a node. Each has its own definition. */
 export type NodeRun = ScriptName | 'testrun' | 'sleep';
 
-/** A text in a definition that stands for itself: nothing in it is a placeholder. */
+/** Escapes a text for a definition, so that nothing in it is a placeholder. */
 const plainText = (text: string) => text.replaceAll('${', '$${');
 
 const definitionName = (run: NodeRun) => `node ${run}`;
 
-/** A user of this machine, as far as a script needs to know. */
+/** A user of this machine, for the environment of a script. */
 export interface ScriptUser {
   name: string;
   home: string;
 }
 
-/** What a script run is, as a process definition. */
+/** The process definition for a script run. */
 export function scriptDefinition(
   run: NodeRun,
   settings: NodeSettings,
   user: ScriptUser | null,
 ): DefinitionDocument {
   const { pnshome, inputdir, outputdir, outputfiles } = settings.paths;
-  // A script whose time is over has no grace.
+  // A script that times out gets no grace period.
   const common = { name: definitionName(run), kill_grace: 0 };
   if (run === 'sleep' || user === null) {
     return { ...common, exec: '/bin/sh', argv: ['-c', 'exec sleep "$PENSTOCK_SLEEP"'] };
@@ -72,7 +72,7 @@ export function scriptDefinition(
   };
 }
 
-/** What a run's end is in the words of old: the exit code, or the number of the signal below zero. */
+/** The older node's return code: the exit code, or the negative number of the signal. */
 export function returnCode({ outcome }: Job): number {
   switch (outcome?.cause) {
     case 'exit':
@@ -90,10 +90,10 @@ export function returnCode({ outcome }: Job): number {
   }
 }
 
-/** Longer than this and a timer would fire at once. */
+/** With a longer time, a timer would fire at once. */
 const longestWait = 2 ** 31 - 1;
 
-/** Running a node's scripts as jobs. */
+/** Runs a node's scripts as jobs. */
 export function nodeJobs(given: {
   store: Store;
   account: NodeAccount;
@@ -125,7 +125,7 @@ export function nodeJobs(given: {
       if (input !== null) {
         await receiver.store(received, input.name, Readable.from(piecesOf(input.content)), { digest: false });
       }
-      // Not awaited here, so that the input is not held until the end.
+      // Not awaited here, so that the input is not kept in memory until the end.
       return end((await runs.submit(actor, definition, received, request, null)).job);
     } catch (error) {
       await receiver.drop(received);
@@ -137,7 +137,7 @@ export function nodeJobs(given: {
     submit,
 
     /**
-     * Runs a script, or whatever else a node runs, as a job of the actor's, to its end.
+     * Runs a script, or anything else that a node runs, as a job of the actor, and waits for its end.
      *
      * @param input files for the input folder, as a JSON document
      */
@@ -156,7 +156,7 @@ export function nodeJobs(given: {
       );
     },
 
-    /** Script runs that a server before this one began and that have not ended: what waits for them, or null. */
+    /** A function that waits for script runs left over from before the restart, or null if there are none. */
     async left(): Promise<(() => Promise<unknown>) | null> {
       const left = await store.jobs.unfinishedAttended();
       return left.length === 0 ? null : () => Promise.all(left.map(end));
@@ -166,7 +166,7 @@ export function nodeJobs(given: {
 
 const pieceSize = 256 * 1024;
 
-/** A content piece by piece, so that there is no second whole of it. A character of two units is not cut in two. */
+/** Content in pieces, so that there is no second complete copy of it. Never splits a surrogate pair. */
 function* piecesOf(content: string | Uint8Array): Generator<Buffer> {
   if (typeof content !== 'string') {
     yield Buffer.from(content.buffer, content.byteOffset, content.byteLength);

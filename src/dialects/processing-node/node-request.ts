@@ -10,63 +10,63 @@ import { datasetContent, datasets, isProduct } from './products/product.js';
 
 /** What a client sent with a command. */
 export interface NodeRequest {
-  /** The body as it came, without the blanks around it; empty if there was none. */
+  /** The body as sent, without surrounding white space. Empty if there was none. */
   text: string;
-  /** The body read; null if there was none. */
+  /** The parsed body, or null if there was none. */
   body: JsonNode | null;
 }
 
-/** Reads a body; an empty one is legal everywhere. Throws `bad-json`, and `too-large` for what holds too much. */
+/** Reads a body. It may always be empty. Throws `bad-json`, or `too-large` for too many values. */
 export function readRequest(given: string): NodeRequest {
   const text = given.trim();
   checkJsonBounds(text, bounds.nodeValues);
   return { text, body: text === '' ? null : parseJsonText(text) };
 }
 
-/** Lets go of what was sent: what is run for it may take hours, and need not hold it in memory. */
+/** Frees the memory of a request, because its run may take hours. */
 export function forget(request: NodeRequest): void {
   request.text = '';
   request.body = null;
 }
 
-/** Its member of that name; nothing is read from a body that is no object, which is refused. */
+/** The member with this name. Throws if the body is not an object. */
 export function partOf({ body }: NodeRequest, key: string): JsonNode | undefined {
   if (body === null) return undefined;
   if (body.kind !== 'object') {
-    throw new PenstockError('invalid-body', 'The body must be a JSON object, or nothing at all.');
+    throw new PenstockError('invalid-body', 'The body must be empty or a JSON object.');
   }
   const part = member(body, key);
   return part?.kind === 'scalar' && part.text === 'null' ? undefined : part;
 }
 
-/** Longer than this no script may run: ten years. */
+/** The longest timeout of a script, in seconds: ten years. */
 const longestTimeout = 315_360_000;
 
-/** The `timeout` that a request asks for, in seconds; undefined if it asks for none. */
+/** The `timeout` of a request in seconds, or undefined. */
 export function timeoutOf(request: NodeRequest): number | undefined {
   const part = partOf(request, 'timeout');
   if (part === undefined) return undefined;
   const seconds = plain(part);
   if (typeof seconds === 'number' && seconds > 0 && seconds <= longestTimeout) return seconds;
-  const detail = `a number of seconds, more than 0 and at most ${longestTimeout}, not ${writeJsonText(part).slice(0, 60)}`;
+  const detail = `timeout must be a number of seconds, more than 0 and at most ${longestTimeout}, not ${writeJsonText(part).slice(0, 60)}`;
   throw invalid('invalid-body', [{ pointer: '/timeout', detail }]);
 }
 
-/** Who made a request and why, as products tell it. */
+/** Who made a request and why, for the metadata of products. */
 export function originOf(request: NodeRequest): { creator: string; rootCause: string } {
   const text = (key: string) => {
     const part = partOf(request, key);
     const value = part === undefined ? '' : plain(part);
     if (typeof value === 'string' && value.length <= bounds.keyLength) return value;
-    const detail = `it must be a text of at most ${count(bounds.keyLength, 'character')}`;
+    const detail = `it must be a string of at most ${count(bounds.keyLength, 'character')}`;
     throw invalid('invalid-body', [{ pointer: `/${key}`, detail }]);
   };
   return { creator: text('creator'), rootCause: text('rootcause') };
 }
 
 /**
- * The files that an input stands for, as a JSON document: those that it names, or the datasets of a Product, whose
- * whole text goes into the file `whole` unless a dataset is called so. Null if there is no input.
+ * The files of an input, as a JSON document: those that it names, or the datasets of a Product. The text of the whole
+ * Product goes into the file `whole`, unless a dataset has that name. Null if there is no input.
  */
 export function filesOf(input: JsonNode | undefined, whole: string | undefined): string | null {
   if (input === undefined) return null;
@@ -82,7 +82,7 @@ export function filesOf(input: JsonNode | undefined, whole: string | undefined):
   return JSON.stringify(document);
 }
 
-/** The files of a request's input, as `filesOf` makes them, held until they are taken for the first time. */
+/** The files of a request's input, as `filesOf` makes them, kept in memory until they are taken once. */
 export function inputOf(request: NodeRequest, whole: string | undefined): () => string | null {
   let files = filesOf(partOf(request, 'input'), whole);
   return () => {
@@ -97,6 +97,6 @@ function checkFiles(document: unknown, pointer: string): void {
   if (problems.length > 0) throw invalid('invalid-body', problems);
 }
 
-/** Text or bytes as a document of files has them. */
+/** Text or bytes as a value in a document of files. */
 export const contentOf = (content: string | Uint8Array): FileDocument[string] =>
   typeof content === 'string' ? content : { base64: Buffer.from(content).toString('base64') };

@@ -7,18 +7,18 @@ import { type FileValue, jobAnswer, type NodeAnswer, type Piece } from './node-a
 import { type NodeJobs, type NodeRun, type ScriptUser, scriptDefinition } from './node-jobs.js';
 import { forget, type NodeRequest, timeoutOf } from './node-request.js';
 
-/** What the node needs of the machine that it is on. */
+/** What the node needs from its machine. */
 export interface NodeMachine {
   fileValue: FileValue;
   accountOf: (name: string) => Promise<ScriptUser>;
   ensureFolders: (folders: { home: string; input: string; output: string }, owner: string) => Promise<void>;
   listing: (folder: string) => Promise<AsyncIterable<string> | null>;
-  /** By its path, or the name of a program on PATH; as that user may read it. */
+  /** The text of a script, by its path or its name on PATH, read as this user. */
   scriptText: (exec: string, user: string) => Promise<string>;
   useOriginals: (home: string, scripts: readonly string[]) => Promise<void>;
 }
 
-/** The node's scripts, as its settings have them now. */
+/** The node's scripts, by its current settings. */
 export function nodeScripts(given: {
   settings: () => NodeSettings;
   nodeJobs: NodeJobs;
@@ -31,7 +31,7 @@ export function nodeScripts(given: {
     /** The program of a script and its arguments. */
     command: (name: ScriptName) => settings().scripts[name],
 
-    /** Sees to it that the folders are there. Throws `folder-unusable`. */
+    /** Creates missing folders. Throws `folder-unusable`. */
     ensureFolders(): Promise<void> {
       const { paths, serveruser } = settings();
       const { pnshome, inputdir, outputdir } = paths;
@@ -39,9 +39,9 @@ export function nodeScripts(given: {
     },
 
     /**
-     * Runs a script as the user that it is for, to its end; by then the request is forgotten.
+     * Runs a script as its user, and waits for its end. Frees the request first.
      *
-     * @param takeInput gives the files for the input folder, as a JSON document, and holds them no longer
+     * @param takeInput returns the files for the input folder, as a JSON document, and drops them
      */
     async run(
       run: Exclude<NodeRun, 'sleep'>,
@@ -60,7 +60,7 @@ export function nodeScripts(given: {
       });
     },
 
-    /** Sleeps that many seconds. */
+    /** Sleeps for that many seconds. */
     async sleep(seconds: string, request: NodeRequest, actor: Actor): Promise<Job> {
       const now = settings();
       const timeout = timeoutOf(request) ?? now.timeout;
@@ -72,10 +72,10 @@ export function nodeScripts(given: {
       });
     },
 
-    /** The file that a job's output is in. */
+    /** The file with a job's output. */
     outputOf: (job: Job) => path.join(files.folder(job.uuid), job.outputPath ?? ''),
 
-    /** What a job that has ended is answered with: see `jobAnswer`. */
+    /** The answer for a job that has ended: see `jobAnswer`. */
     answer: (job: Job, command: readonly string[], output?: Piece): NodeAnswer =>
       jobAnswer({ files, fileValue: machine.fileValue }, job, command, output),
   };

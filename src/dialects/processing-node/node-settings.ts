@@ -14,19 +14,18 @@ import { masked, unmasked } from './masked-json.js';
 import { configuredSettings, replacedSettings } from './shown-settings.js';
 
 /**
- * The node's settings: those of node.yaml, until a client puts others in their place. That is forgotten when the
- * server stops.
+ * The node's settings: those of node.yaml, until a client replaces them. The replacement is lost when the server stops.
  *
- * @param fileWritten node.yaml as it is written, which is what is shown
+ * @param fileWritten node.yaml as written, for showing it
  */
 export function nodeSettings(file: NodeFile, fileWritten: object) {
   let current = completeSettings(file);
   const configured = parseJsonText(JSON.stringify(configuredSettings(fileWritten, current)));
-  /** As the client wrote it; null: nobody did. */
+  /** The replacement as the client wrote it, or null. */
   let written: JsonNode | null = null;
 
   const stored = (): JsonNode => written ?? configured;
-  /** The same with the password that holds, where nobody wrote one, too. */
+  /** The same with the current password, even if it was not written there. */
   function withPassword(): JsonNode {
     const node = withMember(
       member(stored(), 'node') ?? jsonOf({}),
@@ -40,28 +39,27 @@ export function nodeSettings(file: NodeFile, fileWritten: object) {
     file,
     current: (): NodeSettings => current,
 
-    /** All settings as they hold, those of Penstock's own too, as JSON text; secrets always masked. */
+    /** All current settings, including Penstock's own, as JSON text. Secrets are always masked. */
     effective: (): string => writeJsonText(masked(parseJsonText(JSON.stringify(current)))),
 
-    /** The settings as JSON text, as they were written, with secrets masked unless node.yaml says otherwise. */
+    /** The settings as written, as JSON text, with secrets masked unless node.yaml says otherwise. */
     shown(): string {
       const whole = stored();
       return writeJsonText(file.mask_secrets ? masked(whole) : whole);
     },
 
     /**
-     * Puts other settings in place of these. What they do not name is as in node.yaml; keys that mean nothing here
-     * are kept and shown; stars for a secret mean the one that is there. Throws `invalid-body` for what does not have
-     * the right shape.
+     * Replaces the settings. Missing keys keep their value from node.yaml. Unknown keys are kept and shown. Stars in place
+     * of a secret keep the current secret. Throws `invalid-body` for invalid settings.
      *
      * @param text a JSON object
-     * @param pointer where it stands in the body
+     * @param pointer its place in the body
      */
     replace(text: string, pointer: string): void {
       const whole = unmasked(parseJsonText(text), withPassword());
       const given = plain(whole);
       if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-        throw invalid('invalid-body', [{ pointer, detail: 'a configuration is an object' }]);
+        throw invalid('invalid-body', [{ pointer, detail: 'the configuration must be an object' }]);
       }
       const replaced = replacedSettings(file, given, current.node.password);
       const problems = validator('config/node')(replaced, pointer);

@@ -4,10 +4,10 @@ import { answer, type NodeAnswer } from './node-answer.js';
 import type { NodeMachine, NodeScripts } from './node-scripts.js';
 import type { NodeSettingsService } from './node-settings.js';
 
-/** What changes nothing, and needs no login. */
+/** A read-only request, which needs no login. */
 export type NodeView = () => Promise<NodeAnswer>;
 
-/** What GET shows of a node: its scripts, its folders, its settings. */
+/** What GET shows: the node's scripts, folders and settings. */
 export function nodeViews(given: {
   settings: NodeSettingsService;
   scripts: NodeScripts;
@@ -16,7 +16,7 @@ export function nodeViews(given: {
   const { scripts, machine } = given;
   const settings = given.settings.current;
 
-  /** A file or folder of the node's; what cannot be read is answered with -1 and the reason. */
+  /** A file or folder of the node. If it cannot be read, the answer is -1 and the reason. */
   const view =
     (read: () => Promise<NodeAnswer>): NodeView =>
     () =>

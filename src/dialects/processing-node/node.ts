@@ -15,35 +15,35 @@ import type { NodeSettingsService } from './node-settings.js';
 import { nodeViews } from './node-views.js';
 import { answerProduct, testProduct, theName } from './products/product.js';
 
-/** What may be asked of a node. `exclusive`: only while nothing else that is exclusive is under way. */
+/** A command of a node. `exclusive`: only one exclusive command may run at a time. */
 export interface NodeCommand {
   exclusive: boolean;
-  /** `detail` is what follows the command in the URL, if it takes anything there. */
+  /** `detail` is the part of the URL after the command, if the command has one. */
   run: (request: NodeRequest, actor: Actor, detail: string) => Promise<NodeAnswer>;
 }
 
-/** Wrapping one program: init, configure, run, clean, one at a time; its input and output as files of two folders. */
+/** Wraps one program: init, config, run and clean, one at a time, with input and output as files in two folders. */
 export function nodeService(given: {
   settings: NodeSettingsService;
   nodeJobs: NodeJobs;
   files: JobFiles;
   machine: NodeMachine;
   calc: (request: NodeRequest, actor: Actor) => Promise<NodeAnswer>;
-  /** What was verified of the node's own login counts no more. */
+  /** Forgets verified logins of the node's own account. */
   forgetLogin: () => Promise<void>;
   clock: () => Date;
 }) {
   const { nodeJobs, machine, clock } = given;
   const settings = given.settings.current;
   const scripts = nodeScripts({ ...given, settings });
-  /** What is under way; null: nothing that is exclusive. */
+  /** The exclusive command that is running, or null. */
   let busy: string | null = null;
 
   function refuseIfBusy(): void {
     if (busy !== null) throw new PenstockError('node-busy', `The node is busy with ${busy}.`);
   }
 
-  /** Does something while nothing else may begin that is exclusive. Throws `node-busy` at once. */
+  /** Does exclusive work. Throws `node-busy` at once if other exclusive work is running. */
   async function exclusively<T>(what: string, work: () => Promise<T>): Promise<T> {
     refuseIfBusy();
     busy = what;
@@ -87,7 +87,7 @@ export function nodeService(given: {
       const command = scripts.command('run');
       if (job.state !== 'FINISHED') return scripts.answer(job, command);
       if ((job.outputSize ?? 0) > largestAnswer) {
-        const reason = `The output outfile is too large for a test's product, ${job.outputSize} bytes; run gives files of any size.`;
+        const reason = `The output outfile is too large for testrun: ${job.outputSize} bytes. Use run, which returns files of any size.`;
         return { ...answer(-1, reason), job: job.uuid };
       }
       const { outfile = '' } = JSON.parse(await readFile(scripts.outputOf(job), 'utf8')) as FileDocument;
@@ -116,11 +116,11 @@ export function nodeService(given: {
 
   const echo: NodeCommand = {
     exclusive: false,
-    // The very text: who sends 1.0 or a large integer looks whether it comes back so.
+    // The exact text, because clients check that 1.0 or a large integer comes back unchanged.
     run: async ({ text }) => ({ result: text === '' ? 'null' : text, message: '""' }),
   };
 
-  /** Both names of old; one tells what it did last, the other nothing. */
+  /** Both older names of the command. One reports the last link that it made, the other nothing. */
   const originals = (telling: boolean): NodeCommand => ({
     exclusive: true,
     async run() {
@@ -145,7 +145,7 @@ export function nodeService(given: {
         if (part === undefined) {
           throw new PenstockError('invalid-body', '/input: the new configuration is missing.');
         }
-        // What nobody changed is written to the letter as it came.
+        // Unchanged parts stay byte for byte.
         const text = writeJsonText(part);
         given.settings.replace(text, '/input');
         return { result: text, message: '""' };
@@ -162,11 +162,11 @@ export function nodeService(given: {
       if (name === undefined) {
         throw new PenstockError(
           'bad-request',
-          `There is no script '${detail.slice(0, 100)}'; there are ${scriptNames.join(', ')}.`,
+          `Unknown script '${detail.slice(0, 100)}'. Use one of ${scriptNames.join(', ')}.`,
         );
       }
       const place = scripts.command(name)[0];
-      return answer(-1, `Scripts are not replaced over HTTP; put the file at ${place} on the node.`);
+      return answer(-1, `Scripts cannot be replaced over HTTP. Put the file at ${place} on the node.`);
     },
   };
 
@@ -196,7 +196,7 @@ export function nodeService(given: {
     exclusively,
     refuseIfBusy,
 
-    /** A script that a server before this one began keeps the node busy until it has ended. */
+    /** A script that was started before a restart keeps the node busy until it has ended. */
     async resume(): Promise<void> {
       const left = await nodeJobs.left();
       if (left !== null) void exclusively('a script from before the latest start', left);
@@ -206,7 +206,7 @@ export function nodeService(given: {
 
 export type NodeService = ReturnType<typeof nodeService>;
 
-/** The product of a test is made in memory. Bytes. */
+/** The largest output for a product of `testrun`, in bytes, because that is made in memory. */
 const largestAnswer = 16 * 1024 * 1024;
 
 function productOf(request: NodeRequest) {
@@ -215,7 +215,7 @@ function productOf(request: NodeRequest) {
   throw new PenstockError('invalid-body', '/input: a Product is missing.');
 }
 
-/** What the older system could not read it answered with -1 and the reason; so do we. */
+/** Answers an invalid body with -1 and the reason, as the older node did. */
 function attempt<T>(read: () => T): T | NodeAnswer {
   try {
     return read();
@@ -225,7 +225,7 @@ function attempt<T>(read: () => T): T | NodeAnswer {
   }
 }
 
-/** A script that cannot be run as its user is told as any other that cannot be started. */
+/** Answers for a script that cannot run as its user as for any other that cannot be started. */
 const startable =
   (run: NodeCommand['run']): NodeCommand['run'] =>
   (...given) =>

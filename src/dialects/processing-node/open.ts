@@ -14,7 +14,7 @@ import type { NodeMachine } from './node-scripts.js';
 import type { NodeSettingsService } from './node-settings.js';
 import { nodeRoutes } from './routes.js';
 
-/** Builds what the processing node is made of. */
+/** Builds the processing node. */
 export async function openProcessingNode(given: {
   settings: NodeSettingsService;
   account: NodeAccount;

@@ -49,7 +49,7 @@ const changing: ErrorCode[] = [
   'shutting-down',
 ];
 
-/** The processing node server's dialect: what is there is read by GET; PUT, POST and DELETE do something. */
+/** The processing node's dialect: GET shows what exists; PUT, POST and DELETE do something. */
 export function nodeRoutes({ baseurl, node, ...options }: ProcessingNodeOptions): Routes[] {
   const now = risingClock();
   const shape = failure(now);
@@ -81,7 +81,7 @@ export function nodeRoutes({ baseurl, node, ...options }: ProcessingNodeOptions)
     handle: async (_request, response) => sendAnswer(response, await view(), now),
   });
 
-  // On its own: the bytes would be held by whoever waits for the run.
+  // A function of its own, because otherwise the handler would keep the bytes in memory during the run.
   const read = async (request: Request) => readRequest(textOf(await readBody(request, options.maxBodySize)));
 
   const does = (command: NodeCommand, summary: string, body: Json, headers?: Json): Route => ({
@@ -174,7 +174,7 @@ export function nodeRoutes({ baseurl, node, ...options }: ProcessingNodeOptions)
 
 const nameOf = (path: string) => path.split('/')[1] ?? '';
 
-/** What is no command is told before anybody logs in or sends a body; that the node is busy, after the login. */
+/** Refuses an unknown command before the login and the body. A busy node is reported after the login. */
 function refuseUnknown(routes: Routes['routes']): Router {
   const router = Router();
   for (const path of ['/:command', '/:command/:detail']) {
@@ -199,9 +199,9 @@ function refuseUnknown(routes: Routes['routes']): Router {
 
 function unknown(method: string, name: string, known: readonly string[]): PenstockError {
   const near = nearest(name, known);
-  const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`;
+  const hint = near === undefined ? `Known: ${known.join(', ')}.` : `Did you mean ${near}?`;
   return new PenstockError(
     'bad-request',
-    `${method} ${name.slice(0, 100)} is no command of the node; ${hint}`,
+    `${method} ${name.slice(0, 100)} is not a command of the node. ${hint}`,
   );
 }

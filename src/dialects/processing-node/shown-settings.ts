@@ -1,6 +1,6 @@
 import { type NodeFile, type NodeSettings, scriptNames } from '../../config/node-file.js';
 
-/** Keys that a node's configuration always had, with those inside of them: clients look for them. */
+/** Keys of the older node's configuration, with their inner keys, which clients look for. */
 const always: Readonly<Partial<Record<keyof NodeFile, readonly string[]>>> = {
   baseurl: [],
   node: ['username', 'password', 'host', 'port'],
@@ -8,15 +8,15 @@ const always: Readonly<Partial<Record<keyof NodeFile, readonly string[]>>> = {
   scripts: scriptNames,
   timeout: [],
 };
-/** Keys of node.yaml that no node's configuration ever had: they are ours. */
+/** Keys of node.yaml that only Penstock has. */
 const ours = ['mask_secrets', 'calc', 'limits'];
 
 /**
- * The configuration as node.yaml says it, which is compared with that file by clients: nothing is added but what a
- * configuration always had, and what it leaves open is filled in.
+ * The configuration as written in node.yaml, because clients compare it with that file. Only the older node's keys are
+ * added, and open values are filled in.
  *
- * @param file node.yaml as it is written
- * @param settings what it comes to; the login is from there, since switches of the command line may say it
+ * @param file node.yaml as written
+ * @param settings the complete settings; the login comes from here, because it may be set on the command line
  */
 export function configuredSettings(file: object, settings: NodeSettings): Record<string, unknown> {
   const said = file as Record<string, unknown>;
@@ -35,22 +35,22 @@ export function configuredSettings(file: object, settings: NodeSettings): Record
   return { ...shown, node: { ...(shown.node as object), username, password } };
 }
 
-/** What stands for the password where it is not shown; sent back, it means the password that there is. */
+/** Shown in place of the password. If a client sends it back, the password stays as it is. */
 export const maskedPassword = '********';
 
-/** Keys that a running node takes from a configuration that is put in place of its own; the rest is the file's. */
+/** Keys that a client may replace in a running node. The others always come from the file. */
 const replaceable = ['node', 'paths', 'scripts', 'timeout', 'serveruser', 'ptsuser'] as const;
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * A configuration that a client puts in place of the running one. What it does not name stays as it was at the
- * start, and so does what only the file may say: where the node is found, what it shows, what `calc` runs.
+ * The running configuration, replaced by that of a client. Missing keys keep their value from the start, and so do keys
+ * that only the file may set: the node's address, what it shows, and what `calc` runs.
  *
- * @param given what the client sent; keys that mean nothing here are let be
- * @param password the one that there is, which the mask stands for
- * @returns a file that still has to be checked against the schema of node.yaml
+ * @param given what the client sent; unknown keys are ignored
+ * @param password the current password, in place of the mask
+ * @returns a configuration that must still be checked against the schema of node.yaml
  */
 export function replacedSettings(start: NodeFile, given: object, password: string | null): object {
   const from = given as Record<string, unknown>;
@@ -63,10 +63,10 @@ export function replacedSettings(start: NodeFile, given: object, password: strin
   }
   const { node, paths } = merged;
   if (isObject(node) && node.password === maskedPassword) node.password = password;
-  // Null is what node.yaml says where it leaves these two open; at the start it was known what they are.
+  // In node.yaml, null means the default of these two, which was filled in at the start.
   merged.serveruser ??= start.serveruser;
   if (isObject(paths)) paths.pnshome ??= start.paths.pnshome;
-  // Whoever names the list means it, whatever an older client's spelling said before.
+  // The list overrides an earlier value in the older spelling.
   if (isObject(paths) && isObject(from.paths) && from.paths.outputfiles !== undefined)
     delete paths.outputfile;
   return merged;

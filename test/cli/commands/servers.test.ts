@@ -56,7 +56,7 @@ describe.skipIf(!built)(`servers${built ? '' : ' (skipped: it is not built)'}`, 
       user_data: '#cloud-config\n',
     });
     expect((await good(['application', 'update', 'small', '-'], '{"flavor": "m1.tiny"}')).stderr).toBe(
-      'Changed the application small: it is at revision 2.\n',
+      'Changed the application small. It is now at revision 2.\n',
     );
     expect((await good(['application', 'list'])).stdout).toMatch(/1 +small +- +debian-12 +m1\.tiny +- +ada/);
     const wrong = await penstock(['application', 'add', '-'], '{"name": "x", "flavour": "m1.tiny"}');
@@ -96,7 +96,7 @@ describe.skipIf(!built)(`servers${built ? '' : ' (skipped: it is not built)'}`, 
     expect(busy).toMatchObject({ code: 1, stderr: expect.stringContaining('runs a job; cancel that first') });
 
     expect((await good(['task', 'cancel', second])).stderr).toBe(`Cancelled task ${second}.\n`);
-    expect((await penstock(['task', 'cancel', second])).stderr).toContain('The task has ended already');
+    expect((await penstock(['task', 'cancel', second])).stderr).toContain('The task has already ended');
     writeFileSync(join(installed.folder, 'remote', 'go'), '');
     await waitFor(
       async () => (await json(['task', 'show', first])).status === 'finished',
@@ -132,10 +132,10 @@ describe.skipIf(!built)(`servers${built ? '' : ' (skipped: it is not built)'}`, 
     const untyped = await penstock(['task', 'add', '-'], '{"session": "x"}');
     expect(untyped).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('type is missing; known are xnat, process'),
+      stderr: expect.stringContaining('type is missing; use one of xnat, process'),
     });
     expect((await penstock(['server', 'list', '--state', 'sleeping'])).code).toBe(2);
     installed.env.PENSTOCK_PASSWORD = 'wrong';
-    expect((await penstock(['task', 'list'])).stderr).toContain('Give a login');
+    expect((await penstock(['task', 'list'])).stderr).toContain('Set PENSTOCK_USER and PENSTOCK_PASSWORD');
   });
 });

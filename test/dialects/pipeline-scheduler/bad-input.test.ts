@@ -23,19 +23,19 @@ const errorsOf = (content: { errors?: { pointer: string; detail: string }[] }) =
 
 describe('a task that cannot be registered says why, and where', () => {
   test.each<[string, unknown, string[]]>([
-    ['no type', { ...sample, type: undefined }, ['/type: type is missing; known are xnat, process']],
-    ['another type', { ...sample, type: 'xnst' }, ['/type: there is no type "xnst"; did you mean "xnat"?']],
+    ['no type', { ...sample, type: undefined }, ['/type: type is missing; use one of xnat, process']],
+    ['another type', { ...sample, type: 'xnst' }, ['/type: unknown type "xnst"; did you mean "xnat"?']],
     [
       'a type that is none',
       { ...sample, type: { a: 1 } },
-      ['/type: there is no type {"a":1}; known are xnat, process'],
+      ['/type: unknown type {"a":1}; use one of xnat, process'],
     ],
     ['no password', { ...sample, pwd: undefined }, ['/pwd: pwd is missing']],
     ['null', { ...sample, subject: null }, ['/subject: subject is missing']],
     [
       'a misspelt key',
       { ...sample, session: undefined, sesion: 'x' },
-      ['/session: session is missing; "sesion" may be it'],
+      ['/session: session is missing; is "sesion" a misspelling of it?'],
     ],
     ['an object for a text', { ...sample, user: {} }, ['/user: user must be a string, not an object']],
     [
@@ -119,14 +119,18 @@ describe('a task that cannot be registered says why, and where', () => {
     [
       'an input that is none',
       { input: 5 },
-      ['/input: input must be a text, or an object with text and name'],
+      ['/input: input must be a string, or an object with text and name'],
     ],
     [
       'an input elsewhere',
       { input: { text: 'x', name: '../x' } },
       [expect.stringMatching(/^\/input\/name: .* slash/)],
     ],
-    ['an output that is none', { output: [] }, ['/output: output must be the name that it is to have']],
+    [
+      'an output that is none',
+      { output: [] },
+      ['/output: output must be a string, the name of the output file'],
+    ],
     ['an output elsewhere', { output: '../x' }, [expect.stringMatching(/^\/output\/name: /)]],
     [
       'variables that are none',
@@ -187,7 +191,7 @@ describe('a request that cannot be understood', () => {
     ['POST', '/tasks', '5', 400, 'accepts dict or list of dicts'],
     ['POST', '/tasks', '"x"', 400, 'accepts dict or list of dicts'],
     ['POST', '/tasks', '{"type":,}', 400, /^The body is not JSON: Unexpected token/],
-    ['POST', '/tasks', '{"a": 1e999}', 400, /too large to be kept/],
+    ['POST', '/tasks', '{"a": 1e999}', 400, /too large to store/],
     ['POST', '/tasks', '['.repeat(100), 400, /not JSON/],
     ['POST', '/tasks', '['.repeat(10_000), 400, /nested deeper/],
     ['POST', '/tasks', '['.repeat(5000) + ']'.repeat(5000), 400, /nested deeper/],

@@ -25,9 +25,9 @@ const problemsOf = (more: object): string[] => {
 
 test.each<[object, string[]]>([
   [{ pwd: undefined }, ['/pwd: pwd is missing']],
-  [{ session: undefined, sesion: 'x' }, ['/session: session is missing; "sesion" may be it']],
+  [{ session: undefined, sesion: 'x' }, ['/session: session is missing; is "sesion" a misspelling of it?']],
   [{ project: ['a'] }, ['/project: project must be a string, not an array']],
-  [{ project: 'a\0b' }, ['/project: project holds a NUL']],
+  [{ project: 'a\0b' }, ['/project: project contains a NUL character']],
   [
     { script: '../evil.sh' },
     ['/script: "../evil.sh" cannot be a file name: it must not hold a slash, a backslash or NUL.'],

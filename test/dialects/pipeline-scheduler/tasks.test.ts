@@ -125,7 +125,7 @@ describe('a task that has not ended', () => {
       expect.objectContaining({ status: 'failed', task: expect.objectContaining({ state: 'FAILED' }) }),
     ]);
     const again = await call('DELETE', `/tasks/${id}`);
-    expect([again.status, again.json.content]).toEqual([409, 'The task has ended already: it is FAILED.']);
+    expect([again.status, again.json.content]).toEqual([409, 'The task has already ended: it is FAILED.']);
   });
 
   test('waits in its queue, in order, and is cancelled there', async () => {

@@ -68,7 +68,7 @@ test('calc runs what an admin called so, whatever others call theirs', async () 
   await node.server.register({ name: 'spec', exec: '/usr/bin/tee', argv: [stolen] }, eve);
   const none = (await node.post('calc', { input: 'secret' })).json;
   expect(none.result).toBe(-1);
-  expect(none.message).toContain("no process definition 'spec' of an admin");
+  expect(none.message).toContain("No admin has a process definition 'spec'");
   const id = await node.server.register({ name: 'spec', exec: '/usr/bin/tr', argv: ['a-z', 'A-Z'] });
   const { result } = (await node.post('calc', { input: { 'a.txt': 'loud' } })).json;
   expect(result).toEqual({ output: 'LOUD' });

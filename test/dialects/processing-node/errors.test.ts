@@ -111,8 +111,8 @@ describe('what there is not', () => {
   });
 
   test('it says what was meant, before anybody logs in', async () => {
-    expectError(await node.call('PUT', 'inti', undefined, null), 400, /did you mean init\?/);
-    expectError(await node.call('POST', 'tesrun', undefined, null), 400, /did you mean testrun\?/);
+    expectError(await node.call('PUT', 'inti', undefined, null), 400, /Did you mean init\?/);
+    expectError(await node.call('POST', 'tesrun', undefined, null), 400, /Did you mean testrun\?/);
   });
 
   test('a script is not replaced over HTTP', async () => {
@@ -252,7 +252,7 @@ test('a folder that cannot be one is a 401 with the reason', async () => {
     ['PUT', 'init', undefined],
     ['POST', 'run', undefined],
   ] as const) {
-    expectError(await node.call(method, command, body), 401, /input is no folder/);
+    expectError(await node.call(method, command, body), 401, /input is not a folder/);
   }
   const view = await node.call('GET', 'input', undefined, null);
   expect([view.status, view.json.result]).toEqual([200, -1]);

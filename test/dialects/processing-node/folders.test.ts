@@ -289,7 +289,7 @@ describe.each(['inittest', 'testinit'])('%s', (command) => {
   test('with folders that cannot be made is told with -1, and does nothing', async () => {
     writeFileSync(place('input'), '');
     const { status, json } = await node.put(command);
-    expect([status, json.result, json.message]).toEqual([200, -1, `${place('input')} is no folder.`]);
+    expect([status, json.result, json.message]).toEqual([200, -1, `${place('input')} is not a folder.`]);
     expect(kinds()).toEqual(['file', 'file', 'file', 'file']);
   });
 });

@@ -27,7 +27,7 @@ test.each([
   for (const answer of [await node.put('init'), await node.post('run')]) {
     expect([answer.status, answer.json.message]).toEqual([
       401,
-      '401 Unauthorized: The folder /proc/x cannot be made: ENOENT.',
+      '401 Unauthorized: Cannot create the folder /proc/x: ENOENT.',
     ]);
   }
   expect(await node.busy()).toBe(false);

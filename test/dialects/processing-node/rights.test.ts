@@ -35,9 +35,9 @@ describe.skipIf(!isRoot)(
           /Permission denied/,
         ],
         ['nothing', () => {}, /No such file/],
-        ['a folder', (file) => mkdirSync(file), /is no file/],
-        ['a named pipe', (file) => execFileSync('mkfifo', [file]), /is no file/],
-        ['a device', (file) => symlinkSync('/dev/zero', file), /is no file/],
+        ['a folder', (file) => mkdirSync(file), /is not a regular file/],
+        ['a named pipe', (file) => execFileSync('mkfifo', [file]), /is not a regular file/],
+        ['a device', (file) => symlinkSync('/dev/zero', file), /is not a regular file/],
         ['what is too large', (file) => writeFileSync(file, Buffer.alloc(2 ** 24 + 1)), /too large/],
       ];
       test.each(put)('%s', async (_, prepare, why) => {
@@ -100,7 +100,9 @@ describe.skipIf(!isRoot)(
         await set({ paths: { [key]: folder } });
         for (const { status, json } of [await node.put('init'), await node.post('run')]) {
           expect([status, json.error]).toEqual([401, 'Unauthorized. Authentication needed to modify.']);
-          expect(json.message).toMatch(/cannot be given to 'nobody' \(serveruser\).*things in it/);
+          expect(json.message).toMatch(
+            /cannot give the folder .* to 'nobody' \(serveruser\): it is not empty/,
+          );
           expect(json.message).toContain(folder);
         }
         expect(statSync(folder).uid).toBe(daemon);

@@ -197,7 +197,7 @@ describe.skipIf(!isRoot)(
       const answers = [await node.put('init'), await node.post('run'), await node.post('testrun', product)];
       for (const { status, json } of answers) {
         expect([status, json.error]).toEqual([401, 'Unauthorized. Authentication needed to modify.']);
-        expect(json.message).toBe(`401 Unauthorized: ${home} is no folder.`);
+        expect(json.message).toBe(`401 Unauthorized: ${home} is not a folder.`);
       }
       const others = [await node.put('config'), await node.put('testinit'), await node.remove('clean')];
       for (const { status, json } of others) expect([status, json.result]).toEqual([200, -1]);
@@ -284,7 +284,7 @@ describe.skipIf(!isRoot)(
       const { status, json } = await put('init');
       await put('pnsconf', { input: {} });
       expect([status, json.error]).toEqual([401, 'Unauthorized. Authentication needed to modify.']);
-      expect(json.message).toContain("cannot be given to 'daemon' (serveruser)");
+      expect(json.message).toMatch(/cannot give the folder .* to 'daemon' \(serveruser\)/);
     });
   },
 );

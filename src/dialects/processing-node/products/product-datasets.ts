@@ -3,30 +3,30 @@ import { jsonObject, jsonOf, member, members, writeJsonText } from '../../../dom
 import { PenstockError } from '../../../lib/errors.js';
 import { type Dialect, hollow, isTag, newMeta, stringOf, tagged, tagOf } from './product-parts.js';
 
-/** Where the datasets are: `_sets`, or `sets` where that is no object but this is. */
+/** The key of the datasets: `_sets`, or `sets` if only that is an object. */
 export const setsKey = (product: JsonNode): '_sets' | 'sets' =>
   member(product, '_sets')?.kind !== 'object' && member(product, 'sets')?.kind === 'object'
     ? 'sets'
     : '_sets';
 
-/** The datasets of a Product by name, in order; none of what has no `_sets` (or `sets`). */
+/** The datasets of a Product by name, in order. Empty without `_sets` (or `sets`). */
 export function datasets(product: JsonNode): [string, JsonNode][] {
   const sets = member(product, setsKey(product));
   return sets === undefined ? [] : members(sets).filter(([key]) => !isTag(key));
 }
 
 /**
- * What a dataset is as the content of a file: its `data`, or itself if it has none, as the text or the bytes that it
- * is, and anything else as the JSON text that was written there.
+ * A dataset as the content of a file: its `data`, or the dataset itself if it has none. Text and bytes become themselves,
+ * and anything else becomes the JSON text as written.
  *
- * @throws {PenstockError} invalid-body for bytes that are no hexadecimal digits
+ * @throws {PenstockError} invalid-body for bytes that are not hexadecimal digits
  */
 export function datasetContent(dataset: JsonNode): string | Uint8Array {
   const data = member(dataset, 'data') ?? dataset;
   return stringOf(data) ?? bytesOf(data) ?? writeJsonText(data);
 }
 
-/** The bytes of `{"hex": …, "classID": "bytes"}` or `{"code": …, "_STID": "bytes"}`; undefined for anything else. */
+/** The bytes of `{"hex": …, "classID": "bytes"}` or `{"code": …, "_STID": "bytes"}`. Undefined for anything else. */
 function bytesOf(node: JsonNode): Uint8Array | undefined {
   const tag = tagOf(node);
   if (tag?.name !== 'bytes') return undefined;
@@ -39,10 +39,10 @@ function bytesOf(node: JsonNode): Uint8Array | undefined {
 }
 
 /**
- * A dataset of our own that looks like another one of its dialect.
+ * A new dataset in the shape of another one of its dialect.
  *
- * @param model the other one; in the `_STID` dialect, the further attributes that it has are ours, too, but empty
- * @param own `name` is the class; a `unit` only where the dialect has one
+ * @param model the other one; in the `_STID` dialect, the new one gets its further attributes, but empty
+ * @param own `name` is the class; a `unit` only if the dialect has one
  */
 export function newDataset(
   model: JsonNode,

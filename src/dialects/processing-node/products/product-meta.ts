@@ -25,23 +25,23 @@ const mandatory: ReadonlySet<string> = new Set([
   'mission',
 ]);
 
-/** Where the entries are: in the `_sets` of a `meta` if it has one, else in itself. */
+/** The object with the entries: the `_sets` of a `meta` if it has one, else the `meta` itself. */
 function entriesIn(meta: JsonNode): JsonNode {
   const sets = member(meta, '_sets');
   return sets?.kind === 'object' ? sets : meta;
 }
 
-/** The first entry of a Product's `meta`, by name; undefined where there is none. */
+/** The name of the first entry in a Product's `meta`, or undefined. */
 export function firstEntry(product: JsonNode): string | undefined {
   const meta = member(product, 'meta');
   return meta === undefined ? undefined : members(entriesIn(meta)).find(([key]) => isEntry(key))?.[0];
 }
 
 /**
- * The `meta` of a new Product, from that of another: the mandatory attributes that the other one has, in its shapes
- * and with its values, and over them these texts and `creationDate`.
+ * The `meta` of a new Product, from that of another: its mandatory attributes in the same shapes and with the same values,
+ * overridden by these texts and `creationDate`.
  *
- * @param kept the name of one more entry that is taken over
+ * @param kept the name of one more entry to keep
  */
 export function metaFrom(
   product: JsonNode,
@@ -62,7 +62,7 @@ export function metaFrom(
   return old === meta ? changed : withMember(meta, '_sets', changed);
 }
 
-/** An entry that says this, in the shape of the one that it replaces, or else of its dialect. */
+/** An entry with this text, in the shape of the one that it replaces, or else of its dialect. */
 function textEntry(found: JsonNode | undefined, dialect: Dialect, key: string, text: string): JsonNode {
   const value = jsonOf(text);
   if (found?.kind === 'scalar') return value;
@@ -70,7 +70,7 @@ function textEntry(found: JsonNode | undefined, dialect: Dialect, key: string, t
   return dialect === 'classID' ? value : parameter(key, value, 'B', 'StringParameter');
 }
 
-/** The same with a time: inside a time object, inside the one of a parameter, or a whole new one. */
+/** The same with a time: in a time object, in the time object of a parameter, or as a new one. */
 function timeEntry(found: JsonNode | undefined, dialect: Dialect, now: Date): JsonNode {
   if (found !== undefined && isTime(found)) return withTime(found, dialect, now);
   const time = newTime(dialect, now);

@@ -1,24 +1,24 @@
 import type { JsonNode, JsonObject } from '../../../domain/json/json-node.js';
 import { jsonObject, jsonOf, keepMembers, member, members } from '../../../domain/json/json-text.js';
 
-/** The two dialects of Products, each by the key that names a class in it: `classID` in v0.6, `_STID` in v0.8. */
+/** The two dialects of Products, named after the key for a class: `classID` in v0.6, `_STID` in v0.8. */
 export type Dialect = 'classID' | '_STID';
 
 const tags: ReadonlySet<string> = new Set(['classID', '_STID', 'version']);
 const listeners: ReadonlySet<string> = new Set(['listenersurn', 'listeners']);
 
-/** Whether a key says what an object is, and so names neither a dataset nor an entry of `meta`. */
+/** Whether a key is part of the class tag, and so neither a dataset nor an entry of `meta`. */
 export const isTag = (key: string): boolean => tags.has(key);
 
 /** Whether a key of `meta`, or of the `_sets` in it, is one of its entries. */
 export const isEntry = (key: string): boolean => !isTag(key) && !listeners.has(key) && key !== '_sets';
 
-/** The text of a JSON string; undefined for anything else. */
+/** The text of a JSON string. Undefined for anything else. */
 export function stringOf(node: JsonNode | undefined): string | undefined {
   return node?.kind === 'scalar' && node.text.startsWith('"') ? (JSON.parse(node.text) as string) : undefined;
 }
 
-/** Which class an object says that it is of, and by which key; undefined if it does not. */
+/** The class tag of an object: its key and the name of the class. Undefined if it has none. */
 export function tagOf(node: JsonNode | undefined): { key: Dialect; name: string } | undefined {
   for (const key of ['_STID', 'classID'] as const) {
     const name = node === undefined ? undefined : stringOf(member(node, key));
@@ -27,7 +27,7 @@ export function tagOf(node: JsonNode | undefined): { key: Dialect; name: string 
   return undefined;
 }
 
-/** The dialect of a Product, told from its tag or else that of its `meta`; `classID` where neither has one. */
+/** The dialect of a Product, from its tag or else that of its `meta`. `classID` if neither has one. */
 export const dialectOf = (product: JsonNode): Dialect =>
   (tagOf(product) ?? tagOf(member(product, 'meta')))?.key ?? 'classID';
 
@@ -44,9 +44,9 @@ export function newMeta(dialect: Dialect): JsonObject {
 }
 
 /**
- * A part of a Product with the same keys and nothing in them, such as a History before anything happened. Tags and
- * `description` stay, texts become `""`, arrays `[]`, other scalars stay, and what is an object holds on to its
- * tags, listeners and `_sets` alone, these empty as well.
+ * An emptied part of a Product with the same keys, such as a History before anything happened. Tags, `description` and
+ * scalars stay, but texts become `""` and arrays `[]`. Objects only keep their tags, listeners and `_sets`, which are
+ * emptied as well.
  */
 export function emptied(node: JsonNode): JsonNode {
   return jsonObject(
@@ -54,7 +54,7 @@ export function emptied(node: JsonNode): JsonNode {
   );
 }
 
-/** A value of that part; a `meta` and a `_sets` are emptied by it, too. */
+/** An emptied value of such a part. It also empties a `meta` and `_sets`. */
 export function hollow(node: JsonNode): JsonNode {
   if (node.kind === 'array') return jsonOf([]);
   if (node.kind === 'scalar') return stringOf(node) === undefined ? node : jsonOf('');

@@ -2,7 +2,7 @@ import type { JsonNode } from '../../../domain/json/json-node.js';
 import { jsonObject, jsonOf, member, rawJson, withMember } from '../../../domain/json/json-text.js';
 import { type Dialect, tagOf } from './product-parts.js';
 
-/** TAI is ahead of UTC by so many seconds, since 2017. */
+/** How many seconds TAI has been ahead of UTC since 2017. */
 const leapSeconds = 37;
 
 const since1958 = Date.UTC(1958, 0, 1);
@@ -10,7 +10,7 @@ const since2000 = Date.UTC(2000, 0, 1);
 const since2017 = Date.UTC(2017, 0, 1);
 
 /**
- * The `tai` of a time of this class, written as its clients write it.
+ * The `tai` of a time of this class, in the format that its clients use.
  *
  * - tagged `classID`: microseconds since 2000-01-01 UTC, a float
  * - tagged `_STID`: FineTime1 counts milliseconds since 2017-01-01 UTC, every other one microseconds since
@@ -35,10 +35,10 @@ export function newTime(dialect: Dialect, now: Date): JsonNode {
 
 const text = ([key, value]: [string, string]): [string, JsonNode] => [key, jsonOf(value)];
 
-/** Whether this is a time object: what has a `tai`. */
+/** Whether this is a time object: whether it has a `tai`. */
 export const isTime = (node: JsonNode): boolean => member(node, 'tai') !== undefined;
 
-/** A time object with another time in it, counted as its class counts; without a class, as its dialect does. */
+/** A time object with another time, counted as its class does, or its dialect if it has no class. */
 export function withTime(time: JsonNode, dialect: Dialect, now: Date): JsonNode {
   const tag = tagOf(time);
   return withMember(time, 'tai', tai(tag?.key ?? dialect, tag?.name ?? 'FineTime', now));

@@ -17,8 +17,8 @@ import { type Dialect, dialectOf, emptied, isTag, newHistory, tagged, tagOf } fr
 export { datasetContent, datasets } from './product-datasets.js';
 
 /**
- * What an answer is made from: the answers are Products, too. We know no classes; an answer is the Product of the
- * request with other values in it, so that what a client sends is what it understands, in both dialects.
+ * What an answer is made from. Answers are Products too. We know no classes: an answer is the Product of the request with
+ * other values, so that a client gets the dialect that it sent.
  */
 interface ProductRequest {
   creator: string;
@@ -29,9 +29,9 @@ interface ProductRequest {
 }
 
 /**
- * Whether this is a Product: an object with a class tag, a text under `classID` or `_STID`, or with a `meta` that is
- * an object. The other thing that an input may be, an object of file name → text or `{"base64": …}`, has none of
- * these, unless a file is called like a tag; a file may well be called `meta`.
+ * Whether this is a Product: an object with a class tag (a text under `classID` or `_STID`), or with a `meta` that is an
+ * object. The other possible input, an object of file name → text or `{"base64": …}`, has neither, unless a file is named
+ * like a tag. A file may be named `meta`.
  */
 export function isProduct(node: JsonNode): boolean {
   const meta = member(node, 'meta');
@@ -39,9 +39,9 @@ export function isProduct(node: JsonNode): boolean {
 }
 
 /**
- * The content of the dataset `theName`, which is what `testrun` works on.
+ * The content of the dataset `theName`, which `testrun` works on.
  *
- * @throws {PenstockError} invalid-body if the input is no Product or has no such dataset
+ * @throws {PenstockError} invalid-body if the input is not a Product or has no such dataset
  */
 export function theName(input: JsonNode): string | Uint8Array {
   return datasetContent(theNameOf(input));
@@ -59,11 +59,12 @@ function theNameOf(input: JsonNode): JsonNode {
 
 function mustBeProduct(input: JsonNode): void {
   if (isProduct(input)) return;
-  const detail = 'The "input" is no Product: an object with "meta", or with a class in "classID" or "_STID".';
+  const detail =
+    'The "input" is not a Product, which is an object with "meta", or with a class in "classID" or "_STID".';
   throw new PenstockError('invalid-body', detail);
 }
 
-/** A new Product from another: of the class Product, with this `meta` and these datasets, and a history that is empty. */
+/** A new Product from another: of the class Product, with this `meta`, these datasets, and an empty history. */
 function productFrom(input: JsonNode, meta: JsonNode, sets: [string, JsonNode][]): JsonNode {
   const dialect = dialectOf(input);
   const history = member(input, 'history');
@@ -77,7 +78,7 @@ function productFrom(input: JsonNode, meta: JsonNode, sets: [string, JsonNode][]
   return withTag(product, dialect, 'Product');
 }
 
-/** An object as one of this class: the tag that it has is changed, or it gets that of the dialect. */
+/** The same object with this class: changes its tag, or adds one of the dialect. */
 function withTag(node: JsonNode, dialect: Dialect, name: string): JsonNode {
   const tag = tagOf(node);
   return tag === undefined
@@ -86,11 +87,11 @@ function withTag(node: JsonNode, dialect: Dialect, name: string): JsonNode {
 }
 
 /**
- * The answer of `testcalc`: of the input's `meta` the mandatory attributes and the first entry, its first dataset,
- * a table `Spectrum` (`spectrum` in the `_STID` dialect), and in the `classID` dialect a text `QualityImage`. What
- * the answer says of itself goes before what the first entry says, except for `description`.
+ * The answer of `testcalc`: the mandatory attributes and the first entry of the input's `meta`, its first dataset, a
+ * table `Spectrum` (`spectrum` in the `_STID` dialect), and in the `classID` dialect a text `QualityImage`. The answer's
+ * own attributes override the first entry, except for `description`.
  *
- * @throws {PenstockError} invalid-body if the input is no Product
+ * @throws {PenstockError} invalid-body if the input is not a Product
  */
 export function testProduct(request: ProductRequest): JsonNode {
   const { input, creator, rootCause, now } = request;
@@ -114,7 +115,7 @@ export function testProduct(request: ProductRequest): JsonNode {
   return productFrom(input, metaFrom(input, { texts, now, kept }), sets);
 }
 
-/** The table, with its numbers as they are known; only the `_STID` dialect has a place for the units. */
+/** The table, with its well-known numbers. Only the `_STID` dialect has a place for units. */
 function spectrum(dialect: Dialect, model: JsonNode): JsonNode {
   const column = (description: string, unit: string, numbers: string): JsonNode => {
     const data = parseJsonText(numbers);
@@ -135,7 +136,7 @@ function spectrum(dialect: Dialect, model: JsonNode): JsonNode {
  * as its data.
  *
  * @param answer the text that the script wrote
- * @throws {PenstockError} invalid-body if the input is no Product or has no dataset `theName`
+ * @throws {PenstockError} invalid-body if the input is not a Product or has no dataset `theName`
  */
 export function answerProduct(request: ProductRequest, answer: string): JsonNode {
   const { input, creator, rootCause, now } = request;

@@ -162,7 +162,7 @@ describe.skipIf(!built)(`jobs that run elsewhere${built ? '' : ' (skipped: it is
         `There is no job ${nowhere}.`,
       );
       const elsewhere = await penstock(['job', 'event', uuid, 'run', '--actor', 'somebody']);
-      expect(elsewhere.stderr).toContain("There is no actor 'somebody'; there is pipelinejobs-manager");
+      expect(elsewhere.stderr).toContain("Unknown actor 'somebody'. Use pipelinejobs-manager.");
     });
 
     it('gets a new token, which ends the one before', async () => {

@@ -243,8 +243,8 @@ describe('what is no Product', () => {
     const names = parseJsonText('{"meta": {}, "_sets": {"other": "", "version": ""}}');
     expect(() => theName(names)).toThrow('The Product in "input" has no dataset "theName"; it has "other".');
     expect(() => answerProduct(request(names), '')).toThrow('no dataset "theName"');
-    expect(() => theName(jsonOf({ a: 'b' }))).toThrow('The "input" is no Product');
-    expect(() => testProduct(request(jsonOf(null)))).toThrow('The "input" is no Product');
+    expect(() => theName(jsonOf({ a: 'b' }))).toThrow('The "input" is not a Product');
+    expect(() => testProduct(request(jsonOf(null)))).toThrow('The "input" is not a Product');
     expect(() => theName(parseJsonText('{"meta": {}}'))).toThrow('it has none');
   });
 
