@@ -1,7 +1,7 @@
 /**
- * How much one request may hold, beside the size of its body, which is configuration (MAX_BODY_SIZE). A body of a few
- * megabytes can hold a million things, and each of them costs time that all others wait for: with these bounds no
- * request keeps the server from others for more than a moment.
+ * How much one request may hold, apart from the size of its body (MAX_BODY_SIZE). A few megabytes can hold a million
+ * values, and the time each takes is time that other requests wait. With these bounds no request blocks the others for
+ * more than a moment.
  */
 export const bounds = {
   /** Values in a JSON body: numbers, texts, lists, objects, true, false, null. Keys do not count. */
@@ -24,6 +24,6 @@ export const bounds = {
   taskItems: 1000,
   /** Characters of a task's options, and of each one. */
   taskOptions: 131_071,
-  /** Characters of a task's input; MAX_BODY_SIZE bounds it, too. */
+  /** Characters of a task's input; MAX_BODY_SIZE applies as well. */
   taskInput: 100_000_000,
 } as const;

@@ -1,15 +1,15 @@
 /**
- * Programs that have a daemon do their work. It is no child of theirs, and none of Penstock's: it goes on when they are
- * gone.
+ * Programs that let a daemon do their work. The daemon is not their child, nor Penstock's, so the work goes on after
+ * they have ended.
  */
 export const daemonClients: readonly string[] =
   `at batch bsub crictl ctr docker docker-compose incus kubectl lxc machinectl nerdctl podman qsub sbatch systemd-run
   virsh`.split(/\s+/);
 
 /**
- * What cannot be promised once processes of these names have been ended.
+ * What cannot be guaranteed after processes of these names have been ended.
  *
- * @returns a sentence, or null if none of them is a client of a daemon
+ * @returns a sentence, or null if none of them is a daemon's client
  */
 export function handedOver(names: readonly string[]): string | null {
   const found = [...new Set(names)].filter((name) => daemonClients.includes(name)).sort();

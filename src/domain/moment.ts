@@ -1,4 +1,4 @@
-/** A moment by a clock that counts since a machine's boot, in seconds: nobody can set it, and it goes on while the machine sleeps. */
+/** A moment on a clock that counts seconds since boot: nobody can set it, and it runs on while the machine sleeps. */
 export interface Moment {
   boot_id: string;
   seconds: number;

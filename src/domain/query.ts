@@ -1,18 +1,18 @@
 import type { Problem } from '../lib/errors.js';
 import { nearest } from '../lib/nearest.js';
 
-/** What a field of a resource is, for filters, for `schema/` and for OpenAPI. */
+/** A field of a resource, as filters, `schema/` and OpenAPI need it. */
 export interface Field {
   type: 'string' | 'integer' | 'float' | 'boolean' | 'datetime' | 'dict' | 'list' | 'related';
   help_text: string;
-  /** Of a related object: it is known by a UUID, not by a number. */
+  /** True for a related object that is identified by a UUID, not by a number. */
   uuid?: boolean;
   nullable?: boolean;
   readonly?: boolean;
   unique?: boolean;
   blank?: boolean;
   default?: unknown;
-  /** Lookups that may be used in a filter; a field without any cannot be filtered by. */
+  /** The lookups allowed in a filter; without any, the field cannot be filtered by. */
   lookups?: readonly Lookup[];
   /** True if the list can be ordered by it. */
   orderable?: boolean;
@@ -37,7 +37,7 @@ export type FilterValue = string | number | boolean | Date | null;
 export interface Filter {
   field: string;
   lookup: Lookup;
-  /** One value; for `in` all of them, for `range` two. */
+  /** One value; for `in` any number, for `range` two. */
   values: FilterValue[];
 }
 export interface Order {
@@ -54,11 +54,11 @@ export interface ListQuery {
 /** Page sizes, as the older registry had them. */
 export const paging = { defaultLimit: 20, maxLimit: 1000 } as const;
 
-/** Understood wherever there is a query: the format, and what jQuery adds to get past a cache, which says nothing. */
+/** Accepted in every query: the format, and the `_` that jQuery adds to bypass caches, which is ignored. */
 export const everywhere: readonly string[] = ['format', '_'];
 const pageParameters = ['limit', 'offset', 'order_by', 'sort_by'];
 
-/** The result of reading a query: what it asks for, or what is wrong with it. */
+/** The result of parsing a query: what it asks for, or what is wrong with it. */
 type Parsed<T> = { ok: true; value: T } | { ok: false; problem: Problem };
 
 const wrong = (name: string, detail: string): { ok: false; problem: Problem } => ({
@@ -66,7 +66,7 @@ const wrong = (name: string, detail: string): { ok: false; problem: Problem } =>
   problem: { pointer: `?${name}`, detail },
 });
 
-/** A whole number; one that we cannot tell from its neighbours becomes the last that we can. Nothing has so many. */
+/** A whole number, clamped to the largest safe integer. Nothing has that many. */
 const clamped = (text: string): number =>
   Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number(text), Number.MAX_SAFE_INTEGER));
 
@@ -98,7 +98,7 @@ const words: Readonly<Record<string, FilterValue>> = {
 function filterValue(name: string, field: Field, lookup: Lookup, text: string): Parsed<FilterValue> {
   const word = Object.hasOwn(words, text) ? words[text] : undefined;
   if (field.type === 'boolean' && typeof word === 'boolean') return { ok: true, value: word };
-  // Only where it may be missing does a word for nothing mean nothing; elsewhere it is a text like others.
+  // A word for null means null only if the field may be null; otherwise it is a text like any other.
   if (word === null && field.nullable && lookup === 'exact') return { ok: true, value: null };
   switch (field.type) {
     case 'integer':
@@ -162,9 +162,9 @@ function readFilter(name: string, values: string[], fields: Fields): Parsed<Filt
     return { ok: true, value: { field: fieldName, lookup, values: [word] } };
   }
   const many = lookup === 'in' || lookup === 'range';
-  // Repeated plain filters: the last one wins. Lists may be repeated, separated by commas, or both.
+  // If a plain filter is repeated, the last one wins. Lists may be repeated, separated by commas, or both.
   const texts = many ? values.flatMap((value) => value.split(',')) : values.slice(-1);
-  // A client that asks for the objects of a list which happens to be empty asks for none.
+  // A client that asks for the objects in a list that happens to be empty asks for none.
   const isNone = lookup === 'in' && texts.every((text) => text === '');
   if (isNone) return { ok: true, value: { field: fieldName, lookup, values: [] } };
   if (lookup === 'range' && texts.length !== 2) {
@@ -197,12 +197,12 @@ function readOrder(name: string, text: string, fields: Fields): Parsed<Order> {
 }
 
 /**
- * Reads a list's query as Tastypie does: `limit`, `offset`, `order_by` (repeatable), and filters
- * `field`, `field__lookup`. What is none of these is refused.
+ * Reads a list's query as Tastypie does: `limit`, `offset`, `order_by` (repeatable), and filters `field`,
+ * `field__lookup`. Anything else is refused.
  *
  * @param pairs the decoded query in its order
- * @param paged false where there are no pages, since all that the filters select is meant: what asks for one is refused
- * @param besides names of further parameters, which the route reads itself
+ * @param paged false if the request is for everything that the filters select: then `limit` and the like are refused
+ * @param besides names of further parameters that the route reads itself
  */
 export function readListQuery(
   pairs: readonly (readonly [string, string])[],
@@ -229,7 +229,7 @@ export function readListQuery(
       for (const value of values) {
         const order = readOrder(name, value, fields);
         if (!order.ok) return order;
-        // Once it is ordered by a field, the same field again changes nothing.
+        // Ordering by the same field again changes nothing.
         if (query.order.some(({ field }) => field === order.value.field)) continue;
         query.order.push(order.value);
       }

@@ -1,19 +1,19 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 
-/** A name has no more bytes than that on any disk of ours. */
+/** The most bytes of a name on our file systems. */
 const longest = 255;
 
-/** A file's name as the disk has it, and how it is told in JSON. */
+/** A file's name on disk, and how it is shown in JSON. */
 export interface ShownName {
   name: string;
-  /** True if the name on the disk is no UTF-8, so that it had to be written otherwise. */
+  /** True if the name on disk is not UTF-8, so that it had to be escaped. */
   escaped: boolean;
 }
 
 /**
- * The name by which a file is told. A name that is not UTF-8 has `%` and two hex digits for each byte that is no text,
- * and for each `%` of its own: so two such names never become one. What gets too long by it ends with its digest.
+ * The name under which a file is shown. In a name that is not UTF-8, each byte that is not text and each `%` becomes
+ * `%` and two hex digits, so that two such names stay different. A name that gets too long ends with its digest.
  */
 export function shownName(bytes: Buffer): ShownName {
   if (isUtf8(bytes)) return { name: bytes.toString(), escaped: false };
@@ -42,7 +42,8 @@ function escapedText(bytes: Buffer): string {
 const hex = (byte: number) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
 
 /**
- * Tells files apart that are told together: an escaped name that another file really has gets `~` behind it.
+ * Keeps the names of files that are shown together distinct: an escaped name that another file really has gets a `~` at
+ * its end.
  *
  * @param files with their names; those that were not escaped keep theirs
  */
@@ -57,7 +58,7 @@ export function apart<T extends ShownName>(files: readonly T[]): T[] {
   });
 }
 
-/** What is said of files whose names had to be written otherwise; null if there are none. */
+/** A note about files whose names had to be escaped; null if there are none. */
 export function escapedNote(names: readonly string[], where: string): string | null {
   const [first, ...others] = names;
   if (first === undefined) return null;

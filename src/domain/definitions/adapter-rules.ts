@@ -11,13 +11,13 @@ import {
   placeholdersIn,
 } from './placeholder.js';
 
-/** Why a placeholder stands for nothing with these adapters, as the rest of a sentence; undefined if it does. */
+/** Why a placeholder has no meaning with these adapters, as the rest of a sentence; undefined if it has one. */
 export function whyMeaningless(
   name: PlaceholderName,
   input: AdapterParameters | undefined,
   output: AdapterParameters | undefined,
 ): string | undefined {
-  // A named file needs no adapter: it is there for a run that is given it.
+  // A named file needs no adapter: the run supplies it.
   if (name === 'work_dir' || name === 'job_uuid' || isNamedFile(name)) return undefined;
   const [end, kind] = name.split('_') as ['input' | 'output', 'file' | 'pipe' | 'port'];
   const adapter = end === 'input' ? input : output;
@@ -43,7 +43,7 @@ export function whyMeaningless(
   return `means nothing here, because the ${end} is ${stream}; for a file give ${end}_adapter ${remedy}`;
 }
 
-/** What the parameters of one adapter say must be about a stream or about a file, not both. */
+/** Parameters of one adapter must describe a stream or a file, not both. */
 export function parameterProblems(
   adapter: AdapterParameters | undefined,
   own: 'input_file' | 'output_file',
@@ -74,7 +74,7 @@ export function parameterProblems(
   return found;
 }
 
-/** What the name of a file says. */
+/** Problems of `file_name`. */
 function nameProblems({ parameters: { file_name: name }, pointer }: AdapterParameters): Problem[] {
   if (name === undefined) return [];
   const wrong = fileNameProblem(name);
@@ -84,7 +84,7 @@ function nameProblems({ parameters: { file_name: name }, pointer }: AdapterParam
   return [{ pointer: below(pointer, 'file_name'), detail }];
 }
 
-/** Whose port a port is. */
+/** The output may name the input's port, but not the other way round. */
 export function portProblems(
   input: AdapterParameters | undefined,
   output: AdapterParameters | undefined,
@@ -93,7 +93,10 @@ export function portProblems(
   const add = (adapter: AdapterParameters, detail: string) =>
     found.push({ pointer: below(adapter.pointer, 'tcp_port'), detail });
   if (input?.parameters.tcp_port === '${output_port}') {
-    add(input, 'tcp_port of the input is a number or "${input_port}"; the output may name that one, too');
+    add(
+      input,
+      'tcp_port of the input must be a number or "${input_port}"; only the output may name the other port',
+    );
   }
   if (output?.parameters.tcp_port === '${input_port}' && input?.type !== 'port') {
     add(output, '${input_port} means something only with an input_adapter of type "port"');
@@ -101,10 +104,10 @@ export function portProblems(
   return found;
 }
 
-/** What the parameters of a folder say. */
+/** Problems of a folder's parameters. */
 function folderProblems({ parameters, pointer, path, pathKey }: AdapterParameters): Problem[] {
   const place = below(pointer, pathKey);
-  // The schema sees it missing among the parameters, but not that there are none.
+  // The schema notices that it is missing among the parameters, but not that there are no parameters.
   if (path === '') return [{ pointer: place, detail: `${pathKey} is required but missing` }];
   const problems = placeholderProblems(path, place);
   for (const name of placeholdersIn(path)) {
@@ -147,7 +150,7 @@ function pathProblems(
   return problems;
 }
 
-/** A file that the server puts somewhere is out of reach unless something tells the program where. */
+/** The program can only find a file whose path the server chooses if something tells it the path. */
 export function unusedFiles(
   definition: DefinitionDocument,
   input: AdapterParameters | undefined,
@@ -178,13 +181,13 @@ export function unusedFiles(
   return [...unused(input, 'input', 'read'), ...unused(output, 'output', 'write')];
 }
 
-/** A problem of an adapter that has no parameter to point at: its type is what it is about. */
+/** A problem of an adapter without a parameter to point at: it points at the adapter's type. */
 const inAdapter = ({ pointer, detail }: Problem): Problem => ({
   pointer: pointer.replace(/^\/(input|output)_adapter\/.*$/, '/$1_adapter/$1_type'),
   detail,
 });
 
-/** Only what is not absolute: it is meant to stay in the job's folder, and `..` could lead out of it. */
+/** Whether a relative path, which is meant to stay in the job's folder, could lead out of it by `..`. */
 export function leavesFolder(path: string): boolean {
   return !path.startsWith('/') && path.split('/').includes('..');
 }
@@ -194,7 +197,7 @@ export function outside(key: string, path: string): string {
   return `${key} "${path}" could leave the job's folder; a relative path may not contain ".."`;
 }
 
-/** The placeholders of a text as they are written, for a sentence. */
+/** The placeholders of a text as written, for a sentence. */
 export function literal(text: string): string {
   return placeholdersIn(text)
     .map((name) => `\${${name}}`)

@@ -40,7 +40,7 @@ export function buildCommand(
   return {
     exec: definition.exec,
     argv: definition.argv.map((argument) => substitute(argument, values)),
-    // fromEntries, because `__proto__` is a lawful name of a variable and assigning to it would lose it.
+    // fromEntries, because `__proto__` is a legal variable name and assigning to it would lose it.
     environment: Object.fromEntries(
       Object.entries(environment).map(([name, value]) => [name, substitute(value, values)]),
     ),
@@ -49,16 +49,16 @@ export function buildCommand(
   };
 }
 
-/** Whether the command (argv, environment, cwd) mentions a placeholder: whether its place must be made. */
+/** Whether the command (argv, environment, cwd) mentions a placeholder, so that what it stands for must be created. */
 export function usesPlaceholder(definition: ProcessDefinition, name: PlaceholderName): boolean {
   const texts = [...definition.argv, ...Object.values(definition.environment), definition.cwd ?? ''];
   return texts.some((text) => placeholdersIn(text).includes(name));
 }
 
 /**
- * Whether the command names its input file, which is there only for a run that has an input.
+ * Whether the command names its input file, which exists only if the run has an input.
  *
- * @param environment what the run lays over the definition's variables
+ * @param environment the run's variables, which override the definition's
  */
 export function needsInput(
   definition: ProcessDefinition,
@@ -70,11 +70,11 @@ export function needsInput(
   return usesPlaceholder({ ...definition, environment: variables }, 'input_file');
 }
 
-/** What is said of a run without an input that needs one. */
+/** The error for a run that needs an input and has none. */
 export const missingInput = ({ name, exec }: ProcessDefinition): string =>
   `${name ?? exec} needs an input file (\${input_file}), and none was sent; send it as the body, or as input.text or input.url`;
 
-/** The names of the files that the command expects besides its input, and writes besides its output. */
+/** The names of the files that the command reads besides its input and writes besides its output. */
 export function namedFiles(definition: ProcessDefinition): { inputs: string[]; outputs: string[] } {
   const texts = [...definition.argv, ...Object.values(definition.environment)];
   const names = new Set(texts.flatMap(placeholdersIn).filter(isNamedFile));
@@ -83,7 +83,7 @@ export function namedFiles(definition: ProcessDefinition): { inputs: string[]; o
   return { inputs: of('input_file'), outputs: of('output_file') };
 }
 
-/** Where the program is started: absolute; a relative `cwd` is taken from the job's own folder. */
+/** Where the program starts, as an absolute path; a relative `cwd` is resolved from the job's own folder. */
 export function workingDirectory(definition: ProcessDefinition, values: BaseValues): string {
   return posix.resolve(values.work_dir, substitute(definition.cwd ?? '', values));
 }

@@ -5,12 +5,12 @@ import { isPlaceholder } from './placeholder.js';
 export type AdapterType = NonNullable<DefinitionDocument['input_adapter']>['input_type'];
 export type ExecutorName = NonNullable<DefinitionDocument['executor']>;
 export type ProcessType = NonNullable<DefinitionDocument['process_type']>;
-/** When a program that ended is started again: always, unless it exited with a success code, or never. */
+/** When a program that ended is restarted: always, unless it exited with a success code, or never. */
 export type RestartMode = NonNullable<NonNullable<DefinitionDocument['service']>['restart_mode']>;
-/** How a program that is fed message by message holds back its standard output: by lines, not at all, as it likes. */
+/** How a program that is fed message by message buffers its standard output: by lines, not at all, or as it likes. */
 export type Buffering = 'line' | 'none' | 'program';
 
-/** Parameters of file input and file output; the schema says which are for which. */
+/** Parameters of file input and file output; the schema says which belong to which. */
 interface FileParameters {
   file_type?: 'stream' | 'path';
   stream_name?: 'STDIN' | 'STDOUT' | 'STDERR';
@@ -21,7 +21,7 @@ interface FileParameters {
   buffering?: Buffering;
 }
 
-/** Parameters of what is appended to files, and of ports, beyond those that files have, too. */
+/** Parameters that only `append` and `port` have, beyond those of files. */
 interface FedParameters {
   /** Seconds. */
   quiet?: number;
@@ -36,7 +36,7 @@ interface FolderParameters {
 
 export type AnyParameters = FileParameters & FolderParameters & FedParameters;
 
-/** One adapter of a document, whichever spelling it uses, with the place of its parameters in the document. */
+/** One adapter of a document, in either spelling, with the place of its parameters in the document. */
 export interface AdapterParameters {
   type: AdapterType;
   parameters: AnyParameters;
@@ -44,13 +44,13 @@ export interface AdapterParameters {
   pointer: string;
   /** A file at a path rather than a standard stream or a folder. */
   isPath: boolean;
-  /** The path of the folder, or where `isPath`; the server chooses that unless the document says otherwise. */
+  /** The path of the folder, or of the file if `isPath`; by default the server chooses it. */
   path: string;
-  /** The key that gives the path: `file_path`, or `file` of old; `folder_path` for a folder. */
+  /** The key that gives the path: `file_path`, or the older `file`; `folder_path` for a folder. */
   pathKey: 'file_path' | 'file' | 'folder_path';
 }
 
-/** Reads the input adapter; undefined where there is none. */
+/** Reads the input adapter; undefined if there is none. */
 export function inputParameters({
   input_adapter: adapter,
 }: DefinitionDocument): AdapterParameters | undefined {
@@ -60,7 +60,7 @@ export function inputParameters({
   return read(adapter.input_type, adapter[key] ?? {}, `/input_adapter/${key}`, 'input_file');
 }
 
-/** Reads the output adapter; undefined where there is none. */
+/** Reads the output adapter; undefined if there is none. */
 export function outputParameters({
   output_adapter: adapter,
 }: DefinitionDocument): AdapterParameters | undefined {
@@ -97,7 +97,7 @@ function read(
     return { type, parameters, pointer, isPath: false, path: '', pathKey: 'file_path' };
   }
   const given = parameters.file_path ?? parameters.file;
-  // A path says by itself that the file is not a stream; the registry's own examples leave `file_type` out.
+  // A path implies that the file is not a stream; the registry's own examples leave `file_type` out.
   const isPath =
     type === 'append' ||
     parameters.file_type === 'path' ||

@@ -21,14 +21,14 @@ import {
 import { placeholderProblems, placeholdersIn } from './placeholder.js';
 import { remoteProblems } from './remote-rules.js';
 
-/** No list of problems is longer: a single argument can hold thousands of unknown names. */
+/** The longest list of problems: a single argument can hold thousands of unknown names. */
 const mostProblems = 50;
 
 /**
- * The rules that a JSON Schema cannot state: spellings given twice, placeholders that are unknown or mean
- * nothing with these adapters, parameters that contradict each other.
+ * The rules that a JSON Schema cannot state: keys given in two spellings, placeholders that are unknown or have no
+ * meaning with these adapters, parameters that contradict each other.
  *
- * The document must have passed `schemas/process-definition.json`. `prefix` is where it stands in the body.
+ * The document must have passed `schemas/process-definition.json`. `prefix` is its place in the body.
  */
 export function checkDefinition(definition: DefinitionDocument, prefix = ''): Problem[] {
   const input = inputParameters(definition);
@@ -41,7 +41,7 @@ export function checkDefinition(definition: DefinitionDocument, prefix = ''): Pr
     ...parameterProblems(input, 'input_file'),
     ...parameterProblems(output, 'output_file'),
     ...ofPorts,
-    // A misspelt placeholder is the likeliest reason why a file seems unused; that has been said then.
+    // A misspelt placeholder is the likeliest reason why a file seems unused, and has been reported already.
     ...(inTexts.length + ofPorts.length > 0 ? [] : unusedFiles(definition, input, output)),
     ...sizeProblems(definition, input),
     ...numberProblems(definition),
@@ -53,8 +53,8 @@ export function checkDefinition(definition: DefinitionDocument, prefix = ''): Pr
 }
 
 /**
- * The variables that a run lays over those of the definition: their placeholders follow the same rules.
- * `prefix` is where they stand in the body.
+ * The run's variables, which override the definition's: their placeholders follow the same rules. `prefix` is their
+ * place in the body.
  */
 export function checkEnvironment(
   definition: DefinitionDocument,
@@ -68,7 +68,7 @@ export function checkEnvironment(
   );
 }
 
-/** Two keys that mean the same: nobody could tell which of them counts. */
+/** Two keys that mean the same: it is unclear which of them counts. */
 function spelledTwice(definition: DefinitionDocument): Problem[] {
   const twice = (object: object | undefined, place: string, key: string, other: string): Problem[] =>
     object && Object.hasOwn(object, key) && Object.hasOwn(object, other)
@@ -84,7 +84,7 @@ function spelledTwice(definition: DefinitionDocument): Problem[] {
   ];
 }
 
-/** Each placeholder must exist, and must stand for something with these adapters. */
+/** Each placeholder must exist, and must have a meaning with these adapters. */
 function placeholderUse(
   texts: { text: string; pointer: string }[],
   input: AdapterParameters | undefined,
@@ -99,7 +99,7 @@ function placeholderUse(
   ]);
 }
 
-/** Placeholders in the command, and where there must be none. */
+/** Placeholders in the command, and in places where none are allowed. */
 function textProblems(
   definition: DefinitionDocument,
   input: AdapterParameters | undefined,
@@ -120,7 +120,7 @@ function textProblems(
   return problems;
 }
 
-/** The schema knows what a size looks like; only here is it counted. */
+/** The schema checks only the form of a size; its value is checked here. */
 function sizeProblems(definition: DefinitionDocument, input: AdapterParameters | undefined): Problem[] {
   const { output_size, log_size, memory } = definition.limits ?? {};
   const sizes: [string, number | string | undefined][] = [
@@ -133,7 +133,7 @@ function sizeProblems(definition: DefinitionDocument, input: AdapterParameters |
     if (size === undefined) return [];
     const bytes = parseSize(size);
     const label = pointer.split('/').at(-1);
-    if (bytes === undefined) return [{ pointer, detail: `${label} "${size}" is more than can be counted` }];
+    if (bytes === undefined) return [{ pointer, detail: `${label} "${size}" is too large` }];
     return bytes === 0 ? [{ pointer, detail: `${label} must be at least one byte, not "${size}"` }] : [];
   });
 }

@@ -2,16 +2,16 @@ import type { Outcome } from '../jobs/outcome.js';
 import { succeeded } from '../jobs/outcome.js';
 import type { DefinitionTest } from './process-definition.js';
 
-/** What came of running an example: how the program ended, and its output, or null if there is none. */
+/** The result of running an example: how the program ended, and its output, or null if there is none. */
 interface ExampleResult {
   outcome: Outcome;
   output: Uint8Array | null;
 }
 
-/** Characters of a difference that are shown on each side. */
+/** Characters shown on each side of a difference. */
 const shownAround = 30;
 
-/** What is wrong with what came of an example, as sentences; null if it is as expected. */
+/** How an example's result differs from what was expected, as sentences; null if it does not. */
 export function exampleProblem(
   { expect }: DefinitionTest,
   { outcome, output }: ExampleResult,
@@ -46,11 +46,11 @@ function outputProblem(expected: string, output: Uint8Array | null): string | nu
   return `The output differs at byte ${at}: ${part(output, at)} instead of ${part(wanted, at)}.`;
 }
 
-/** Some text around a place in bytes, quoted; what begins or ends in the middle is marked by dots. */
+/** Some text around a byte offset, quoted; dots mark where it is cut. */
 function part(bytes: Uint8Array, at: number): string {
   const from = Math.max(0, at - shownAround);
   const to = Math.min(bytes.length, at + shownAround);
-  if (at >= bytes.length) return bytes.length === 0 ? 'nothing' : `its end after ${quoted(bytes, from, at)}`;
+  if (at >= bytes.length) return bytes.length === 0 ? 'nothing' : `the end after ${quoted(bytes, from, at)}`;
   return `${from > 0 ? '…' : ''}${quoted(bytes, from, to)}${to < bytes.length ? '…' : ''}`;
 }
 

@@ -13,7 +13,7 @@ export const placeholderNames = [
   'job_uuid',
 ] as const;
 
-/** Files of a step that has several: `input_file.NAME` and `output_file.NAME`. */
+/** Files of a step that has several inputs or outputs: `input_file.NAME` and `output_file.NAME`. */
 export type NamedFile = `${'input_file' | 'output_file'}.${string}`;
 
 export type PlaceholderName = (typeof placeholderNames)[number] | NamedFile;
@@ -21,7 +21,7 @@ export type PlaceholderName = (typeof placeholderNames)[number] | NamedFile;
 /** What each placeholder stands for in one run. Which of them exist depends on the adapters. */
 export type PlaceholderValues = Partial<Record<PlaceholderName, string>>;
 
-/** The names that may also be written `$<…>`. Any other `$<…>` is text: Perl, make and regular expressions have it. */
+/** The names that may also be written `$<…>`. Any other `$<…>` is text: Perl, make and regular expressions use it. */
 const angleNames: readonly string[] = ['input_file', 'output_file'];
 
 const namedFile = /^(?:input_file|output_file)\.[A-Za-z0-9_-]+$/;
@@ -29,8 +29,8 @@ const namedFile = /^(?:input_file|output_file)\.[A-Za-z0-9_-]+$/;
 /** True for a placeholder of a named file. */
 export const isNamedFile = (name: string): name is NamedFile => namedFile.test(name);
 
-// Read from the left, so that `$$${x}` is `$` and then the literal `${x}`. One pass: what has been put in
-// is never looked at again, and a file named `${job_uuid}` keeps its name.
+// Read from the left, so that `$$${x}` is `$` and then the literal `${x}`. One pass: substituted values are never
+// scanned again, so a file named `${job_uuid}` keeps its name.
 const token = /\$\$\{|\$\{([^{}]*)\}|\$<([A-Za-z_]+)>|\$\{/g;
 
 type Token =
@@ -40,15 +40,15 @@ type Token =
   | { kind: 'unknown'; name: string; written: string }
   | { kind: 'unclosed' };
 
-/** Puts values for placeholders, and `${` for `$${`. Whatever is no placeholder stays as it is. */
+/** Replaces placeholders by their values, and `$${` by `${`. Everything else stays as it is. */
 export function substitute(text: string, values: PlaceholderValues): string {
   return text.replace(token, (written: string, curly?: string, angle?: string) => {
     const found = classify(written, curly, angle);
     if (found.kind === 'escape') return '${';
     if (found.kind !== 'placeholder') return written;
     const value = values[found.name];
-    // Definitions and runs are checked when they come, so this is a mistake of ours; another try would not mend it.
-    if (value === undefined) throw new PenstockError('conflict', `${written} has no place in this run`);
+    // Definitions and runs are checked on arrival, so this is a bug of ours; a retry would not help.
+    if (value === undefined) throw new PenstockError('conflict', `${written} has no value in this run`);
     return value;
   });
 }
@@ -58,7 +58,7 @@ export function placeholdersIn(text: string): PlaceholderName[] {
   return [...new Set(tokens(text).flatMap((found) => (found.kind === 'placeholder' ? [found.name] : [])))];
 }
 
-/** Whether a text is nothing but this one placeholder, in either spelling. */
+/** Whether a text is exactly this placeholder, in either spelling. */
 export function isPlaceholder(text: string, name: PlaceholderName): boolean {
   return text === `\${${name}}` || (text === `$<${name}>` && angleNames.includes(name));
 }
@@ -67,7 +67,7 @@ export function isPlaceholder(text: string, name: PlaceholderName): boolean {
 export function placeholderProblems(text: string, pointer: string): Problem[] {
   const details = tokens(text).flatMap((found) => {
     if (found.kind === 'unclosed') {
-      return ['"${" is opened and never closed by "}". For a literal ${ write $${'];
+      return ['"${" is never closed by "}". For a literal ${ write $${'];
     }
     return found.kind === 'unknown' ? [unknownName(found.name, found.written)] : [];
   });
@@ -105,6 +105,6 @@ function classify(written: string, curly: string | undefined, angle: string | un
     return known ? { kind: 'placeholder', name: known, written } : { kind: 'unknown', name, written };
   }
   if (known && angleNames.includes(known)) return { kind: 'placeholder', name: known, written };
-  // Only what is nearly one of the two is taken for a misspelling; the rest is somebody else's `$<…>`.
+  // Only a near miss of the two names counts as a misspelling; any other `$<…>` belongs to somebody else.
   return nearest(name, angleNames) ? { kind: 'unknown', name, written } : { kind: 'text' };
 }

@@ -58,7 +58,7 @@ export function outputPlace(run: PlacedRun): Place {
   return { kind: 'file', path: posix.join(folder, below, outputName), chosen: true };
 }
 
-/** A path of the definition, absolute; a relative one is taken from `cwd`. */
+/** A path of the definition made absolute; a relative path is resolved from `cwd`. */
 const absolute = ({ definition, values }: PlacedRun, path: string): string =>
   posix.resolve(workingDirectory(definition, values), substitute(path, values));
 

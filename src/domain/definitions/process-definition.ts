@@ -4,18 +4,18 @@ import { type ServiceRules, serviceOf } from '../services/service.js';
 import type { Buffering, ExecutorName, ProcessType } from './definition-document.js';
 import { inputParameters, outputParameters } from './definition-document.js';
 
-/** How input reaches the program. `path` may hold placeholders; exactly `${input_file}`: the server chooses. */
+/** How input reaches the program. `path` may hold placeholders; if it is exactly `${input_file}`, the server chooses it. */
 export type Input =
   | { type: 'file'; via: 'stream'; chunkSize?: number }
   | { type: 'file'; via: 'path'; path: string; fileName?: string; chunkSize?: number }
   | { type: 'folder'; path: string }
-  /** A file that the program follows. After `quiet` seconds of only waiting for more, a job's program is ended. */
+  /** A file that the program follows. A job's program is ended after it has only waited for more for `quiet` seconds. */
   | { type: 'append'; path: string; fileName?: string; chunkSize?: number; quiet: number }
   | { type: 'pipe'; chunkSize?: number }
   /** `port` null: the server chooses one. */
   | { type: 'port'; port: number | null; chunkSize?: number };
 
-/** How output is taken. `path` may hold placeholders; exactly `${output_file}`: the server chooses. */
+/** How output is collected. `path` may hold placeholders; if it is exactly `${output_file}`, the server chooses it. */
 export type Output =
   | { type: 'file'; via: 'stream'; stream: 'STDOUT' | 'STDERR'; buffering?: Buffering; fileName?: string }
   | { type: 'file'; via: 'path'; path: string; fileName?: string }
@@ -25,7 +25,7 @@ export type Output =
   /** `port` null: the server chooses one; `input`: the port of the input, on the same connection. */
   | { type: 'port'; port: number | null | 'input'; fileName?: string };
 
-/** A process definition ready to be run: one spelling, every default filled in, sizes in bytes, times in seconds. */
+/** A process definition ready to run: one spelling, every default filled in, sizes in bytes, times in seconds. */
 export interface ProcessDefinition {
   name: string | null;
   description: string | null;
@@ -36,11 +36,11 @@ export interface ProcessDefinition {
   cwd: string | null;
   timeout: number | null;
   processType: ProcessType;
-  /** How a service is kept going; null for what is none. */
+  /** How a service is kept running; null if it is not a service. */
   service: ServiceRules | null;
   application: string | null;
   executor: ExecutorName;
-  /** The machine of the executor ssh; null if a run says it, or there is none. */
+  /** The machine of the executor ssh; null if the run names it, or there is none. */
   host: string | null;
   input: Input | null;
   output: Output | null;
@@ -62,7 +62,7 @@ export interface ProcessDefinition {
   tests: DefinitionTest[];
 }
 
-/** An example: what is expected of this input. Null is any output, and any exit code that means success. */
+/** An example: the result expected for this input. Null accepts any output, or any exit code that means success. */
 export interface DefinitionTest {
   name: string | null;
   /** The input's text; null is no input. */
@@ -71,8 +71,8 @@ export interface DefinitionTest {
 }
 
 /**
- * The one shape in which a definition is run. What was sent is stored as it is; this is made from it each time.
- * The document must have passed the schema and `checkDefinition`. The defaults are those that the schema states.
+ * The one shape in which a definition is run. The document is stored as sent; this is derived from it each time. The
+ * document must have passed the schema and `checkDefinition`. The defaults are those of the schema.
  */
 export function normalise(document: DefinitionDocument): ProcessDefinition {
   const limits = document.limits ?? {};

@@ -3,20 +3,20 @@ import type { DefinitionDocument } from '../../lib/generated/process-definition.
 import type { RunDocument } from '../../lib/generated/run-request.js';
 import { inputParameters, outputParameters } from './definition-document.js';
 
-/** What a run says of where it is run; what it leaves out is as its definition says. */
+/** Where a run asks to be run; what it leaves out comes from its definition. */
 export type Whereabouts = Pick<RunDocument, 'executor' | 'host' | 'application'>;
 
-/** Why an adapter is for this machine alone. */
+/** Why an adapter works only on this machine. */
 const nearby: Readonly<Record<string, string>> = {
-  append: 'what goes on growing is followed on this machine',
+  append: 'a growing file can only be followed on this machine',
   port: 'its bytes would depend on the connection while the program runs',
   folder: 'its files are laid out on this machine',
 };
 
 /**
- * What can only be done on this machine, where a program of ours may stand beside the one that is run.
+ * What works only on this machine, where a program of ours can run beside the job's program.
  *
- * @param asked what a run asks for; nothing at a registration
+ * @param asked what a run asks for; empty at registration
  */
 export function remoteProblems(definition: DefinitionDocument, asked: Whereabouts = {}): Problem[] {
   const executor = asked.executor ?? definition.executor ?? 'local';
@@ -26,7 +26,7 @@ export function remoteProblems(definition: DefinitionDocument, asked: Whereabout
   if (definition.process_type === 'service') {
     problems.push({
       pointer: blamed('/process_type'),
-      detail: `a service is watched over on this machine; the executor ${executor} runs programs that end`,
+      detail: `a service can only run on this machine; the executor ${executor} runs programs that end`,
     });
   }
   const sides = [
@@ -38,7 +38,7 @@ export function remoteProblems(definition: DefinitionDocument, asked: Whereabout
     if (adapter === undefined || why === undefined) continue;
     problems.push({
       pointer: blamed(`/${end}_adapter/${end}_type`),
-      detail: `"${adapter.type}" cannot be used with the executor ${executor}: ${why}; take "file" or "pipe"`,
+      detail: `"${adapter.type}" cannot be used with the executor ${executor}: ${why}; use "file" or "pipe"`,
     });
   }
   if (executor === 'ssh' && (asked.host ?? definition.host) === undefined) {

@@ -1,25 +1,25 @@
 import Hashids from 'hashids';
 import type { TypedUuids } from './typed-uuid.js';
 
-/** What Penstock itself names its folders beside those that it clears; nobody else's may begin so. */
+/** The prefix of folders that Penstock makes beside those it clears; no other folder's name may begin with it. */
 export const ownFolders = '.penstock-';
 
-/** Whether a path may be cleared: then in its one normal form, as segments, with the prefix that it is below. */
+/** Whether a path may be cleared. If so: its normal form, as segments, with the prefix that it is below. */
 type ArchiveTarget =
   | { allowed: true; path: string; prefix: readonly string[]; below: readonly string[] }
   | { allowed: false; reason: string };
 
-/** Whether there is an empty folder now; if not, the reason, with the folder as it was or, as the reason says, empty. */
+/** Whether there is now an empty folder. If not, the reason, which says whether the folder is untouched or empty. */
 export type Cleared = { cleared: true; path: string } | { cleared: false; reason: string };
 
-/** The segments of an absolute path; undefined for what is none, or could lead elsewhere than it says. */
+/** The segments of an absolute path; undefined for one that is not absolute, or could lead somewhere else. */
 function segmentsOf(path: string): string[] | undefined {
   if (!path.startsWith('/') || path.includes('\0')) return undefined;
   const segments = path.split('/').filter((segment) => segment !== '' && segment !== '.');
   return segments.includes('..') ? undefined : segments;
 }
 
-/** The path in its one normal form; undefined for one that is not absolute, or could lead elsewhere than it says. */
+/** The path in its normal form; undefined for one that is not absolute, or could lead somewhere else. */
 export function normalArchivePath(path: string): string | undefined {
   const segments = segmentsOf(path);
   return segments === undefined ? undefined : `/${segments.join('/')}`;
@@ -27,7 +27,7 @@ export function normalArchivePath(path: string): string | undefined {
 
 /**
  * Decides whether an archive path may be cleared: only strictly below one of the prefixes, never a prefix itself.
- * What is not plainly so is refused; `..` is not resolved but refused, too.
+ * Anything doubtful is refused, including `..`, which is not resolved.
  */
 export function archiveTarget(prefixes: readonly string[], path: string): ArchiveTarget {
   const refused = (reason: string): ArchiveTarget => ({ allowed: false, reason });
@@ -39,7 +39,7 @@ export function archiveTarget(prefixes: readonly string[], path: string): Archiv
   }
   for (const text of prefixes) {
     const prefix = segmentsOf(text);
-    // A prefix that is the whole system would protect nothing.
+    // A prefix that covers the whole system would protect nothing.
     if (prefix === undefined || prefix.length === 0 || prefix.length >= segments.length) continue;
     if (prefix.every((segment, index) => segment === segments[index])) {
       const below = segments.slice(prefix.length);
@@ -49,13 +49,13 @@ export function archiveTarget(prefixes: readonly string[], path: string): Archiv
   return refused('the archive path is not below a prefix that may be cleared');
 }
 
-/** What the short ids in archive paths are made with. */
+/** What the short ids in archive paths are made from. */
 interface ShortIds {
   uuids: TypedUuids;
   salt: string;
 }
 
-/** The short id of a text: the number that its generic UUID is, as hashids writes it. */
+/** The short id of a text: its generic UUID as a number, written by hashids. */
 export function shortId({ uuids, salt }: ShortIds, text: string): string {
   const number = BigInt(`0x${uuids.computed('generic', text).replaceAll('-', '')}`);
   return new Hashids(salt).encode(number);
@@ -65,8 +65,8 @@ export function shortId({ uuids, salt }: ShortIds, text: string): string {
 const compact = (date: Date): string => `${date.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
 
 /**
- * Where a job's results go when nobody says: the same pipeline, parents and parameters always lead to the same
- * folder, unless each run shall have one of its own.
+ * Where a job's results go by default: the same pipeline, parents and parameters always lead to the same folder, unless
+ * each run gets its own.
  *
  * @param job `dataText` is the parameters as minified JSON; `instancedAt` the time of a run with a folder of its own
  */

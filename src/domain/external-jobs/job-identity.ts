@@ -1,9 +1,9 @@
 import { byCodePoint, pythonJson, pythonList } from './python-text.js';
 
-/** What makes a job that runs elsewhere the same job: it is the same work, whoever asks for it and how often. */
+/** What identifies a job that runs elsewhere: the same work is the same job, whoever asks for it and however often. */
 interface Identity {
   pipeline_uuid: string;
-  /** Left out and empty are two things, as of old. */
+  /** Missing and empty differ, as in the older system. */
   child_of?: readonly string[];
   /** As `numbersAsWritten` makes it: `1` and `1.0` are different data. */
   data: unknown;
@@ -16,6 +16,6 @@ export function jobIdentity({ pipeline_uuid, child_of, data }: Identity): string
   return texts.sort(byCodePoint).join(':');
 }
 
-/** The text that a pipeline's UUID is computed from: its name and what it is made of. */
+/** The text that a pipeline's UUID is computed from: its name and its components. */
 export const pipelineIdentity = (name: string, components: unknown): string =>
   `${name}:${pythonJson(components)}`;

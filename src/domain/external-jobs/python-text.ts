@@ -3,8 +3,8 @@ import type { JsonNode } from '../json/json-node.js';
 import { plain } from '../json/json-text.js';
 
 /**
- * Python's own ways of writing a value as text. The older system computed identities from them, so they have to be
- * right to the last character: `json.dumps(value, sort_keys=True, separators=(',', ':'))`, and `repr` of a list.
+ * How Python writes a value as text. The older system computed identities from such texts, so they must match to the
+ * last character: `json.dumps(value, sort_keys=True, separators=(',', ':'))`, and `repr` of a list.
  */
 
 /** Orders texts by code point, as Python does; JavaScript compares UTF-16 units. */
@@ -40,19 +40,19 @@ function pythonFloat(value: number): string {
   return `${sign}${whole}.${digits.slice(exponent + 1) || '0'}`;
 }
 
-/** Integers are written in one way only, but for -0: they are not read, which would take long for a million digits. */
+/** Integers except -0 have only one spelling, so they are not parsed: that would take long for a million digits. */
 const pythonNumber = (written: string): string => {
   if (/[.eE]/.test(written)) return pythonFloat(Number(written));
   return written === '-0' ? '0' : written;
 };
 
-/** A plain value whose numbers are kept as they are written. */
+/** A plain value whose numbers keep their spelling. */
 export const numbersAsWritten = (node: JsonNode): unknown => plain(node, (text) => new LosslessNumber(text));
 
 /**
  * A JSON value as Python minifies it, keys in order.
  *
- * @param value as `numbersAsWritten` makes it, or with plain numbers where how they were written does not matter
+ * @param value as `numbersAsWritten` makes it, or with plain numbers where their spelling does not matter
  */
 export function pythonJson(value: unknown): string {
   if (value === null || typeof value === 'boolean') return String(value);
@@ -61,13 +61,13 @@ export function pythonJson(value: unknown): string {
     return Number.isInteger(value) ? pythonNumber(`${BigInt(value)}`) : pythonFloat(value);
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(',')}]`;
   if (typeof value !== 'object') throw new TypeError(`${typeof value} is no JSON`);
-  // A number as it was written, which `JSON.parse` forgets: to Python 1 and 1.0 are two things.
+  // A number as it was written, which `JSON.parse` forgets: Python tells 1 and 1.0 apart.
   if (value instanceof LosslessNumber) return pythonNumber(value.value);
   const entries = Object.entries(value).sort(([a], [b]) => byCodePoint(a, b));
   return `{${entries.map(([key, item]) => `${pythonString(key)}:${pythonJson(item)}`).join(',')}}`;
 }
 
-/** `repr` of a text: in single quotes, but for one that holds some and no double ones. */
+/** `repr` of a text: in single quotes, unless it holds single quotes and no double quotes. */
 function pythonRepr(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const escaped = text.replace(/[\\'"]|\p{C}|[\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, (found) => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** What a UUID's first three hexadecimal digits say it names: the table of PipelineJobs' catalogue. */
+/** What the first three hexadecimal digits of a UUID say about its kind: the table of PipelineJobs' catalogue. */
 export const typePrefixes = {
   generic: '100',
   challenge_problem: '101',
@@ -36,7 +36,7 @@ const dnsNamespace = Buffer.from('6ba7b8109dad11d180b400c04fd430c8', 'hex');
 export const isUuid = (text: string): boolean =>
   /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text);
 
-/** 16 bytes as a UUID of the given version (RFC 9562), with the three digits written over the first ones. */
+/** 16 bytes as a UUID of the given version (RFC 9562), with its first three digits overwritten. */
 function format(bytes: Uint8Array, version: 3 | 5, prefix: string): string {
   const hex = Buffer.from(bytes).toString('hex');
   const variant = '89ab'[Number.parseInt(hex.charAt(16), 16) & 3];
@@ -47,8 +47,8 @@ function format(bytes: Uint8Array, version: 3 | 5, prefix: string): string {
 }
 
 /**
- * Typed UUIDs as PipelineJobs makes them: name-based ones (version 5) in the namespace of a domain, with a prefix
- * that tells the kind.
+ * Typed UUIDs as PipelineJobs makes them: name-based (version 5), in the namespace of a domain, with a prefix that
+ * tells the kind.
  *
  * @param domain the DNS name whose version 3 UUID is the namespace
  */
@@ -60,14 +60,14 @@ export function typedUuids(domain = 'sd2e.org', prefixes: Prefixes = typePrefixe
     namespace,
     prefixes,
 
-    /** From 16 bytes: random ones for what has no identity of its own. */
+    /** From 16 bytes: random bytes for things without an identity of their own. */
     of: (kind: TypedKind, bytes: Uint8Array): string => format(bytes, 5, prefixes[kind]),
 
     /** From a text: the same text always gives the same UUID. */
     computed: (kind: TypedKind, text: string): string =>
       format(createHash('sha1').update(namespaceBytes).update(text).digest(), 5, prefixes[kind]),
 
-    /** What a well-formed UUID names; undefined if it is none of ours, or no UUID. */
+    /** The kind of thing a UUID names; undefined if it is not one of ours, or not a UUID. */
     kindOf: (text: string): TypedKind | undefined =>
       isUuid(text)
         ? (Object.keys(prefixes) as TypedKind[]).find((kind) => text.startsWith(prefixes[kind]))

@@ -1,10 +1,11 @@
 /**
- * What goes over the socket between the server and the feeder of a program: frames of one byte that says what it is,
- * four bytes of length (big endian), and so many bytes.
+ * The protocol between the server and a program's feeder: frames of one type byte, four bytes of length (big endian),
+ * and that many bytes.
  *
- * From the server: `M` a message for the program, `E` there will be no more.
- * From the feeder: `H` {"pending": n} first of all, `R` a record of the program's, `X` {"code": n} the program has
- * ended, as a shell would tell it.
+ * From the server: `M` a message for the program, `E` no more messages will come.
+ *
+ * From the feeder: `H` {"pending": n} first of all, `R` a record from the program, `X` {"code": n} the program has
+ * ended, with its code as in a shell.
  */
 export type FrameType = 'M' | 'E' | 'H' | 'R' | 'X';
 export interface Frame {
@@ -23,7 +24,7 @@ export function encodeFrame(type: FrameType, payload: Buffer | object = Buffer.a
   return Buffer.concat([head, body]);
 }
 
-/** Takes what comes over the socket apart. What is not whole when the socket is closed never was. */
+/** Splits what arrives on the socket into frames. A frame that is incomplete when the socket closes is dropped. */
 export class FrameDecoder {
   #pieces: Buffer[] = [];
   #size = 0;

@@ -1,23 +1,20 @@
 import type { Framing } from './framing.js';
 
-/** How a program's input reaches it where the feeder brings it. Paths are absolute, sizes in bytes. */
+/** How the feeder brings a program its input. Paths are absolute, sizes in bytes. */
 export type Inlet =
   | { kind: 'pipe'; path: string; chunk: number }
   | { kind: 'port'; port: number; chunk: number }
-  /** `quiet`: seconds after which a program that only waits for more is told to end; null: never. */
+  /** `quiet`: after so many seconds of only waiting for more, the program is told to end; null: never. */
   | { kind: 'append'; path: string; chunk: number; quiet: number | null };
 
-/** How a program's output comes where the feeder fetches it. */
+/** How the feeder fetches a program's output. */
 export type Outlet =
   | { kind: 'pipe'; path: string }
   | { kind: 'port'; port: number }
-  /** `from`: the file as it was before the program started, whose bytes are no output; null if there was none. */
+  /** `from`: the file before the program started, whose bytes are not output; null if there was none. */
   | { kind: 'append'; path: string; from: { key: string; size: number } | null };
 
-/**
- * What a feeder is to do, as the file `feeder.json` of an attempt's folder says. Of `inlet` and `outlet` at least one
- * is there.
- */
+/** What a feeder must do: the file `feeder.json` in an attempt's folder. At least one of `inlet` and `outlet` is present. */
 export interface FeederPlan {
   inlet: Inlet | null;
   outlet: Outlet | null;
@@ -25,7 +22,7 @@ export interface FeederPlan {
   input: string | null;
   /** The file that the output is written to; null in a fed run. */
   output: string | null;
-  /** The output's largest size; one byte more is written, no further one. */
+  /** The output's largest size; at most one byte more is written. */
   limit: number | null;
   /** Messages come, and records go, over the socket `feed.sock` in the attempt's folder. */
   feed: { framing: Framing } | null;
@@ -33,9 +30,9 @@ export interface FeederPlan {
   killGrace: number;
 }
 
-/** What a feeder says of its work when it is done, in the file `feeder.done`. */
+/** What a feeder reports in the file `feeder.done` when it has finished. */
 export interface FeederReport {
-  /** Why it could not do it, as a sentence without a full stop. */
+  /** Why it failed, as a sentence without a full stop; null if it did not. */
   problem: string | null;
   /** Seconds of quiet after which it told the program to end; null if it did not. */
   toldToEnd: number | null;
@@ -43,7 +40,7 @@ export interface FeederReport {
   unheard: number[];
 }
 
-/** Tells a file from any other, whatever it is called by now: the number of one that is gone is given to another. */
+/** Identifies a file, even if it has been renamed. The inode number alone is not enough: it is reused once a file is gone. */
 export const fileKey = ({ ino, birthtimeNs }: { ino: bigint; birthtimeNs: bigint }): string =>
   `${ino}:${birthtimeNs}`;
 

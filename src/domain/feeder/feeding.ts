@@ -7,7 +7,7 @@ export function whyNotFed(definition: ProcessDefinition): string | null {
   for (const end of ['input', 'output'] as const) {
     const adapter = definition[end];
     if (adapter?.type === 'folder')
-      return `its ${end} is a folder, which is one document and no stream of records`;
+      return `its ${end} is a folder, which is one document, not a stream of records`;
     if (adapter?.type === 'file' && adapter.via === 'path') {
       const others = end === 'input' ? 'STDIN, append, pipe or port' : 'STDOUT, STDERR, append, pipe or port';
       return `its ${end} is a file at a path, which is read as a whole; records can go over ${others}`;
@@ -19,14 +19,14 @@ export function whyNotFed(definition: ProcessDefinition): string | null {
 }
 
 /**
- * What has to stand before a fed program so that it does not hold back its records: stdbuf(1) with its arguments;
- * null where the program writes them elsewhere, or as it likes.
+ * The command that must precede a fed program so that it does not buffer its records: stdbuf(1) with its arguments;
+ * null if the program writes its records elsewhere, or buffers as it likes.
  */
 export function unbuffered({ output }: ProcessDefinition, framing: Framing): string[] | null {
   if (output !== null && !(output.type === 'file' && output.via === 'stream')) return null;
   const wanted = output?.buffering ?? (framing === 'line' ? 'line' : 'none');
   if (wanted === 'program') return null;
   const stream = output?.stream === 'STDERR' ? '-e' : '-o';
-  // There are no lines in standard error that stdbuf could keep together: it is told to let go at once.
+  // stdbuf cannot buffer standard error by lines, so it does not buffer it at all.
   return ['stdbuf', `${stream}${wanted === 'line' && stream === '-o' ? 'L' : '0'}`];
 }

@@ -1,6 +1,6 @@
 /**
  * How records are told apart in a stream of bytes: by a newline or a NUL after each, by a length of 4 bytes (big
- * endian) before each, or not at all, where each piece that comes is a record.
+ * endian) before each, or not at all: then each piece that arrives is a record.
  */
 export const framings = ['line', 'nul', 'length', 'none'] as const;
 export type Framing = (typeof framings)[number];
@@ -9,8 +9,8 @@ const separators: Partial<Record<Framing, number>> = { line: 0x0a, nul: 0 };
 const empty = Buffer.alloc(0);
 
 /**
- * The bytes by which a record reaches a program. A separator that the record ends with already is not doubled.
- * Whatever `framingProblem` objects to comes out as another number of records.
+ * A record as a program gets it. If the record already ends with the separator, no second one is added. A record that
+ * `framingProblem` objects to would not come out as one record.
  */
 export function encodeRecord(framing: Framing, record: Buffer): Buffer {
   if (framing === 'none') return record;
@@ -25,36 +25,35 @@ export function encodeRecord(framing: Framing, record: Buffer): Buffer {
 
 /** Why a record cannot be told from others with this framing, as the rest of a sentence; null if it can. */
 export function framingProblem(framing: Framing, record: Buffer): string | null {
-  if (framing === 'length')
-    return record.length < 2 ** 32 ? null : 'is longer than a length of 4 bytes can say';
+  if (framing === 'length') return record.length < 2 ** 32 ? null : 'is too long for a length of 4 bytes';
   if (framing === 'none')
-    return record.length > 0 ? null : 'is empty, which without a framing is nothing at all';
+    return record.length > 0 ? null : 'is empty, and without a framing an empty record cannot be sent';
   const at = record.indexOf(separators[framing] ?? 0);
   if (at < 0 || at === record.length - 1) return null;
   return `holds a ${framing === 'line' ? 'newline' : 'NUL'}, which would end it there`;
 }
 
-/** Takes a stream of bytes apart into records, whatever pieces it comes in. */
+/** Splits a stream of bytes into records, whatever pieces it arrives in. */
 export class RecordDecoder {
   readonly #framing: Framing;
   readonly #largest: number;
   #pieces: Buffer[] = [];
   #size = 0;
 
-  /** @param largest bytes of a record; one that is longer is an error, lest it fill the memory */
+  /** @param largest bytes of a record; a longer record is an error, so that it cannot fill the memory */
   constructor(framing: Framing, largest = 64 * 2 ** 20) {
     this.#framing = framing;
     this.#largest = largest;
   }
 
-  /** The records that are whole with this piece. Throws a RangeError for one that is too long. */
+  /** The records that this piece completes. Throws a RangeError for a record that is too long. */
   push(piece: Buffer): Buffer[] {
     if (this.#framing === 'none') return piece.length === 0 ? [] : [piece];
     if (piece.length === 0) return [];
     return this.#framing === 'length' ? this.#byLength(piece) : this.#bySeparator(piece);
   }
 
-  /** What is left when the stream has ended: a last record without its separator. Throws if it is cut off. */
+  /** The rest at the end of the stream: a last record without its separator. Throws if the record is cut off. */
   end(): Buffer[] {
     const rest = this.#take(empty);
     if (rest.length === 0) return [];
@@ -79,7 +78,7 @@ export class RecordDecoder {
     this.#pieces.push(piece);
     this.#size += piece.length;
     while (this.#size >= 4) {
-      // Put together only when the record is there as a whole: a long one comes in many pieces.
+      // Joined only once the record is complete: a long record comes in many pieces.
       if ((this.#pieces[0]?.length ?? 0) < 4) this.#pieces = [Buffer.concat(this.#pieces)];
       const length = this.#pieces[0]?.readUInt32BE() ?? 0;
       if (length > this.#largest) throw this.#tooLong();
@@ -100,10 +99,10 @@ export class RecordDecoder {
     if (this.#size > this.#largest) throw this.#tooLong();
   }
 
-  /** All that was kept, and this after it. */
+  /** All pieces kept so far, followed by this one. */
   #take(last: Buffer): Buffer {
     if (this.#pieces.length === 0) return last;
-    // One piece often holds thousands of records: to copy what is left of it for each would take ages.
+    // One piece often holds thousands of records: copying the rest of it for each would take ages.
     const [first = empty] = this.#pieces;
     const isWhole = this.#pieces.length === 1 && last.length === 0;
     const all = isWhole ? first : Buffer.concat([...this.#pieces, last]);

@@ -1,4 +1,4 @@
-/** An event of a job as it is told to others. Dates are ISO 8601 in UTC. */
+/** An event of a job as it is sent to others. Dates are ISO 8601 in UTC. */
 export interface ToldEvent {
   eventUuid: string;
   eventName: string;
@@ -6,7 +6,7 @@ export interface ToldEvent {
   eventState: string;
   revision: number;
   date: string;
-  /** The event's own data as JSON text, which may be long; null if there are none. */
+  /** The event's own data as JSON text, which may be long; null if there is none. */
   data: string | null;
   jobUuid: string;
   jobOwner: string;
@@ -17,22 +17,25 @@ export interface ToldEvent {
   pipelineUuid: string | null;
 }
 
-/** The forms that an event can be told in. */
+/** The formats in which an event can be sent. */
 export const formats = ['json', 'cloudevents'] as const;
 export type Format = (typeof formats)[number];
 
-/** What is sent. The id is the same however often it is. */
+/** What is sent. The id stays the same if it is sent again. */
 export interface Told {
   id: string;
   contentType: string;
   body: string;
 }
 
-/** An object's JSON with one more key at its end, whose value is JSON already: nothing is parsed only to be written. */
+/**
+ * An object's JSON with one more key at its end, whose value is already JSON, so that nothing is parsed only to be
+ * written.
+ */
 const withJson = (object: object, key: string, json: string): string =>
   `${JSON.stringify(object).slice(0, -1)},${JSON.stringify(key)}:${json}}`;
 
-/** The message that tells of an event. `job_uuid`, `event_name` and `job_state` are the older system's names. */
+/** The message that announces an event. `job_uuid`, `event_name` and `job_state` are the older system's names. */
 export function eventMessage(event: ToldEvent, format: Format): Told {
   const about = {
     job_uuid: event.jobUuid,
@@ -61,7 +64,7 @@ export function eventMessage(event: ToldEvent, format: Format): Told {
   });
 }
 
-/** The message by which a receiver is tried out. */
+/** The message that tests a receiver. */
 export function pingMessage(id: string, source: string, time: string, format: Format): Told {
   return message(format, { id, type: 'ping', time, source, data: JSON.stringify({ subscription: source }) });
 }

@@ -1,4 +1,4 @@
-/** The states of a job: PipelineJobs' machine, which is the machine of every job. */
+/** The states of a job: PipelineJobs' state machine, which every job uses. */
 export const states = [
   'CREATED',
   'RUNNING',
@@ -34,7 +34,7 @@ export const events = [
 ] as const;
 export type EventName = (typeof events)[number];
 
-/** The one transition table: state → event → next state. What is not in it is illegal. */
+/** The one transition table: state → event → next state. Everything else is illegal. */
 const transitions: Readonly<Record<State, Readonly<Partial<Record<EventName, State>>>>> = {
   CREATED: {
     create: 'CREATED',
@@ -83,7 +83,7 @@ const transitions: Readonly<Record<State, Readonly<Partial<Record<EventName, Sta
   RESET: { reset: 'RESET', ready: 'CREATED' },
 };
 
-/** The state after `event` in `state`, or undefined where the table has none. */
+/** The state after `event` in `state`, or undefined if the event is illegal there. */
 export function nextState(state: State, event: EventName): State | undefined {
   return transitions[state][event];
 }
@@ -93,7 +93,7 @@ export function legalEvents(state: State): EventName[] {
   return events.filter((event) => transitions[state][event] !== undefined);
 }
 
-/** The states of jobs that may still be started or are being run: they have not reached their end. */
+/** The states of jobs that have not ended: they are running or may still be started. */
 export const unfinishedStates: readonly State[] = ['CREATED', 'RUNNING', 'RESET'];
 
 export const isUnfinished = (state: State): boolean => unfinishedStates.includes(state);

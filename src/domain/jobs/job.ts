@@ -4,38 +4,40 @@ import type { ServerWishes } from '../servers/application.js';
 import type { EventName, State } from './job-state.js';
 import type { Outcome } from './outcome.js';
 
-/** What one run asks for beyond its definition, its input apart; the rest is said by the server itself alone. */
+/** What one run asks for beyond its definition, apart from its input. Only Penstock itself sets the keys below. */
 export interface RunRequest extends Omit<RunDocument, 'input'> {
-  /** What it wants of its server besides its application. */
+  /** What else it wants of its server, besides its application. */
   server?: ServerWishes;
-  /** Files of LOCAL_SCRIPTS_FOLDER that are put into the base folder of the machine that it runs on. */
+  /** Files of LOCAL_SCRIPTS_FOLDER to copy into the base folder of the machine that it runs on. */
   scripts?: string[];
-  /** Whom the program runs as, by name. */
+  /** The name of the user that the program runs as. */
   user?: string;
   /**
-   * True: somebody waits for its end, and nothing else goes on before that. It starts at once, whatever else runs or
-   * waits, and is not tried again.
+   * True: somebody waits for its end and does nothing else until then. It starts at once, whatever else runs or waits,
+   * and is never retried.
    */
   attended?: boolean;
-  /** Fed message by message through a socket, and not from a file. */
+  /** Fed message by message through a socket, not from a file. */
   feed?: { framing: Framing };
   /**
-   * Named pipes, by absolute path, in place of standard input or output, by which programs of two jobs run joined;
-   * with `tee` what goes on is kept as this job's standard output, too. Whoever asks for them makes them and takes
-   * them away.
+   * Named pipes, by absolute path, in place of standard input or output, which join the programs of two jobs. With
+   * `tee`, what passes through is also kept as this job's standard output. Whoever asks for the pipes makes and removes
+   * them.
    */
   joined?: { from?: string; to?: string; tee?: true };
-  /** The message of an operation that it was made for: its id, and what it is known by if it comes again. */
+  /**
+   * The message of an operation that it was made for: its id, and the key that identifies it if it is delivered again.
+   */
   message?: { id: string; key: string | null };
 }
 
-/** The executor of a job that Penstock does not run: others report on it by events. */
+/** The executor of a job that Penstock does not run: others report on it with events. */
 export const externalExecutor = 'none';
 
-/** The executor of a pipeline's job: what it runs are the jobs of its steps. */
+/** The executor of a pipeline's job, which only runs the jobs of its steps. */
 export const pipelineExecutor = 'pipeline';
 
-/** What a job that runs elsewhere is linked to, with the keys of old. */
+/** What a job that runs elsewhere is linked to, with the older system's keys. */
 export interface JobLinks {
   child_of?: string[];
   generated_by?: string[];
@@ -57,12 +59,12 @@ export interface Job {
   definitionRevisionId: number | null;
   executor: string;
   state: State;
-  /** Rises by one with every event; writes compare and set it. */
+  /** Increases by one with every event; writes compare and set it. */
   revision: number;
   lastEvent: string;
   lastEventUuid: string;
   priority: number;
-  /** How often it was started, or tried to; 0 before the first. */
+  /** How many starts were attempted; 0 before the first. */
   attempt: number;
   programFailures: number;
   platformFailures: number;
@@ -76,7 +78,7 @@ export interface Job {
   outputSize: number | null;
   /** Where the output is, below the job's folder. */
   outputPath: string | null;
-  /** SHA-256 of the token that lets others send events; null for jobs from before there were tokens. */
+  /** SHA-256 of the token that lets others send events; null for jobs older than tokens. */
   tokenHash: string | null;
   session: string | null;
   archiveSystem: string | null;
@@ -84,21 +86,21 @@ export interface Job {
   /** Parameters of a job that runs elsewhere; part of its identity. */
   data: unknown;
   links: JobLinks | null;
-  /** The job of the pipeline that it is a step of, by its id. */
+  /** The id of the pipeline's job that it is a step of. */
   parentId: number | null;
   /** The name of that step. */
   step: string | null;
   /** Which item of a step that runs once per item, from 0. */
   item: number | null;
-  /** The operation that it serves, by its id. */
+  /** The id of the operation that it serves. */
   operationId: number | null;
   /** Of a pipeline's job: its steps, as they were when it was accepted. */
   plan: unknown;
-  /** Of a service: how it is. */
+  /** The state of a service. */
   service: unknown;
-  /** What a client of the scheduler's protocol said, without its secrets; null for all other jobs. */
+  /** What a client of the scheduler's protocol sent, without its secrets; null for all other jobs. */
   task: TaskRecord | null;
-  /** Left out of lists, and taking no events from outside. */
+  /** Hidden jobs are left out of lists, and take no events from outside. */
   hidden: boolean;
   created: Date;
   updated: Date;
@@ -108,13 +110,13 @@ export interface Job {
   cleared: Date | null;
 }
 
-/** What a job is before anything happened to it. */
+/** A job before anything has happened to it. */
 export type NewJob = Omit<
   Job,
   'id' | 'state' | 'revision' | 'lastEvent' | 'lastEventUuid' | 'created' | 'updated'
 >;
 
-/** A new job of which nothing is known but whose it is and how it is run. */
+/** A new job with nothing set but its owner and its executor. */
 export const newJob = (uuid: string, ownerId: number, executor: string): NewJob => ({
   uuid,
   ownerId,
@@ -217,9 +219,9 @@ export function applyEvent(
   };
 }
 
-/** A task as its job remembers it. */
+/** A task as stored with its job. */
 export interface TaskRecord {
   type: string;
-  /** What it is shown with, in the order of old. */
+  /** The fields it is shown with, in the older system's order. */
   shown: Record<string, string>;
 }

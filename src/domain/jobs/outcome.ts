@@ -4,11 +4,11 @@ export type Cause = 'exit' | 'signal' | 'timeout' | 'oom' | 'cancelled' | 'lost'
 /** How a program, or the attempt to run one, ended. Failure and success have the same shape. */
 export interface Outcome {
   cause: Cause;
-  /** The program's exit status, where it ended by itself. */
+  /** The program's exit status, if it ended by itself. */
   exit_code: number | null;
   /** The signal that ended it, such as `SIGKILL`. */
   signal: string | null;
-  /** A sentence for people; null where the cause says it all. */
+  /** A sentence for people; null if the cause says it all. */
   reason: string | null;
 }
 
@@ -31,12 +31,12 @@ export function succeeded(outcome: Outcome, successCodes: readonly number[]): bo
   return outcome.cause === 'exit' && outcome.exit_code !== null && successCodes.includes(outcome.exit_code);
 }
 
-/** True if the program has run to its end, whatever became of its output. */
+/** True if the program ran to its end, whatever became of its output. */
 const hasRun = ({ exit_code, signal }: Outcome): boolean => exit_code !== null || signal !== null;
 
 /**
- * Which budget a failure is taken from, or undefined if it is never retried. What has run to its end is run again only
- * where its definition says so: the platform tries again what it could not run.
+ * Which retry budget a failure counts against, or undefined if it is never retried. A program that ran to its end is
+ * retried only if its definition says so; the platform retries what it could not run.
  */
 export function failureKind(
   outcome: Outcome,
@@ -49,7 +49,7 @@ export function failureKind(
         ? 'program'
         : failureKind({ ...outcome, cause: 'exit' }, temporaryFailCodes);
     case 'exit':
-      // With no list of temporary codes every failure is worth another try; with one, only those are.
+      // Without a list of temporary codes every failure is retried; with a list, only those codes are.
       return temporaryFailCodes.length === 0 || temporaryFailCodes.includes(outcome.exit_code ?? -1)
         ? 'program'
         : undefined;

@@ -1,14 +1,14 @@
-/** A waiting job, as far as its turn depends on it. */
+/** What decides when a waiting job gets its turn. */
 export interface Waiting {
   id: number;
   uuid: string;
   ownerId: number;
-  /** Jobs of one definition share its bound. 0 is no definition. */
+  /** Jobs of one definition share its limit. 0 means no definition. */
   definitionId: number;
-  /** How many jobs of the definition may run at once; null is no bound. */
+  /** How many jobs of the definition may run at once; null is no limit. */
   concurrency: number | null;
   priority: number;
-  /** It waits for nobody, because others wait for it: neither bounds nor others hold it up. */
+  /** It never waits, because somebody waits for it: neither limits nor other jobs hold it up. */
   atOnce: boolean;
 }
 
@@ -17,29 +17,29 @@ export interface QueueLimits {
   runningPerUser: number;
 }
 
-/** Jobs that are alike in all that decides their turn, but for their age. */
+/** Jobs that differ only in age, as far as their turn is concerned. */
 interface Bucket {
   waiting: Waiting[];
-  /** Index of the first that still waits: taking from the head must not move the rest. */
+  /** Index of the first job that still waits: taking from the head must not move the rest. */
   head: number;
 }
 
 /**
- * Whose turn it is. Higher priority first; among equals the user with the fewest running jobs, so that a thousand
- * jobs of one user do not keep another's one waiting; then the oldest. Bounds: in all, per user, per definition.
+ * Whose turn it is. Higher priority first; among equals the user with the fewest running jobs, so that a thousand jobs
+ * of one user do not hold up a single job of another; then the oldest. Limits: in all, per user, per definition.
  */
 export class Queue {
   readonly #limits: () => QueueLimits;
   readonly #buckets = new Map<string, Bucket>();
   readonly #queued = new Map<string, Waiting>();
-  /** How many of those wait that are to start at once. */
+  /** How many jobs that must start at once are waiting. */
   #atOnce = 0;
   readonly #queuedByUser = new Map<number, number>();
   readonly #running = new Map<string, Waiting>();
   readonly #runningByUser = new Map<number, number>();
   readonly #runningByDefinition = new Map<number, number>();
 
-  /** @param limits as they are now, which may change */
+  /** @param limits the current limits, which may change */
   constructor(limits: () => QueueLimits) {
     this.#limits = limits;
   }
@@ -71,17 +71,17 @@ export class Queue {
     if (job.atOnce) this.#atOnce += 1;
   }
 
-  /** Takes a job out of the queue, if it still waits. */
+  /** Takes a job out of the queue if it still waits. */
   remove(uuid: string): boolean {
     const job = this.#queued.get(uuid);
     if (job === undefined) return false;
     this.#queued.delete(uuid);
     count(this.#queuedByUser, job.ownerId, -1);
     if (job.atOnce) this.#atOnce -= 1;
-    return true; // its bucket forgets it when its turn comes
+    return true; // its bucket drops it when its turn comes
   }
 
-  /** The next job that may run, which counts as running from now on; undefined if none may. */
+  /** The next job that may run, which from now on counts as running; undefined if none may. */
   next(): Waiting | undefined {
     const limits = this.#limits();
     const full = this.#running.size >= limits.running;
@@ -108,7 +108,7 @@ export class Queue {
     return best;
   }
 
-  /** Counts a job as running that was found running. */
+  /** Counts a job that was found running. */
   occupy(job: Waiting): void {
     if (this.#running.has(job.uuid)) return;
     this.#running.set(job.uuid, job);
@@ -164,7 +164,7 @@ function count<K>(counts: Map<K, number>, key: K, by: number): void {
   else counts.set(key, next);
 }
 
-/** Nearly every job is younger than all before it; one that comes back for a retry is not. */
+/** Nearly every job is younger than all before it; a job that is retried is not. */
 function insertByAge(bucket: Bucket, job: Waiting): void {
   let index = bucket.waiting.length;
   while (index > bucket.head && (bucket.waiting[index - 1]?.id ?? 0) > job.id) index -= 1;

@@ -1,8 +1,8 @@
 import type { ProcessDefinition } from '../definitions/process-definition.js';
 
 /**
- * How long a run may take: what the request says, or else the definition, or else the server. The server's default is
- * for programs that come to an end, so a service has none.
+ * How long a run may take: as the request says, or else the definition, or else the server. The server's default is for
+ * programs that end by themselves, so a service has none.
  *
  * @param byDefault the server's, in seconds; null for no limit
  * @returns seconds, or null for no limit

@@ -3,14 +3,14 @@ import { below } from '../../lib/pointer.js';
 import { showTyped } from '../../lib/wording.js';
 import { fileNameProblem } from '../definitions/file-name.js';
 
-/** Files as one JSON document: the name of each, and its content as text or, where it is none, as base64. */
+/** Files as one JSON document: the name of each, and its content as text, or as base64 if it is not text. */
 export type FileDocument = Readonly<Record<string, FileContent>>;
 export type FileContent = string | { base64: string };
 
-/** No list of problems is longer. */
+/** The longest list of problems. */
 const mostProblems = 50;
 
-/** What keeps a value from being a document of files, each with its place; none if it is one. */
+/** Why a value is not a document of files, each problem with its place; empty if it is one. */
 export function checkFileDocument(value: unknown, pointer = ''): Problem[] {
   if (!isObject(value)) {
     const detail = `the files must be an object of file name and content, not ${showTyped(value)}`;
@@ -27,7 +27,7 @@ export function checkFileDocument(value: unknown, pointer = ''): Problem[] {
   return problems.slice(0, mostProblems);
 }
 
-/** The content of each file by its name: text as it is, base64 as the bytes that it stands for. */
+/** The content of each file by its name: text as it is, base64 decoded. */
 export function filesOf(document: FileDocument): Map<string, string | Buffer> {
   return new Map(
     Object.entries(document).map(([name, content]) => [
@@ -57,32 +57,32 @@ function contentProblems(content: unknown, pointer: string): Problem[] {
   }
   return isBase64(base64)
     ? []
-    : [{ pointer: place, detail: 'that is not base64 (of the alphabet with + and /)' }];
+    : [{ pointer: place, detail: 'this is not valid base64 (the alphabet with + and /)' }];
 }
 
-/** JSON can hold halves of surrogate pairs, which no file can hold as UTF-8: it would get another content. */
+/** JSON can hold halves of surrogate pairs, which UTF-8 cannot: the file would get different content. */
 function textProblems(text: string, pointer: string): Problem[] {
   return !isWellFormed(text)
     ? [
         {
           pointer,
-          detail: 'the text holds half of a surrogate pair, which is no character; send it as base64',
+          detail: 'the text contains half of a surrogate pair, which is not a character; send it as base64',
         },
       ]
     : [];
 }
 
-/** Whether no half of a surrogate pair stands alone. As native as it gets: a text may be long. */
+/** Whether the text has no lone half of a surrogate pair. Native code where possible: a text may be long. */
 function isWellFormed(text: string): boolean {
   return (text as string & { isWellFormed(): boolean }).isWellFormed();
 }
 
-/** Of the standard alphabet, padded or not. */
+/** Whether a text is base64 in the standard alphabet, padded or not. */
 function isBase64(text: string): boolean {
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
   if (padding > 0 && text.length % 4 !== 0) return false;
   const digits = text.length - padding;
-  // A search for what is wrong: a match of the whole would have to go back over a long text.
+  // Searches for a wrong character: matching the whole would have to backtrack over a long text.
   return digits % 4 !== 1 && !/[^A-Za-z0-9+/]/.test(text.slice(0, digits));
 }
 

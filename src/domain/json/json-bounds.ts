@@ -4,19 +4,19 @@ import { count, shorten } from '../../lib/wording.js';
 import { bounds } from '../bounds.js';
 import { isOfWord } from './json-text-parser.js';
 
-/** One list or object that the scan is inside of. */
+/** A list or object that the scan is inside of. */
 interface Level {
   isObject: boolean;
   /** Keys or commas so far. */
   count: number;
-  /** Where the latest key is written, quotes included; in a list it means nothing. */
+  /** Where the latest key starts, quotes included; unused in a list. */
   keyFrom: number;
   keyTo: number;
 }
 
 /**
- * Refuses JSON text that holds more than anybody needs, before it is parsed: what is parsed is in memory, and what
- * looks at each value of it holds up everybody else. One pass over the text, which need not be valid JSON.
+ * Refuses JSON text that is larger than anybody needs, before it is parsed: parsed values take memory, and going
+ * through them holds up everybody else. Makes one pass over the text, which need not be valid JSON.
  *
  * @param most how many values there may be
  * @throws {PenstockError} too-large for too many values or keys, bad-json for nesting, keys and numbers; each names the
@@ -99,7 +99,7 @@ export function checkJsonBounds(text: string, most: number = bounds.values): voi
         `a number may have at most ${longest}; ${shorten(text.slice(from, from + 100))} has ${at - from}`,
       );
     }
-    // What is no part of any JSON is left for the parser to refuse.
+    // Anything that cannot be JSON is left for the parser to refuse.
     return Math.max(at, from + 1);
   }
 
@@ -133,15 +133,12 @@ export function checkJsonBounds(text: string, most: number = bounds.values): voi
       at = afterWord(at);
     }
     if (values > most) {
-      refuse(
-        'too-large',
-        `this is where the body goes beyond ${count(most, 'value')}, which is all that it may hold`,
-      );
+      refuse('too-large', `at this point the body exceeds its limit of ${count(most, 'value')}`);
     }
   }
 }
 
-/** A key as it is meant: escapes count as the characters that they stand for. */
+/** A key with its escapes decoded. */
 function nameOf(written: string): string {
   try {
     return JSON.parse(written) as string;

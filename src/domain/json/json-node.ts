@@ -1,7 +1,7 @@
 /**
- * JSON whose writing survives. `JSON.parse` makes one thing of `1` and `1.0`, rounds large integers and puts keys
- * that look like integers first; the clients that we pass values on for see all of that. So a tree keeps the text
- * of each value, and what nobody changed is written to the letter as it came, blanks included.
+ * JSON that keeps its spelling. `JSON.parse` does not distinguish `1` and `1.0`, rounds large integers and moves keys
+ * that look like integers to the front, and clients would notice all of that. So a tree keeps the text of each value,
+ * and unchanged values are written exactly as they came, whitespace included.
  */
 export type JsonNode = JsonObject | JsonArray | JsonScalar;
 
@@ -11,14 +11,14 @@ export interface JsonScalar {
   readonly text: string;
 }
 
-/** `text` only where it came out of a text and is unchanged. */
+/** `text` only if it was parsed from a text and is unchanged. */
 export interface JsonArray {
   readonly kind: 'array';
   readonly items: readonly JsonNode[];
   readonly text?: string;
 }
 
-/** All members as they were written, duplicates too; `text` as for an array. */
+/** All members as they were written, including duplicates; `text` as for an array. */
 export interface JsonObject {
   readonly kind: 'object';
   readonly entries: readonly JsonEntry[];

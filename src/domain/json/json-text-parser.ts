@@ -3,10 +3,11 @@ import { bounds } from '../bounds.js';
 import type { JsonEntry, JsonNode } from './json-node.js';
 
 /**
- * Text → tree. Strict JSON, and besides NaN, Infinity and -Infinity, which Python's `json` writes and reads. Texts
- * of many megabytes are gone over by searches of the engine, and nothing of them is copied.
+ * Text → tree. Strict JSON plus NaN, Infinity and -Infinity, which Python's `json` writes and reads. Texts of many
+ * megabytes are scanned by the engine's own searches, and nothing is copied.
  *
- * @throws {PenstockError} bad-json, with line and column, for what is no JSON or is nested deeper than 200 levels
+ * @throws {PenstockError} bad-json, with line and column, for a text that is not JSON or is nested deeper than 200
+ * levels
  */
 export function parseJsonText(text: string): JsonNode {
   const backslash = next((from) => text.indexOf('\\', from));
@@ -55,7 +56,7 @@ export function parseJsonText(text: string): JsonNode {
     skipBlanks();
     for (let first = true; text[at] !== close; first = false) {
       if (!first) {
-        if (text[at] !== ',') fail(`a comma or ${close} is expected`);
+        if (text[at] !== ',') fail(`expected a comma or ${close}`);
         at += 1;
       }
       one();
@@ -66,10 +67,10 @@ export function parseJsonText(text: string): JsonNode {
 
   function entry(): JsonEntry {
     skipBlanks();
-    if (text[at] !== '"') fail('a key in double quotes is expected');
+    if (text[at] !== '"') fail('expected a key in double quotes');
     const written = string();
     skipBlanks();
-    if (text[at] !== ':') fail('a colon is expected');
+    if (text[at] !== ':') fail('expected a colon');
     at += 1;
     const key = written.includes('\\') ? (JSON.parse(written) as string) : written.slice(1, -1);
     return { key, written, value: value() };
@@ -80,11 +81,11 @@ export function parseJsonText(text: string): JsonNode {
     let quote = text.indexOf('"', start + 1);
     const isPlain = backslash(start) > quote;
     if (!isPlain) quote = endOfString(text, start, quote);
-    if (quote === -1) fail('the text does not end');
-    if (control(start) < quote) fail('a control character in a text must be escaped', start);
+    if (quote === -1) fail('the string is not closed');
+    if (control(start) < quote) fail('a control character in a string must be escaped', start);
     at = quote + 1;
     const written = text.slice(start, at);
-    if (!isPlain && !isJson(written)) fail('an escape in a text is wrong', start);
+    if (!isPlain && !isJson(written)) fail('the string has an invalid escape', start);
     return written;
   }
 
@@ -97,24 +98,24 @@ export function parseJsonText(text: string): JsonNode {
     if (at > start && !isOfWord(text.charCodeAt(at))) return text.slice(start, at);
     while (isOfWord(text.charCodeAt(at))) at += 1;
     const written = text.slice(start, at);
-    if (written === '') fail('a value is expected');
-    if (!/^(NaN|-?Infinity)$/.test(written) && !isJson(written)) fail('that is no value', start);
+    if (written === '') fail('expected a value');
+    if (!/^(NaN|-?Infinity)$/.test(written) && !isJson(written)) fail('this is not a value', start);
     return written;
   }
 
   const node = value();
   skipBlanks();
-  if (at < text.length) fail('the end is expected');
+  if (at < text.length) fail('expected the end of the text');
   return node;
 }
 
 const plainNumber = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 
-/** Line and column as they are counted from 1. */
+/** Line and column count from 1. */
 const badJson = (why: string, line: number, column: number): PenstockError =>
   new PenstockError('bad-json', `The JSON cannot be read at line ${line}, column ${column}: ${why}.`);
 
-/** Where something comes next, asked for with places that grow; it is looked for no more than once. */
+/** Finds the next place of something for ever larger `from`, and searches for each place only once. */
 function next(find: (from: number) => number): (from: number) => number {
   let found = -1;
   return (from) => {
@@ -127,13 +128,13 @@ function next(find: (from: number) => number): (from: number) => number {
 }
 
 function indexOfControl(text: string, from: number): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is about them
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it must match them
   const controls = /[\0-\x1f]/g;
   controls.lastIndex = from;
   return controls.exec(text)?.index ?? -1;
 }
 
-/** The quote that ends a string: the first, from one on, that no odd number of backslashes stands before. */
+/** The quote that ends a string: the first from `from` on that does not follow an odd number of backslashes. */
 function endOfString(text: string, start: number, from: number): number {
   for (let quote = from; quote !== -1; quote = text.indexOf('"', quote + 1)) {
     let before = quote;

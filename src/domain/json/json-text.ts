@@ -3,7 +3,7 @@ import { parseJsonText } from './json-text-parser.js';
 
 export { parseJsonText };
 
-/** Tree → text: what is unchanged to the letter, the rest with `", "` and `": "` between, as Python does. */
+/** Tree → text: unchanged values exactly as they came, the rest with `", "` and `": "` between, as Python does. */
 export function writeJsonText(node: JsonNode): string {
   if (node.kind === 'scalar') return node.text;
   if (node.text !== undefined) return node.text;
@@ -16,12 +16,12 @@ export function members(node: JsonNode): [string, JsonNode][] {
   return [...new Map(entriesOf(node).map(({ key, value }) => [key, value]))];
 }
 
-/** The value of a member, the last one of duplicates; undefined where there is none, or no object. */
+/** The value of a member, the last of duplicates; undefined if there is none, or the node is not an object. */
 export function member(node: JsonNode, key: string): JsonNode | undefined {
   return entriesOf(node).findLast((entry) => entry.key === key)?.value;
 }
 
-/** The object with this member, in its place if it was there, else as the last. No object counts as an empty one. */
+/** The object with this member, in its old place or else at the end. Any other node counts as an empty object. */
 export function withMember(node: JsonNode, key: string, value: JsonNode): JsonObject {
   return withMembers(node, [[key, value]]);
 }
@@ -31,7 +31,7 @@ export function withMembers(node: JsonNode, added: readonly (readonly [string, J
   return merged([...entriesOf(node), ...added.map(([key, value]) => entryOf(key, value))]);
 }
 
-/** The object with only those members that the predicate wants. No object counts as an empty one. */
+/** The object with only the members that the predicate wants. Any other node counts as an empty object. */
 export function keepMembers(node: JsonNode, wanted: (key: string, value: JsonNode) => boolean): JsonObject {
   return merged(merged(entriesOf(node)).entries.filter(({ key, value }) => wanted(key, value)));
 }
@@ -54,12 +54,12 @@ function merged(entries: readonly JsonEntry[]): JsonObject {
   return { kind: 'object', entries: [...byKey.values()] };
 }
 
-/** A number or another scalar as it shall be written, such as `5400.0`. It is not checked. */
+/** A number or another scalar as it is to be written, such as `5400.0`. It is not checked. */
 export function rawJson(text: string): JsonNode {
   return { kind: 'scalar', text };
 }
 
-/** A plain value → tree, as `JSON.stringify` means it, but with NaN and the infinities as Python writes them. */
+/** A plain value → tree, as `JSON.stringify` would read it, but with NaN and the infinities as Python writes them. */
 export function jsonOf(value: unknown): JsonNode {
   if (Array.isArray(value)) return { kind: 'array', items: value.map(jsonOf) };
   if (typeof value === 'object' && value !== null) {
@@ -71,25 +71,25 @@ export function jsonOf(value: unknown): JsonNode {
 }
 
 /**
- * Tree → plain value, as `JSON.parse` means it; order and spelling get lost. Long texts are not copied.
+ * Tree → plain value, as `JSON.parse` would give it; order and spelling are lost. Long texts are not copied.
  *
  * @param numberOf what to make of a number, by how it is written; without it, a number
  */
 export function plain(node: JsonNode, numberOf: (text: string) => unknown = Number): unknown {
   if (node.kind === 'array') return node.items.map((item) => plain(item, numberOf));
-  // fromEntries, because `__proto__` is a lawful key and assigning to it would lose it.
+  // fromEntries, because `__proto__` is a legal key and assigning to it would lose it.
   if (node.kind === 'object')
     return Object.fromEntries(members(node).map(([key, item]) => [key, plain(item, numberOf)]));
   const { text } = node;
-  // What is written as it is meant need not be copied. Part of a text keeps all of it, so short ones are.
+  // A long string without escapes need not be copied. A slice keeps the whole text in memory, so short ones are.
   if (text.length > 10_000 && text.startsWith('"') && !text.includes('\\')) return text.slice(1, -1);
   return /^[-0-9NI]/.test(text) ? numberOf(text) : JSON.parse(text);
 }
 
 /**
- * The text of a member's value in the text of an object, to be passed on byte for byte; of duplicates the last.
+ * The text of a member's value, to be passed on byte for byte; the last one of duplicates.
  *
- * @returns undefined where there is no such member, or no object
+ * @returns undefined if there is no such member, or the text is not an object
  * @throws {PenstockError} bad-json
  */
 export function rawMember(text: string, key: string): string | undefined {

@@ -1,14 +1,14 @@
 /**
- * JSON whose numbers are told on as they were written. JavaScript makes one thing of `1` and `1.0` and rounds
- * `12345678901234567890`; clients in other languages see the difference. Values stay plain, so that everybody can use
- * them; the writing of those numbers that would lose theirs is remembered beside the object or list that holds them.
- * A copy of such an object has forgotten it: see `copyWritten`.
+ * JSON whose numbers are passed on as they were written. JavaScript does not distinguish `1` and `1.0` and rounds
+ * `12345678901234567890`; clients in other languages see the difference. Values stay plain, so that any code can use
+ * them; the spelling of numbers that would lose it is remembered beside the object or list that holds them. A copy of
+ * such an object loses it: see `copyWritten`.
  */
 const written = new WeakMap<object, Map<string, string>>();
 
 const losesWriting = (token: string): boolean => token === '-0' || String(Number(token)) !== token;
 
-/** True if there is such a number in a text that is JSON. Searches of the engine step over what may be megabytes. */
+/** True if a JSON text has such a number. It uses the engine's own searches, since strings may be megabytes long. */
 function hasAny(text: string): boolean {
   const numberOrText = /-?\d[\d.eE+-]*|"/g;
   for (let found = numberOrText.exec(text); found !== null; found = numberOrText.exec(text)) {
@@ -19,7 +19,7 @@ function hasAny(text: string): boolean {
   return false;
 }
 
-/** The quote that ends the text which begins at a place: the first that no odd number of backslashes stands before. */
+/** The quote that ends the string which begins at `start`: the first that does not follow an odd number of backslashes. */
 function endOfText(text: string, start: number): number {
   for (let quote = text.indexOf('"', start + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
     let before = quote;
@@ -29,7 +29,7 @@ function endOfText(text: string, start: number): number {
   return text.length;
 }
 
-/** `JSON.parse`, but that numbers keep their writing. Throws what it throws. */
+/** `JSON.parse`, except that numbers keep their spelling. Throws what it throws. */
 export function parseWritten(text: string): unknown {
   const value: unknown = JSON.parse(text);
   if (hasAny(text)) remember(value, text);
@@ -39,7 +39,7 @@ export function parseWritten(text: string): unknown {
 /** An object or list that the text is inside of, and the member that comes next. */
 interface Frame {
   holder: object;
-  /** Of an object: undefined until its key has been read. */
+  /** In an object: undefined until the key has been read. */
   key: string | number | undefined;
 }
 
@@ -47,7 +47,7 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 const memberOf = (holder: object, key: string | number | undefined): unknown =>
   (holder as Record<string, unknown>)[String(key)];
 
-/** Goes through a text, and through the value that it was read as. */
+/** Walks through a text and the value parsed from it in step. */
 function remember(value: unknown, text: string): void {
   const frames: Frame[] = [];
   const token = /-?\d[\d.eE+-]*|["{}[\],]/g;
@@ -56,7 +56,7 @@ function remember(value: unknown, text: string): void {
     const top = frames.at(-1);
     if (sign === '{' || sign === '[') {
       const inner = top === undefined ? value : memberOf(top.holder, top.key);
-      // Of a key that comes twice the first value is nowhere.
+      // If a key comes twice, the first value is not in the object.
       frames.push({ holder: isObject(inner) ? inner : {}, key: sign === '{' ? undefined : 0 });
     } else if (sign === '}' || sign === ']') frames.pop();
     else if (sign === '"') {
@@ -77,7 +77,7 @@ function keep(holder: object, key: string, text: string): void {
   else known.set(key, text);
 }
 
-/** A copy of an object, or of part of it, with the writing of its numbers. */
+/** A copy of an object, or of part of it, that keeps the spelling of its numbers. */
 export function copyWritten<T extends object>(from: object, copy: T): T {
   for (const [key, text] of written.get(from) ?? []) {
     if (memberOf(copy, key) === memberOf(from, key)) keep(copy, key, text);
@@ -85,7 +85,7 @@ export function copyWritten<T extends object>(from: object, copy: T): T {
   return copy;
 }
 
-/** How a member is to be written: its number's own text, where that is remembered and still means it. */
+/** The remembered spelling of a member's number, if there is one and the number is still the same. */
 export function writtenNumber(holder: object, key: string | number, item: unknown): string | undefined {
   if (typeof item !== 'number') return undefined;
   const text = written.get(holder)?.get(String(key));
@@ -93,15 +93,15 @@ export function writtenNumber(holder: object, key: string | number, item: unknow
 }
 
 /**
- * `JSON.stringify` of plain values, but that numbers are written as they were.
+ * `JSON.stringify` of plain values, except that numbers are written as they came.
  *
- * @param indent spaces for each level; 0: all in one line, without blanks
+ * @param indent spaces for each level; 0: all in one line, without spaces
  */
 export function stringifyWritten(value: unknown, indent = 0): string {
   return text(value, indent, '\n');
 }
 
-/** `line` begins a line at the level of the value. */
+/** `line` is what begins a line at the level of the value. */
 function text(value: unknown, indent: number, line: string): string {
   if (!isObject(value) || value instanceof Date) return JSON.stringify(value) ?? 'null';
   const inner = `${line}${' '.repeat(indent)}`;

@@ -4,16 +4,16 @@ import type { Framing } from '../feeder/framing.js';
 /** How an operation works, with every default filled in. */
 export interface OperationSettings {
   framing: Framing;
-  /** `one`: the n-th record answers the n-th message. `any`: records are nobody's answer. */
+  /** `one`: the n-th record answers the n-th message. `any`: records do not answer particular messages. */
   answers: 'one' | 'any';
-  /** Of what is published; null is that of the message. */
+  /** The content type of what is published; null is that of the message. */
   contentType: string | null;
-  /** Null: as many as suits the mode. */
+  /** Null: the default for the mode. */
   prefetch: number | null;
   /** Jobs at once. */
   concurrency: number;
   maxDeliveries: number;
-  /** The stream of its dead letters, by name; null is one of its own. */
+  /** The name of the stream for its dead letters; null is a stream of its own. */
   deadLetters: string | null;
 }
 
@@ -32,7 +32,7 @@ export const documentKeys = [
 export function operationSettings({ document }: { document: OperationDocument }): OperationSettings {
   return {
     framing: document.framing ?? 'line',
-    // Without a framing nobody can tell where one answer ends.
+    // Without a framing the end of an answer is unknown.
     answers: document.answers ?? (document.framing === 'none' ? 'any' : 'one'),
     contentType: document.content_type ?? null,
     prefetch: document.prefetch ?? null,
@@ -45,13 +45,13 @@ export function operationSettings({ document }: { document: OperationDocument })
 /** The queue that an operation reads; several installations may share a broker. */
 export const operationQueue = (id: number, instance: string): string => `operation-${id}-${instance}`;
 
-/** How many messages may be unsettled at once. Jobs that run at once need as many messages, or they never do. */
+/** How many messages may be unsettled at once. Jobs can only run concurrently if there are as many messages. */
 export function prefetchOf(settings: OperationSettings, mode: 'single' | 'service'): number {
   if (mode === 'service') return settings.prefetch ?? 200;
   return Math.max(settings.prefetch ?? settings.concurrency * 2, settings.concurrency);
 }
 
-/** What dead letters say of themselves, in headers of their own. */
+/** The headers that describe a dead letter. */
 export const deadHeaders = {
   job: 'penstock-job',
   reason: 'penstock-reason',
@@ -61,16 +61,16 @@ export const deadHeaders = {
 /** Set to `true` on what is published for a message that may have been answered before. */
 export const redeliveredHeader = 'redelivered';
 
-/** Set to `true` where the headers of a message were too large to go on with what came of it. */
+/** Set to `true` if the message's headers were too large to be passed on with its answer. */
 const leftOutHeader = 'penstock-headers-left-out';
 
-/** Bytes of headers that every broker takes; the client that other programs use may send a few more. */
+/** Bytes of headers that every broker accepts; the client libraries of other programs may add a few. */
 const mostHeaders = 65_000;
 const mostOfOurs = 5000;
 
 /**
- * The headers of what came of a message, with those that we add. Where they are too large together, the message's own are
- * left out, and that is told: one that could never be published would hold up all that come after it.
+ * The headers of a message's answer, with those that we add. If they are too large together, the message's own headers
+ * are dropped and a header says so: an answer that can never be published would hold up all that follow.
  */
 export function fittingHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const size = Object.entries(headers).reduce(
@@ -80,7 +80,7 @@ export function fittingHeaders(headers: Readonly<Record<string, string>>): Reado
   if (size <= mostHeaders) return headers;
   const ours: readonly string[] = [...Object.values(deadHeaders), redeliveredHeader];
   const kept = Object.entries(headers).flatMap(([name, value]) =>
-    // Others may have used these names, too.
+    // Other programs may have used these names as well.
     ours.includes(name) ? [[name, value.slice(0, mostOfOurs)]] : [],
   );
   return { ...Object.fromEntries(kept), [leftOutHeader]: 'true' };
@@ -104,6 +104,6 @@ const endings: Readonly<Record<string, string>> = {
   'video/mp4': '.mp4',
 };
 
-/** What the file that holds a message is called, where it has no `file-name`: programs look at the ending. */
+/** The name of the file that holds a message without a `file-name`: programs look at the extension. */
 export const messageFileName = (contentType: string): string =>
   `message${endings[contentType.split(';', 1)[0]?.trim().toLowerCase() ?? ''] ?? ''}`;

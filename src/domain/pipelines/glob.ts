@@ -1,25 +1,25 @@
 /**
- * Patterns of file names, as shells have them: `*` and `?` within a name, `[abc]`, `[a-z]` and `[!abc]`, and `**` for
- * any folders. As in shells, what begins with a dot has to be asked for with a dot.
+ * Patterns of file names as in shells: `*` and `?` within a name, `[abc]`, `[a-z]` and `[!abc]`, and `**` for any
+ * folders. As in shells, a name that begins with a dot matches only a pattern that begins with a dot.
  */
 
-/** What is wrong with a pattern, as the rest of a sentence; undefined if it is one. */
+/** What is wrong with a pattern, as the rest of a sentence; undefined if nothing is. */
 export function globProblem(pattern: string): string | undefined {
-  if (pattern.startsWith('/')) return 'it is taken from the working folder and may not begin with "/"';
+  if (pattern.startsWith('/')) return 'it is relative to the working folder and must not begin with "/"';
   const parts = pattern.split('/');
-  if (parts.includes('..')) return 'it may not contain ".."';
+  if (parts.includes('..')) return 'it must not contain ".."';
   if (parts.includes('') || parts.includes('.')) return 'it has an empty part';
-  if (pattern.includes('\0')) return 'it may not contain NUL';
+  if (pattern.includes('\0')) return 'it must not contain NUL';
   return undefined;
 }
 
 /**
- * The pattern as a test of paths with `/` between their parts. It takes time in proportion to both lengths at most: as a
- * regular expression, a pattern with many `*` could hold up everybody.
+ * The pattern as a test of paths with `/` between their parts. Its time is at most proportional to the product of both
+ * lengths: as a regular expression, a pattern with many `*` could block the server.
  */
 export function globMatcher(pattern: string): (path: string) => boolean {
   const parts = pattern.split('/').map(partOf);
-  // At the end it is for files, too: there has to be a name.
+  // A `**` at the end matches files as well, so there must be a name.
   if (parts.at(-1)?.many) parts.push({ many: false, test: isShown });
   return (path) => matchesAll(path.split('/'), parts);
 }
@@ -28,13 +28,13 @@ export function globMatcher(pattern: string): (path: string) => boolean {
 export const globDepth = (pattern: string): number =>
   pattern.split('/').includes('**') ? Number.POSITIVE_INFINITY : pattern.split('/').length;
 
-/** What one thing in a row has to be, or any number of things one after the other. */
+/** A test for one thing of a sequence, or for any number of things in a row. */
 interface Part {
   many: boolean;
   test: (text: string) => boolean;
 }
 
-/** True if the things are what the parts say. When it goes wrong, only the latest `many` has to take one thing more. */
+/** True if the things match the parts. After a mismatch, only the latest `many` has to take one thing more. */
 function matchesAll(things: readonly string[], parts: readonly Part[]): boolean {
   let [thing, part] = [0, 0];
   let latest: { thing: number; part: number } | undefined;
@@ -80,10 +80,10 @@ function charactersOf(text: string): Part[] {
   return characters;
 }
 
-/** Whether a character is one of a set such as `a-z_`, or none of it. */
+/** Whether a character is in a set such as `a-z_`, or is not in it. */
 function setTest(set: string, isOne: boolean): Part['test'] {
   const members = set.replace(/[\\\]^[]/g, '\\$&');
-  // A range the wrong way round holds nothing, and is an error to a regular expression.
+  // A reversed range is empty here, but an error in a regular expression.
   const safe = members.replace(/(.)-(.)/gsu, (range, from: string, to: string) =>
     from <= to ? range : `${from}\\-${to}`,
   );

@@ -1,9 +1,9 @@
 import { parseJsonText } from '../json/json-text.js';
 
-/** A pipeline's step has no more items than this: each is a job of its own. */
+/** The most items of a pipeline's step: each is a job of its own. */
 export const mostItems = 1_000_000;
 
-/** Finds where lines end, in pieces of a file as they come. A last line need not have a line feed. */
+/** Finds the ends of lines while pieces of a file arrive. The last line need not have a line feed. */
 export class LineEnds {
   /** Offset of the byte after each line. */
   readonly ends: number[] = [];
@@ -16,19 +16,19 @@ export class LineEnds {
     this.#offset += piece.length;
   }
 
-  /** When all has come. */
+  /** Call it when the whole file has arrived. */
   finish(): void {
     if (this.#offset > (this.ends.at(-1) ?? 0)) this.ends.push(this.#offset);
   }
 }
 
 /**
- * The elements of a JSON array, each as a program is to be given it: a string as its text, all else as the JSON that
- * it was written as. Throws if it is no array.
+ * The elements of a JSON array, each as a program receives it: a string as its text, anything else as its JSON as
+ * written. Throws if the text is not an array.
  */
 export function jsonItems(text: string): string[] {
   const node = parseJsonText(text);
-  if (node.kind !== 'array') throw new Error('it is no JSON array');
+  if (node.kind !== 'array') throw new Error('it is not a JSON array');
   return node.items.map((item) => {
     if (item.kind === 'scalar')
       return item.text.startsWith('"') ? (JSON.parse(item.text) as string) : item.text;

@@ -11,21 +11,18 @@ export interface Each {
   gather: 'concat' | 'lines' | 'json';
 }
 
-/**
- * Where bytes come from: a step's output (`output` names one of several), or the pipeline's own input (`step`
- * null).
- */
+/** Where bytes come from: a step's output (`output` names one of several), or the pipeline's own input (`step` is null). */
 export interface Source {
   step: string | null;
   output: string | null;
 }
 
-/** A step with all that it leaves unsaid filled in. */
+/** A step with everything it leaves out filled in. */
 export interface Step {
   name: string;
   /** The definition's id. */
   definition: number;
-  /** All steps that have to have ended well before it, each once. */
+  /** All steps that must have succeeded before it, each once. */
   needs: string[];
   input: Source | null;
   inputs: Record<string, Source>;
@@ -35,7 +32,7 @@ export interface Step {
   timeout: number | null;
 }
 
-/** The word that stands for the pipeline itself where a step's name could stand. */
+/** The word for the pipeline itself in place of a step's name. */
 export const ownInput = 'pipeline';
 
 /** `STEP`, `STEP.NAME`, `pipeline` or `pipeline.NAME`. */
@@ -45,15 +42,15 @@ export function sourceOf(text: string): Source {
   return { step: step === ownInput ? null : step, output: dot < 0 ? null : text.slice(dot + 1) };
 }
 
-/** A source as it is written. */
+/** A source as written in a document. */
 export const sourceText = ({ step, output }: Source): string =>
   `${step ?? ownInput}${output === null ? '' : `.${output}`}`;
 
-/** The id that a definition is named by, alone or in a resource_uri. */
+/** The id of a definition, given alone or as a resource_uri. */
 export const definitionIdOf = (named: number | string): number =>
   typeof named === 'number' ? named : Number(/(\d+)\/?$/.exec(named)?.[1] ?? 0);
 
-/** Where a step's input comes from, if it is not said; undefined where nobody could tell. */
+/** Where a step's input comes from by default; undefined if the step has to say it. */
 function unsaidInput(step: StepDocument, before: string | undefined): Source | null | undefined {
   const named = Object.values(step.inputs ?? {}).map((text) => sourceOf(text).step);
   if (step.needs === undefined) {
@@ -67,8 +64,8 @@ function unsaidInput(step: StepDocument, before: string | undefined): Source | n
 }
 
 /**
- * The steps with what they leave unsaid. `undecided` are those whose input has to be said: by their place in the
- * list.
+ * The steps with their defaults filled in. `undecided` are the indices of those that have to say where their input
+ * comes from.
  */
 export function stepsOf(document: PipelineDocument): { steps: Step[]; undecided: number[] } {
   const undecided: number[] = [];
@@ -107,13 +104,13 @@ export function stepsOf(document: PipelineDocument): { steps: Step[]; undecided:
   return { steps, undecided };
 }
 
-/** The steps that no other takes anything from or waits for. */
+/** The steps that no other step reads from or waits for. */
 export function endsOf(steps: readonly Step[]): Step[] {
   const needed = new Set(steps.flatMap(({ needs }) => needs));
   return steps.filter(({ name }) => !needed.has(name));
 }
 
-/** Every step after those that it needs, else in the order given; what is in a circle is left out. */
+/** Every step after those that it needs, otherwise in the given order; steps in a circle are left out. */
 export function inOrder<T extends Pick<Step, 'name' | 'needs'>>(steps: readonly T[]): T[] {
   const done = new Set<string>();
   const ordered: T[] = [];
@@ -130,7 +127,7 @@ export function inOrder<T extends Pick<Step, 'name' | 'needs'>>(steps: readonly 
 export function circleOf(steps: readonly Step[]): string[] | undefined {
   const ordered = new Set(inOrder(steps).map(({ name }) => name));
   const left = new Map(steps.filter(({ name }) => !ordered.has(name)).map((step) => [step.name, step]));
-  // What is left needs something else that is left: going on from one to the next must come back at last.
+  // Every step that is left needs another one that is left, so following them must come back to one seen before.
   const path: string[] = [];
   for (let name = left.keys().next().value; name !== undefined; ) {
     const seen = path.indexOf(name);

@@ -13,24 +13,24 @@ interface Pinned {
 
 /** A step as a pipeline's job runs it. */
 export interface PlannedStep extends Step, Pinned {
-  /** The step that reads its output through a kernel pipe while both run; null if none does. */
+  /** The step that reads this one's output through a kernel pipe while both run; null if none does. */
   joinedTo: string | null;
 }
 
-/** What a pipeline's job does, as it was accepted; the last three come while it runs. */
+/** What a pipeline's job does, fixed when it was accepted; the last three are set while it runs. */
 export interface Plan {
-  /** In an order in which each stands after those that it needs. */
+  /** Ordered so that each step comes after those that it needs. */
   steps: PlannedStep[];
   output: Source;
-  /** Seconds, from when it is accepted or resumed; null is no limit. */
+  /** Seconds from when it was accepted or resumed; null is no limit. */
   timeout: number | null;
-  /** When it was accepted or resumed; nothing in plans of before, and in those that have not begun. */
+  /** When it was accepted or resumed; missing in older plans, and in those that have not begun. */
   began?: Moment;
-  /** How many items steps have that are run once for each, as far as they have been counted. */
+  /** The number of items of steps that run once per item, as far as they have been counted. */
   totals: Record<string, number>;
-  /** Why all is to end: it was cancelled, or its time is over. Whoever comes first is kept. */
+  /** Why everything must end: it was cancelled, or timed out. The first reason is kept. */
   stop: Outcome | null;
-  /** While it is being resumed: the steps that are run again though they ended well. */
+  /** While it is being resumed: the steps that are run again although they succeeded. */
   again: string[] | null;
 }
 
@@ -40,7 +40,7 @@ type Runs = Pinned & { definition: ProcessDefinition; inputs: readonly string[];
  * The plan of a pipeline whose document has passed the rules.
  *
  * @param runs what each step of the document runs, in their order
- * @param executor how the run asks for all of them to be run; undefined is as each definition says
+ * @param executor the executor that the run asks for; undefined leaves it to each definition
  */
 export function planOf(document: PipelineDocument, runs: readonly Runs[], executor?: string): Plan {
   const { steps } = stepsOf(document);
@@ -56,8 +56,8 @@ export function planOf(document: PipelineDocument, runs: readonly Runs[], execut
 const wholeOf = (step: string | undefined): Source => ({ step: step ?? null, output: null });
 
 /**
- * The step that can read this one's output while it is being written: what one writes to its standard output must be
- * all that the other wants, and nobody else may want it.
+ * The step that can read this one's output while it is being written: this step's standard output must be all that the
+ * reader needs, and nobody else may need it.
  */
 function joinedTo(
   step: Step,
@@ -74,15 +74,15 @@ function joinedTo(
   const writer = byName.get(step.name)?.run;
   const reader = byName.get(next.name)?.run;
   if (writer === undefined || reader === undefined) return null;
-  // The reader begins with the writer, so it must have nothing else to wait for.
+  // The reader starts with the writer, so it must not have to wait for anything else.
   const alone = next.needs.length === 1 && next.inputs !== undefined && Object.keys(next.inputs).length === 0;
   const plain = [step, next].every(({ each }) => each === null) && [writer, reader].every(isPlain);
   const fits = alone && plain && writesStdout(writer.definition) && readsStdin(reader.definition);
-  // Whoever begins with another asks nobody whether it may: it must have no bound of its own.
+  // The reader starts without waiting its turn, so it must have no concurrency limit of its own.
   const free = reader.definition.concurrency === null;
-  // A pipe joins programs of one machine, this one.
+  // A pipe joins programs on one machine, this one.
   const here = [writer, reader].every(({ definition }) => (executor ?? definition.executor) === 'local');
-  // What goes through a pipe is in no file whose size could be bounded.
+  // Bytes in a pipe are in no file, so their size cannot be limited.
   const unbounded = writer.definition.limits.outputSize === null;
   return fits && free && here && unbounded ? next.name : null;
 }
@@ -96,12 +96,12 @@ const writesStdout = ({ output }: ProcessDefinition): boolean =>
 const readsStdin = ({ input }: ProcessDefinition): boolean =>
   input === null || (input.type === 'file' && input.via === 'stream');
 
-/** All that a step takes bytes from. */
+/** All sources that a step reads. */
 export function sourcesOf({ input, inputs }: Pick<Step, 'input' | 'inputs'>): Source[] {
   return [...(input === null ? [] : [input]), ...Object.values(inputs)];
 }
 
-/** The steps that begin together with one, itself included, in the order of the pipe. */
+/** The steps that start together with this one, itself included, in the order of the pipe. */
 export function groupOf(plan: Plan, name: string): PlannedStep[] {
   const group: PlannedStep[] = [];
   const before = (one: string) => plan.steps.find(({ joinedTo }) => joinedTo === one);

@@ -15,7 +15,7 @@ import {
   stepsOf,
 } from './pipeline-document.js';
 
-/** What the rules want to know of the definition that a step runs. */
+/** What the rules need to know about the definition that a step runs. */
 interface StepDefinition {
   processType: 'single' | 'service';
   /** The names of inputs and outputs beyond the main ones. */
@@ -31,7 +31,7 @@ const mostProblems = 50;
  * The rules that a JSON Schema cannot state of a pipeline of steps. The document must have passed
  * `schemas/pipeline-steps.json`.
  *
- * @param definitions what each step runs, in their order; null where there is none that the user may run
+ * @param definitions what each step runs, in their order; null where the user may run none by that id
  */
 export function checkPipeline(
   document: PipelineDocument,
@@ -43,11 +43,11 @@ export function checkPipeline(
   const linked = [
     ...undecided.map((index) => ({
       pointer: below(below('/steps', index), 'input'),
-      detail: `it needs several steps; say which one's output is its input, or null for none`,
+      detail: `it needs several steps; say which of them its input comes from, or null for no input`,
     })),
   ];
   for (const [index, step] of steps.entries()) {
-    // The nearest names are looked for only for what is told.
+    // Nearest names take time, so they are sought only for problems that are reported.
     if (linked.length >= mostProblems) break;
     linked.push(...linkProblems(step, document.steps[index], index, steps, definitions));
   }
@@ -70,14 +70,14 @@ function nameProblems(steps: readonly StepDocument[]): Problem[] {
   return steps.flatMap(({ name }, index) => {
     const pointer = below(below('/steps', index), 'name');
     if (name === ownInput)
-      return [{ pointer, detail: `"${name}" means the pipeline itself; take another name` }];
+      return [{ pointer, detail: `"${name}" means the pipeline itself; choose another name` }];
     if (seen.has(name)) return [{ pointer, detail: `there is a step "${name}" already` }];
     seen.add(name);
     return [];
   });
 }
 
-/** A name that is no step's, with the one that was perhaps meant. */
+/** The message for an unknown step, with the name that was perhaps meant. */
 function unknownStep(name: string, steps: readonly Step[]): string {
   const names = steps.map((step) => step.name);
   const near = nearest(name, names);
@@ -111,7 +111,7 @@ function linkProblems(
   return problems;
 }
 
-/** A source must be a step, and a named output one that it has. */
+/** A source must be a step, and a named output must be one of its outputs. */
 function sourceProblems(
   source: Source,
   pointer: string,
@@ -124,7 +124,7 @@ function sourceProblems(
   const definition = definitions[index];
   if (source.output === null || !definition) return [];
   if (steps[index]?.each) {
-    const detail = `"${source.step}" is run once per item; of its outputs only the main one is gathered`;
+    const detail = `"${source.step}" runs once per item, and only its main output is gathered`;
     return [{ pointer, detail }];
   }
   if (definition.outputs.includes(source.output)) return [];
@@ -133,10 +133,11 @@ function sourceProblems(
   ];
 }
 
-/** That a definition has no input or output of that name. */
+/** The message for a definition without an input or output of that name. */
 function noSuch(what: 'input' | 'output', name: string, names: readonly string[]): string {
   const wanted = `\${${what}_file.${name}}`;
-  if (names.length === 0) return `the definition has no named ${what}s; ${wanted} is nowhere in it`;
+  if (names.length === 0)
+    return `the definition has no named ${what}s; its command does not contain ${wanted}`;
   const near = nearest(name, names);
   return `the definition has no ${what} "${name}"; ${near === undefined ? `it has ${names.join(', ')}` : `did you mean "${near}"?`}`;
 }
@@ -150,7 +151,7 @@ function definitionProblems(step: Step, index: number, definition: StepDefinitio
     return [{ pointer, detail }];
   }
   if (step.input === null && definition.needsInput) {
-    const detail = `the process definition ${step.definition} needs an input file (\${input_file}); say which step's output it is, or "${ownInput}"`;
+    const detail = `the process definition ${step.definition} needs an input file (\${input_file}); say which step it comes from, or "${ownInput}"`;
     return [{ pointer: below(place, 'input'), detail }];
   }
   const given = Object.keys(step.inputs);
@@ -177,18 +178,18 @@ function eachProblems({ each, input, name }: Step, index: number, steps: readonl
   if (input === null) add('over', `the step "${name}" has no input to take items from`);
   else if (each.over === 'files') {
     if (from === undefined || input.output !== null) {
-      add('over', 'files are those that a step left in its working folder; its input has to be a step');
+      add('over', "files are taken from a step's working folder, so the input must be a step");
     } else if (from.each !== null) {
-      add('over', `"${from.name}" is run once per item, in many working folders; take its "items"`);
+      add('over', `"${from.name}" runs once per item, in many working folders; use its "items"`);
     }
   } else if (each.over === 'items' && (from === undefined || from.each === null)) {
-    add('over', 'items are those of a step with "each"; its input has to be one');
+    add('over', 'items are taken from a step with "each", so the input must be such a step');
   }
   if (each.over === 'files') {
-    const wrong =
-      each.files === null ? 'it says which files, such as "frames/*.png"' : globProblem(each.files);
+    const wrong = each.files === null ? 'say which files, such as "frames/*.png"' : globProblem(each.files);
     if (wrong !== undefined) add('files', wrong);
-  } else if (each.files !== null) add('files', `it is for files only, but the items are ${each.over}`);
+  } else if (each.files !== null)
+    add('files', `this is only for "over": "files", but over is "${each.over}"`);
   return problems;
 }
 
@@ -200,10 +201,13 @@ function outputProblems(
   const pointer = '/output';
   if (output !== undefined) {
     const source = sourceOf(output);
-    if (source.step === null) return [{ pointer, detail: 'it has to be a step; its own input is no output' }];
+    if (source.step === null)
+      return [{ pointer, detail: "it must be a step; the pipeline's own input is not an output" }];
     return sourceProblems(source, pointer, steps, definitions);
   }
   const ends = endsOf(steps).map(({ name }) => name);
   if (ends.length <= 1) return [];
-  return [{ pointer, detail: `say whose output is the pipeline's; nothing follows ${ends.join(', ')}` }];
+  return [
+    { pointer, detail: `say which step's output is the pipeline's; these are last: ${ends.join(', ')}` },
+  ];
 }

@@ -1,39 +1,39 @@
 import type { Outcome } from '../jobs/outcome.js';
 import { groupOf, type Plan } from './pipeline-plan.js';
 
-/** How far a step is. Its jobs are counted from 0; a step without `each` has one. */
+/** The progress of a step. Its jobs are counted from 0; a step without `each` has one. */
 export interface StepState {
-  /** How many jobs it is of; null while its items are not counted. */
+  /** How many jobs the step has; null until its items have been counted. */
   total: number | null;
-  /** The first one that was never made. */
+  /** The first job that was never created. */
   next: number;
-  /** Those before `next` that are to be started nevertheless: to be run again, or left out by a crash. Ascending. */
+  /** Jobs before `next` that must still be started: to be run again, or missed because of a crash. Ascending. */
   todo: readonly number[];
-  /** How many wait or run. */
+  /** How many are waiting or running. */
   unended: number;
-  /** How many are there to be run again, and do not wait yet. */
+  /** How many will be run again, but do not wait in the queue yet. */
   resting: number;
   failed: number;
   finished: number;
-  /** Whether that one has ended well. */
+  /** Whether the job of that item has succeeded. */
   hasFinished(item: number): boolean;
 }
 
 export type Move =
-  /** Find out how many items there are. */
+  /** Count the items. */
   | { do: 'count'; step: string }
-  /** Start these of its jobs; of a step with `joinedTo` all that are joined. */
+  /** Start these jobs of the step, together with all that are joined to it by pipes. */
   | { do: 'start'; step: string; items: number[] }
-  /** End all that has not ended. */
+  /** Cancel every job that has not ended. */
   | { do: 'cancel' }
   | { do: 'finish' }
   | { do: 'fail' };
 
 /**
- * What is to be done next for a pipeline: the whole logic of going on, of which nothing is remembered from one look
- * to the next. Nothing to do means: wait for a job to end.
+ * What to do next for a pipeline. This is all the logic of progress, and it keeps no state between calls. No moves
+ * means: wait for a job to end.
  *
- * @param bound how many items of a step may be under way at once where the step does not say
+ * @param bound how many items of a step may be in progress at once if the step does not say
  */
 export function movesOf(plan: Plan, states: ReadonlyMap<string, StepState>, bound: number): Move[] {
   const stateOf = (name: string) => states.get(name) as StepState;
@@ -45,9 +45,9 @@ export function movesOf(plan: Plan, states: ReadonlyMap<string, StepState>, boun
   const followers = new Set(plan.steps.map(({ joinedTo }) => joinedTo));
   return plan.steps.flatMap((step): Move[] => {
     const state = stateOf(step.name);
-    // Who reads from a pipe is started by who writes to it.
+    // The reader of a pipe is started together with its writer.
     if (isDone(state) || followers.has(step.name)) return [];
-    // Items of the step before are taken one by one, as they come.
+    // Items of the previous step are taken one by one, as they come.
     const alongside = step.each?.over === 'items' ? step.input?.step : undefined;
     if (!step.needs.every((name) => name === alongside || isDone(stateOf(name)))) return [];
     if (state.total === null) {
@@ -61,7 +61,7 @@ export function movesOf(plan: Plan, states: ReadonlyMap<string, StepState>, boun
   });
 }
 
-/** True when every job of the step has ended well. */
+/** True when every job of the step has succeeded. */
 const isDone = ({ total, finished }: StepState): boolean => total !== null && finished === total;
 
 function startable(
@@ -74,7 +74,7 @@ function startable(
     if (items.length >= room) return items;
     if (ready(item)) items.push(item);
   }
-  // In their order, so that what was never made is all from one item on.
+  // In order, so that all items from `next` on were never started.
   for (let item = next; item < (total ?? 0) && items.length < room && ready(item); item += 1)
     items.push(item);
   return items;
@@ -88,13 +88,13 @@ export interface Failure {
   ended: Date;
 }
 
-/** A program that wrote to a pipe whose reader had ended. */
+/** Whether a program wrote to a pipe whose reader had ended. */
 export const isBrokenPipe = ({ cause, exit_code, signal }: Outcome): boolean =>
   signal === 'SIGPIPE' || (cause === 'exit' && exit_code === 128 + 13);
 
 /**
- * The failure that the others come from: the earliest, but for those that were cancelled because of it, and those of
- * programs that only lost their reader.
+ * The failure that caused the others: the earliest, ignoring jobs that were cancelled because of it and programs that
+ * only lost their reader.
  */
 export function firstFailure(plan: Plan, failures: readonly Failure[]): Failure | undefined {
   const joined = new Set(plan.steps.filter(({ joinedTo }) => joinedTo !== null).map(({ name }) => name));
@@ -103,7 +103,7 @@ export function firstFailure(plan: Plan, failures: readonly Failure[]): Failure 
   return [...failures].sort((a, b) => rank(a) - rank(b) || a.ended.getTime() - b.ended.getTime())[0];
 }
 
-/** How a pipeline has ended whose step failed so. */
+/** The outcome of a pipeline whose step failed like this. */
 export function failedOutcome({ step, item, outcome }: Failure): Outcome {
   const who = item === null ? `The step '${step}'` : `Item ${item} of the step '${step}'`;
   const { cause, exit_code, signal, reason } = outcome;
@@ -119,11 +119,11 @@ export function failedOutcome({ step, item, outcome }: Failure): Outcome {
 }
 
 /**
- * The steps that a resume runs again though they ended well: `from` itself, whoever is joined by a pipe to one that has to
- * be run again, and all that comes after those.
+ * The steps that a resume runs again although they succeeded: `from` itself, every step joined by a pipe to one that is
+ * run again, and all steps after those.
  *
  * @param failed the steps of which a job failed
- * @param from the step to begin with; null for where it failed
+ * @param from the step to begin with; null to begin where it failed
  */
 export function stepsAgain(plan: Plan, failed: ReadonlySet<string>, from: string | null): string[] {
   const again = new Set(from === null ? [] : [from]);

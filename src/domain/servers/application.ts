@@ -4,7 +4,7 @@ import type { ServerOrder } from './server.js';
 export const connectorNames = ['nova', 'heat', 'static', 'local'] as const;
 export type ConnectorName = (typeof connectorNames)[number];
 
-/** A file that a server is given before its first job: a text, or a copy of one of the installation's scripts. */
+/** A file that a server gets before its first job: a text, or a copy of one of the installation's scripts. */
 export type ServerFile = NonNullable<ApplicationDocument['files']>[number];
 
 /** An application with every default filled in. */
@@ -19,14 +19,14 @@ export interface Application {
   policy: { uses: number; idleTimeout: number; minIdle: number; maxServers: number };
 }
 
-/** The application of whoever names none: what the configuration says. */
+/** The application of jobs that name none: the defaults of the configuration. */
 export const defaultApplication = 'default';
 
-/** Fills in what an application leaves to the installation. */
+/** Fills in what an application leaves out from the installation's defaults. */
 export function completed(document: ApplicationDocument, defaults: Application): Application {
   const { order, policy } = defaults;
   const connector = document.connector ?? defaults.connector;
-  // What one cloud calls an image is nothing to another.
+  // An image name of one cloud means nothing in another.
   const base = connector === defaults.connector ? order : noOrder;
   return {
     name: document.name,
@@ -54,7 +54,7 @@ export function completed(document: ApplicationDocument, defaults: Application):
   };
 }
 
-/** Of a connector that nothing is said of. */
+/** The order for a connector without any settings. */
 export const noOrder: Omit<ServerOrder, 'name'> = {
   image: null,
   flavor: null,
@@ -66,5 +66,5 @@ export const noOrder: Omit<ServerOrder, 'name'> = {
   more: {},
 };
 
-/** What one job wants of its server, instead of what its application says. */
+/** What one job wants of its server, overriding its application. */
 export type ServerWishes = Pick<ApplicationDocument, 'image' | 'flavor' | 'user_data'>;

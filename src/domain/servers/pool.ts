@@ -6,28 +6,28 @@ export interface PoolPolicy {
   uses: number;
   /** Milliseconds that a server may wait for a job. */
   idleTimeout: number;
-  /** So many are kept waiting for jobs, however long. */
+  /** So many are kept idle, however long. */
   minIdle: number;
   maxServers: number;
   /**
-   * Why none can be made now, in words, and until when that is believed: null is until something is changed. After that
-   * one is tried, and the others follow when it has come up. No pause: they can be made.
+   * Why no server can be created now, in words, and until when to believe that: null means until something is changed.
+   * After that one server is tried, and the rest follow once it is up. A null pause: servers can be created.
    */
   pause: { reason: string; until: number | null } | null;
 }
 
-/** A server as far as the pool looks at it. */
+/** What the pool needs to know about a server. */
 export interface PoolServer {
   id: number;
   application: string;
   state: ServerState;
-  /** How many jobs it has run, or runs. */
+  /** How many jobs it has run or is running. */
   uses: number;
-  /** Milliseconds since the epoch; of an idle one. */
+  /** Milliseconds since the epoch; set for an idle server. */
   idleSince: number;
-  /** Why no more jobs are given to it, such as that its application has changed; null if they are. */
+  /** Why it gets no more jobs, such as a changed application; null if it does. */
   outdated: string | null;
-  /** What keeps one that is coming, in words; null if nothing does. */
+  /** What holds up a server on its way up, in words; null if nothing does. */
   held: string | null;
 }
 
@@ -39,53 +39,53 @@ export interface Demand {
 
 export interface PoolView {
   now: number;
-  /** All that the cloud may hold something of: none that is `deleted`. */
+  /** All servers of which the cloud may still hold something: none that is `deleted`. */
   servers: readonly PoolServer[];
-  /** In the order in which they are to be served. */
+  /** In the order in which to serve them. */
   demands: readonly Demand[];
-  /** By application. One that is not here is no more: its servers go, its jobs are refused. */
+  /** By application. An application that is missing here no longer exists: its servers are deleted, its jobs refused. */
   policies: ReadonlyMap<string, PoolPolicy>;
-  /** Bounds what there is of all applications together. */
+  /** The limit for the servers of all applications together. */
   maxServers: number;
-  /** Bounds how many servers have a job at the same time. */
+  /** The limit for servers that have a job at the same time. */
   maxBusy: number;
 }
 
-/** What is to be done now. */
+/** What to do now. */
 export interface PoolPlan {
   assign: { job: string; server: number }[];
-  /** An application for each server to be made. */
+  /** An application for each server to create. */
   create: string[];
   remove: { server: number; reason: string }[];
-  /** Why each job that got no server has none. */
+  /** Why each unserved job has no server. */
   waiting: { job: string; reason: string }[];
-  /** Jobs that will never have one. */
+  /** Jobs that will never get one. */
   refuse: { job: string; reason: string }[];
-  /** When the next thing is due, though nothing else happens: milliseconds since the epoch; null if nothing is. */
+  /** When to plan again even if nothing happens: milliseconds since the epoch; null if never. */
   next: number | null;
 }
 
-/** How far a server is that is on its way up, in words. */
+/** How far a server on its way up has come, in words. */
 const stepOf = ({ state }: PoolServer): string =>
   state === 'booting'
     ? 'a server is booting'
     : state === 'ready'
-      ? 'a server is being made ready'
+      ? 'a server is being prepared'
       : 'a server is being started';
 
-/** The pool while it is looked at: what there still is to be given away. */
+/** The pool while it is being planned: what is still available. */
 interface Sight extends PoolView {
   plan: PoolPlan;
   idle: PoolServer[];
-  /** By application: those on their way up that nobody has been told of yet. */
+  /** By application: servers on their way up that no waiting job has been told about yet. */
   coming: Map<string, PoolServer[]>;
-  /** By application: how many there are, and how many of them are on their way up. */
+  /** By application: how many servers there are, and how many of them are on their way up. */
   count: Map<string, number>;
   arriving: Map<string, number>;
   total: number;
-  /** Those that make room soon by themselves. */
+  /** Servers that will soon be gone by themselves. */
   leaving: number;
-  /** How many more jobs may have a server at the same time. */
+  /** How many more jobs may get a server at the same time. */
   slots: number;
 }
 
@@ -94,9 +94,9 @@ const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 
 const addTo = (counts: Map<string, number>, name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);
 
 /**
- * Which job gets which server, which servers are made, and which are let go. Jobs are served in their order, by the
- * idle server that has run the most, so that servers are used up and go. What is in error or being deleted still
- * counts against the bounds: the cloud has it.
+ * Decides which job gets which server, and which servers to create and delete. Jobs are served in order, by the idle
+ * server that has run the most jobs, so that servers are used up and deleted. Servers in error or being deleted still
+ * count against the limits, because the cloud still has them.
  */
 export function planPool(view: PoolView): PoolPlan {
   const sight = see(view);
@@ -110,15 +110,15 @@ function due({ plan }: Sight, at: number): void {
   plan.next = Math.min(plan.next ?? at, at);
 }
 
-/** Why a server is of no use any more; null if it is. */
+/** Why a server is no longer of use; null if it still is. */
 function spent(server: PoolServer, policy: PoolPolicy | undefined): string | null {
-  if (policy === undefined) return `the application ${server.application} is no more`;
+  if (policy === undefined) return `the application ${server.application} no longer exists`;
   if (server.outdated !== null) return server.outdated;
   if (server.uses < policy.uses) return null;
   return `it has run ${counted(server.uses, 'job')}, which is its limit`;
 }
 
-/** Counts what there is, and lets go what no job will be given, whether it is up or on its way. */
+/** Counts the servers, and removes those that no job will get, whether up or on their way. */
 function see(view: PoolView): Sight {
   const plan: PoolPlan = { assign: [], create: [], remove: [], waiting: [], refuse: [], next: null };
   const sight: Sight = {
@@ -158,9 +158,9 @@ function see(view: PoolView): Sight {
   return sight;
 }
 
-const allBusy = ({ maxBusy }: Sight) => `the limit of ${counted(maxBusy, 'job')} at the same time is reached`;
+const allBusy = ({ maxBusy }: Sight) => `the limit of ${counted(maxBusy, 'job')} at a time is reached`;
 
-/** Gives idle servers to jobs in their order; returns the jobs that got none. */
+/** Gives idle servers to jobs in order; returns the jobs that got none. */
 function serve(sight: Sight): Demand[] {
   const { plan, idle, policies, demands } = sight;
   const unserved: Demand[] = [];
@@ -169,7 +169,7 @@ function serve(sight: Sight): Demand[] {
     const { job, application } = demand;
     const policy = policies.get(application);
     if (policy === undefined) {
-      plan.refuse.push({ job, reason: `there is no application ${application} any more` });
+      plan.refuse.push({ job, reason: `the application ${application} no longer exists` });
       continue;
     }
     if (sight.slots <= 0) {
@@ -184,7 +184,8 @@ function serve(sight: Sight): Demand[] {
       continue;
     }
     unserved.push(demand);
-    // Younger jobs of others would be served for ever, as long as there are any: who has no server at all gets room first.
+    // Without this, younger jobs of other applications could be served forever: an application without any server gets
+    // room first.
     const hasNone = (sight.count.get(application) ?? 0) === 0 && !asked.has(application);
     asked.add(application);
     if (hasNone && paused(sight, application, policy) === null && sight.total >= sight.maxServers)
@@ -193,7 +194,7 @@ function serve(sight: Sight): Demand[] {
   return unserved;
 }
 
-/** Lets the one that has been idle the longest go, unless another is on its way out already. */
+/** Removes the server that has been idle the longest, unless another is already on its way out. */
 function makeRoom(sight: Sight, application: string): void {
   if (sight.leaving > 0) {
     sight.leaving -= 1;
@@ -206,7 +207,7 @@ function makeRoom(sight: Sight, application: string): void {
   sight.plan.remove.push({ server: other.id, reason });
 }
 
-/** Lets idle servers go that nobody has wanted for too long. The least used wait the longest. */
+/** Removes servers that have been idle for too long. The least used wait the longest. */
 function expire(sight: Sight, unserved: readonly Demand[]): void {
   const { idle, policies, plan, now } = sight;
   const wanted = new Set(unserved.map(({ application }) => application));
@@ -226,7 +227,7 @@ function expire(sight: Sight, unserved: readonly Demand[]): void {
   }
 }
 
-/** Why no server of an application is made for now, whatever the bounds; null if nothing is known of. */
+/** Why no server of an application can be created now, whatever the limits; null if there is no known reason. */
 function paused(sight: Sight, application: string, { pause }: PoolPolicy): string | null {
   if (pause === null) return null;
   if (pause.until === null) return pause.reason;
@@ -234,11 +235,11 @@ function paused(sight: Sight, application: string, { pause }: PoolPolicy): strin
     due(sight, pause.until);
     return pause.reason;
   }
-  // One is tried: a cloud that had no room is not asked for many at once.
+  // Try one: a cloud that had no room must not be asked for many at once.
   return (sight.arriving.get(application) ?? 0) > 0 ? pause.reason : null;
 }
 
-/** What keeps an application from one more server, in words; null if nothing does. */
+/** What keeps an application from getting one more server, in words; null if nothing does. */
 function obstacle(sight: Sight, application: string, policy: PoolPolicy): string | null {
   const reason = paused(sight, application, policy);
   if (reason !== null) return reason;
@@ -249,7 +250,7 @@ function obstacle(sight: Sight, application: string, policy: PoolPolicy): string
   return null;
 }
 
-/** Has servers made for jobs without one and for the idle ones that are to be kept, as far as the bounds allow. */
+/** Creates servers for jobs without one, and idle servers to keep, as far as the limits allow. */
 function make(sight: Sight, unserved: readonly Demand[]): void {
   const { plan, coming, policies, idle } = sight;
   const add = (application: string) => {
@@ -258,7 +259,7 @@ function make(sight: Sight, unserved: readonly Demand[]): void {
     addTo(sight.arriving, application);
     sight.total += 1;
   };
-  /** Whoever is on its way up is spoken for, too. */
+  /** Servers on their way up are already spoken for. */
   let slots = sight.slots - [...sight.arriving.values()].reduce((sum, count) => sum + count, 0);
   const hadNone = new Set(
     unserved.map(({ application }) => application).filter((name) => !sight.count.has(name)),
@@ -277,9 +278,9 @@ function make(sight: Sight, unserved: readonly Demand[]): void {
       slots -= 1;
     }
     if (reason === null || slots <= 0) continue;
-    // Room has been made for its first one already.
+    // Room has already been made for its first server.
     if (hadNone.delete(application)) continue;
-    // An idle server of another application is in the way of nothing but the bound of all.
+    // An idle server of another application counts only against the limit for all.
     const full = sight.total >= sight.maxServers;
     const mayHaveMore = (sight.count.get(application) ?? 0) < policy.maxServers;
     if (full && mayHaveMore && paused(sight, application, policy) === null) makeRoom(sight, application);

@@ -1,3 +1,3 @@
-/** A server's name, of a random UUID. It begins with a letter: Heat takes no other for a stack's. */
+/** A server's name, made from a random UUID. It begins with a letter, as Heat requires of a stack's name. */
 export const serverName = (uuid: string): string =>
   uuid.replace(/^\d/, (digit) => 'abcdefabcd'[Number(digit)] ?? digit);

@@ -1,8 +1,8 @@
 /**
- * The life of a server. `requested`: the ledger says that it is wanted, the cloud may not know yet; `booting`: the cloud
- * has it, nobody has reached it; `ready`: reached, and being prepared, or looked at again; `busy`: runs a job; `idle`: waits for one;
- * `error`: of no use any more, and still to be deleted; `deleting`: its end was asked for; `deleted`: the cloud has
- * nothing of it left.
+ * The life of a server. `requested`: recorded here, but the cloud may not know it yet; `booting`: the cloud has it, but
+ * it has not been reached; `ready`: reached, and being prepared or checked again; `busy`: runs a job; `idle`: waits for
+ * one; `error`: no longer of use, and still to be deleted; `deleting`: its deletion was requested; `deleted`: the cloud
+ * has nothing of it left.
  */
 export const serverStates = [
   'requested',
@@ -17,7 +17,7 @@ export const serverStates = [
 
 export type ServerState = (typeof serverStates)[number];
 
-/** What a server may become. Each change is made only if it is still in the state that it comes from. */
+/** The legal changes of state. Each is made only if the server is still in the state that the change starts from. */
 export const serverChanges: Readonly<Record<ServerState, readonly ServerState[]>> = {
   requested: ['booting', 'error', 'deleting'],
   booting: ['ready', 'error', 'deleting'],
@@ -29,28 +29,28 @@ export const serverChanges: Readonly<Record<ServerState, readonly ServerState[]>
   deleted: [],
 };
 
-/** True for one that will run jobs, once it is up. What is in error or on its way out is no capacity. */
+/** True for a server that will run jobs once it is up. A server in error or on its way out is not capacity. */
 export const isCapacity = (state: ServerState): boolean =>
   state === 'requested' || state === 'booting' || state === 'ready' || state === 'busy' || state === 'idle';
 
-/** True for one that will be free for a job without one being asked to end: on its way up. */
+/** True for a server on its way up, which will become free for a job by itself. */
 export const isComing = (state: ServerState): boolean =>
   state === 'requested' || state === 'booting' || state === 'ready';
 
-/** What a server is to be like. Names and ids both do, where a cloud knows both. */
+/** What kind of server to create. Where a cloud has both names and ids, either will do. */
 export interface ServerOrder {
-  /** Decided before the cloud is asked, and stored: a create whose answer was lost is found again by it. */
+  /** Chosen and stored before the cloud is asked, so that a server whose create request lost its answer can be found by it. */
   name: string;
   image: string | null;
   flavor: string | null;
   keyName: string | null;
   networks: readonly string[];
   securityGroups: readonly string[];
-  /** What the server is given at its first boot, for cloud-init or whatever stands for it. */
+  /** What the server gets at its first boot, for cloud-init or its like. */
   userData: string | null;
-  /** The network or pool that a floating IP is taken from; `true`: any; `false`: the server has none. */
+  /** The network or pool that a floating IP is taken from; `true`: any; `false`: none. */
   floatingIp: string | boolean;
-  /** Further settings of the one connector, as its part of the application says. */
+  /** Further settings for its connector, from that connector's part of the application. */
   more: Readonly<Record<string, unknown>>;
 }
 

@@ -7,27 +7,30 @@ import { isUnfinished } from '../jobs/job-state.js';
 import type { Outcome } from '../jobs/outcome.js';
 import { succeeded } from '../jobs/outcome.js';
 
-/** How it is known that a service does its work: at once, when a port is listened on, or by a line on STDOUT. */
+/** How a service shows that it is ready: by starting, by listening on a port, or by a line on STDOUT. */
 export type Ready = { by: 'start' } | { by: 'port'; port: number | string } | { by: 'line'; line: string };
 
-/** What a definition says of a service, with every default filled in. Times in seconds, sizes in bytes. */
+/** A definition's service settings, with every default filled in. Times in seconds, sizes in bytes. */
 export interface ServiceRules {
   restartMode: RestartMode;
-  /** Restarts in a row, each before the program was up for `stableAfter`; null is no limit. */
+  /** The most restarts in a row without the program being up for `stableAfter`; null is no limit. */
   restartLimit: number | null;
   backoff: Backoff;
   stableAfter: number;
   ready: Ready;
   readyTimeout: number;
-  /** Where the older part of a log is cut away. */
+  /** The size of a log at which its older part is cut away. */
   logSize: number;
 }
 
 const defaultLogSize = 10_000_000;
-/** What is cut away is told in a line of its own: for that, and for a few more, there must be room. */
+/** A line of its own tells what was cut away: there must be room for it and a few more. */
 const leastLogSize = 4096;
 
-/** A definition's service; null for one that is none. Older definitions may say what means nothing for a service. */
+/**
+ * A definition's service settings; null if it is not a service. Older definitions may hold keys that have no meaning
+ * for a service.
+ */
 export function serviceOf(document: DefinitionDocument): ServiceRules | null {
   if (document.process_type !== 'service') return null;
   const { service = {}, limits = {} } = document;
@@ -57,21 +60,21 @@ function readyOf(ready: NonNullable<DefinitionDocument['service']>['ready'] = 's
 interface End {
   outcome: Outcome;
   up: number;
-  /** Another start would end the same way. */
+  /** A restart would end the same way. */
   permanent: boolean;
 }
 
-/** What follows an end: the next start after a wait (milliseconds), or the end of the service itself. */
+/** What follows when the program ends: a restart after a wait (milliseconds), or the end of the service itself. */
 export type Verdict =
   | { next: 'start'; wait: number; inARow: number }
   | { next: 'finish' }
   | { next: 'fail'; reason: string | null };
 
 /**
- * Whether a program that ended is started again, and when.
+ * Whether and when a program that ended is restarted.
  *
- * @param inARow restarts so far without having been up for `stableAfter`
- * @param random a number in [0, 1), for the back-off's jitter
+ * @param inARow restarts so far without being up for `stableAfter`
+ * @param random a number in [0, 1), for jitter
  */
 export function afterEnd(
   rules: ServiceRules,
@@ -91,17 +94,17 @@ export function afterEnd(
       reason:
         rules.restartLimit === 0
           ? 'It is not restarted: service.restart_limit is 0.'
-          : `It was given up after ${restarts} without being up for ${rules.stableAfter} s.`,
+          : `Penstock gave up after ${restarts} without being up for ${rules.stableAfter} s.`,
     };
   }
   return { next: 'start', wait: backoffDelay(rules.backoff, next, random), inARow: next };
 }
 
-/** How a service is, in one word. */
+/** The health of a service. */
 export const healths = ['starting', 'ready', 'waiting', 'stopping', 'ended'] as const;
 export type Health = (typeof healths)[number];
 
-/** What somebody wants of a service: kept with it, so that it is carried through after a crash, too. */
+/** What somebody asked of a service: stored with it, so that it is carried out even after a crash. */
 export interface Asked {
   what: 'stop' | 'restart' | 'cancel';
   by: string;
@@ -109,28 +112,31 @@ export interface Asked {
 
 const deeds = { stop: 'Stopped', restart: 'Restarted', cancel: 'Cancelled' } as const;
 
-/** Why a program was ended that somebody asked to end. */
+/** The reason of a program that ended on request. */
 export const reasonOf = ({ what, by }: Asked): string => `${deeds[what]} by ${by}.`;
 
-/** How a service is: the job's `service`. It is stored and shown as it stands; changed by events only. Dates are ISO 8601. */
+/**
+ * The state of a service: the job's `service`. It is stored and shown as it is, and changed only by events. Dates are
+ * ISO 8601.
+ */
 export interface ServiceState {
   health: Health;
-  /** It does its work, as far as its definition can tell. */
+  /** Whether it is ready, as its definition defines that. */
   ready: boolean;
-  /** Since when its health is what it is. */
+  /** Since when it has had this health. */
   since: string;
-  /** Starts after the first. */
+  /** Restarts in all. */
   restarts: number;
-  /** Those of them that came one after the other, none up for `stable_after`. */
+  /** The latest restarts in a row, none of them up for `stable_after`. */
   in_a_row: number;
-  /** How its program ended the last time it did. */
+  /** How its program last ended. */
   last_end: (Outcome & { attempt: number; date: string }) | null;
-  /** When it is started again, while it waits for that. */
+  /** The time of the next restart, while it waits for it. */
   next_start: string | null;
   asked: Asked | null;
 }
 
-/** True for a job that has reached its end, and for a service that does its work. */
+/** True for a job that has ended, and for a service that is ready. */
 export const isSettled = ({ state, service }: Pick<Job, 'state' | 'service'>): boolean =>
   !isUnfinished(state) || (service as ServiceState | null)?.ready === true;
 
@@ -146,7 +152,7 @@ export const newServiceState = (now: Date): ServiceState => ({
   asked: null,
 });
 
-/** The state with another health. */
+/** The state with a new health. */
 export const withHealth = (
   state: ServiceState,
   health: Health,
@@ -161,13 +167,13 @@ export const withHealth = (
   since: state.health === health ? state.since : now.toISOString(),
 });
 
-/** Seconds until a start that has been up for so many seconds, and is not ready yet, counts as failed. */
+/** Seconds left to become ready for a start that has been up for `up` seconds. */
 export const readyLeft = (rules: ServiceRules, up: number): number => Math.max(0, rules.readyTimeout - up);
 
-/** The longest text of a line that is looked at, in characters: what comes after it in the line does not count. */
+/** How many characters of a line are matched; the rest of the line is ignored. */
 export const longestLine = 4096;
 
-/** Why a text is no regular expression, or undefined if it is one. */
+/** Why a text is not a regular expression; undefined if it is one. */
 export function expressionProblem(source: string): string | undefined {
   try {
     new RegExp(source, 'u');

@@ -92,7 +92,7 @@ describe('substitute', () => {
   });
 
   test('a placeholder that has no place in the run is a mistake of ours', () => {
-    expect(() => substitute('${input_file}', { work_dir: '/job' })).toThrow('has no place');
+    expect(() => substitute('${input_file}', { work_dir: '/job' })).toThrow('has no value');
   });
 });
 

@@ -83,16 +83,16 @@ describe('jobs', () => {
       { policies: new Map([['a', policy({ pause: { reason: 'nobody makes them', until: null } })]]) },
       'nobody makes them',
     ],
-    ['as many at a time as there may be', { maxBusy: 1 }, 'the limit of 1 job at the same time is reached'],
+    ['as many at a time as there may be', { maxBusy: 1 }, 'the limit of 1 job at a time is reached'],
   ])('wait with the reason: %s', (_, view, reason) => {
     const busy = [server(1, { state: 'busy' })];
     const { create, waiting } = plan({ servers: busy, demands: jobs('a'), ...view });
     expect([create, waiting]).toEqual([[], [{ job: 'job 0', reason }]]);
   });
 
-  test('of an application that is no more are refused', () => {
+  test('of an application that no longer exists are refused', () => {
     const { refuse, waiting, create } = plan({ policies: new Map(), demands: jobs('a') });
-    expect(refuse).toEqual([{ job: 'job 0', reason: 'there is no application a any more' }]);
+    expect(refuse).toEqual([{ job: 'job 0', reason: 'the application a no longer exists' }]);
     expect([waiting, create]).toEqual([[], []]);
   });
 
@@ -151,7 +151,11 @@ describe('servers', () => {
   test.each([
     ['used up', server(1, { uses: 4 }), 'it has run 4 jobs, which is its limit'],
     ['outdated', server(1, { outdated: 'its application has changed' }), 'its application has changed'],
-    ['of an application that is no more', server(1, { application: 'z' }), 'the application z is no more'],
+    [
+      'of an application that no longer exists',
+      server(1, { application: 'z' }),
+      'the application z no longer exists',
+    ],
     ['idle for too long', server(1, { idleSince: -299_000 }), 'it was idle for 300 s'],
   ])('%s are let go', (_, one, reason) => {
     expect(plan({ servers: [one] }).remove).toEqual([{ server: 1, reason }]);
