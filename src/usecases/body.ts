@@ -1,7 +1,7 @@
 import { PenstockError, type Problem } from '../lib/errors.js';
 import { nearest } from '../lib/nearest.js';
 
-/** A body that must be an object with known keys only. Read-only ones may be sent back as they were read. */
+/** A body that must be an object with known keys only. Read-only keys may be sent back as they were read. */
 export function objectBody(body: unknown, known: readonly string[], what: string): Record<string, unknown> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     const is = body === null ? 'null' : Array.isArray(body) ? 'an array' : `a ${typeof body}`;

@@ -7,7 +7,7 @@ import type { DefinitionRow, DefinitionWrite } from '../../store/process-definit
 import type { Actor } from '../actor.js';
 import { invalid, objectBody } from '../body.js';
 
-/** Keys that a body may have: what is read may be sent back; only `definition` and `name` mean anything. */
+/** Keys that a body may have: everything that is read may be sent back, but only `definition` and `name` count. */
 const bodyKeys = [
   'definition',
   'name',
@@ -20,7 +20,7 @@ const bodyKeys = [
   'updated',
 ];
 
-/** A definition that may be registered, or an error that says all that is wrong with it. */
+/** A definition that may be registered, or an error that lists everything wrong with it. */
 function checkedDocument(value: unknown): DefinitionDocument {
   const problems = validator('process-definition')(value, '/definition');
   if (problems.length > 0) throw invalid('invalid-definition', problems);
@@ -40,17 +40,17 @@ function nameOf(
 ): string | null | undefined {
   const given = body.name ?? body.process_name ?? document?.name ?? document?.process_name;
   if (given === undefined || given === null) return document === undefined ? undefined : null;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is rejected
   if (typeof given !== 'string' || !/^[^\u0000-\u001f\u007f]{1,255}$/u.test(given)) {
     const pointer = body.name === undefined || body.name === null ? '/process_name' : '/name';
     throw invalid('invalid-body', [
-      { pointer, detail: 'a name is a text of 1 to 255 characters, without control characters' },
+      { pointer, detail: 'a name must be 1 to 255 characters, without control characters' },
     ]);
   }
   return given;
 }
 
-/** The row that a new definition makes. Throws `invalid-body` or `invalid-definition`. */
+/** The row for a new definition. Throws `invalid-body` or `invalid-definition`. */
 export function newRow(
   actor: Actor,
   given: unknown,
@@ -60,7 +60,7 @@ export function newRow(
   const body = objectBody(given, bodyKeys, 'a process definition');
   if (!('definition' in body)) {
     throw invalid('invalid-body', [
-      { pointer: '/definition', detail: 'this key is missing; it holds the definition' },
+      { pointer: '/definition', detail: 'this key is missing; it must hold the definition' },
     ]);
   }
   const document = checkedDocument(body.definition);
@@ -78,7 +78,7 @@ export function newRow(
   };
 }
 
-/** What a body changes of a row. Throws as `newRow` does. */
+/** What a body changes in a row. Throws as `newRow` does. */
 export function changedRow(
   row: DefinitionRow,
   given: unknown,
@@ -89,7 +89,7 @@ export function changedRow(
     throw invalid('invalid-body', [
       {
         pointer: '/id',
-        detail: `the body speaks of ${String(body.id)}, the URL of ${row.id}; an id cannot be changed`,
+        detail: `the body has id ${String(body.id)}, the URL ${row.id}; an id cannot be changed`,
       },
     ]);
   }
@@ -97,7 +97,7 @@ export function changedRow(
   const columns = document === undefined ? undefined : columnsOf(document);
   const changed = columns !== undefined && columns.definition !== row.definition;
   const old = JSON.parse(row.definition) as DefinitionDocument;
-  // A name that was given beside the definition stays until another one comes.
+  // A name that was given beside the definition stays until another one is given.
   const beside = row.name !== (old.name ?? old.process_name ?? null);
   const named = nameOf(body, document);
   const name = named === null && beside ? undefined : named;

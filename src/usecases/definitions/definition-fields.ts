@@ -13,7 +13,7 @@ export const definitionFields: Fields = {
     lookups: ranged,
     orderable: true,
   },
-  definition: { type: 'dict', help_text: 'The definition, as it was sent.' },
+  definition: { type: 'dict', help_text: 'The definition, as sent.' },
   name: {
     type: 'string',
     help_text: 'Its name, from the definition (`name` or `process_name`) or given beside it.',
@@ -37,7 +37,7 @@ export const definitionFields: Fields = {
   },
   application: {
     type: 'string',
-    help_text: 'To filter by: what it needs of a server.',
+    help_text: 'To filter by: the application that it needs.',
     readonly: true,
     nullable: true,
     lookups: [...text, 'isnull'],
@@ -45,12 +45,12 @@ export const definitionFields: Fields = {
   },
   revision: {
     type: 'integer',
-    help_text: 'Rises by one with every change of the definition.',
+    help_text: 'Increases by one with every change of the definition.',
     readonly: true,
   },
   owner: {
     type: 'string',
-    help_text: 'Name of the user who made it.',
+    help_text: 'Name of the user who created it.',
     readonly: true,
     lookups: ['exact', 'in'],
     orderable: true,

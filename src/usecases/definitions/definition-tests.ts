@@ -17,17 +17,17 @@ import type { Receiver } from '../runs/receive.js';
 import type { RunService } from '../runs/runs.js';
 import type { FoundDefinition } from './process-definitions.js';
 
-/** How many examples are on their way at once: enough for the machine, and few beside what else waits. */
+/** How many examples run at once: enough to keep the machine busy, few compared with the other waiting jobs. */
 const atOnce = 4;
 
 interface Result {
   job: Job | null;
-  /** Null: it has not ended in time. */
+  /** Null: it did not end in time. */
   passed: boolean | null;
   problem: string | null;
 }
 
-/** Running the examples that a definition carries, each as a job like any other. */
+/** Runs the examples of a definition, each as a job like any other. */
 export function definitionTestService(given: {
   jobs: JobService;
   runs: RunService;
@@ -49,7 +49,7 @@ export function definitionTestService(given: {
     }
   }
 
-  /** The output's first bytes: no more than tells whether it is what was expected. */
+  /** The output's first bytes: only as many as it takes to compare them with what was expected. */
   async function outputOf(job: Job, most: number): Promise<Uint8Array | null> {
     if (job.outputPath === null) return null;
     const file = await open(jobFile(files, job, 'output').file);
@@ -67,12 +67,12 @@ export function definitionTestService(given: {
     test: DefinitionTest,
     until: { time: number; signal: AbortSignal },
   ): Promise<Result> {
-    const late = { job: null, passed: null, problem: 'It was not begun in time.' };
+    const late = { job: null, passed: null, problem: 'It did not start in time.' };
     if (performance.now() >= until.time || until.signal.aborted) return late;
     try {
       const begun = await submit(actor, found, test);
       const job = await jobs.waitForEnd(begun, Math.max(0, until.time - performance.now()), until.signal);
-      if (isUnfinished(job.state)) return { job, passed: null, problem: 'It has not ended in time.' };
+      if (isUnfinished(job.state)) return { job, passed: null, problem: 'It did not end in time.' };
       const most = Buffer.byteLength(test.expect.output ?? '') + 100;
       const outcome = job.outcome ?? ended('lost');
       const result = { outcome, output: await outputOf(job, most) };
@@ -84,7 +84,7 @@ export function definitionTestService(given: {
     }
   }
 
-  /** The examples of those names, or all. Throws `bad-query` for a name that none has. */
+  /** The examples of those names, or all. Throws `bad-query` for an unknown name. */
   function chosen(all: readonly DefinitionTest[], names: readonly string[]) {
     const known = all.flatMap(({ name }) => name ?? []);
     for (const name of names) {
@@ -103,8 +103,8 @@ export function definitionTestService(given: {
   /**
    * Runs examples of a definition at its current revision.
    *
-   * @param names those of these names only; all if there are none
-   * @param milliseconds how long to wait for them in all; what has not ended by then is told as such, and goes on
+   * @param names the names of the examples to run; empty for all
+   * @param milliseconds how long to wait in all; an example that has not ended by then is reported as such, and goes on
    */
   return async function test(
     actor: Actor,
@@ -115,7 +115,10 @@ export function definitionTestService(given: {
   ): Promise<Shown> {
     const { row, definition } = found;
     if (definition.processType === 'service') {
-      throw new PenstockError('conflict', 'A service has no one output: its definition cannot be tested.');
+      throw new PenstockError(
+        'conflict',
+        'The definition of a service cannot be tested: a service has no single output.',
+      );
     }
     const tests = chosen(definition.tests, names);
     const until = { time: performance.now() + milliseconds, signal };

@@ -4,19 +4,19 @@ import type { Store } from '../../store/store.js';
 import type { Actor } from '../actor.js';
 import type { DefinitionService, FoundDefinition } from './process-definitions.js';
 
-/** Definitions that the installation makes for itself, for a dialect whose clients register none. */
+/** Definitions that the installation registers itself, for a dialect whose clients register none. */
 export function ownDefinitions(given: {
   store: Store;
   definitions: DefinitionService;
-  /** Whose they are. */
+  /** Their owner. */
   owner: () => Promise<Actor>;
 }) {
   const { store, definitions } = given;
-  /** The definition of each name, by its id. */
+  /** The id of each definition by name. */
   const registered = new Map<string, number>();
 
   return {
-    /** The definition of a document's name, registered as it is to be now: each change of it is a revision. */
+    /** Registers the document under its name and returns the definition: each change of it is a revision. */
     async register(document: DefinitionDocument): Promise<FoundDefinition> {
       const owner = await given.owner();
       const name = document.name ?? '';

@@ -13,27 +13,27 @@ import { type Change, methods, numericId, type ResourceService, type Shown, show
 import { changedRow, newRow } from './definition-body.js';
 import { definitionFields } from './definition-fields.js';
 
-/** Ids go on from the highest: one that is chosen too high would leave none for those to come. */
+/** New ids continue from the highest: a client that chose too high an id would leave none for later definitions. */
 const highestChosenId = 2_147_483_647;
 
-/** Characters of definitions that are kept in memory, for each of the ways in which they are needed again. */
+/** Characters of definitions that each cache keeps in memory. */
 const mostKept = 4_000_000;
-/** What a definition weighs there, with all that is kept beside its text. */
+/** The weight of a definition in a cache, with everything kept beside its text. */
 const weightOf = ({ definition }: { definition: string }): number => definition.length + 500;
 
-/** A definition as it stands now, for running it. */
+/** A definition in its current revision, for running it. */
 export interface FoundDefinition {
   row: DefinitionRow;
-  /** The stored revision that it is at. */
+  /** The id of the stored revision. */
   revisionId: number;
   definition: ProcessDefinition;
-  /** What it was made of. */
+  /** The document that it was derived from. */
   document: DefinitionDocument;
 }
 
 /** Process definitions: registering, changing and reading them. */
 export function definitionService(store: Store, clock: () => Date) {
-  /** Rows as they are shown, while they stand: lists show the same ones again and again. */
+  /** Rows in the form in which they are shown, until they change: lists show the same ones again and again. */
   const standing = new Kept<number, { row: DefinitionRow; shown: Shown }>(mostKept);
 
   function show(row: DefinitionRow): Shown {
@@ -62,7 +62,7 @@ export function definitionService(store: Store, clock: () => Date) {
   const running = new Kept<number, ProcessDefinition>(mostKept);
   /** Rows that are run again and again; this server is the only one that changes them. */
   const current = new Kept<number, FoundDefinition>(mostKept);
-  /** How many writes there were, and at which count a row was read: an older one must not be kept. */
+  /** The number of writes so far: a row that was read before the latest write must not be cached. */
   let writes = 0;
   const readAt = new WeakMap<DefinitionRow, number>();
   let last: Promise<unknown> = Promise.resolve();
@@ -76,13 +76,16 @@ export function definitionService(store: Store, clock: () => Date) {
     return row;
   }
 
-  /** What operations run stays, and stays what it is: a job for each message, or one service for all. */
+  /**
+   * A definition that operations run must not be deleted, nor change between a job for each message and one service for
+   * all.
+   */
   async function refuseIfUsed(id: number): Promise<void> {
     const users = await store.operations.ofDefinition(id);
     if (users.length === 0) return;
     throw new PenstockError(
       'conflict',
-      `Operations run this process definition (${users.join(', ')}): it stays, and keeps its process_type. Delete them first.`,
+      `Operations run this process definition (${users.join(', ')}), so it cannot be deleted or change its process_type. Delete them first.`,
     );
   }
 
@@ -138,7 +141,7 @@ export function definitionService(store: Store, clock: () => Date) {
     standing.delete(id);
   }
 
-  /** One after the other: what a change was checked against is still so when it is written. */
+  /** Changes run one after the other, so that what a change was checked against still holds when it is written. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = last.then(work);
     last = turn.catch(() => null);
@@ -146,8 +149,8 @@ export function definitionService(store: Store, clock: () => Date) {
   }
 
   /**
-   * Deletes what a query selects, however much that is: piece by piece, so that others have their turn. What an operation
-   * runs is looked for first, and then nothing is deleted.
+   * Deletes everything a query selects, however much: piece by piece, so that other requests get their turn. If an
+   * operation runs one of them, nothing is deleted.
    */
   async function removeAll(actor: Actor, query: ListQuery): Promise<void> {
     const used = await store.definitions.firstUsed(scopeOf(actor), query);
@@ -159,7 +162,7 @@ export function definitionService(store: Store, clock: () => Date) {
       if (written === false) {
         throw new PenstockError(
           'conflict',
-          'An operation runs one of these process definitions since a moment ago.',
+          'An operation has just begun to run one of these process definitions.',
         );
       }
       for (const id of ids) forget(id);
@@ -196,16 +199,16 @@ export function definitionService(store: Store, clock: () => Date) {
         );
         return kept.map((id) => rows.get(id)).filter((shown) => shown !== undefined);
       }
-      // Somebody changed one of them meanwhile: look again, and check again.
+      // Somebody changed one of them meanwhile: read and check them again.
       if (tries === 3)
-        throw new PenstockError('conflict', 'It is being changed by others all the time. Try again.');
+        throw new PenstockError('conflict', 'Others keep changing these process definitions. Try again.');
     }
   }
 
   return {
     resource,
 
-    /** The definition, for running it: another's is as if it were not there. */
+    /** The definition, for running it; another user's counts as not found. */
     async find(actor: Actor, id: string): Promise<FoundDefinition> {
       const known = current.get(numericId(id) ?? 0);
       if (known !== undefined && mayUse(actor, known.row.ownerId)) return known;
@@ -224,7 +227,7 @@ export function definitionService(store: Store, clock: () => Date) {
       return found;
     },
 
-    /** All that it ever said, oldest first. */
+    /** All its revisions, oldest first. */
     async revisions(actor: Actor, id: string): Promise<Shown[]> {
       const { row } = await this.find(actor, id);
       return (await store.definitions.revisions(row.id, row.created)).map((revision) => ({
@@ -234,7 +237,7 @@ export function definitionService(store: Store, clock: () => Date) {
       }));
     },
 
-    /** What a job runs, by its revision's id, ready to be run. */
+    /** The definition that a job runs, by its revision's id, ready to run. */
     async definitionOf(revisionId: number): Promise<ProcessDefinition> {
       const known = running.get(revisionId);
       if (known !== undefined) return known;

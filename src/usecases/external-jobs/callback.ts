@@ -2,19 +2,20 @@ import type { Job } from '../../domain/jobs/job.js';
 
 /** Where callbacks go. */
 export interface CallbackSettings {
-  /** The URL that they begin with; null: as the client called us. */
+  /** The URL that they begin with; null: the URL by which the client called us. */
   server: string | null;
   actor: string;
   /** The nonce that all of them carry; null: each job's own. */
   nonce: string | null;
 }
 
-/** The actor that a job's own nonce is to be for; null where all callbacks carry the configured one. */
+/** The actor that a job's own nonce is for; null if all callbacks carry the configured one. */
 export const callbackActor = ({ actor, nonce }: CallbackSettings): string | null =>
   nonce === null ? actor : null;
 
 /**
- * Where a platform is to call with a job's status, as of old: it adds `&status=…`. Each parameter is encoded.
+ * The URL that a platform calls with a job's status, as in the older system: it appends `&status=…`. Parameters are
+ * encoded.
  *
  * @param origin how the client called us, such as `http://host:8100`
  * @param nonce the job's own nonce

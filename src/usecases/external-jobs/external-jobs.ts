@@ -14,7 +14,7 @@ import { hashToken } from '../users/logins.js';
 import { newJobToken } from './job-tokens.js';
 import type { CallbackNonce, NonceService } from './nonces.js';
 
-/** A create message, checked against `schemas/pipeline-jobs/create.json`; UUIDs in small letters, without `urn:`. */
+/** A create message, checked against `schemas/pipeline-jobs/create.json`; UUIDs in lower case, without `urn:`. */
 export interface CreateMessage extends JobLinks {
   pipeline_uuid: string;
   data: Record<string, unknown>;
@@ -23,16 +23,16 @@ export interface CreateMessage extends JobLinks {
   archive_system?: string;
   instanced?: boolean;
   session?: string;
-  /** What it works on by the identifiers of the catalogue; they become UUIDs in `child_of`. */
+  /** What it works on, by the catalogue's identifiers; they become UUIDs in `child_of`. */
   parents: readonly { kind: ParentKind; id: string }[];
 }
 
-/** What a job may work on, by an identifier of its own. */
+/** What a job may work on that has an identifier of its own. */
 export type ParentKind = 'experiment' | 'sample' | 'measurement';
 
 interface Created {
   job: Job;
-  /** Told this once; null for a job that was there already. */
+  /** Shown only this once; null for a job that already existed. */
   token: string | null;
   nonce: CallbackNonce | null;
 }
@@ -66,7 +66,7 @@ export function externalJobService(given: {
 }) {
   const { store, jobs, nonces, uuids, archiveSystem, hashidsSalt, clock } = given;
 
-  /** The message with all its parents as UUIDs: an identifier's is computed, as the older system's catalogue does it. */
+  /** The message with all its parents as UUIDs, computed from identifiers as the older system's catalogue does. */
   function withParents(message: CreateMessage): CreateMessage {
     if (message.parents.length === 0) return message;
     const parents = message.parents.map(({ kind, id }) => {
@@ -84,18 +84,18 @@ export function externalJobService(given: {
     }
     if (uuids.kindOf(uuid) !== 'job') {
       throw invalid('invalid-body', [
-        { pointer: '/uuid', detail: `a job's UUID begins with ${uuids.prefixes.job}` },
+        { pointer: '/uuid', detail: `a job's UUID must begin with ${uuids.prefixes.job}` },
       ]);
     }
     return uuid;
   }
 
-  /** In its one normal form: whether one job's results are among another's is told by comparing their paths. */
+  /** The path in its normal form, so that comparing paths tells whether one job's results are inside another's. */
   function checkedPath(path: string): string {
     const normal = normalArchivePath(path);
     if (normal !== undefined) return normal;
     throw invalid('invalid-body', [
-      { pointer: '/archive_path', detail: `${JSON.stringify(path.slice(0, 200))} has '..' in it` },
+      { pointer: '/archive_path', detail: `${JSON.stringify(path.slice(0, 200))} must not contain '..'` },
     ]);
   }
 
@@ -114,7 +114,7 @@ export function externalJobService(given: {
     );
   }
 
-  /** The job that is there already, if it is the one that is meant, and one that the actor may have. */
+  /** The existing job, if it is the one that is meant and the actor may use it. */
   async function existing(
     actor: Actor,
     uuid: string,
@@ -124,13 +124,13 @@ export function externalJobService(given: {
     const job = await jobs.current(uuid);
     if (job === null) return null;
     if (!mayUse(actor, job.ownerId)) {
-      throw new PenstockError('conflict', `The job ${uuid} is there already, and belongs to somebody else.`);
+      throw new PenstockError('conflict', `The job ${uuid} already exists, and belongs to somebody else.`);
     }
-    // Only a UUID that was chosen can be that of other work.
+    // Only a UUID that the client chose can belong to other work.
     if (job.pipelineId !== pipeline.id || pythonJson(job.data) !== pythonJson(data)) {
       throw new PenstockError(
         'conflict',
-        `The job ${uuid} is there already, with another pipeline or other data. Leave uuid out, or choose another.`,
+        `The job ${uuid} already exists, with another pipeline or other data. Leave uuid out, or choose another.`,
       );
     }
     return { job, token: null, nonce: null };
@@ -138,11 +138,11 @@ export function externalJobService(given: {
 
   return {
     /**
-     * Creates a job of a pipeline. The same pipeline, parents and data are the same job: when it is there already it
-     * is given back as it is.
+     * Creates a job of a pipeline. The same pipeline, parents and data are the same job: if it exists already, it is
+     * returned as it is.
      *
      * @param written the message's data with numbers as they are written, for the identity
-     * @param callbackOf the actor that the job's callback is to call with a nonce of its own; null for none
+     * @param callbackOf the actor for whom the job's callback gets a nonce of its own; null for none
      * @param companions what else is stored with it
      */
     async create(
@@ -162,7 +162,7 @@ export function externalJobService(given: {
       const token = newJobToken();
       const nonce = nonces.forCallback(callbackOf, uuid);
       const named = message.session !== undefined || message.instanced !== false;
-      // A thousand adjectives are loaded when somebody wants one: an idle server is to be small.
+      // The thousand adjectives are loaded only when needed, so that an idle server stays small.
       const { sessionName } = await import('../../domain/external-jobs/session-name.js');
       const session = named ? sessionName(message.session, Math.random) : null;
       const links = { generated_by: [pipeline.uuid], ...pick(message, linkKeys) };
@@ -198,7 +198,7 @@ export function externalJobService(given: {
         // Somebody created the very same job between our look and our write.
         const winner = await existing(actor, uuid, pipeline, message.data);
         if (winner !== null) return winner;
-        // Or removed the pipeline.
+        // Or somebody removed the pipeline.
         await pipelineOf(actor, pipeline.uuid);
         throw error;
       }

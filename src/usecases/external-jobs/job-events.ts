@@ -13,21 +13,21 @@ import { hashToken } from '../users/logins.js';
 import { isJobToken, newJobToken } from './job-tokens.js';
 import type { CallbackNonce, NonceService } from './nonces.js';
 
-/** Who sends a message: a login, or a nonce's owner, who may be bound to one job. */
+/** The sender of a message: a login, or the owner of a nonce, which may be bound to one job. */
 export interface Sender {
   actor: Actor;
-  /** True for a login with a password or an API token, which an admin's powers need. */
+  /** True for a login with a password or an API token; only such a login has an admin's rights. */
   login: boolean;
   /** The one job that the sender's nonce is good for. */
   jobId: number | null;
 }
 
-/** Events that undo what was done: for admins. */
+/** Events that undo work: for admins only. */
 const adminEvents: readonly EventName[] = ['reset', 'ready'];
-/** What others may add to a job that is being run here; its start and end are told by its executor. */
+/** What others may send for a job that is running here; only its executor reports its start and end. */
 const welcomeMeanwhile: readonly EventName[] = ['update', 'resource'];
 
-/** An exit status, which no system makes longer than 32 bits: the database could not hold every number. */
+/** An exit status. It fits into 32 bits on every system, and the database could not hold every number. */
 const exitCode = (data: unknown): number | null => {
   const value = (data as Record<string, unknown> | null)?.exit_code;
   return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 2 ** 32 ? value : null;
@@ -37,7 +37,7 @@ const text = (data: unknown, key: string): string | null => {
   return typeof value === 'string' ? value : null;
 };
 
-/** How a job that runs elsewhere ended, as far as the event's data say so. */
+/** How a job that runs elsewhere ended, as far as the event's data tell. */
 function outcomeOf(event: 'finish' | 'fail', data: unknown): Outcome | null {
   const code = exitCode(data);
   const reason = text(data, 'reason') ?? text(data, 'description') ?? text(data, 'status');
@@ -54,7 +54,7 @@ function changeOf(job: Job, event: EventName, data: unknown, now: Date): JobChan
       return { started: job.started ?? now, attempt: Math.max(job.attempt, 1), waiting: null };
     case 'finish':
     case 'fail':
-      // The first cause of an end is kept; later ones are in the history.
+      // The first cause is kept; later ones are in the history.
       return { ended: job.ended ?? now, outcome: job.outcome ?? outcomeOf(event, data), waiting: null };
     case 'reset':
       return { started: null, ended: null, outcome: null, attempt: 0 };
@@ -82,11 +82,11 @@ export function jobEventService(given: {
   async function find(uuid: string): Promise<Job> {
     const kind = uuids.kindOf(uuid);
     if (kind !== 'job') {
-      const names = kind === undefined ? 'nothing that is known here' : `a ${kind.replaceAll('_', ' ')}`;
+      const names = kind === undefined ? 'nothing known here' : `a ${kind.replaceAll('_', ' ')}`;
       throw invalid('invalid-body', [
         {
           pointer: '/uuid',
-          detail: `${uuid} names ${names}; a job's UUID begins with ${uuids.prefixes.job}`,
+          detail: `${uuid} names ${names}; a job's UUID must begin with ${uuids.prefixes.job}`,
         },
       ]);
     }
@@ -96,9 +96,9 @@ export function jobEventService(given: {
   }
 
   /**
-   * Checks what a sender may do to a job. Whoever has a job's token may tell its events; an admin may do everything.
+   * Checks what a sender may do to a job. Whoever has a job's token may send its events; an admin may do everything.
    *
-   * @param privileged what only an admin may do; null for what a job's token allows
+   * @param privileged what only an admin may do; null if a job's token is enough
    */
   function authorise(sender: Sender, job: Job, token: string | undefined, privileged: string | null): void {
     if (sender.jobId !== null && sender.jobId !== job.id) {
@@ -109,15 +109,15 @@ export function jobEventService(given: {
     if (privileged !== null && !admin) {
       throw new PenstockError(
         'forbidden',
-        `Only an admin may ${privileged}: with an admin's login or an admin token. A job's token is not enough.`,
+        `Only an admin may ${privileged}. Use an admin's login or an admin token; a job's token is not enough.`,
       );
     }
     if (token === undefined ? !admin : !isJobToken(job, token)) {
       throw new PenstockError(
         'wrong-token',
         token === undefined
-          ? `Events of the job ${job.uuid} need its token.`
-          : `The token is not one of the job ${job.uuid}.`,
+          ? `To send events of the job ${job.uuid}, send its token as well.`
+          : `The token does not belong to the job ${job.uuid}.`,
       );
     }
   }
@@ -126,7 +126,7 @@ export function jobEventService(given: {
     if (job.hidden) {
       throw new PenstockError(
         'job-hidden',
-        `The job ${job.uuid} is hidden and takes no events. An admin can show it again ("action": "undelete").`,
+        `The job ${job.uuid} is hidden and accepts no events. An admin can show it again ("action": "undelete").`,
       );
     }
     if (job.executor === externalExecutor) return;
@@ -134,13 +134,13 @@ export function jobEventService(given: {
     if (adminEvents.includes(event) || (meanwhile && !welcomeMeanwhile.includes(event))) {
       throw new PenstockError(
         'runs-here',
-        `The job ${job.uuid} is run by Penstock, which tells its '${event}' itself.` +
-          (meanwhile ? ` Possible from outside, now: ${welcomeMeanwhile.join(', ')}.` : ''),
+        `Penstock runs the job ${job.uuid} and records its '${event}' itself.` +
+          (meanwhile ? ` From outside it now accepts: ${welcomeMeanwhile.join(', ')}.` : ''),
       );
     }
   }
 
-  /** Empties the folder of a job's results, unless others' are there, too. */
+  /** Empties the folder of a job's results, unless it also holds results of other jobs. */
   async function wipe(job: Job, data: unknown): Promise<Cleared> {
     const kept = (reason: string): Cleared => ({ cleared: false, reason });
     if ((data as { no_clear_path?: unknown } | null)?.no_clear_path === true) {
@@ -150,12 +150,12 @@ export function jobEventService(given: {
     if (system === null || path === null) return kept('the job has no archive path');
     const archive = { system, path };
     const other = await store.jobs.archivedAt(archive, job.id);
-    if (other !== null) return kept(`the results of the job ${other} are there, too`);
+    if (other !== null) return kept(`it also holds the results of the job ${other}`);
     return clearArchive(archive);
   }
 
   return {
-    /** Records an event that somebody tells. Returns when it is durable; throws, and changes nothing, otherwise. */
+    /** Records an event that somebody sends. Returns when it is durable; otherwise throws and changes nothing. */
     async send(
       sender: Sender,
       message: { uuid: string; name: EventName; data: unknown; token: string | undefined },
@@ -169,12 +169,12 @@ export function jobEventService(given: {
       check(job);
       const now = clock();
       const change = (current: Job): JobChange => {
-        // Meanwhile it may have been hidden, or have got another token.
+        // Meanwhile it may have been hidden, or given a new token.
         if (current !== job) check(current);
         return current.executor === externalExecutor ? changeOf(current, name, data, now) : {};
       };
       const recorded = await jobs.record(job, name, change, data);
-      // First the state, then the files: whatever happens in between, nobody takes the job for finished.
+      // First the state, then the files: if we die in between, the job does not look finished.
       return { ...recorded, archive: name === 'reset' ? await wipe(recorded.job, data) : null };
     },
 
@@ -200,7 +200,7 @@ export function jobEventService(given: {
       return { job: await jobs.setHidden(job, action === 'delete'), removed: false };
     },
 
-    /** Ends a job that runs elsewhere, as far as we can: by an event. Nothing is signalled, which the receipt says. */
+    /** Ends a job that runs elsewhere, as far as we can: by an event. The receipt says that nothing was signalled. */
     async cancel(
       job: Job,
       by: string,
@@ -212,11 +212,11 @@ export function jobEventService(given: {
       };
       await jobs.record(job, 'fail', change, outcome);
       const unproven =
-        'The job runs elsewhere. Whoever runs it hears of the cancel as an event, and has to end it.';
+        'The job runs elsewhere. Whoever runs it gets the cancellation as an event, and must end the job.';
       return { signalled: [], survivors: [], unproven };
     },
 
-    /** A new token for a job, and a nonce for its callback; those before are good no more. For its owner. */
+    /** A new token for a job, and a nonce for its callback; the old ones become invalid. For its owner only. */
     async renewToken(
       actor: Actor,
       uuid: string,
@@ -232,7 +232,7 @@ export function jobEventService(given: {
       } catch (error) {
         // Somebody may have removed it between our look and our write.
         if ((await store.jobs.byId(job.id)) !== null) throw error;
-        throw new PenstockError('not-found', `The job ${uuid} is gone.`);
+        throw new PenstockError('not-found', `The job ${uuid} no longer exists.`);
       }
       nonces.forget();
       return { job: jobs.patch(job, { tokenHash }), token, nonce };

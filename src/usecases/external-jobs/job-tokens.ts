@@ -3,7 +3,7 @@ import type { Job } from '../../domain/jobs/job.js';
 import { hashToken } from '../users/logins.js';
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
-/** Bytes from here on would make the first letters likelier than the last. */
+/** Bytes from here on would make the first letters more likely than the last. */
 const fair = 256 - (256 % alphabet.length);
 
 /** A text of letters and digits, each drawn at random. */
@@ -17,7 +17,7 @@ export function randomText(length: number): string {
   return text;
 }
 
-/** A job's token: whoever has it may send the job's events. Sixteen letters and digits, as clients of old expect. */
+/** A job's token: whoever has it may send the job's events. Sixteen letters and digits, as older clients expect. */
 export const newJobToken = (): string => randomText(16);
 
 export function isJobToken(job: Job, token: string): boolean {

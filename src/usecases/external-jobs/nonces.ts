@@ -8,20 +8,20 @@ import { invalid } from '../body.js';
 import { hashToken, type LoginService } from '../users/logins.js';
 import { randomText } from './job-tokens.js';
 
-/** What a nonce is good for: each level includes the ones before it. */
+/** What a nonce allows: each level includes those before it. */
 export const levels = ['READ', 'EXECUTE', 'UPDATE'] as const;
 export type Level = (typeof levels)[number];
 
 /**
- * Who comes with a nonce: its owner, though never as an admin, since URLs get around; and for the nonce of a callback
- * the one job that it is good for.
+ * Who sends a nonce: its owner, but never as an admin, since URLs get around. The nonce of a callback is valid for one
+ * job only.
  */
 interface Redeemed {
   actor: Actor;
   jobId: number | null;
 }
 
-/** A new nonce for one job's callback: what is stored of it, and the text that is told once. */
+/** A new nonce for one job's callback: what is stored of it, and its text, which is shown once. */
 export interface CallbackNonce extends StoredNonce {
   text: string;
 }
@@ -32,7 +32,7 @@ const nameLength = 8;
 const secretLength = 24;
 const countEvery = 1000;
 
-/** Nonces: logins that fit into a URL. They are redeemed one use at a time, however many come at once. */
+/** Nonces: logins that fit into a URL. They are redeemed one use at a time, however many requests come at once. */
 export function nonceService(
   store: Store,
   logins: LoginService,
@@ -52,10 +52,10 @@ export function nonceService(
     resolve: (granted: boolean) => void;
     reject: (error: unknown) => void;
   }
-  /** Uses that were asked for while an earlier write was under way, by nonce. */
+  /** Uses requested while an earlier write was in progress, by nonce. */
   const asking = new Map<number, Asking[]>();
 
-  /** Writes the uses of one nonce, all that have gathered at once, until no more are asked for. */
+  /** Writes the uses of one nonce in batches until no more are requested. */
   async function takeAll(id: number, waiting: Asking[]): Promise<void> {
     while (waiting.length > 0) {
       const round = waiting.splice(0);
@@ -69,7 +69,7 @@ export function nonceService(
     asking.delete(id);
   }
 
-  /** One use of a nonce that has only so many: granted when it is written. */
+  /** One use of a nonce with limited uses: granted once it is written. */
   function take(id: number): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const waiting = asking.get(id);
@@ -83,7 +83,7 @@ export function nonceService(
     });
   }
 
-  /** Uses of nonces without a limit: counted, but nobody waits for that, and the disk not once for each. */
+  /** Uses of nonces without a limit: counted here and written together, and no request waits for the write. */
   const counted = new Map<number, number>();
   let counting: NodeJS.Timeout | undefined;
 
@@ -128,7 +128,7 @@ export function nonceService(
   }
 
   return {
-    /** A nonce for the callback of a job, to be stored with it; none where there is no actor that it is for. */
+    /** A nonce for the callback of a job, to be stored with it; null without an actor. */
     forCallback: (actor: string | null, uuid: string): CallbackNonce | null =>
       actor === null ? null : { ...make(), actor, description: `callback of ${uuid}` },
 
@@ -173,15 +173,15 @@ export function nonceService(
       forget();
     },
 
-    /** Nonces were changed behind our back: none is remembered any more. */
+    /** Call it when nonces were changed behind our back: the cache is cleared. */
     forget,
 
     /**
-     * Uses a nonce once. Throws `nonce-unknown`, `nonce-expired`, `nonce-used-up` (401) or `nonce-too-low` (403);
-     * only a use that is allowed counts.
+     * Uses a nonce once. Throws `nonce-unknown`, `nonce-expired`, `nonce-used-up` (401) or `nonce-too-low` (403); only
+     * a use that is allowed counts.
      *
-     * @param level what it has to be good for
-     * @param address where the request came from: guessing is slowed down
+     * @param level the level that is needed
+     * @param address where the request came from, to slow down guessing
      */
     async redeem(actor: string, text: string, level: Level, address: string): Promise<Redeemed> {
       const row = await find(text);
@@ -192,27 +192,27 @@ export function nonceService(
       if (row.expires !== null && row.expires <= clock()) {
         throw new PenstockError(
           'nonce-expired',
-          `The nonce ${row.name} ended at ${row.expires.toISOString()}.`,
+          `The nonce ${row.name} expired at ${row.expires.toISOString()}.`,
         );
       }
       if (levels.indexOf(row.level as Level) < levels.indexOf(level)) {
         throw new PenstockError(
           'nonce-too-low',
-          `The nonce ${row.name} is of level ${row.level}; this needs ${level}.`,
+          `The nonce ${row.name} has level ${row.level}; this needs ${level}.`,
         );
       }
       if (row.maxUses === unlimited) count(row.id);
       else if (!(await take(row.id))) {
         throw new PenstockError(
           'nonce-used-up',
-          `The nonce ${row.name} had ${row.maxUses} uses; all are used.`,
+          `All ${row.maxUses} uses of the nonce ${row.name} are used up.`,
         );
       }
       const { id, username } = row.owner;
       return { actor: { id, username, admin: false }, jobId: row.jobId };
     },
 
-    /** Writes what was counted. */
+    /** Writes the counts. */
     close: writeCounts,
   };
 }

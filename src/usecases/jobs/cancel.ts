@@ -15,7 +15,7 @@ export function cancelService<T extends object>(given: {
   external: End<T>;
   show: (job: Job) => Promise<Shown>;
 }) {
-  /** Ends it, with all that it started, and tells what was done to that end, and the job as it is then. */
+  /** Ends it with everything it started. Returns what was done, and the job afterwards. */
   return async function cancel(actor: Actor, job: Job): Promise<Shown> {
     const end = job.executor === externalExecutor ? given.external : given.here;
     const receipt = isUnfinished(job.state) ? await end(job, actor.username) : undefined;

@@ -5,7 +5,7 @@ import type { Store } from '../../store/store.js';
 import { type Actor, mayUse, scopeOf } from '../actor.js';
 import type { JobNews, JobService } from './jobs.js';
 
-/** What a filter speaks of, where news alone can tell. */
+/** The fields of a filter that can be checked on the news alone. */
 const told: Readonly<Record<string, (news: JobNews) => FilterValue>> = {
   state: ({ event }) => event.state,
   last_event: ({ event }) => event.name,
@@ -18,7 +18,7 @@ const told: Readonly<Record<string, (news: JobNews) => FilterValue>> = {
   hidden: ({ job }) => job.hidden,
 };
 
-/** False only if the filter surely leaves this out; the database has the last word. */
+/** False only if the filter certainly excludes this; the database has the last word. */
 function mayPass({ field, lookup, values }: Filter, news: JobNews): boolean {
   const read = lookup === 'exact' || lookup === 'in' ? told[field] : undefined;
   return read === undefined || values.includes(read(news));
@@ -29,10 +29,10 @@ export function followJobsService(store: Store, jobs: JobService) {
   const shared = sharedReading<EventPage>();
 
   return {
-    /** The id of the newest event, anybody's. */
+    /** The id of the newest event of any user. */
     lastId: (): Promise<number> => store.jobEvents.lastId(),
 
-    /** What came after an id; see the store's page. Who asks for the same at the same time gets the same objects. */
+    /** The events after an id; see the store's page. Identical requests at the same time share the same objects. */
     page(actor: Actor, query: ListQuery, after: number): Promise<EventPage> {
       const scope = scopeOf(actor);
       const key = JSON.stringify([jobs.announced(), scope, after, query]);
@@ -42,7 +42,7 @@ export function followJobsService(store: Store, jobs: JobService) {
     /**
      * Calls `wake` after the commit of an event that the actor may want to read.
      *
-     * @returns what ends that
+     * @returns what stops the calls
      */
     listen(actor: Actor, query: ListQuery, wake: () => void): () => void {
       const heard = (news: JobNews) => {

@@ -17,13 +17,13 @@ export interface JobFile {
 
 function present(file: string, name: string, start = 0): JobFile {
   if (fileSize(file) !== null) return { file, name, start };
-  throw new PenstockError('gone', `The file ${name} of this job was there and has been taken away.`);
+  throw new PenstockError('gone', `The file ${name} of this job has been deleted.`);
 }
 
 /**
- * The file behind a job's bytes, and the name that a client should give it.
- * A log is that of the latest attempt, or of the one that is asked for.
- * Throws `gone` when it was cleared away, `not-ready` when it may still come, `not-found` when it never will.
+ * The file behind a job's bytes, and the name that a client should give it. A log is that of the latest attempt, unless
+ * another is requested. Throws `gone` if it was cleared, `not-ready` if it may still come, `not-found` if it never
+ * will.
  */
 export function jobFile(files: JobFiles, job: Job, stream: JobStream, attempt = job.attempt): JobFile {
   if (job.executor === externalExecutor) {
@@ -32,7 +32,7 @@ export function jobFile(files: JobFiles, job: Job, stream: JobStream, attempt = 
   if (job.cleared !== null) {
     throw new PenstockError(
       'gone',
-      `The files of the job ${job.uuid} were cleared away at ${job.cleared.toISOString()}.`,
+      `The files of the job ${job.uuid} were cleared at ${job.cleared.toISOString()}.`,
     );
   }
   switch (stream) {
@@ -47,13 +47,13 @@ export function jobFile(files: JobFiles, job: Job, stream: JobStream, attempt = 
       if (isUnfinished(job.state)) {
         throw new PenstockError(
           'not-ready',
-          `The job is ${job.state}: its output is there when it has ended. Wait with ?wait=SECONDS on the job.`,
+          `The job is ${job.state}: its output will be there when it has ended. Wait for that with ?wait=SECONDS on the job.`,
           {
             headers: { 'Retry-After': '1' },
           },
         );
       }
-      throw new PenstockError('not-found', 'This job made no output.');
+      throw new PenstockError('not-found', 'This job produced no output.');
     case 'stdout':
     case 'stderr':
       if (job.executor === pipelineExecutor) {
@@ -62,7 +62,7 @@ export function jobFile(files: JobFiles, job: Job, stream: JobStream, attempt = 
           "A pipeline's job has no logs of its own; the jobs of its steps have.",
         );
       }
-      // Before the first attempt there is nothing; the log of a job that waits is an empty one.
+      // Before the first attempt there is no file; a waiting job has an empty log.
       return ofLog(job, files.log(job.uuid, Math.max(attempt, 1), stream), `${stream}.txt`);
   }
 }
@@ -74,21 +74,24 @@ const ofLog = ({ service }: Job, file: string, name: string): JobFile => ({
   start: service === null ? 0 : logStart(file),
 });
 
-/** True if the output of a service is what it wrote to a stream, which may have been cut. */
+/** True for a service whose output is a standard stream: that log may have been cut. */
 const isLog = ({ service, outputPath }: Job): boolean =>
   service !== null && /^\d+\/(stdout|stderr)$/.test(outputPath ?? '');
 
-/** The log of an attempt that is asked for by its number. Throws `not-found` for one that was never made, `gone` later. */
+/** The log of an attempt by its number. Throws `not-found` if there was no such attempt, `gone` if its files were deleted. */
 export function oldLog(files: JobFiles, job: Job, stream: 'stdout' | 'stderr', attempt: number): JobFile {
   if (attempt > job.attempt) {
     throw new PenstockError('not-found', `The job ${job.uuid} has made ${job.attempt} attempts.`);
   }
   const found = jobFile(files, job, stream, attempt);
   if (existsSync(path.dirname(found.file))) return found;
-  throw new PenstockError('gone', `The files of attempt ${attempt} were taken away; later ones are kept.`);
+  throw new PenstockError(
+    'gone',
+    `The files of attempt ${attempt} were deleted; those of later attempts are kept.`,
+  );
 }
 
-/** Where the logs of a job's latest attempt begin and end; null where there are none here. */
+/** Where the logs of a job's latest attempt begin and end; null if there are none here. */
 export function logRanges(files: JobFiles, job: Job): Record<'stdout' | 'stderr', LogRange> | null {
   const noLogsHere = [externalExecutor, pipelineExecutor].includes(job.executor) || job.attempt === 0;
   if (noLogsHere || job.cleared !== null) return null;
@@ -99,17 +102,17 @@ export function logRanges(files: JobFiles, job: Job): Record<'stdout' | 'stderr'
   return { stdout: place('stdout'), stderr: place('stderr') };
 }
 
-/** In bytes from the first that was ever written, whatever was cut away since. */
+/** In bytes from the first ever written, whatever has been cut away since. */
 interface LogRange {
   start: number;
   end: number;
 }
 
-/** The file behind an output beside the main one: what the program wrote to `${output_file.NAME}`. */
+/** The file of a named output: what the program wrote to `${output_file.NAME}`. */
 export function namedOutput(files: JobFiles, job: Job, name: string): JobFile {
-  // Whatever holds for its other output holds for this one.
+  // The errors for the main output hold for this one as well.
   if (job.outputPath === null || job.cleared !== null) jobFile(files, job, 'output');
   const file = /^[A-Za-z0-9_-]{1,64}$/.test(name) ? files.namedOutput(job.uuid, job.attempt, name) : null;
   if (file !== null && fileSize(file) !== null) return { file, name, start: 0 };
-  throw new PenstockError('not-found', `This job made no output '${name}'.`);
+  throw new PenstockError('not-found', `This job produced no output '${name}'.`);
 }

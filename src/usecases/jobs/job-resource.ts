@@ -32,7 +32,7 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
     return known ?? null;
   }
 
-  /** In a list without its steps, which would have to be counted for each, and without the places of its logs. */
+  /** In a list it lacks its steps, which would have to be counted for each job, and the ranges of its logs. */
   async function present(job: Job, listed = false): Promise<Shown> {
     const isPipeline = job.plan !== null && !listed;
     return showJob(job, await ownerOf(job), {
@@ -43,7 +43,7 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
     });
   }
 
-  /** Removes the jobs of a pipeline's steps with their files: few at a time, since there may be many. */
+  /** Removes the jobs of a pipeline's steps with their files: a few at a time, since there may be many. */
   async function removeSteps(job: Job): Promise<void> {
     for (;;) {
       const rows = await store.stepJobs.of(job.id, 0, 100);
@@ -76,7 +76,7 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
     async apply(actor, changes) {
       for (const change of changes) {
         if (change.op !== 'delete')
-          throw new PenstockError('bad-request', 'A job is changed by events only.');
+          throw new PenstockError('bad-request', 'A job can only be changed by events.');
         const job = await find(actor, change.id);
         if (job === null) throw new PenstockError('not-found', `There is no job ${change.id}.`);
         change.check?.(await present(job));
@@ -90,7 +90,7 @@ export function jobResource(store: Store, jobs: JobService, files: JobFiles) {
           const whole = (await parentOf(job)) ?? '';
           throw new PenstockError(
             'conflict',
-            `It is a step of the job ${whole}. Delete that one: its steps go with it.`,
+            `This job is a step of the job ${whole}. Delete that job; its steps are deleted with it.`,
           );
         }
         if (job.plan !== null) await removeSteps(job);

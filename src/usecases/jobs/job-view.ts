@@ -17,14 +17,14 @@ export const jobFields: Fields = {
   },
   process_definition: {
     type: 'related',
-    help_text: 'What it runs.',
+    help_text: 'The process definition that it runs.',
     readonly: true,
     nullable: true,
     lookups: ['exact', 'in'],
   },
   pipeline: {
     type: 'related',
-    help_text: 'What it is a run of, or, if it runs elsewhere, belongs to.',
+    help_text: 'The pipeline that it runs or, if it runs elsewhere, belongs to.',
     readonly: true,
     nullable: true,
     lookups: ['exact', 'in'],
@@ -53,21 +53,20 @@ export const jobFields: Fields = {
   },
   item: {
     type: 'integer',
-    help_text: 'Which item of a step that is run once per item, from 0.',
+    help_text: 'Which item of a step that runs once per item, counted from 0.',
     readonly: true,
     nullable: true,
     lookups: ['exact', 'in', 'gte', 'lte', 'range'],
   },
   steps: {
     type: 'list',
-    help_text:
-      "Of a pipeline's job: its steps, what each needs and runs, and how far it is. Left out (null) where jobs are listed.",
+    help_text: "Of a pipeline's job: its steps, what each needs and runs, and its progress. Null in lists.",
     readonly: true,
     nullable: true,
   },
   session: {
     type: 'string',
-    help_text: 'What it and other jobs were run for, in the words of whoever made it.',
+    help_text: 'What it and other jobs were run for, as chosen by the client.',
     readonly: true,
     nullable: true,
     lookups: ['exact', 'in', 'startswith'],
@@ -85,7 +84,7 @@ export const jobFields: Fields = {
     lookups: ['exact', 'in'],
     orderable: true,
   },
-  revision: { type: 'integer', help_text: 'Rises by one with every event.', readonly: true },
+  revision: { type: 'integer', help_text: 'Increases by one with every event.', readonly: true },
   last_event: {
     type: 'string',
     help_text: 'Name of the latest event.',
@@ -93,21 +92,21 @@ export const jobFields: Fields = {
     lookups: ['exact', 'in'],
   },
   waiting: { type: 'string', help_text: 'Why it does not run yet.', readonly: true, nullable: true },
-  executor: { type: 'string', help_text: 'How its command is run.', readonly: true },
+  executor: { type: 'string', help_text: 'Where its command runs.', readonly: true },
   server: {
     type: 'related',
-    help_text: 'The server of the cloud that it has, or had last.',
+    help_text: 'The cloud server that it has, or had last.',
     readonly: true,
     nullable: true,
   },
   server_minutes: {
     type: 'float',
-    help_text: 'Minutes of servers that its attempts have taken; null if it had none.',
+    help_text: 'Server minutes that its attempts have used; null if it had no server.',
     readonly: true,
     nullable: true,
   },
   priority: { type: 'integer', help_text: 'Higher goes first.', readonly: true },
-  attempt: { type: 'integer', help_text: 'How often it was started.', readonly: true },
+  attempt: { type: 'integer', help_text: 'How many times it was started.', readonly: true },
   request: { type: 'dict', help_text: 'What this run asked for beyond its definition.', readonly: true },
   outcome: {
     type: 'dict',
@@ -132,7 +131,7 @@ export const jobFields: Fields = {
   service: {
     type: 'dict',
     help_text:
-      'How a service is: `health` (`starting`, `ready`, `waiting` for its next start, `stopping`, `ended`), `ready`, `since`, `restarts`, `in_a_row`, `last_end`, `next_start`, `asked`. Null for a job that is none.',
+      'The state of a service: `health` (`starting`, `ready`, `waiting` for its next start, `stopping`, `ended`), `ready`, `since`, `restarts`, `in_a_row`, `last_end`, `next_start`, `asked`. Null for a job that is not a service.',
     readonly: true,
     nullable: true,
     lookups: ['isnull'],
@@ -140,7 +139,7 @@ export const jobFields: Fields = {
   logs: {
     type: 'dict',
     help_text:
-      'Where the logs of its latest attempt begin and end: `stdout` and `stderr`, each with `start` (what was before is cut away) and `end`, in bytes from the first that was ever written. Null before it has begun, for what has no logs here, and where jobs are listed.',
+      'Where the logs of its latest attempt begin and end: `stdout` and `stderr`, each with `start` (what was before is cut away) and `end`, in bytes from the first ever written. Null before it has started, for jobs without logs here, and in lists.',
     readonly: true,
     nullable: true,
   },
@@ -173,7 +172,7 @@ export const jobFields: Fields = {
   },
   hidden: {
     type: 'boolean',
-    help_text: 'Left out of lists that do not ask for it, and taking no events from outside.',
+    help_text: 'Whether it is left out of lists that do not ask for it, and accepts no events from outside.',
     readonly: true,
     lookups: ['exact'],
   },
@@ -190,7 +189,7 @@ export const jobFields: Fields = {
   },
   updated: {
     type: 'datetime',
-    help_text: 'When its latest event was.',
+    help_text: 'When its latest event happened.',
     readonly: true,
     lookups: ranged,
   },
@@ -244,7 +243,7 @@ export function showJob(
     state: job.state,
     revision: job.revision,
     last_event: job.lastEvent,
-    // What runs elsewhere waits for nothing of ours.
+    // A job that runs elsewhere waits for nothing here.
     waiting:
       job.waiting ?? (job.state === 'CREATED' && job.executor !== externalExecutor ? 'its turn' : null),
     executor: job.executor,
@@ -254,7 +253,7 @@ export function showJob(
     attempt: job.attempt,
     request: {
       ...request,
-      // Servers are given secrets by it.
+      // It may hold secrets for the server.
       ...(server === undefined
         ? {}
         : { server: { ...server, ...(server.user_data == null ? {} : { user_data: '***' }) } }),
@@ -282,11 +281,11 @@ export function showJob(
   };
 }
 
-/** What a job has taken of servers, up to now. */
+/** Server minutes that a job has used so far. */
 const minutesOf = (uses: readonly ServerUse[]): number =>
   uses.reduce((sum, { started, ended }) => sum + minutes(started, ended ?? new Date()), 0);
 
-/** An event as the API shows it, with the keys of a history entry as of old, and the state that it led to. */
+/** An event as the API shows it, with the older system's keys of a history entry, and the state that it led to. */
 export function showEvent(event: JobEvent): Shown {
   return {
     uuid: event.uuid,

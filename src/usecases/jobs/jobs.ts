@@ -16,7 +16,7 @@ import type { JobCompanions } from '../../store/companions.js';
 import type { Store } from '../../store/store.js';
 import { type Actor, mayUse, scopeOf } from '../actor.js';
 
-/** A job's change as others hear of it. */
+/** A job's change as listeners are told of it. */
 export interface JobNews {
   job: Job;
   event: JobEvent;
@@ -42,7 +42,7 @@ export interface Recorded {
   event: JobEvent;
 }
 
-/** Events of one job that are read at once: there may be very many, and each may hold much. */
+/** Events of one job that are read at once: there may be very many, and each may be large. */
 export const historyPage = 200;
 
 /** Jobs: what happened to them, and the only door to a state change. */
@@ -50,12 +50,12 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
   const newUuid = (kind: 'job' | 'job_event') => uuids.of(kind, random16());
   const news = new EventEmitter<{ news: [JobNews] }>();
   news.setMaxListeners(0);
-  /** Those who want to hear of one job's events. */
+  /** Listeners to the events of one job. */
   const listeners = new Map<string, Set<(job: Job) => void>>();
-  /** Jobs of which something was heard lately, so that nobody has to read what was just written. */
+  /** Jobs that changed recently, so that nobody has to read what was just written. */
   const recent = new Map<string, Job>();
   let lastId = 0;
-  /** How many events were announced: what was read before the latest may lack it. */
+  /** How many events were announced: a row that was read before the latest may lack it. */
   let announced = 0;
 
   function remember(job: Job): void {
@@ -64,15 +64,15 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
     if (recent.size > mostRecent) recent.delete(recent.keys().next().value ?? '');
   }
 
-  /** By its id, too: a job that was removed and is created again has the same UUID, and nothing else in common. */
+  /** Compares the id as well: a job that was removed and created again has the same UUID, and nothing else in common. */
   function forget({ id, uuid }: Pick<Job, 'id' | 'uuid'>): void {
     if (recent.get(uuid)?.id === id) recent.delete(uuid);
   }
 
   /**
-   * Calls `heard` after each of a job's events from now on, with the job as it is then.
+   * Calls `heard` after each of a job's future events, with the job in its new state.
    *
-   * @returns what ends that
+   * @returns what stops the calls
    */
   function listen(uuid: string, heard: (job: Job) => void): () => void {
     const set = listeners.get(uuid) ?? new Set();
@@ -101,7 +101,7 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
 
     newUuid: () => newUuid('job'),
 
-    /** Stores a new job with its `create` event, and what belongs to it. When this returns, the job is durable. */
+    /** Stores a new job with its `create` event and its companions. When this returns, the job is durable. */
     async create(fields: NewJob, data: unknown, companions: JobCompanions = {}): Promise<Job> {
       lastId += 1;
       const now = clock();
@@ -131,8 +131,8 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
     },
 
     /**
-     * Records an event: the only way in which a job's state changes. The row is compared and set; when somebody
-     * else was first, the event is tried on what is there now: `change` is asked again, and may refuse by throwing.
+     * Records an event: the only way in which a job's state changes. The row is compared and set; if somebody else was
+     * first, the event is retried on the current row: `change` is called again, and may refuse by throwing.
      *
      * Throws `illegal-transition` where the one table has no such step.
      */
@@ -170,15 +170,15 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
     },
 
     /**
-     * A job as it is now, whoever asks; null if there is none. Of one that runs elsewhere all that happens goes
-     * through here, so what was heard last is what is stored.
+     * The current job, whoever asks; null if there is none. Every change of a job that runs elsewhere goes through
+     * here, so for such a job the cache is up to date.
      */
     async current(uuid: string): Promise<Job | null> {
       const known = recent.get(uuid);
       return known?.executor === externalExecutor ? known : store.jobs.byUuid(uuid);
     },
 
-    /** Takes note of what was written of a job without an event. */
+    /** Updates the cache after a job was written without an event. */
     patch(job: Job, fields: Partial<Job>): Job {
       const known = recent.get(job.uuid);
       if (known?.id !== job.id) return { ...job, ...fields };
@@ -199,10 +199,10 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
       forget(job);
     },
 
-    /** Jobs were removed behind our back: nothing is remembered of them any more. */
+    /** Call it when jobs were removed behind our back: they are dropped from the cache. */
     forget,
 
-    /** A job that the actor may see; another's is as if it were not there. */
+    /** A job that the actor may see; another user's counts as not found. */
     async get(actor: Actor, uuid: string): Promise<Job> {
       const job = await store.jobs.byUuid(uuid);
       if (job === null || !mayUse(actor, job.ownerId)) {
@@ -213,7 +213,7 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
 
     list: (actor: Actor, query: ListQuery) => store.jobs.list(scopeOf(actor), query),
 
-    /** A job's events, oldest first; `after` an id leaves out those up to it. */
+    /** A job's events, oldest first; `after` leaves out those up to that id. */
     /** A page of a job's events, after the one with that id; a short page is the last. */
     async historyPage(actor: Actor, uuid: string, after: number): Promise<(JobEvent & { id: number })[]> {
       return store.jobs.history((await this.get(actor, uuid)).id, after, historyPage);
@@ -221,17 +221,17 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
 
     listen,
 
-    /** Waits until the job has reached an end, or the time is over, or the caller has gone. */
+    /** Waits until the job has ended, the time is over, or the caller has gone. */
     waitForEnd(given: Job, milliseconds: number, signal?: AbortSignal): Promise<Job> {
       return this.waitUntil(given, hasEnded, milliseconds, signal);
     },
 
     /**
-     * Waits until the job is as it should be, or the time is over, or the caller has gone.
+     * Waits until the job satisfies `reached`, the time is over, or the caller has gone.
      *
-     * @param reached whether it is; once true it stays so, or it is enough that it was
+     * @param reached must stay true once it is, or it must be enough that it was true
      * @param milliseconds the longest wait
-     * @returns the job as it is then
+     * @returns the job at that time
      */
     async waitUntil(
       given: Job,
@@ -253,7 +253,7 @@ export function jobService(store: Store, uuids: TypedUuids, clock: () => Date) {
       const timer = setTimeout(giveUp, milliseconds);
       signal?.addEventListener('abort', giveUp, { once: true });
       try {
-        // Between the caller's look and ours it may have ended.
+        // It may have ended since the caller read it.
         const current = reached(given)
           ? given
           : (recent.get(given.uuid) ?? (await store.jobs.byUuid(given.uuid)));

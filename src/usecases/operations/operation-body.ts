@@ -12,7 +12,7 @@ import { invalid } from '../body.js';
 import { numericId } from '../resource.js';
 import type { StreamRows } from '../streams/channels.js';
 
-/** What only we can tell; it may be sent back as it was read. */
+/** Read-only keys; they may be sent back as they were read. */
 const told = [
   'id',
   'owner',
@@ -28,7 +28,7 @@ const told = [
 
 export const wrong = (pointer: string, detail: string) => invalid('invalid-body', [{ pointer, detail }]);
 
-/** The part of it that has no column of its own. */
+/** The keys that have no column of their own. */
 export const documentOf = (body: OperationDocument): OperationDocument =>
   Object.fromEntries(documentKeys.filter((key) => body[key] !== undefined).map((key) => [key, body[key]]));
 
@@ -39,7 +39,7 @@ function whyNot(definition: ProcessDefinition): string | null {
     const isOutput =
       output === null || (output.type === 'file' && output.via === 'stream' && output.stream === 'STDOUT');
     if (service.ready.by === 'line' && isOutput) {
-      return 'its service.ready is a line of its standard output, which is its answers; use a port, or "start"';
+      return 'its service.ready waits for a line of its standard output, which carries the answers; use a port, or "start"';
     }
     return whyNotFed(definition);
   }
@@ -48,11 +48,11 @@ function whyNot(definition: ProcessDefinition): string | null {
   return name === undefined ? null : `it uses \${${name}}, which only a step of a pipeline has`;
 }
 
-/** The rules that a schema cannot state. What breaks one throws `invalid-body` with its place. */
+/** The rules that a schema cannot state. A violation throws `invalid-body` with its place. */
 export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
   function checked(given: unknown): OperationDocument {
     const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
-    // What was read may be sent back as it was: what only we can tell is left out.
+    // What was read may be sent back as it was: read-only keys are dropped.
     const body = isObject
       ? Object.fromEntries(
           Object.entries(given).filter(
@@ -68,7 +68,7 @@ export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
   async function definitionId(ownerId: number, body: OperationDocument): Promise<number | undefined> {
     const { process_definition: given, process_definition_id: old } = body;
     if (given !== undefined && old !== undefined && String(given) !== String(old)) {
-      throw wrong('/process_definition_id', 'it says another definition than process_definition does');
+      throw wrong('/process_definition_id', 'it names a different definition than process_definition');
     }
     const said = given ?? old;
     if (said === undefined) return undefined;
@@ -80,35 +80,35 @@ export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
       if (why !== null) throw wrong(pointer, `this definition cannot be given messages: ${why}`);
       return row.id;
     }
-    throw wrong(pointer, `there is no process definition ${quoted(said)} of the operation's owner`);
+    throw wrong(pointer, `the operation's owner has no process definition ${quoted(said)}`);
   }
 
-  /** A stream's name, or an error that knows the nearest: one that nobody publishes on is most likely a slip. */
+  /** Checks that a stream exists, and suggests the nearest name if not: an unknown name is most likely a typo. */
   function checkStream(ownerId: number, name: string | null | undefined, pointer: string): void {
     if (name === null || name === undefined) return;
     const known = streams.all().flatMap((row) => (row.ownerId === ownerId ? [row.name] : []));
     if (known.includes(name)) return;
     const near = nearest(name, known);
-    const hint = near === undefined ? 'make it first, by a POST to /api/stream/' : `did you mean "${near}"?`;
-    throw wrong(pointer, `there is no stream ${quoted(name)} of the operation's owner; ${hint}`);
+    const hint = near === undefined ? 'create it first with a POST to /api/stream/' : `did you mean "${near}"?`;
+    throw wrong(pointer, `the operation's owner has no stream ${quoted(name)}; ${hint}`);
   }
 
-  /** What streams lead back to: a message that comes again as its own result never ends. */
+  /** Checks that results do not return to the input: such messages would circulate forever. */
   function checkLoop(input: string, body: Pick<OperationDocument, 'output_stream' | 'dead_letters'>): void {
     for (const key of ['output_stream', 'dead_letters'] as const) {
-      if (body[key] === input) throw wrong(`/${key}`, 'it is the input stream: its messages would never end');
+      if (body[key] === input) throw wrong(`/${key}`, 'it is the input stream, so messages would circulate forever');
     }
     const { output_stream: output, dead_letters: dead } = body;
     if (dead && dead === output)
-      throw wrong('/dead_letters', 'it is the output stream: results are not dead');
+      throw wrong('/dead_letters', 'it is the output stream; dead letters need a stream of their own');
   }
 
-  /** Without a framing records are pieces of any length, and nobody's answers. */
+  /** Without a framing, records are pieces of any length and cannot be matched to messages. */
   function checkFraming({ framing, answers }: OperationDocument): void {
     if (framing === 'none' && answers === 'one') {
       throw wrong(
         '/answers',
-        'without a framing it is not known where an answer ends; say "any", or a framing',
+        'without a framing the end of an answer is unknown; use "any", or set a framing',
       );
     }
   }

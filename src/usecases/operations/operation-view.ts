@@ -4,9 +4,9 @@ import type { OperationRow } from '../../store/operations.js';
 import { definitionUri, jobUri } from '../jobs/job-view.js';
 import { type Shown, shownDate } from '../resource.js';
 
-/** How an operation is right now. Counts are since it was begun by this server. */
+/** The current state of an operation. Counts start when this server starts the operation. */
 export interface OperationStatus {
-  /** `running`; `waiting` for something outside, as the broker; `failing`: it cannot go on by itself. */
+  /** `running`; `waiting` for something outside, such as the broker; `failing`: it cannot continue by itself. */
   state: 'running' | 'waiting' | 'failing';
   reason: string | null;
   /** The UUID of its service's job. */
@@ -15,18 +15,18 @@ export interface OperationStatus {
 }
 
 export interface OperationCounts {
-  /** Messages that came, those that came again included. */
+  /** Messages received, including redeliveries. */
   received: number;
   redelivered: number;
-  /** What was put on the output stream, and confirmed. */
+  /** Results published on the output stream and confirmed. */
   published: number;
-  /** Jobs that failed, or ends of the service with messages in it. */
+  /** Failed jobs, or ends of the service while it had messages. */
   failed: number;
   /** Messages that became dead letters. */
   dead: number;
 }
 
-/** What waits in an operation's queue. */
+/** The messages in an operation's queue. */
 export interface Lag {
   ready: number;
   unsettled: number;
@@ -46,31 +46,31 @@ export const operationFields: Fields = {
   },
   name: {
     type: 'string',
-    help_text: 'What it is called.',
+    help_text: 'Its name.',
     lookups: ['exact', 'in', 'contains', 'startswith'],
     orderable: true,
   },
   owner: {
     type: 'string',
-    help_text: 'Name of the user who made it.',
+    help_text: 'Name of the user who created it.',
     readonly: true,
     lookups: ['exact', 'in'],
   },
   process_definition: {
     type: 'related',
-    help_text: 'What its messages are given to.',
+    help_text: 'The process definition that handles its messages.',
     lookups: ['exact', 'in'],
   },
   process_type: {
     type: 'string',
     help_text:
-      '`single`: each message is a job. `service`: one process gets them all. As the definition has it.',
+      '`single`: each message is a job. `service`: one process gets them all. Set by the definition.',
     readonly: true,
     lookups: ['exact', 'in'],
   },
   input_stream: {
     type: 'string',
-    help_text: 'The stream whose messages it takes.',
+    help_text: 'The stream that it takes messages from.',
     lookups: ['exact', 'in'],
   },
   output_stream: {
@@ -87,12 +87,16 @@ export const operationFields: Fields = {
   },
   framing: { type: 'string', help_text: '`line`, `nul`, `length` or `none`.', default: 'line' },
   answers: { type: 'string', help_text: '`one` record for each message, or `any` number.', default: 'one' },
-  content_type: { type: 'string', help_text: "Of what is published; null: the message's.", ...optional },
+  content_type: {
+    type: 'string',
+    help_text: "Content type of what is published; null: the message's.",
+    ...optional,
+  },
   prefetch: { type: 'integer', help_text: 'Most messages without a safe result.', ...optional },
   concurrency: { type: 'integer', help_text: 'Most jobs at once.', default: 1 },
   max_deliveries: {
     type: 'integer',
-    help_text: 'How often a message may be next when the service ends.',
+    help_text: 'How many times the service may end on a message before it becomes a dead letter.',
     default: 5,
   },
   dead_letters: { type: 'string', help_text: 'The stream for messages without a result.', ...optional },
@@ -102,20 +106,20 @@ export const operationFields: Fields = {
     readonly: true,
   },
   reason: { type: 'string', help_text: 'Why it waits or fails.', ...told },
-  service: { type: 'related', help_text: "The job of its service's process.", ...told },
+  service: { type: 'related', help_text: 'The job of its service.', ...told },
   counts: {
     type: 'dict',
     help_text:
-      "Messages `received`, of them `redelivered`, results `published`, `failed`, `dead`; since the server's start or the operation's.",
+      'Messages `received`, of them `redelivered`, results `published`, `failed`, `dead`; since the server or the operation started.',
     readonly: true,
   },
   lag: {
     type: 'dict',
-    help_text: 'What is in its queue: `ready` and `unsettled`. Null in lists, and where it cannot be told.',
+    help_text: 'What is in its queue: `ready` and `unsettled`. Null in lists, and if it is unknown.',
     ...told,
   },
   created: { type: 'datetime', help_text: 'When it was made.', readonly: true, orderable: true },
-  updated: { type: 'datetime', help_text: 'When it was changed last.', readonly: true },
+  updated: { type: 'datetime', help_text: 'When it was last changed.', readonly: true },
 };
 
 const noCounts: OperationCounts = { received: 0, redelivered: 0, published: 0, failed: 0, dead: 0 };
@@ -143,7 +147,7 @@ export function showOperation(row: OperationRow, status: OperationStatus | null,
     active: row.active,
     ...said,
     state: row.active ? (status?.state ?? 'waiting') : 'inactive',
-    reason: row.active ? (status === null ? 'it is being begun' : status.reason) : null,
+    reason: row.active ? (status === null ? 'it is starting' : status.reason) : null,
     service: status?.service ? jobUri(status.service) : null,
     counts: status?.counts ?? noCounts,
     lag,

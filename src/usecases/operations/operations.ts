@@ -19,30 +19,30 @@ export interface DeadLetter {
   body: Uint8Array;
 }
 
-/** Who makes operations work, as far as this room needs it. */
+/** The part of the worker that runs operations, as far as this room needs it. */
 export interface Operating {
-  /** Begins it, goes on as it is said now, or stops it. Resolves when its queue is there, or will be. */
+  /** Starts it, applies its new settings, or stops it. Resolves when its queue exists, or is sure to. */
   apply(row: OperationRow): Promise<void>;
   /** Stops it and removes its queue. */
   remove(row: OperationRow): Promise<void>;
-  /** How it is; null if it is not begun. */
+  /** Its state; null if it has not been started. */
   status(id: number): OperationStatus | null;
-  /** What is in its queue; null if that cannot be told. */
+  /** What is in its queue; null if that is unknown. */
   lag(row: OperationRow): Promise<Lag | null>;
-  /** The first dead letters, and where and how many they are. */
+  /** The first dead letters, their stream, and how many there are in all. */
   letters(row: OperationRow, most: number): Promise<{ stream: string; total: number; letters: DeadLetter[] }>;
-  /** Stops it, and puts its dead letters where they are to be when it is as changed. */
+  /** Stops it, and moves its dead letters to where the changed operation keeps them. */
   moveLetters(row: OperationRow, changed: OperationRow): Promise<void>;
-  /** Gives dead letters to the operation once more; says how many. */
+  /** Gives dead letters back to the operation; returns how many. */
   replay(row: OperationRow): Promise<number>;
-  /** Throws dead letters away; says how many. */
+  /** Deletes dead letters; returns how many. */
   discard(row: OperationRow): Promise<number>;
 }
 
 const mostPerUser = 500;
 const mostLetters = 100;
 
-/** Operations: what binds an input stream to a definition to an output stream. */
+/** Operations: each connects an input stream, a definition, and an output stream. */
 export function operationService(given: {
   store: Store;
   streams: Pick<StreamRows, 'all'>;
@@ -51,7 +51,7 @@ export function operationService(given: {
 }) {
   const { store, streams, operating, clock } = given;
   const { checked, definitionId, checkStream, checkLoop, checkFraming } = operationRules(store, streams);
-  /** Changes go one after the other, so that what was checked is still so when it is written. */
+  /** Changes run one after the other, so that what was checked still holds when it is written. */
   let last: Promise<unknown> = Promise.resolve();
 
   const show = (row: OperationRow): Shown => showOperation(row, operating.status(row.id), null);
@@ -63,7 +63,7 @@ export function operationService(given: {
     if (same === null || same.id === butId) return;
     throw new PenstockError(
       'conflict',
-      `There is an operation ${quoted(name)} already: /api/operation/${same.id}/.`,
+      `The operation ${quoted(name)} already exists: /api/operation/${same.id}/.`,
     );
   }
 
@@ -82,10 +82,13 @@ export function operationService(given: {
   async function add(actor: Actor, body: OperationDocument): Promise<OperationRow> {
     const { name, input_stream: input } = body;
     if (name === undefined) throw wrong('/name', 'this key is missing');
-    if (input === undefined) throw wrong('/input_stream', 'this key is missing; it names a stream');
+    if (input === undefined) throw wrong('/input_stream', 'this key is missing; it must name a stream');
     const processDefinitionId = await definitionId(actor.id, body);
     if (processDefinitionId === undefined) {
-      throw wrong('/process_definition', 'this key is missing; it is the resource_uri or id of one');
+      throw wrong(
+        '/process_definition',
+        'this key is missing; it must be the resource_uri or id of a process definition',
+      );
     }
     checkStream(actor.id, input, '/input_stream');
     checkStream(actor.id, body.output_stream, '/output_stream');
@@ -94,10 +97,7 @@ export function operationService(given: {
     checkFraming(body);
     await checkName(actor.id, name, null);
     if ((await store.operations.count(actor.id)) >= mostPerUser) {
-      throw new PenstockError(
-        'conflict',
-        `There are ${mostPerUser} operations of yours already. Delete some first.`,
-      );
+      throw new PenstockError('conflict', `You already have ${mostPerUser} operations. Delete some first.`);
     }
     const now = clock();
     return store.operations.add({
@@ -118,7 +118,7 @@ export function operationService(given: {
     if (body.input_stream !== undefined && body.input_stream !== row.inputStream) {
       throw wrong(
         '/input_stream',
-        'an operation keeps it, since its messages wait there; make another operation',
+        'it cannot be changed, because messages wait there; create another operation',
       );
     }
     const definition = await definitionId(ownerId, body);
@@ -166,7 +166,7 @@ export function operationService(given: {
     given.check?.(await showWhole(row));
     if (given.op === 'delete') {
       try {
-        // First, and again if we die here: a row that is there knows its queue.
+        // Before the row is deleted: if we die here, the row still knows its queue, and the delete can be repeated.
         await operating.remove(row);
       } catch (error) {
         await operating.apply(row);
@@ -213,7 +213,7 @@ export function operationService(given: {
   return {
     resource,
 
-    /** Takes messages from now on, or no longer. Starting one that is started begins it anew: also its service. */
+    /** Starts or stops an operation. Starting one that is running restarts it, and its service. */
     setActive: (actor: Actor, id: string, active: boolean): Promise<Shown> =>
       inTurn(async () => {
         const row = await store.operations.change((await need(actor, id)).id, { active, updated: clock() });
@@ -221,20 +221,20 @@ export function operationService(given: {
         return showWhole(row);
       }),
 
-    /** Its dead letters, the oldest first, as many as are shown at once. */
+    /** Its dead letters, oldest first, up to a page. */
     async deadLetters(actor: Actor, id: string): Promise<Shown> {
       const row = await need(actor, id);
       const { stream, total, letters } = await operating.letters(row, mostLetters).catch(told);
       return { stream, total, objects: letters.map(showLetter) };
     },
 
-    /** Throws them away. */
+    /** Deletes them. */
     async discard(actor: Actor, id: string): Promise<Shown> {
       const row = await need(actor, id);
       return { discarded: await operating.discard(row).catch(told) };
     },
 
-    /** Gives them to the operation once more, each once. */
+    /** Gives each of them back to the operation once. */
     async replay(actor: Actor, id: string): Promise<Shown> {
       const row = await need(actor, id);
       return { replayed: await operating.replay(row).catch(told) };
@@ -242,12 +242,12 @@ export function operationService(given: {
   };
 }
 
-/** Throws what a caller is told of a stream's failure. */
+/** Throws a stream's failure as the error for the caller. */
 function told(error: unknown): never {
   throw streamError(error);
 }
 
-/** A body that is text is shown as such. */
+/** A dead letter as the API shows it: a body that is text is shown as text. */
 function showLetter({ id, contentType, headers, body }: DeadLetter): Shown {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const text = bytes.toString('utf8');

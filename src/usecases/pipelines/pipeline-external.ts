@@ -4,7 +4,7 @@ import { validator } from '../../lib/schemas.js';
 import { invalid } from '../body.js';
 import type { PipelineKind } from './pipeline-kind.js';
 
-/** What a client says of a pipeline whose components run elsewhere. */
+/** The document of a pipeline whose components run elsewhere. */
 export interface ExternalPipelineDocument {
   name: string;
   uuid?: string;
@@ -13,7 +13,7 @@ export interface ExternalPipelineDocument {
   components: unknown[];
 }
 
-/** Pipelines whose components run elsewhere: what the jobs that report on them belong to. */
+/** Pipelines whose components run elsewhere: the jobs that report on them belong to such a pipeline. */
 export const externalPipelines = (uuids: TypedUuids): PipelineKind<ExternalPipelineDocument> => ({
   async checked(_actor, body) {
     const problems = validator('pipeline')(body);

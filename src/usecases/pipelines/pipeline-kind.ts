@@ -1,9 +1,9 @@
 import type { Actor } from '../actor.js';
 
-/** What pipelines of one type do in their own way. */
+/** How pipelines of one type differ. */
 export interface PipelineKind<D> {
-  /** The document, or an error that says all that is wrong with it. */
+  /** The document, or an error that lists everything wrong with it. */
   checked(actor: Actor, body: unknown): Promise<D>;
-  /** The UUID of one that does not say it. */
+  /** The UUID of a pipeline whose document has none. */
   newUuid(document: D): string;
 }

@@ -27,7 +27,7 @@ import { hashToken } from '../users/logins.js';
 import type { Planned } from './pipeline-steps.js';
 import type { PipelineService } from './pipelines.js';
 
-/** Who sees to it that accepted pipelines are run. */
+/** The part of the worker that runs accepted pipelines. */
 interface PipelineWorker {
   submit(job: Job): void;
   resume(job: Job, again: string[], by: string): Promise<Job>;
@@ -47,7 +47,7 @@ export function pipelineRunService(given: {
 }) {
   const { store, files, jobs, pipelines, runs, receiver, worker, once, where } = given;
 
-  /** What a run asks for that a step cannot be given; where it is run is said by it, or by its own definition. */
+  /** Problems of steps that cannot run where the run, or their own definition, asks for it. */
   function wrongSteps({ plan, definitions }: Planned, document: RunDocument): Problem[] {
     return plan.steps.flatMap((step): Problem[] => {
       const definition = definitions.get(step.definition)?.document;
@@ -63,7 +63,7 @@ export function pipelineRunService(given: {
     });
   }
 
-  /** What is wrong with a run without an input: steps that take the pipeline's, and whose commands name it. */
+  /** Problems of a run without an input: steps that take the pipeline's input and whose commands name it. */
   function withoutInput({ plan, definitions }: Planned, document: RunDocument): Problem[] {
     return plan.steps.flatMap(({ name, definition, input, each, environment }): Problem[] => {
       const command = definitions.get(definition)?.definition;
@@ -115,7 +115,7 @@ export function pipelineRunService(given: {
     return { job, token };
   }
 
-  /** What ended well is used again, so it has to be there. */
+  /** The outputs of steps that succeeded are used again, so they must still exist. */
   async function checkOutputs(job: Job, again: readonly string[]): Promise<void> {
     const { steps } = job.plan as Plan;
     const passedOn = new Set(
@@ -127,7 +127,7 @@ export function pipelineRunService(given: {
       if (state === 'FAILED' || isUnfinished(state)) continue;
       const { outputPath } = (await store.jobs.byUuid(uuid)) ?? { outputPath: null };
       if (outputPath !== null && fileSize(`${files.folder(uuid)}/${outputPath}`) !== null) continue;
-      const detail = `The output of the step '${step}' is not there any more. Resume from that step: {"from": "${step}"}.`;
+      const detail = `The output of the step '${step}' no longer exists. Resume from that step: {"from": "${step}"}.`;
       throw new PenstockError('conflict', detail);
     }
   }
@@ -137,13 +137,13 @@ export function pipelineRunService(given: {
 
     check: (actor: Actor): void => runs.checkQueue(actor),
 
-    // The definition of whoever takes it says how it is to be called.
+    // The definition of the step that takes it names it.
     inputName: (_row: PipelineRow): string | undefined => undefined,
 
     checkedDocument: (_row: PipelineRow, value: unknown): RunDocument => checkedRequest(value),
 
     /**
-     * Makes a job of what was received, with the definitions as they are now. When this returns the job is durable.
+     * Creates a job from what was received, with the current definitions. When this returns, the job is durable.
      *
      * @param key the Idempotency-Key, if there is one
      */
@@ -171,7 +171,7 @@ export function pipelineRunService(given: {
       );
     },
 
-    /** What would run: nothing is started, nothing is kept. */
+    /** What would run. Starts and stores nothing. */
     async dryRun(actor: Actor, row: PipelineRow, document: RunDocument): Promise<Shown> {
       const planned = await pipelines.planFor(actor, row, document);
       const { plan, definitions } = planned;
@@ -191,9 +191,9 @@ export function pipelineRunService(given: {
     },
 
     /**
-     * Begins a failed pipeline's job again where it failed, and reuses what ended well.
+     * Resumes a failed pipeline's job where it failed, and reuses what succeeded.
      *
-     * @param body `{"from": "step"}` begins with that step; null or an empty object where it failed
+     * @param body `{"from": "step"}` begins with that step; null or an empty object begins where it failed
      */
     async resume(actor: Actor, job: Job, body: unknown): Promise<Job> {
       const { from } = objectBody(body ?? {}, ['from'], 'a resume') as { from?: unknown };
@@ -203,7 +203,7 @@ export function pipelineRunService(given: {
       if (job.state !== 'FAILED') {
         throw new PenstockError(
           'illegal-transition',
-          `The job is ${job.state}; only a failed one is resumed.`,
+          `The job is ${job.state}; only a failed job can be resumed.`,
         );
       }
       const plan = job.plan as Plan;
@@ -211,11 +211,16 @@ export function pipelineRunService(given: {
       if (from !== undefined && !(typeof from === 'string' && names.includes(from))) {
         const near = typeof from === 'string' ? nearest(from, names) : undefined;
         const hint = near === undefined ? `there are ${names.join(', ')}` : `did you mean "${near}"?`;
-        throw invalid('invalid-body', [{ pointer: '/from', detail: `it is no step of this job; ${hint}` }]);
+        throw invalid('invalid-body', [
+          { pointer: '/from', detail: `it is not a step of this job; ${hint}` },
+        ]);
       }
       if (job.cleared !== null) {
         const at = job.cleared.toISOString();
-        throw new PenstockError('conflict', `The files of this job were cleared away at ${at}. Run it anew.`);
+        throw new PenstockError(
+          'conflict',
+          `The files of this job were cleared at ${at}. Run the pipeline again.`,
+        );
       }
       const counts = await store.stepJobs.counts(job.id);
       const failed = new Set(counts.filter(({ state }) => state === 'FAILED').map(({ step }) => step));
@@ -227,7 +232,7 @@ export function pipelineRunService(given: {
   };
 }
 
-/** The names of the inputs that a pipeline takes beside its main one: `pipeline.NAME` in its steps. */
+/** The names of a pipeline's inputs besides its main one: `pipeline.NAME` in its steps. */
 const ownInputs = ({ steps }: Plan): string[] => [
   ...new Set(
     steps

@@ -14,7 +14,7 @@ import { invalid } from '../body.js';
 import type { DefinitionService, FoundDefinition } from '../definitions/process-definitions.js';
 import type { PipelineKind } from './pipeline-kind.js';
 
-/** What a run of a pipeline does, and the definitions of its steps by their ids. */
+/** The plan of a pipeline's run, and the definitions of its steps by id. */
 export interface Planned {
   plan: Plan;
   definitions: ReadonlyMap<number, FoundDefinition>;
@@ -25,10 +25,10 @@ export function stepPipelines(
   uuids: TypedUuids,
   definitions: DefinitionService,
 ): PipelineKind<PipelineDocument> & {
-  /** What a run of it does, with the definitions as they are now. */
+  /** The plan of a run, with the current definitions. */
   planFor(actor: Actor, document: PipelineDocument, asked: Whereabouts): Promise<Planned>;
 } {
-  /** What each step runs, in their order: null where there is none that the user may run. */
+  /** What each step runs, in order: null where the user may run no such definition. */
   async function definitionsOf(actor: Actor, document: PipelineDocument) {
     const known = new Map<number, Awaited<ReturnType<typeof look>>>();
     async function look(id: number) {
@@ -78,14 +78,14 @@ export function stepPipelines(
       return { ...(body as PipelineDocument), type: 'steps' };
     },
 
-    // Two pipelines of the same steps are two all the same.
+    // Two pipelines with the same steps are still two pipelines.
     newUuid: () => uuids.of('pipeline', randomBytes(16)),
 
     async planFor(actor, document, asked) {
       const { found, problems } = await problemsOf(actor, document);
       const [first] = problems;
       if (first !== undefined) {
-        // It was right when it was registered: a definition has changed since, or is gone.
+        // It was valid when it was registered: a definition has since changed or been deleted.
         const detail = `${first.pointer}: ${first.detail}. Change the pipeline, or its definitions.`;
         throw new PenstockError('conflict', detail, { problems });
       }

@@ -13,7 +13,7 @@ import { type ExternalPipelineDocument, externalPipelines } from './pipeline-ext
 import { pipelineFields } from './pipeline-fields.js';
 import { type Planned, stepPipelines } from './pipeline-steps.js';
 
-/** What a client may say of a pipeline; the rest is told by us. */
+/** The keys of a pipeline that a client may set. */
 type Document = PipelineDocument | ExternalPipelineDocument;
 
 const told = ['id', 'owner', 'created', 'updated', 'resource_uri'];
@@ -36,7 +36,7 @@ function show(row: PipelineRow): Shown {
 const isObject = (body: unknown): body is Record<string, unknown> =>
   typeof body === 'object' && body !== null && !Array.isArray(body);
 
-/** Pipelines: steps that are run here, and what the jobs that run elsewhere belong to. */
+/** Pipelines: of steps that run here, or of components that run elsewhere. */
 export function pipelineService(
   store: Store,
   uuids: TypedUuids,
@@ -46,9 +46,9 @@ export function pipelineService(
   const steps = stepPipelines(uuids, definitions);
   const kinds = { steps, external: externalPipelines(uuids) };
 
-  /** Checks it as what its row says it is, or as what it says itself. */
+  /** Checks it as the type that its row says, or else its own body. */
   async function checked(actor: Actor, given: unknown, is?: string): Promise<Document> {
-    // What was read may be sent back as it was: what only we can tell is left out, as are keys without a value.
+    // What was read may be sent back as it was: read-only keys and keys without a value are dropped.
     const body = isObject(given)
       ? Object.fromEntries(
           Object.entries(given).filter(([key, value]) => !told.includes(key) && value !== null),
@@ -64,7 +64,7 @@ export function pipelineService(
     const uuid = document.uuid.toLowerCase().replace(/^(urn:uuid:|uri:urn:)/, '');
     if (uuids.kindOf(uuid) !== 'pipeline') {
       throw invalid('invalid-body', [
-        { pointer: '/uuid', detail: `a pipeline's UUID begins with ${uuids.prefixes.pipeline}` },
+        { pointer: '/uuid', detail: `a pipeline's UUID must begin with ${uuids.prefixes.pipeline}` },
       ]);
     }
     return uuid;
@@ -86,7 +86,7 @@ export function pipelineService(
     const known = await store.pipelines.byUuid(uuid);
     if (known !== null) {
       const where = mayUse(actor, known.ownerId) ? ` as /api/pipeline/${known.id}/` : '';
-      throw new PenstockError('conflict', `There is a pipeline ${uuid} already${where}.`);
+      throw new PenstockError('conflict', `The pipeline ${uuid} already exists${where}.`);
     }
     const { name, type = 'external' } = document;
     const now = clock();
@@ -104,14 +104,14 @@ export function pipelineService(
   async function refuseIfUsed({ id }: PipelineRow): Promise<void> {
     const jobs = await store.pipelines.jobsOf(id);
     if (jobs === 0) return;
-    throw new PenstockError('conflict', `There are ${jobs} jobs of this pipeline; delete them first.`);
+    throw new PenstockError('conflict', `This pipeline has ${jobs} jobs; delete them first.`);
   }
 
   async function apply(actor: Actor, change: Change): Promise<Shown[]> {
     if (change.op === 'create') return [show(await add(actor, await checked(actor, change.body)))];
     const row = await find(actor, change.id);
     if (row === null) {
-      // Under its own UUID a pipeline can be registered as often as one likes: a script need not look first.
+      // A PUT under the pipeline's own UUID can be repeated, so a script need not check first.
       if (change.op === 'put' && uuids.kindOf(change.id) === 'pipeline') {
         return [
           show(
@@ -162,7 +162,7 @@ export function pipelineService(
       const row = await find(actor, id);
       return row === null ? null : show(row);
     },
-    // Lists of changes are not among its methods: there is only ever one.
+    // Its methods allow no lists of changes: there is only ever one.
     async apply(actor, changes) {
       const shown: Shown[] = [];
       for (const change of changes) shown.push(...(await apply(actor, change)));
@@ -172,18 +172,18 @@ export function pipelineService(
   return {
     resource,
 
-    /** A pipeline for running it: another's is as if it were not there, and one that runs elsewhere is refused. */
+    /** A pipeline, for running it; another user's counts as not found, and one that runs elsewhere is refused. */
     async find(actor: Actor, id: string): Promise<PipelineRow> {
       const row = await find(actor, id);
       if (row === null) throw new PenstockError('not-found', `There is no pipeline ${id}.`);
       if (row.type === 'steps') return row;
       throw new PenstockError(
         'conflict',
-        `The components of the pipeline ${id} run elsewhere: there are no steps to be run here.`,
+        `The components of the pipeline ${id} run elsewhere: it has no steps to run here.`,
       );
     },
 
-    /** What a run of it does, with its definitions as they are now, where the run asks for it. */
+    /** The plan of a run with the current definitions, run where the run asks for it. */
     planFor: (actor: Actor, row: PipelineRow, asked: Whereabouts): Promise<Planned> =>
       steps.planFor(actor, JSON.parse(row.document) as PipelineDocument, asked),
   };

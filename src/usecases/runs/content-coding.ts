@@ -2,7 +2,7 @@ import { pipeline, Readable, type Transform } from 'node:stream';
 import zlib from 'node:zlib';
 import { messageOf, PenstockError } from '../../lib/errors.js';
 
-/** No server stacks more of them than two; each costs memory while it works. */
+/** No server stacks more than two; each costs memory while it works. */
 const mostCodings = 5;
 
 type Open = (first: Buffer) => Transform;
@@ -10,13 +10,13 @@ type Open = (first: Buffer) => Transform;
 /** Zstandard came to Node with 22.15 and 23.8. */
 const { createZstdDecompress } = zlib as unknown as { createZstdDecompress?: () => Transform };
 
-/** By its own words `deflate` is in zlib's wrapping; some servers send it bare. */
+/** By the standard `deflate` is wrapped as zlib; some servers send it bare. */
 const isWrapped = (first: Buffer): boolean =>
   first.length > 1 && ((first[0] ?? 0) & 0x0f) === 8 && first.readUInt16BE(0) % 31 === 0;
 
 const gunzip: Open = () => zlib.createGunzip();
 
-/** What undoes each coding (RFC 9110, 8.4.1); given the first two bytes. */
+/** The decoder of each coding (RFC 9110, 8.4.1), given the first two bytes. */
 const decoders: ReadonlyMap<string, Open> = new Map<string, Open>([
   ['gzip', gunzip],
   ['x-gzip', gunzip],
@@ -26,12 +26,12 @@ const decoders: ReadonlyMap<string, Open> = new Map<string, Open>([
 ]);
 
 /**
- * The bytes that a server meant, of those that it sent.
+ * Decodes the bytes that a server sent.
  *
  * @param header its `Content-Encoding`: the codings in the order in which they were applied
- * @param host who sent it, for sentences
- * @param limit how many bytes there may be between two codings; what comes out of the last is for the caller to count
- * @throws PenstockError `input-source-failed` for a coding that is unknown here, and for bytes that are not in it;
+ * @param host the server, for error messages
+ * @param limit how many bytes there may be between two codings; the caller must count the decoded bytes
+ * @throws PenstockError `input-source-failed` for an unknown coding, and for bytes that cannot be decoded;
  *   `too-large` beyond the limit
  */
 export function decoded(
@@ -65,10 +65,10 @@ function whyNot(coding: string, host: string): string {
   const what = `${host} sent the input with the content encoding '${coding.slice(0, 40)}'`;
   return coding === 'zstd'
     ? `${what}, which the Node.js of this server (${process.version}) cannot decode: 22.15 and later can.`
-    : `${what}, which is not known here; known are ${[...decoders.keys()].join(', ')}.`;
+    : `${what}, which is unknown; known are ${[...decoders.keys()].join(', ')}.`;
 }
 
-/** One coding undone. A body without any bytes is empty in each of them. */
+/** Decodes one coding. An empty body is empty in each of them. */
 async function* undone(
   pieces: AsyncIterable<Buffer>,
   coding: string,
@@ -83,7 +83,7 @@ async function* undone(
     yield* { [Symbol.asyncIterator]: () => source };
   }
   const decoder = open(first);
-  // The error comes by reading, too, and is told there.
+  // Reading throws the error as well, and it is reported there.
   pipeline(Readable.from(all()), decoder, () => {});
   try {
     for await (const piece of decoder) yield piece as Buffer;
@@ -91,12 +91,12 @@ async function* undone(
     if (error instanceof PenstockError) throw error;
     throw failed(`What ${host} sent as '${coding}' cannot be decoded: ${messageOf(error)}.`);
   } finally {
-    // Not awaited: it may be waiting for bytes that nobody wants any more.
+    // Not awaited: it may be waiting for bytes that nobody needs any longer.
     source.return?.().catch(() => {});
   }
 }
 
-/** So many bytes, or more, as tell how it begins; fewer where there are no more. */
+/** At least the bytes needed to detect the format; fewer if there are no more. */
 async function beginning(source: AsyncIterator<Buffer>): Promise<Buffer> {
   let first: Buffer = Buffer.alloc(0);
   while (first.length < 2) {

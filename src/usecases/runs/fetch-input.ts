@@ -20,7 +20,7 @@ function checkedUrl(text: string, base?: URL): URL {
   const why: Record<Flaw, string> = {
     malformed: `${JSON.stringify(text.slice(0, 200))} is not a URL.`,
     scheme: `Inputs are fetched over http or https, not ${checked.scheme}.`,
-    credentials: 'A URL with a name or password in it is not taken: it would end up in logs.',
+    credentials: 'A URL must not contain a name or password: it would end up in logs.',
   };
   throw refused(why[checked.flaw]);
 }
@@ -28,7 +28,7 @@ function checkedUrl(text: string, base?: URL): URL {
 async function addressesOf(url: URL, allowPrivate: boolean): Promise<[Address, ...Address[]]> {
   const host = hostOf(url);
   const found = await findAddresses(host, allowPrivate);
-  if (found === 'unknown') throw refused(`The host ${host} is not known.`);
+  if (found === 'unknown') throw refused(`The host ${host} is unknown.`);
   if (found === 'private') {
     throw refused(
       `The host ${host} has no public address. Private ones are allowed by INPUT_URL_PRIVATE_ADDRESSES in application.yaml.`,
@@ -37,7 +37,7 @@ async function addressesOf(url: URL, allowPrivate: boolean): Promise<[Address, .
   return found;
 }
 
-/** The answer, once its headers are there, which may not take longer than silence may. */
+/** The answer, once its headers are there. They must arrive within the longest silence allowed. */
 function get(
   url: URL,
   addresses: readonly [Address, ...Address[]],
@@ -51,7 +51,7 @@ function get(
       headers: { 'User-Agent': 'penstock', Accept: '*/*', 'Accept-Encoding': 'identity' },
       lookup: pinned(addresses),
     });
-    const giveUp = () => request.destroy(new Error(`nothing came for ${silence / 1000} s`));
+    const giveUp = () => request.destroy(new Error(`it sent nothing for ${silence / 1000} s`));
     const timer = setTimeout(giveUp, silence);
     request.on('response', (answer) => {
       clearTimeout(timer);
@@ -61,16 +61,16 @@ function get(
     request.on('error', reject);
     request.on('close', () => {
       clearTimeout(timer);
-      // An answer that nobody asked for, as 101, ends without an error.
+      // An unexpected answer, such as 101, ends without an error.
       reject(new Error('the connection was closed'));
     });
   });
 }
 
 /**
- * What another server sends; if it breaks off, that is its failure and not ours.
+ * What another server sends; if the connection breaks, that is its failure and not ours.
  *
- * @param failure what to throw, made of what it was doing and of what was thrown
+ * @param failure makes the error to throw from what the server did and what was thrown
  */
 async function* bytesOf(
   answer: IncomingMessage,
@@ -91,12 +91,12 @@ async function* bytesOf(
 }
 
 /**
- * Fetches an input from a URL: http(s) only, public addresses only unless allowed, each redirect checked like the
- * first address. What was encoded for the way is decoded. Throws `invalid-input-url` for what is refused and
- * `input-source-failed` for what went wrong there.
+ * Fetches an input from a URL: http(s) only, public addresses only unless allowed, each redirect is checked like the
+ * first address. Content encodings are decoded. Throws `invalid-input-url` for a URL that is refused and
+ * `input-source-failed` if the other server fails.
  *
- * @param options `timeout`: in milliseconds, for the whole of it, redirects and bytes and all; `limit`: how many bytes
- *   there may be between two encodings; whoever reads the stream bounds the rest
+ * @param options `timeout`: in milliseconds, for everything, including redirects and the body; `limit`: how many bytes
+ *   there may be between two encodings; the reader of the stream must limit the rest
  * @returns the bytes as a stream, and the file name that the URL suggests, if it suggests one
  */
 export async function fetchInput(
@@ -147,8 +147,8 @@ export async function fetchInput(
 }
 
 /**
- * The name of a file at the end of a URL. Nobody chose it: what cannot be a name is none. An object's whole path may
- * stand in one part, its slashes encoded.
+ * The file name at the end of a URL, or none if it cannot be a file name: nobody chose it. In object stores a whole
+ * path may be one part, with its slashes encoded.
  */
 function nameIn(url: URL): string | undefined {
   let last: string;

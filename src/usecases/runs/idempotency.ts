@@ -7,12 +7,12 @@ import type { Store } from '../../store/store.js';
 import type { Actor } from '../actor.js';
 import type { Submitted } from './submitted.js';
 
-/** Requests with an Idempotency-Key: the same one again is answered with the job that it made the first time. */
+/** Requests with an Idempotency-Key: a repeated request is answered with the job that the first one made. */
 export function idempotency(store: Store) {
-  /** Requests with the same key go one after the other. */
+  /** Requests with the same key run one after the other. */
   const inTurn = openTurns<string>();
 
-  /** The job that a key stands for, if this is the same request again. */
+  /** The job that a key stands for, if the request is the same. */
   async function replay(actor: Actor, key: string, fingerprint: string): Promise<Job | null> {
     const known = await store.jobs.idempotencyKey(actor.id, key);
     if (known === null) return null;
@@ -26,9 +26,9 @@ export function idempotency(store: Store) {
   }
 
   /**
-   * @param said all that makes the request what it is
-   * @param accept makes the job, and stores the key with it
-   * @param drop does away with what came in for a job that is there already
+   * @param said everything that identifies the request
+   * @param accept creates the job, and stores the key with it
+   * @param drop deletes what was received for a job that already exists
    */
   return async function once(
     actor: Actor,

@@ -9,23 +9,23 @@ import type { JobFiles } from '../../store/folder/job-files.js';
 const syncFile = promisify(fdatasync);
 const writeMany = promisify(writev);
 
-/** Up to here an input is gathered and written at once; a larger one goes to the disk piece by piece. */
+/** Up to this size an input is collected and written at once; a larger one goes to disk piece by piece. */
 const smallInput = 256 * 1024;
 const writeSize = 256 * 1024;
 const mostGathered = 4 * 1024 * 1024;
 const syncEvery = 128 * 1024 * 1024;
 
-/** An input on its way in: stored, but not yet any job's. */
+/** A received input: stored, but not yet part of a job. */
 export interface Received {
   uuid: string;
   input: { name: string; size: number } | null;
-  /** Of the input's bytes, if it was asked for. */
+  /** Of the input's bytes, if requested. */
   digest: string | null;
   /** Inputs beside it, by their names: the digest of each. */
   named: Record<string, string | null>;
 }
 
-/** A file name from outside, or an error: it must stay in its folder, whatever it says. */
+/** A file name from outside, or an error if it could lead out of its folder. */
 export function checkedFileName(name: string, pointer: string): string {
   const detail = fileNameProblem(name);
   if (detail === undefined) return name;
@@ -35,12 +35,12 @@ export function checkedFileName(name: string, pointer: string): string {
 const tooLarge = (limit: number) =>
   new PenstockError(
     'too-large',
-    `The input is larger than this server takes: ${limit} bytes (MAX_INPUT_SIZE).`,
+    `The input is larger than this server accepts: ${limit} bytes (MAX_INPUT_SIZE).`,
   );
 
 /**
- * Bytes on their way to a file: while some are being written, what comes is gathered, and goes as one write. The
- * disk gets to work long before the end, so that the last sync finds little to do.
+ * Bytes on their way to a file: while some are being written, further ones are collected for the next write. The disk
+ * starts long before the end, so the last sync has little to do.
  */
 function fileSink(descriptor: number) {
   let gathered: Buffer[] = [];
@@ -62,17 +62,17 @@ function fileSink(descriptor: number) {
       await syncFile(descriptor);
     }
   }
-  /** Starts the next write when the one before is done, without waiting for it. */
+  /** Starts the next write when the previous one is done, without waiting for it. */
   function start(): void {
     if (working !== null || gathered.length === 0) return;
     working = work().finally(() => {
       working = null;
     });
-    // Whoever waits next hears of a failure; until then it is nobody's.
+    // The next caller that waits gets the failure; until then it must not count as unhandled.
     working.catch(() => {});
   }
   return {
-    /** Takes a chunk; waits only while too much is under way. */
+    /** Takes a chunk; waits only while too much is pending. */
     async write(chunk: Buffer): Promise<void> {
       gathered.push(chunk);
       size += chunk.length;
@@ -89,7 +89,7 @@ function fileSink(descriptor: number) {
   };
 }
 
-/** What is left of chunks of which so many bytes were written. */
+/** What is left of chunks after so many bytes were written. */
 function after(chunks: Buffer[], written: number): Buffer[] {
   let done = written;
   for (const [index, chunk] of chunks.entries()) {
@@ -99,7 +99,7 @@ function after(chunks: Buffer[], written: number): Buffer[] {
   return [];
 }
 
-/** Takes bytes from outside to the disk: streamed, bounded, and durable before it returns. */
+/** Stores bytes from outside on disk: streamed, bounded, and durable before it returns. */
 export function receiver(files: JobFiles, limit: number) {
   /** Writes a stream to a new file. */
   async function write(
@@ -135,7 +135,7 @@ export function receiver(files: JobFiles, limit: number) {
       }
       await syncFile(descriptor);
     } finally {
-      // A write may still be under way when the client has gone: the descriptor is its until it ends.
+      // A write may still be pending when the client has gone, and it needs the descriptor until it ends.
       await sink?.end().catch(() => {});
       if (descriptor !== null) closeSync(descriptor);
     }
@@ -145,7 +145,7 @@ export function receiver(files: JobFiles, limit: number) {
   return {
     limit,
 
-    /** Opens a place for a job to be. */
+    /** Makes a folder for a future job. */
     begin(uuid: string): Received {
       files.receive(uuid);
       return { uuid, input: null, digest: null, named: {} };
@@ -176,7 +176,7 @@ export function receiver(files: JobFiles, limit: number) {
       received.named[name] = (await write(path.join(folder, name), stream, options.digest)).digest;
     },
 
-    /** Drops what came in. */
+    /** Deletes what was received. */
     drop: (received: Received): Promise<void> => files.reject(received.uuid),
   };
 }

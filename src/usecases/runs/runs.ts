@@ -29,12 +29,12 @@ import { checkedFileName, type Received, type Receiver } from './receive.js';
 import type { Submitted } from './submitted.js';
 import type { WhereService } from './whereabouts.js';
 
-/** Who sees to it that accepted jobs are run. */
+/** The part of the worker that runs accepted jobs. */
 interface Worker {
-  /** How many jobs wait, in all and of one user. */
+  /** How many jobs wait, in all and for one user. */
   readonly waiting: number;
   waitingOf(ownerId: number): number;
-  /** Why no other service of a definition can be started, in words; undefined if it can. */
+  /** Why no further service of a definition can be started, in words; undefined if it can. */
   full(ownerId: number, definitionId: number, concurrency: number | null): string | undefined;
   submit(job: Job, definition: ProcessDefinition): void;
 }
@@ -44,13 +44,13 @@ interface RunLimits {
   queuedPerUser: number;
 }
 
-/** What the server itself says of a job, beyond what a request may. */
+/** What Penstock itself sets in a job, beyond what a request may. */
 interface Inside {
   fields?: Partial<Pick<NewJob, 'operationId' | 'parentId' | 'step' | 'item' | 'session' | 'task'>>;
   request?: Pick<RunRequest, 'feed' | 'message' | 'joined' | 'scripts' | 'server'>;
 }
 
-/** Submitting a process definition to be run. */
+/** Runs process definitions. */
 export function runService(given: {
   files: JobFiles;
   jobs: JobService;
@@ -69,15 +69,15 @@ export function runService(given: {
     const mine = worker.waitingOf(actor.id);
     const full =
       worker.waiting >= limits.queued
-        ? `${worker.waiting} jobs wait already (MAX_QUEUED_JOBS)`
+        ? `${worker.waiting} jobs are already waiting (MAX_QUEUED_JOBS)`
         : mine >= limits.queuedPerUser
-          ? `${mine} of your jobs wait already (MAX_QUEUED_JOBS_PER_USER)`
+          ? `${mine} of your jobs are already waiting (MAX_QUEUED_JOBS_PER_USER)`
           : undefined;
     if (full === undefined) return;
     throw new PenstockError('queue-full', `${full}. Try again later.`, { headers: { 'Retry-After': '5' } });
   }
 
-  /** Services do not wait for their turn: there is room for another one, or there is not. */
+  /** Services do not wait for their turn: either there is room for another one, or there is not. */
   function checkServices(actor: Actor, row: DefinitionRow, concurrency: number | null): void {
     const full = worker.full(actor.id, row.id, concurrency);
     if (full === undefined) return;
@@ -86,7 +86,7 @@ export function runService(given: {
     });
   }
 
-  /** As things are now: there may be no such machine or application any more. */
+  /** Checked again for every run: the machine or application may no longer exist. */
   function checkPlace({ document }: FoundDefinition, request: RunRequest): void {
     if ((request.executor ?? document.executor ?? 'local') === 'local') return;
     const wrong = where.check(document, request);
@@ -135,7 +135,7 @@ export function runService(given: {
   }
 
   return {
-    /** Refuses early what would be refused anyway, before a body is read. */
+    /** Refuses early, before a body is read, what would be refused anyway. */
     checkQueue,
     checkServices,
 
@@ -151,11 +151,11 @@ export function runService(given: {
     },
 
     /**
-     * Makes a job of what was received. When this returns the job is durable, and can be read at once.
+     * Creates a job from what was received. When this returns, the job is durable and can be read.
      *
      * @param key the Idempotency-Key, if there is one
-     * @param inside what only the server itself says; such a job has no key
-     * @returns the job with its token, or without one if it was there already
+     * @param inside what only Penstock itself sets; such a job has no key
+     * @returns the job with its token, or without one if it already existed
      */
     async submit(
       actor: Actor,
@@ -178,7 +178,7 @@ export function runService(given: {
       );
     },
 
-    /** What would run: nothing is started, nothing is kept. */
+    /** What would run. Starts and stores nothing. */
     dryRun(found: FoundDefinition, document: RunDocument, inputName: string | null): Shown {
       const { definition } = found;
       checkPlace(found, document);
@@ -205,7 +205,7 @@ export function runService(given: {
   };
 }
 
-/** What was received beside the main input must be what is read, no more and no less. */
+/** The named inputs received must be exactly those that the command reads. */
 export function checkNamed(wanted: readonly string[], { named }: Received): void {
   const given = Object.keys(named);
   const problems = [
@@ -213,7 +213,7 @@ export function checkNamed(wanted: readonly string[], { named }: Received): void
       .filter((name) => !given.includes(name))
       .map((name) => ({
         pointer: `/input_file.${name}`,
-        detail: `\${input_file.${name}} is read, and not given`,
+        detail: `the command reads \${input_file.${name}}, but it was not sent`,
       })),
     ...given
       .filter((name) => !wanted.includes(name))
@@ -226,21 +226,21 @@ export function checkNamed(wanted: readonly string[], { named }: Received): void
   if (problems.length > 0) throw invalid('invalid-body', problems);
 }
 
-/** What tells one request's inputs from another's; nothing where there are none beside the main one. */
+/** What distinguishes one request's named inputs from another's; empty without named inputs. */
 export const namedDigests = ({ named }: Received): unknown[] =>
   Object.keys(named).length === 0 ? [] : [Object.entries(named).sort()];
 
-/** A run's JSON, as far as it can be checked without knowing what is run. */
+/** A run's JSON, checked as far as possible without its definition. */
 export function checkedRequest(value: unknown): RunDocument {
   const problems = validator('run-request')(value);
   if (problems.length > 0) throw invalid('invalid-body', problems);
   const document = value as RunDocument;
   const { input, output } = document;
   if (input?.text !== undefined && input.url !== undefined) {
-    throw invalid('invalid-body', [{ pointer: '/input', detail: 'it is either a text or a url, not both' }]);
+    throw invalid('invalid-body', [{ pointer: '/input', detail: 'it must have a text or a url, not both' }]);
   }
   if (input !== undefined && input.text === undefined && input.url === undefined) {
-    throw invalid('invalid-body', [{ pointer: '/input', detail: 'it needs a text or a url' }]);
+    throw invalid('invalid-body', [{ pointer: '/input', detail: 'it must have a text or a url' }]);
   }
   if (input?.name !== undefined) checkedFileName(input.name, '/input/name');
   if (output?.name !== undefined) checkedFileName(output.name, '/output/name');

@@ -12,20 +12,20 @@ const wrongName = (kind: string, name: string, names: readonly string[]): string
   return `there is no ${kind} ${name}; ${near === undefined ? there : `did you mean ${near}?`}`;
 };
 
-/** Where runs may be, and would be. */
+/** Where runs may run, and where they would run. */
 export function whereService(given: {
   applications: { named(name: string): Application | undefined; unknown(name: string): Problem[] };
-  /** What servers of an application cannot be made without, in words; null if all is there. */
+  /** What is missing to create servers of an application, in words; null if nothing is. */
   missing(application: Application): string | null;
   /** The names of the machines of ssh.yaml. */
   machines(): readonly string[];
-  /** The folder of a machine below which jobs work. */
+  /** A machine's base folder, below which jobs work. */
   base(machine: string): string;
   /** That of a job's first attempt, below such a base. */
   folder(base: string, uuid: string): string;
 }) {
   function cloudProblems(name: string): Problem[] {
-    // What single jobs have made of an application has a name, too, but is theirs.
+    // Variants of an application for single jobs have names as well, but are not for others.
     const wrong = given.applications.unknown(name);
     if (wrong.length > 0) return wrong;
     const application = given.applications.named(name);
@@ -35,7 +35,9 @@ export function whereService(given: {
   }
 
   return {
-    /** Why it cannot be run where that is asked for, as things are now; empty if it can: nothing is to wait for ever. */
+    /**
+     * Why it cannot currently run where it asks to; empty if it can. A run that would wait forever is refused at once.
+     */
     check(definition: DefinitionDocument, asked: Whereabouts): Problem[] {
       const executor = asked.executor ?? definition.executor ?? 'local';
       const problems = remoteProblems(definition, asked);
@@ -48,7 +50,7 @@ export function whereService(given: {
       return [{ pointer: '/host', detail: `${wrongName('machine', host, machines)} (MACHINES of ssh.yaml)` }];
     },
 
-    /** The place of a run that is not begun: what is shown of it, and its folder there; null for what runs here. */
+    /** Where a run that has not started would run: what to show, and its folder there; null if it runs here. */
     show(
       definition: ProcessDefinition,
       asked: Whereabouts,

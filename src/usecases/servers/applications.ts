@@ -17,18 +17,21 @@ import { invalid } from '../body.js';
 import { type Change, numericId, type ResourceService, type Shown } from '../resource.js';
 import { applicationFields, applicationToldKeys, showApplication } from './application-fields.js';
 
-/** Applications: made by admins, since servers cost money and are let in with the installation's own keys; used by all. */
+/**
+ * Applications: created by admins, since servers cost money and are accessed with the installation's own keys; used by
+ * all.
+ */
 export function applicationService(options: {
   store: Store;
-  /** What the YAML files say: the application of whoever names none. */
+  /** The default application, from the YAML files. */
   defaults: () => Application;
-  /** Told when an application has changed. */
+  /** Called when an application has changed. */
   changed: () => void;
   clock: () => Date;
 }) {
   const { store, defaults, changed, clock } = options;
   const rows = new Map<number, ApplicationRow>();
-  /** Applications with what single jobs want of their servers, by name. */
+  /** Variants of applications for single jobs with wishes of their own, by name. */
   const variants = new Map<string, { of: string; wishes: ServerWishes }>();
 
   const find = (id: string): ApplicationRow | undefined => rows.get(numericId(id) ?? -1);
@@ -43,7 +46,7 @@ export function applicationService(options: {
     const wrong = (document.files ?? []).flatMap(({ path, script }, index): Problem[] => {
       const pointer = `/files/${index}`;
       const leaves = path.split('/').includes('..') || path.includes('\0') || path.endsWith('/');
-      const detail = `the path ${JSON.stringify(path)} is not that of a file below the remote base folder`;
+      const detail = `the path ${JSON.stringify(path)} is not a file below the remote base folder`;
       const problem = script === undefined ? undefined : fileNameProblem(script);
       return [
         ...(leaves ? [{ pointer: `${pointer}/path`, detail }] : []),
@@ -64,7 +67,7 @@ export function applicationService(options: {
     if (other !== undefined && other.id !== row?.id)
       throw new PenstockError(
         'conflict',
-        `There is an application ${document.name} already; take another name.`,
+        `The application ${document.name} already exists; choose another name.`,
       );
     const now = clock();
     const text = JSON.stringify(document);
@@ -89,7 +92,10 @@ export function applicationService(options: {
     return showApplication(written, actor);
   }
 
-  /** Its jobs would wait for what is no more. Definitions may name one that there is not yet. */
+  /**
+   * Its jobs would wait for an application that no longer exists. Definitions, however, may name one that does not
+   * exist yet.
+   */
   async function refuseIfUsed({ name }: ApplicationRow, what: string): Promise<void> {
     const count = await store.applications.unfinishedJobs(name);
     if (count === 0) return;
@@ -135,12 +141,12 @@ export function applicationService(options: {
   return {
     resource,
 
-    /** Reads those that there are; before anything is asked here. */
+    /** Reads the applications; must come before any other call. */
     async start(): Promise<void> {
       for (const row of await store.applications.all()) rows.set(row.id, row);
     },
 
-    /** All that servers can be made for, the default one first. */
+    /** All applications that servers can be created for, the default first. */
     current(): Application[] {
       const base = defaults();
       const own = [...rows.values()].map((row) => completed(row.document, base));
@@ -149,18 +155,18 @@ export function applicationService(options: {
         const application = all.find((one) => one.name === of);
         if (application === undefined) return [];
         const own = completed({ name, ...wishes }, application);
-        // What is kept waiting is kept for those who want nothing of their own.
+        // Idle servers are only kept for jobs without wishes of their own.
         return [{ ...own, policy: { ...own.policy, minIdle: 0 } }];
       });
       return [...all, ...varied];
     },
 
-    /** The one of that name. */
+    /** The application of that name. */
     named(name: string): Application | undefined {
       return this.current().find((one) => one.name === name);
     },
 
-    /** What is wrong with the name of an application: nothing, or that there is none. */
+    /** A problem if there is no application of that name; empty if there is. */
     unknown(name: string): Problem[] {
       const names = [defaultApplication, ...[...rows.values()].map((row) => row.name)];
       if (names.includes(name)) return [];
@@ -172,8 +178,8 @@ export function applicationService(options: {
     },
 
     /**
-     * The name of an application with what a job wants of its server, which is known from then on. Servers of such a one
-     * are for jobs that want the same.
+     * The name of the variant of an application for a job's wishes, which is known from then on. Its servers are for
+     * jobs with the same wishes.
      */
     variant(name: string, wishes: ServerWishes): string {
       if (Object.keys(wishes).length === 0) return name;
@@ -183,14 +189,14 @@ export function applicationService(options: {
       return varied;
     },
 
-    /** Learns from the order of a server that is there what a variant is, whose job may be of an earlier run of ours. */
+    /** Restores a variant from the order of an existing server, whose job may be older than this process. */
     recallVariant(name: string, { image, flavor, userData }: Application['order']): void {
       const [of = '', variation] = name.split('~');
       if (variation === undefined || variants.has(name)) return;
       variants.set(name, { of, wishes: { image, flavor, user_data: userData } });
     },
 
-    /** Forgets what single jobs wanted, but for the variants of these names. */
+    /** Forgets all variants except those of these names. */
     keepVariants(names: ReadonlySet<string>): void {
       for (const name of variants.keys()) if (!names.has(name)) variants.delete(name);
     },

@@ -15,13 +15,13 @@ const hostKeyFields: Fields = {
   },
   fingerprint: { type: 'string', help_text: 'As `ssh-keygen -l` shows it: `SHA256:…`.', readonly: true },
   key: { type: 'string', help_text: 'The key as `known_hosts` has it.', readonly: true },
-  machines: { type: 'list', help_text: 'What `ssh.yaml` calls the machine.', readonly: true },
+  machines: { type: 'list', help_text: 'The names of the machine in `ssh.yaml`.', readonly: true },
   created: { type: 'datetime', help_text: 'When the machine was first reached.', readonly: true },
 };
 
 /**
- * Host keys of machines that are there to stay. Each is kept when its machine is first reached, and no other is accepted
- * from then on; when an admin has it forgotten, the next one is.
+ * Host keys of permanent machines. A machine's key is pinned when the machine is first reached, and no other is
+ * accepted from then on, until an admin deletes it: then the next key is pinned.
  */
 export function hostKeyService(options: {
   store: Store;
@@ -57,7 +57,7 @@ export function hostKeyService(options: {
       return row === undefined ? null : show(row);
     },
     async apply(actor: Actor, changes) {
-      requireAdmin(actor, 'have host keys forgotten');
+      requireAdmin(actor, 'delete host keys');
       for (const change of changes) {
         if (change.op !== 'delete') continue;
         const row = pinned.get(change.id);
@@ -73,15 +73,15 @@ export function hostKeyService(options: {
   return {
     resource,
 
-    /** Reads those that there are; before anything is asked here. */
+    /** Reads the keys; must come before any other call. */
     async start(): Promise<void> {
       for (const row of await store.hostKeys.all()) pinned.set(row.host, row);
     },
 
-    /** The key that a machine (`address:port`) has to show; null if it was never reached. */
+    /** The key that a machine (`address:port`) must show; null if it was never reached. */
     keyOf: (host: string): string | null => pinned.get(host)?.fingerprint ?? null,
 
-    /** Keeps the key that a machine has shown first. */
+    /** Pins the first key that a machine has shown. */
     async pin(host: string, key: string): Promise<void> {
       if (pinned.has(host)) return;
       const row = { host, fingerprint: key, created: clock() };

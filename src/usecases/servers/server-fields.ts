@@ -10,22 +10,27 @@ export const serverFields: Fields = {
   id: { type: 'integer', help_text: 'Number of the server.', unique: true, readonly: true, orderable: true },
   name: {
     type: 'string',
-    help_text: 'What it is called, here and in the cloud.',
+    help_text: 'Its name, here and in the cloud.',
     unique: true,
     readonly: true,
     lookups: ['exact', 'in', 'startswith'],
   },
   application: {
     type: 'string',
-    help_text: 'What it is a server for.',
+    help_text: 'The application that it is for.',
     readonly: true,
     lookups: ['exact', 'in'],
     orderable: true,
   },
-  connector: { type: 'string', help_text: 'Who made it.', readonly: true, lookups: ['exact', 'in'] },
+  connector: {
+    type: 'string',
+    help_text: 'The connector that created it.',
+    readonly: true,
+    lookups: ['exact', 'in'],
+  },
   cloud_id: {
     type: 'string',
-    ...told("The cloud's own id; null while it has none, and for all but admins."),
+    ...told("The cloud's own id; null until it has one, and for anyone but admins."),
     lookups: ['exact', 'in'],
   },
   state: {
@@ -35,16 +40,21 @@ export const serverFields: Fields = {
     lookups: ['exact', 'in'],
     orderable: true,
   },
-  address: { type: 'string', ...told('Where it is reached; told to admins only.') },
-  uses: { type: 'integer', help_text: 'How many jobs it has run, or runs.', readonly: true, orderable: true },
+  address: { type: 'string', ...told('The address where it is reached. For admins only.') },
+  uses: {
+    type: 'integer',
+    help_text: 'How many jobs it has run or is running.',
+    readonly: true,
+    orderable: true,
+  },
   reason: {
     type: 'string',
-    ...told('Why it is as it is: what it waits for, what failed, why it was let go.'),
+    ...told('The reason for its state: what it waits for, what failed, why it was deleted.'),
   },
   minutes: { type: 'float', help_text: 'How long the cloud has had it.', readonly: true },
   jobs: {
     type: 'list',
-    ...told('The jobs that had it, and for how long. Of one server only, not in lists.'),
+    ...told('The jobs that used it, and for how long. Not in lists.'),
   },
   created: { ...moment('When it was ordered.'), orderable: true },
   booted: moment('When it was first reached.'),
@@ -52,7 +62,7 @@ export const serverFields: Fields = {
   deleted: moment('When the cloud had nothing of it left.'),
 };
 
-/** Where a server is reached: this machine by its own name for itself; null while it has no address. */
+/** Where a server is reached: `localhost` for this machine; null while it has no address. */
 export const addressOf = ({ reach }: ServerRow): string | null =>
   reach?.by === 'here' ? '127.0.0.1' : (reach?.address ?? null);
 
@@ -63,7 +73,7 @@ export const minutes = (from: Date, to: Date): number =>
 /**
  * A server as it is shown.
  *
- * @param uses the jobs that had it; other people's are counted, but not named
+ * @param uses the jobs that used it; those of other users are counted, but not named
  */
 export function showServer(row: ServerRow, now: Date, actor: Actor, uses?: readonly ServerUseRow[]): Shown {
   return {

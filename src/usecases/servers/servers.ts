@@ -5,10 +5,10 @@ import { type Actor, requireAdmin } from '../actor.js';
 import { numericId, type ResourceService } from '../resource.js';
 import { serverFields, showServer } from './server-fields.js';
 
-/** Servers: read by everyone, let go by admins. They are made when jobs need them. */
+/** Servers: read by everyone, deleted by admins. They are created when jobs need them. */
 export function serverService(options: {
   store: Store;
-  /** Lets a server go; false if it runs a job, or is on its way out. */
+  /** Starts to delete a server; false if it runs a job or is already being deleted. */
   letGo: (id: number, reason: string) => Promise<boolean>;
   clock: () => Date;
 }) {
@@ -26,7 +26,7 @@ export function serverService(options: {
     if (await letGo(row.id, `deleted by ${actor.username}`)) return;
     const detail =
       row.state === 'busy'
-        ? `The server ${row.name} runs a job; cancel that first.`
+        ? `The server ${row.name} runs a job; cancel the job first.`
         : `The server ${row.name} is ${row.state}.`;
     throw new PenstockError('conflict', detail);
   }

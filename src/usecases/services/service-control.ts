@@ -5,22 +5,22 @@ import type { Actor } from '../actor.js';
 import type { JobService } from '../jobs/jobs.js';
 import type { Shown } from '../resource.js';
 
-/** Who keeps services going. Both do what they are asked to, and tell what was signalled; undefined if it is too late. */
+/** The part of the worker that keeps services running. Both methods return what was signalled; undefined if it is too late. */
 interface Supervisor {
   end(uuid: string, what: 'stop', by: string): Promise<object | undefined>;
   restart(uuid: string, by: string): Promise<object | undefined>;
 }
 
-/** Stopping a service, and starting its program anew. `show` is how the API shows a job. */
+/** Stops a service, or restarts its program. `show` is how the API shows a job. */
 export function controlService(jobs: JobService, supervisor: Supervisor, show: (job: Job) => Promise<Shown>) {
-  /** Does it, and tells what was done to that end, and the job as it is then. */
+  /** Returns what was done, and the job afterwards. */
   return async function control(actor: Actor, job: Job, what: 'stop' | 'restart'): Promise<Shown> {
     if (job.service === null) {
       throw new PenstockError(
         'not-a-service',
         what === 'stop'
-          ? 'The job is not a service: it ends by itself, or is cancelled.'
-          : 'The job is not a service: run its definition again.',
+          ? 'The job is not a service: it ends by itself, or you can cancel it.'
+          : 'The job is not a service: to repeat it, run its definition again.',
       );
     }
     const receipt = !isUnfinished(job.state)

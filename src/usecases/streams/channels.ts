@@ -10,17 +10,17 @@ import {
 import type { Store } from '../../store/store.js';
 import type { StreamRow } from '../../store/streams.js';
 
-/** What a queue holds at most, unless its stream says otherwise. */
+/** The most messages in a queue, unless its stream says otherwise. */
 export const defaultMaxMessages = 10_000;
 
 /**
- * The streams that there are, by name, as the database has them. They are few and needed at every message, so they are
- * kept here; nobody else changes that table.
+ * All streams of the database, by name. They are few and needed for every message, so they are kept here; nobody else
+ * changes that table.
  */
 export class StreamRows {
   readonly #rows = new Map<string, StreamRow>();
 
-  /** Reads them all, once, at the start. */
+  /** Reads them all once at the start. */
   async load(store: Store): Promise<void> {
     for (const row of await store.streams.all()) this.set(row);
   }
@@ -30,7 +30,7 @@ export class StreamRows {
   set = (row: StreamRow): void => void this.#rows.set(row.name, row);
   delete = (name: string): void => void this.#rows.delete(name);
 
-  /** How a stream is kept. */
+  /** The settings of a stream. */
   settings = (name: string): StreamSettings => {
     const { durable = false, maxMessages = defaultMaxMessages } = this.#rows.get(name) ?? {};
     return { durable, maxMessages };
@@ -45,22 +45,22 @@ export interface StreamTotals {
 }
 
 /**
- * Messages on streams by name, whatever keeps them: for whoever works on the server's behalf and has asked before
- * whether the user may. Failures are StreamFailures.
+ * Messages on streams by name, whatever the driver: for code that works on the server's behalf and has already checked
+ * the user's rights. Failures are StreamFailures.
  */
 export interface Channels extends Omit<Stream, 'close'> {
-  /** Makes a stream where it is to be kept, before there is a row of it. Rejects with a StreamFailure. */
+  /** Creates a stream in its driver, before it has a row. Rejects with a StreamFailure. */
   make(name: string, type: 'memory' | 'amqp'): Promise<void>;
   /** How many messages were published on a stream since the start. */
   published(name: string): number;
   totals: Readonly<Record<'memory' | 'amqp', StreamTotals>>;
-  /** Queues of a stream that somebody has read, or asked for, since the start. */
+  /** Queues of a stream that somebody has read, or asked about, since the start. */
   queues(name: string): string[];
-  /** Calls the listener when a stream is gone; gives the way to end that. */
+  /** Calls the listener when a stream is removed; returns what ends that. */
   onRemoved(name: string, listener: () => void): () => void;
 }
 
-/** The drivers, one of which each stream has. */
+/** The drivers; each stream uses one of them. */
 export type Drivers = { memory: Stream; amqp: Stream | null };
 
 /** Messages on streams, each by the driver that its row names. */
@@ -96,17 +96,17 @@ export function openChannels(rows: StreamRows, drivers: Drivers): Channels {
 
     async make(name, type) {
       let away: string | null = null;
-      // Whoever reads has made what is read.
+      // The reader has created what it reads.
       const reading = await drivers[type]?.subscribe(name, {
         queue: null,
         prefetch: 1,
         onMessage: (one) => one.ack(),
         onLink(linked, reason) {
-          away = linked ? null : (reason ?? 'it is out of reach');
+          away = linked ? null : (reason ?? 'it is unreachable');
         },
       });
       await reading?.close();
-      if (away !== null) throw new StreamFailure(`The stream ${name} cannot be made: ${away}`);
+      if (away !== null) throw new StreamFailure(`The stream ${name} cannot be created: ${away}`);
     },
 
     async publish(name: string, message: StreamMessage, signal?: AbortSignal, queue?: string) {

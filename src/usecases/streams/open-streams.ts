@@ -6,18 +6,18 @@ import { streamService } from './streams.js';
 
 interface StreamsOptions {
   store: Store;
-  /** Makes the drivers, which ask how a stream is kept. */
+  /** Makes the drivers, which ask for a stream's settings. */
   drivers: (settings: (name: string) => StreamSettings) => Promise<Drivers>;
-  /** The installation's own word. */
+  /** The id of the installation. */
   instance: string;
   /** How many streams one user may have. */
   maxStreams: number;
-  /** The stream that the installation publishes on itself, if there is one. */
+  /** The stream on which the installation itself publishes job events, if any. */
   jobEvents: string | null;
   clock: () => Date;
 }
 
-/** All that has to do with streams: the noun, its messages, and the way to them for whoever works on the server's behalf. */
+/** Everything about streams: the noun, its messages, and the channels for code that works on the server's behalf. */
 export async function openStreamServices({
   store,
   instance,
@@ -42,7 +42,7 @@ export async function openStreamServices({
     clock,
   });
   return {
-    /** The broker as it is; null if there is none. */
+    /** The broker; null if there is none. */
     broker: drivers.amqp,
     channels,
     rows,

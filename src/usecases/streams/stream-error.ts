@@ -1,7 +1,7 @@
 import { StreamFailure } from '../../drivers/streams/stream.js';
 import { PenstockError } from '../../lib/errors.js';
 
-/** What a caller is told when a stream could not do what it was asked. Other errors pass through. */
+/** The error for a caller when a stream has failed. Other errors pass through. */
 export function streamError(error: unknown): unknown {
   if (!(error instanceof StreamFailure)) return error;
   return error.kind === 'full'

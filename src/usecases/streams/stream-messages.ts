@@ -10,21 +10,21 @@ import { openTaps, type TapEvent } from './taps.js';
 
 export type { StreamMessage };
 
-/** What a follower is told. */
+/** What a follower receives. */
 export type FollowEvent =
   | TapEvent
-  /** So many messages came while the follower had not taken what there was. */
+  /** So many messages were skipped because the follower was too slow. */
   | { kind: 'left_out'; count: number };
 
 interface Follower {
-  /** The oldest event that was not taken yet. */
+  /** The oldest event that has not been taken yet. */
   take(): FollowEvent | undefined;
   close(): Promise<void>;
 }
 
-/** What waits for a follower that is slower than its stream. */
+/** How much is kept for a follower that is slower than its stream. */
 const waiting = { messages: 1000, bytes: 8 * 2 ** 20 };
-/** How much is on its way to a stream at once from one request. */
+/** How much of one request is being published at once. */
 const group = { messages: 500, bytes: 4 * 2 ** 20 };
 
 /** Messages that users put on streams, and read. */
@@ -39,7 +39,7 @@ export function streamMessages(streams: StreamService, channels: Channels) {
     }
   }
 
-  /** Puts a group of messages on a stream, in order, and throws for the first that it did not take. */
+  /** Publishes a group of messages in order, and throws for the first that the stream did not accept. */
   async function publishGroup(name: string, group: readonly StreamMessage[], before: number): Promise<void> {
     const answers = await Promise.allSettled(group.map((message) => publish(name, message)));
     const failed = answers.findIndex(({ status }) => status === 'rejected');
@@ -49,16 +49,16 @@ export function streamMessages(streams: StreamService, channels: Channels) {
     if (!(reason instanceof PenstockError)) throw reason;
     throw new PenstockError(
       reason.code,
-      `${reason.message} Message ${before + failed + 1} is the first that was not taken; ${before + taken} were.`,
+      `${reason.message} Message ${before + failed + 1} is the first that was not published; ${before + taken} were.`,
       { headers: { ...reason.headers }, cause: reason },
     );
   }
 
   return {
-    /** The stream must be there, and the actor's. */
+    /** Throws unless the stream exists and is the actor's. */
     check: (actor: Actor, name: string): void => void streams.need(actor, name),
 
-    /** Puts a message on a stream; returns its id once the stream has it. */
+    /** Publishes a message; returns its id once the stream has stored it. */
     async publish(actor: Actor, name: string, message: StreamMessage): Promise<string> {
       streams.need(actor, name);
       const id = message.id === '' ? randomUUID() : message.id;
@@ -67,8 +67,8 @@ export function streamMessages(streams: StreamService, channels: Channels) {
     },
 
     /**
-     * Puts one message for each body on a stream, in order; returns how many. With an id they are `<id>-1`, `<id>-2`
-     * and so on, otherwise each gets one of its own.
+     * Publishes one message for each body, in order; returns how many. With an id, their ids are `<id>-1`, `<id>-2` and
+     * so on; otherwise each gets its own.
      */
     async publishAll(
       actor: Actor,
@@ -96,7 +96,7 @@ export function streamMessages(streams: StreamService, channels: Channels) {
           if (next.length >= group.messages || bytes >= group.bytes) await flush();
         }
       } catch (error) {
-        // What the stream did not take is told already; what is wrong with the body comes after whole messages.
+        // A stream's refusal already gives the count; an error in the body comes after whole messages.
         if (!(error instanceof PenstockError) || error.cause instanceof PenstockError) throw error;
         await flush();
         const detail = `${error.message} Messages published before that: ${published}.`;
@@ -107,7 +107,7 @@ export function streamMessages(streams: StreamService, channels: Channels) {
     },
 
     /**
-     * Everything that is published from now on. A follower that does not take it in time misses some, and is told.
+     * Follows everything published from now on. A follower that is too slow misses messages, and is told so.
      *
      * @param ring called when there is something to take
      */

@@ -4,11 +4,11 @@ import type { StreamRow } from '../../store/streams.js';
 import { type Shown, shownDate } from '../resource.js';
 import { defaultMaxMessages } from './channels.js';
 
-/** What only one stream that is asked for by its name shows. */
+/** What is shown only for a single stream, not in lists. */
 export interface StreamState {
   queues: ({ name: string } & QueueCounts)[] | null;
   published: number;
-  /** Why the queues cannot be told; null if they can. */
+  /** Why the queues are unknown; null if they are known. */
   error: string | null;
 }
 
@@ -16,52 +16,52 @@ export const streamFields: Fields = {
   id: { type: 'integer', help_text: 'Number of the stream.', unique: true, readonly: true, orderable: true },
   name: {
     type: 'string',
-    help_text: 'What it is called.',
+    help_text: 'Its name.',
     unique: true,
     lookups: ['exact', 'in', 'contains', 'startswith'],
     orderable: true,
   },
-  owner: { type: 'string', help_text: 'Whose it is.', readonly: true, lookups: ['exact', 'in'] },
+  owner: { type: 'string', help_text: 'Name of its owner.', readonly: true, lookups: ['exact', 'in'] },
   type: {
     type: 'string',
-    help_text: 'Who keeps it: `memory`, this server; `amqp`, the RabbitMQ broker.',
+    help_text: 'Where it is kept: `memory`, in this server; `amqp`, on the RabbitMQ broker.',
     lookups: ['exact', 'in'],
   },
   durable: {
     type: 'boolean',
-    help_text: 'Whether messages that wait in queues outlive a restart.',
+    help_text: 'Whether messages in queues survive a restart.',
     default: true,
     lookups: ['exact'],
   },
   max_messages: {
     type: 'integer',
-    help_text: 'How many messages a queue holds at most; null where the broker decides.',
+    help_text: 'How many messages a queue may hold; null if the broker decides.',
     nullable: true,
     default: defaultMaxMessages,
   },
   description: { type: 'string', help_text: 'What it is for.', nullable: true, default: null },
   queues: {
     type: 'list',
-    help_text: 'What waits in its queues; null if that cannot be told. Of one stream only, not in lists.',
+    help_text: 'The messages in its queues; null if unknown. Not in lists.',
     nullable: true,
     readonly: true,
   },
   published: {
     type: 'integer',
-    help_text: 'Messages that were published here since the start. Of one stream only, not in lists.',
+    help_text: 'Messages published here since the server started. Not in lists.',
     readonly: true,
   },
   error: {
     type: 'string',
-    help_text: 'Why its queues cannot be told. Of one stream only, not in lists.',
+    help_text: 'Why its queues are unknown. Not in lists.',
     nullable: true,
     readonly: true,
   },
   created: { type: 'datetime', help_text: 'When it was made.', readonly: true, orderable: true },
-  updated: { type: 'datetime', help_text: 'When it was changed last.', readonly: true },
+  updated: { type: 'datetime', help_text: 'When it was last changed.', readonly: true },
 };
 
-/** Keys that are ours to tell: who sends them back as they were read is not refused. */
+/** Read-only keys; they may be sent back as they were read. */
 export const streamToldKeys = [
   'id',
   'owner',

@@ -17,16 +17,16 @@ interface StreamServiceOptions {
   channels: Channels;
   /** Whether there is a broker. */
   broker: boolean;
-  /** The installation's own word. */
+  /** The id of the installation. */
   instance: string;
-  /** How many one user may have. */
+  /** How many streams one user may have. */
   maxStreams: number;
-  /** Names that the installation keeps to itself. */
+  /** Names reserved for the installation. */
   reserved: readonly string[];
   clock: () => Date;
 }
 
-/** What a client may say of a stream. */
+/** The keys of a stream that a client may set. */
 interface Body {
   name?: string;
   type?: 'memory' | 'amqp';
@@ -37,7 +37,7 @@ interface Body {
 
 /** Names that the API needs below /api/stream/. */
 const taken = ['schema', 'set'];
-/** Names of streams that the installation makes for operations; others would stand in its way. */
+/** Names of streams that the installation creates for operations; others must not take them. */
 const ofOperation = /^operation-\d/;
 const wrong = (pointer: string, detail: string) => invalid('invalid-body', [{ pointer, detail }]);
 
@@ -45,7 +45,7 @@ const wrong = (pointer: string, detail: string) => invalid('invalid-body', [{ po
 export function streamService(options: StreamServiceOptions) {
   const { store, rows, channels, broker, maxStreams, instance, clock } = options;
   const reserved = [...taken, ...options.reserved];
-  /** Names that are being added: only one of two who want the same gets it. */
+  /** Names that are being added, so that only one of two requests for the same name succeeds. */
   const adding = new Set<string>();
 
   function find(actor: Actor, name: string): StreamRow | null {
@@ -53,7 +53,7 @@ export function streamService(options: StreamServiceOptions) {
     return row !== undefined && mayUse(actor, row.ownerId) ? row : null;
   }
 
-  /** The error for a name that leads nowhere, with the nearest one of those that the actor may use. */
+  /** The error for an unknown name, with the nearest name that the actor may use. */
   function missing(actor: Actor, name: string): PenstockError {
     const own = rows.all().filter(({ ownerId }) => mayUse(actor, ownerId));
     const near = nearest(
@@ -83,7 +83,7 @@ export function streamService(options: StreamServiceOptions) {
     return body;
   }
 
-  /** What is said of a stream must have a meaning for whoever keeps it. */
+  /** The settings of a stream must make sense for its driver. */
   function checkType(type: string, { durable, max_messages }: Body): void {
     if (type !== 'amqp') return;
     if (!broker) throw wrong('/type', 'no message broker is configured (amqp_url in streams.yaml)');
@@ -91,19 +91,22 @@ export function streamService(options: StreamServiceOptions) {
     if (max_messages !== undefined && max_messages !== null) {
       throw wrong(
         '/max_messages',
-        'a policy of the broker bounds its queues; leave it out, or set type memory',
+        'a policy on the broker limits its queues; leave max_messages out, or set type memory',
       );
     }
   }
 
-  /** What users may not do, though the installation may on their behalf. */
+  /** What users may not do, although the installation may do it for them. */
   function checkRights(actor: Actor, name: string): void {
     if (reserved.includes(name) || ofOperation.test(name)) {
-      throw new PenstockError('conflict', `The name ${name} is the installation's own; take another one.`);
+      throw new PenstockError(
+        'conflict',
+        `The name ${name} is reserved for the installation; choose another one.`,
+      );
     }
     const own = rows.all().filter((row) => row.ownerId === actor.id && !ofOperation.test(row.name));
     if (own.length >= maxStreams) {
-      const detail = `There are ${maxStreams} streams of yours already (MAX_STREAMS_PER_USER). Delete some first.`;
+      const detail = `You already have ${maxStreams} streams (MAX_STREAMS_PER_USER). Delete some first.`;
       throw new PenstockError('conflict', detail);
     }
   }
@@ -112,8 +115,8 @@ export function streamService(options: StreamServiceOptions) {
     const { name = '', type = broker ? 'amqp' : 'memory', durable = true, description = null } = body;
     checkType(type, body);
     if (rows.get(name) !== undefined || adding.has(name)) {
-      // Whose it is is nobody's business.
-      throw new PenstockError('conflict', `There is a stream ${name} already; take another name.`);
+      // The message does not reveal the owner.
+      throw new PenstockError('conflict', `The stream ${name} already exists; choose another name.`);
     }
     adding.add(name);
     try {
@@ -143,7 +146,10 @@ export function streamService(options: StreamServiceOptions) {
   async function change(row: StreamRow, body: Body): Promise<StreamRow> {
     for (const key of ['name', 'type', 'durable'] as const) {
       if (body[key] !== undefined && body[key] !== row[key]) {
-        throw new PenstockError('conflict', `A stream keeps its ${key}; make another one instead.`);
+        throw new PenstockError(
+          'conflict',
+          `The ${key} of a stream cannot be changed; create another stream instead.`,
+        );
       }
     }
     checkType(row.type, { ...body, durable: true });
@@ -157,7 +163,7 @@ export function streamService(options: StreamServiceOptions) {
     return changed;
   }
 
-  /** Its messages go first: a stream that is made later under this name must not have them. */
+  /** Its messages are deleted first: a later stream of this name must not get them. */
   async function remove(row: StreamRow): Promise<void> {
     const users = await store.operations.ofStream(row.name);
     if (users.length > 0) {
@@ -175,7 +181,7 @@ export function streamService(options: StreamServiceOptions) {
 
   async function state(row: StreamRow): Promise<StreamState> {
     const published = channels.published(row.name);
-    // Also of operations that have not read anything since the start.
+    // Includes operations that have not read anything since the start.
     const readers = await store.operations.readersOf(row.name);
     const names = [...channels.queues(row.name), ...readers.map((id) => operationQueue(id, instance))];
     try {
@@ -201,7 +207,7 @@ export function streamService(options: StreamServiceOptions) {
     if (row === null && given.op === 'put') {
       const body = checked(given.body, given.id);
       if (body.name !== undefined && body.name !== given.id) {
-        throw wrong('/name', `the address says ${given.id}; leave the name out, or say the same`);
+        throw wrong('/name', `the URL names ${given.id}; leave the name out, or use the same`);
       }
       checkRights(actor, given.id);
       return [showStream(await add(actor, { ...body, name: given.id }))];
@@ -228,7 +234,7 @@ export function streamService(options: StreamServiceOptions) {
       const row = find(actor, name);
       return row === null ? null : showStream(row, await state(row));
     },
-    // Lists of changes are not among its methods: there is only ever one.
+    // Its methods allow no lists of changes: there is only ever one.
     async apply(actor, changes) {
       const shown: Shown[] = [];
       for (const each of changes) shown.push(...(await apply(actor, each)));
@@ -238,7 +244,7 @@ export function streamService(options: StreamServiceOptions) {
   return {
     resource,
     need,
-    /** Makes a stream on a user's behalf, under a name of the installation's own and beyond the user's limit. */
+    /** Creates a stream on a user's behalf, under a reserved name and outside the user's limit. */
     async make(owner: Actor, body: Body): Promise<void> {
       await add(owner, body);
     },

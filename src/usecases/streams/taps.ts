@@ -1,15 +1,15 @@
 import type { StreamMessage } from '../../drivers/streams/stream.js';
 import type { Channels } from './channels.js';
 
-/** What those who follow a stream are told, each the same object. */
+/** What followers of a stream receive; all get the same object. */
 export type TapEvent =
   | { kind: 'message'; message: StreamMessage & { redelivered: boolean } }
-  /** The way to the stream is lost, or there again: what was published meanwhile did not come. */
+  /** The connection to the stream is lost or restored: messages published meanwhile are missing. */
   | { kind: 'link'; linked: boolean; reason: string | null }
   | { kind: 'end'; reason: string };
 
 interface Tap {
-  /** How many follow it, or are about to. */
+  /** How many followers it has, or is about to have. */
   users: number;
   listeners: Set<(event: TapEvent) => void>;
   /** Why the stream cannot be read right now, or null. */
@@ -17,7 +17,7 @@ interface Tap {
   opened: Promise<{ close(): Promise<void> }>;
 }
 
-/** One reading of each stream that is followed, for all who follow it. */
+/** Reads each followed stream once, for all its followers. */
 export function openTaps(channels: Channels) {
   const taps = new Map<string, Tap>();
 
@@ -27,7 +27,7 @@ export function openTaps(channels: Channels) {
       for (const listener of listeners) listener(event);
     };
     const unlisten = channels.onRemoved(name, () => {
-      // Who follows a stream of that name from now on follows another one.
+      // Later followers of this name follow another stream.
       if (taps.get(name) === tap) taps.delete(name);
       tell({ kind: 'end', reason: 'the stream was removed' });
     });
@@ -39,7 +39,7 @@ export function openTaps(channels: Channels) {
         tell({ kind: 'message', message: { id, contentType, headers, body, redelivered } });
       },
       onLink(linked, reason) {
-        tap.away = linked ? null : (reason ?? 'the way to the stream is lost');
+        tap.away = linked ? null : (reason ?? 'the connection to the stream is lost');
         tell({ kind: 'link', linked, reason });
       },
     });
@@ -61,16 +61,16 @@ export function openTaps(channels: Channels) {
 
   return {
     /**
-     * Tells everything that is published on a stream from now on. Rejects with a StreamFailure.
+     * Passes on everything published on a stream from now on. Rejects with a StreamFailure.
      *
-     * @returns why the stream cannot be read right now, or null, and the way to end it
+     * @returns why the stream cannot be read right now, or null, and what ends following it
      */
     async join(
       name: string,
       listener: (event: TapEvent) => void,
     ): Promise<{ away: string | null; leave(): Promise<void> }> {
       const tap = taps.get(name) ?? open(name);
-      // Counted at once: whoever else leaves meanwhile does not close it.
+      // Counted at once, so that another follower that leaves meanwhile does not close it.
       tap.users += 1;
       const left = () => {
         tap.users -= 1;

@@ -18,13 +18,13 @@ const deliveryFields: Fields = {
   },
   subscription: {
     type: 'related',
-    help_text: 'What it is owed to.',
+    help_text: 'The subscription that it belongs to.',
     readonly: true,
     lookups: ['exact', 'in'],
   },
   job: {
     type: 'string',
-    help_text: 'The job whose event it tells; filtered by uuid or resource_uri.',
+    help_text: 'The job whose event it announces; filtered by uuid or resource_uri.',
     readonly: true,
     lookups: ['exact', 'in'],
   },
@@ -37,26 +37,26 @@ const deliveryFields: Fields = {
     lookups: ['exact', 'in'],
     orderable: true,
   },
-  attempts: { type: 'integer', help_text: 'How often it was tried.', readonly: true },
+  attempts: { type: 'integer', help_text: 'How many attempts were made.', readonly: true },
   not_before: {
     type: 'datetime',
     help_text: 'When the next attempt may be made.',
     readonly: true,
     nullable: true,
   },
-  status: { type: 'integer', help_text: "The receiver's latest status.", readonly: true, nullable: true },
+  status: { type: 'integer', help_text: "The receiver's latest HTTP status.", readonly: true, nullable: true },
   error: { type: 'string', help_text: 'Why the latest attempt failed.', readonly: true, nullable: true },
-  url: { type: 'string', help_text: 'Where it is sent to.', readonly: true },
+  url: { type: 'string', help_text: 'The URL that it is sent to.', readonly: true },
   created: {
     type: 'datetime',
-    help_text: 'When the event was.',
+    help_text: 'When the event happened.',
     readonly: true,
     lookups: ['exact', 'gt', 'gte', 'lt', 'lte', 'range'],
     orderable: true,
   },
   replayed: {
     type: 'datetime',
-    help_text: 'When it was sent back to be told once more, the latest time.',
+    help_text: 'When it was last replayed.',
     readonly: true,
     nullable: true,
   },
@@ -92,7 +92,7 @@ const byUuid = (query: ListQuery): ListQuery => ({
 
 const checkReplay = validator('replay');
 
-/** What is owed to subscriptions, and what became of it. */
+/** Deliveries to subscriptions, and what became of them. */
 export function deliveryService(
   store: Store,
   subscriptions: SubscriptionService,
@@ -123,18 +123,18 @@ export function deliveryService(
   return {
     resource,
 
-    /** Sends a delivery that has come to an end once more, whatever the end was. Throws `conflict` if it waits. */
+    /** Sends a delivery again, whether it succeeded or failed. Throws `conflict` if it is still pending. */
     async replay(actor: Actor, id: string): Promise<Shown> {
       const found = await find(actor, id);
       if (found === null) throw new PenstockError('not-found', `There is no delivery ${id}.`);
       const count = await store.deliveries.replay({ id: found.id }, ['dead', 'delivered'], clock());
-      if (count === 0) throw new PenstockError('conflict', 'This delivery still waits to be told.');
+      if (count === 0) throw new PenstockError('conflict', 'This delivery is still pending.');
       teller.lookAgain(found.id);
       return { replayed: count };
     },
 
     /**
-     * Sends a subscription's deliveries once more: the dead ones, or all.
+     * Sends a subscription's deliveries again: the dead ones, or all.
      *
      * @param given `{"state"?: "dead" | "all", "since"?: date-time}`
      */

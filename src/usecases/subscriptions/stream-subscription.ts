@@ -1,19 +1,19 @@
 import type { Store } from '../../store/store.js';
 
-/** What the configuration says of streams. */
+/** The configuration of streams. */
 interface StreamSettings {
   amqp_url: string | null;
   job_events: string | null;
 }
 
-/** What is read of a subscription of the installation's own. */
+/** What is read of one of the installation's own subscriptions. */
 interface Known {
   id: number;
   url: string;
   active: boolean;
 }
 
-/** What must change so that one subscription feeds the stream of job events, or none does. */
+/** What must change so that exactly one subscription feeds the stream of job events, or none if no stream is configured. */
 export function streamSubscriptionChanges(settings: StreamSettings, known: readonly Known[]) {
   const { amqp_url, job_events } = settings;
   const wanted = amqp_url === null || job_events === null ? null : `stream:${job_events}`;
@@ -27,8 +27,8 @@ export function streamSubscriptionChanges(settings: StreamSettings, known: reado
 }
 
 /**
- * Sees to it, at the start, that every event of every job is told on the stream that the configuration names. Where
- * it names none (any more) the subscription is switched off, so that no backlog grows.
+ * At the start, makes sure that every event of every job is published on the configured stream. If none is configured
+ * (any longer), the subscription is switched off, so that no backlog grows.
  */
 export async function ensureStreamSubscription(
   settings: StreamSettings,

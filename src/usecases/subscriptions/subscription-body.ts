@@ -16,7 +16,7 @@ interface OwnSubscription {
   format: string;
 }
 
-/** The names of events without repetition, in the order of the table; or what is wrong with one. */
+/** The event names without repetition, in the order of the table; adds a problem for an unknown name. */
 function checkedEvents(names: readonly string[], pointer: string, problems: Problem[]): string[] {
   for (const [index, name] of names.entries()) {
     if ((events as readonly string[]).includes(name)) continue;
@@ -29,7 +29,7 @@ function checkedEvents(names: readonly string[], pointer: string, problems: Prob
   return events.filter((name) => names.includes(name));
 }
 
-/** The URL as it is kept; or what is wrong with it. */
+/** The URL in its stored form; adds a problem if it is wrong. */
 function checkedUrl(text: string, pointer: string, allowPrivate: boolean, problems: Problem[]): string {
   const wrong = (detail: string) => {
     problems.push({ pointer, detail });
@@ -39,8 +39,8 @@ function checkedUrl(text: string, pointer: string, allowPrivate: boolean, proble
   if (read.url === undefined) {
     const why = {
       malformed: `${show(text)} is not a URL such as https://example.org/hook`,
-      scheme: `webhooks go over http or https, not ${show(read.scheme)}`,
-      credentials: 'a URL with a name or password in it is not taken; receivers know us by the signature',
+      scheme: `webhooks need http or https, not ${show(read.scheme)}`,
+      credentials: 'a URL must not contain a name or password; receivers verify the signature',
     };
     return wrong(why[read.flaw]);
   }
@@ -54,7 +54,7 @@ function checkedUrl(text: string, pointer: string, allowPrivate: boolean, proble
 }
 
 /**
- * Checks the parts of a body that a schema cannot: the names of events, and the URL, which is kept in one form.
+ * Checks the parts of a body that a schema cannot: the event names, and the URL, which is stored in its normal form.
  * Throws `invalid-body`.
  */
 export function checkedParts(
@@ -78,10 +78,10 @@ const checkList = validator('job-subscriptions');
 
 /**
  * A job's own subscriptions as they are given with it: `[{"url", "events"?, "format"?}]`, at most 20. Throws
- * `invalid-body` with the place of what is wrong.
+ * `invalid-body` with the place of the problem.
  *
  * @param pointer where the list is in its body
- * @param allowPrivate whether private addresses may be told
+ * @param allowPrivate whether events may be sent to private addresses
  */
 export function checkedSubscriptions(
   value: unknown,

@@ -14,7 +14,7 @@ export const subscriptionFields: Fields = {
   },
   owner: {
     type: 'string',
-    help_text: "Whose it is; null is the installation's own.",
+    help_text: 'Name of its owner; null is the installation itself.',
     readonly: true,
     nullable: true,
     lookups: ['exact', 'in'],
@@ -22,21 +22,21 @@ export const subscriptionFields: Fields = {
   job: {
     type: 'string',
     help_text:
-      'The job whose events are told; null is all jobs. Given as uuid or resource_uri, filtered by uuid.',
+      'The job whose events are sent; null is all jobs. Given as uuid or resource_uri, filtered by uuid.',
     nullable: true,
     default: null,
     lookups: ['exact', 'in'],
   },
   pipeline: {
     type: 'related',
-    help_text: 'The pipeline whose jobs are told of.',
+    help_text: 'The pipeline whose jobs it is about.',
     nullable: true,
     default: null,
     lookups: ['exact', 'in'],
   },
   everyones: {
     type: 'boolean',
-    help_text: "Whether everybody's jobs are told of; for admins.",
+    help_text: "Whether it covers everybody's jobs; for admins.",
     default: false,
     lookups: ['exact'],
   },
@@ -46,16 +46,16 @@ export const subscriptionFields: Fields = {
     lookups: ['exact', 'in', 'startswith'],
     orderable: true,
   },
-  events: { type: 'list', help_text: 'Which events; null is all.', nullable: true, default: null },
+  events: { type: 'list', help_text: 'Names of the events; null is all.', nullable: true, default: null },
   format: {
     type: 'string',
-    help_text: 'The form of the messages: `json` or `cloudevents`.',
+    help_text: 'The format of the messages: `json` or `cloudevents`.',
     default: 'json',
     lookups: ['exact'],
   },
   active: {
     type: 'boolean',
-    help_text: 'Whether events are told. Those that wait when it is switched off wait on.',
+    help_text: 'Whether events are sent. While it is off, pending deliveries stay pending.',
     default: true,
     lookups: ['exact'],
   },
@@ -63,7 +63,7 @@ export const subscriptionFields: Fields = {
   updated: { type: 'datetime', help_text: 'When it was last changed.', readonly: true },
   secret: {
     type: 'string',
-    help_text: 'What signatures are checked with: in the answer to POST, and at `secret/` for the owner.',
+    help_text: 'The secret for checking signatures: in the answer to POST, and at `secret/` for the owner.',
     readonly: true,
   },
 };

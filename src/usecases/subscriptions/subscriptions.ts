@@ -12,13 +12,13 @@ import { type Change, numericId, type ResourceService, type Shown } from '../res
 import { checkedParts, checkedSubscriptions } from './subscription-body.js';
 import { showSubscription, subscriptionFields } from './subscription-view.js';
 
-/** What tells the receivers, as far as this room needs it. */
+/** The part of the worker that sends to receivers, as far as this room needs it. */
 export interface Teller {
-  /** Deliveries from this number on may wait that did not before. */
+  /** Deliveries from this number on may now be pending. */
   lookAgain(from: number): void;
-  /** A subscription is gone, off, or leads elsewhere: what was about to be sent for it is to be looked at again. */
+  /** A subscription was deleted, switched off or changed: deliveries that were about to be sent must be read again. */
   forget(subscriptionId: number): void;
-  /** One attempt, at once. */
+  /** Makes one attempt at once. */
   attempt(
     message: Told & { url: string; secrets: readonly string[] },
   ): Promise<{ accepted: boolean; status: number | null; error: string | null }>;
@@ -27,10 +27,10 @@ export interface Teller {
 interface SubscriptionOptions {
   store: Store;
   teller: Teller;
-  /** What the secrets are derived from. */
+  /** The key from which the secrets are derived. */
   key: Buffer;
   privateAddresses: boolean;
-  /** How many one user may have to all jobs and pipelines, and to one job. */
+  /** How many a user may have for all jobs and pipelines, and for one job. */
   maxSubscriptions: number;
   clock: () => Date;
 }
@@ -64,8 +64,8 @@ const changeable = ['url', 'events', 'format', 'everyones', 'active'] as const;
 const wrong = (pointer: string, detail: string) => invalid('invalid-body', [{ pointer, detail }]);
 
 /**
- * The secret that all messages for one user to one URL are signed with. It is derived and stored nowhere: whoever
- * holds only the database cannot sign.
+ * The secret that all messages for one user to one URL are signed with. It is derived and never stored, so that the
+ * database alone is not enough to sign.
  *
  * @param ownerId null for the installation's own subscriptions
  */
@@ -74,7 +74,7 @@ export function secretOf(key: Buffer, ownerId: number | null, url: string): stri
   return `whsec_${mac.digest('base64')}`;
 }
 
-/** Subscriptions: who is told of which events, and where. */
+/** Subscriptions: which events are sent to which URL. */
 export function subscriptionService(options: SubscriptionOptions) {
   const { store, teller, key, privateAddresses, maxSubscriptions, clock } = options;
   const check = validator('subscription');
@@ -92,11 +92,14 @@ export function subscriptionService(options: SubscriptionOptions) {
     return found;
   }
 
-  /** The same, and it is one that users change: the installation's own follow its configuration. */
+  /** The same, but only one that users may change: the installation's own follow its configuration. */
   async function needOwned(actor: Actor, id: string): Promise<ShownSubscription & { ownerId: number }> {
     const found = await need(actor, id);
     if (found.ownerId !== null) return { ...found, ownerId: found.ownerId };
-    throw new PenstockError('conflict', "This subscription is the installation's own; streams.yaml has it.");
+    throw new PenstockError(
+      'conflict',
+      'This subscription belongs to the installation; change it in streams.yaml.',
+    );
   }
 
   function checkedBody(given: unknown): Body {
@@ -116,7 +119,7 @@ export function subscriptionService(options: SubscriptionOptions) {
   async function pipelineId(actor: Actor, given: string | number, everyones: boolean): Promise<number> {
     const id = numericId(String(given).match(/([^/]+)\/?$/)?.[1] ?? '');
     const pipeline = id === null ? null : await store.pipelines.byId(id);
-    // Of somebody else's pipeline only who is told of everybody's jobs would ever hear anything.
+    // Only a subscription to everybody's jobs gets any events of another user's pipeline.
     if (pipeline === null || !(everyones || pipeline.ownerId === actor.id)) {
       throw wrong('/pipeline', `there is no pipeline ${given}`);
     }
@@ -127,12 +130,12 @@ export function subscriptionService(options: SubscriptionOptions) {
     const body = checkedBody(given);
     const { url, everyones = false } = body;
     if (url === undefined) throw wrong('/url', 'this key is missing');
-    if (everyones) requireAdmin(actor, "be told of everybody's jobs");
+    if (everyones) requireAdmin(actor, "subscribe to everybody's jobs");
     const [job, pipeline] = [body.job ?? null, body.pipeline ?? null];
-    if (job !== null && pipeline !== null) throw wrong('/pipeline', 'either a job or a pipeline, not both');
+    if (job !== null && pipeline !== null) throw wrong('/pipeline', 'give a job or a pipeline, not both');
     const ofJob = job === null ? null : await jobId(actor, job);
     if ((await store.subscriptions.count(actor.id, ofJob)) >= maxSubscriptions) {
-      const detail = `There are ${maxSubscriptions} such subscriptions of yours already (MAX_SUBSCRIPTIONS_PER_USER). Delete some first.`;
+      const detail = `You already have ${maxSubscriptions} such subscriptions (MAX_SUBSCRIPTIONS_PER_USER). Delete some first.`;
       throw new PenstockError('conflict', detail);
     }
     const now = clock();
@@ -156,10 +159,13 @@ export function subscriptionService(options: SubscriptionOptions) {
     const shown = showSubscription(old);
     for (const name of ['job', 'pipeline'] as const) {
       if (body[name] !== undefined && body[name] !== shown[name]) {
-        throw new PenstockError('conflict', `A subscription keeps its ${name}; make another one instead.`);
+        throw new PenstockError(
+          'conflict',
+          `The ${name} of a subscription cannot be changed; create another subscription instead.`,
+        );
       }
     }
-    if (body.everyones === true && !old.everyones) requireAdmin(actor, "be told of everybody's jobs");
+    if (body.everyones === true && !old.everyones) requireAdmin(actor, "subscribe to everybody's jobs");
     const data: Partial<NewSubscription> = { updated: clock() };
     for (const name of changeable) {
       if (body[name] === undefined) continue;
@@ -171,7 +177,7 @@ export function subscriptionService(options: SubscriptionOptions) {
     return showSubscription(changed);
   }
 
-  /** After a change, what waits for a subscription is told by what it says now. */
+  /** After a change, pending deliveries use the new settings. */
   async function lookAgain(id: number): Promise<void> {
     teller.forget(id);
     const first = await store.deliveries.firstPending(id);
@@ -215,11 +221,11 @@ export function subscriptionService(options: SubscriptionOptions) {
   return {
     resource,
     secretOf: (ownerId: number | null, url: string) => secretOf(key, ownerId, url),
-    /** A job's own list, checked by what this installation allows. */
+    /** A job's own subscriptions, checked against this installation's settings. */
     checkedSubscriptions: (value: unknown, pointer: string) =>
       checkedSubscriptions(value, pointer, privateAddresses),
 
-    /** A job's own subscriptions, with the secrets of those that are the actor's. */
+    /** A job's own subscriptions, with the secrets of those that belong to the actor. */
     async ofJob(actor: Actor, job: Job): Promise<Shown[]> {
       const found = await store.subscriptions.ofJob(job.id);
       return found.map((one) => ({
@@ -228,18 +234,18 @@ export function subscriptionService(options: SubscriptionOptions) {
       }));
     },
 
-    /** The secret that a receiver checks signatures with: for the owner's eyes only. */
+    /** The secret for checking signatures: only for the owner. */
     async secret(actor: Actor, id: string): Promise<string> {
       const { ownerId, url } = await need(actor, id);
       if (ownerId === actor.id) return secretOf(key, ownerId, url);
       throw new PenstockError('forbidden', 'Only the owner of a subscription may see its secret.');
     },
 
-    /** Sends one message to try the receiver out, and says what came of it. Nothing is stored or tried again. */
+    /** Sends one message to test the receiver, and returns the result. Nothing is stored or retried. */
     async ping(actor: Actor, id: string) {
       const { id: number, ownerId, url, format } = await needOwned(actor, id);
       if (tryingOut.has(number)) {
-        throw new PenstockError('conflict', 'This subscription is being tried out already.');
+        throw new PenstockError('conflict', 'This subscription is already being tested.');
       }
       tryingOut.add(number);
       try {

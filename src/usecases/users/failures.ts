@@ -1,22 +1,22 @@
 import { PenstockError } from '../../lib/errors.js';
 import { putNewest } from '../../lib/newest.js';
 
-/** What is known of failures under one key. Times in milliseconds. */
+/** The failures under one key. Times in milliseconds. */
 interface Failures {
-  /** How many there were, less what time has taken away. */
+  /** How many there were, reduced as time passes. */
   count: number;
   last: number;
-  /** Until when the next try has to wait. */
+  /** The time before which the next attempt is refused. */
   until: number;
 }
 
-/** What a further failure makes of those before it. */
+/** How a further failure adds to those before it. */
 type Rule = (before: Failures | undefined, now: number) => Failures;
 
 const mostEntries = 10_000;
 const kept = 15 * 60_000;
 
-/** From the third failure on the next try has to wait, twice as long each time. For one name, or one kind of secret. */
+/** From the third failure on the next attempt has to wait, twice as long each time. For one name, or one kind of secret. */
 const doubling: Rule = (before, now) => {
   const count = before !== undefined && before.last + kept > now ? before.count + 1 : 1;
   const wait = count < 3 ? 0 : Math.min(60_000, 250 * 2 ** (count - 3));
@@ -26,7 +26,7 @@ const doubling: Rule = (before, now) => {
 const burst = 20;
 const oneMoreEach = 5000;
 
-/** For the address alone, behind which there may be many people: 20 at once, and then one every 5 s. */
+/** For an address alone, which many people may share: 20 at once, then one every 5 s. */
 const leaking: Rule = (before, now) => {
   const left = before === undefined ? 0 : before.count - (now - before.last) / oneMoreEach;
   const count = Math.max(0, left) + 1;
@@ -35,7 +35,7 @@ const leaking: Rule = (before, now) => {
 
 const rules = { name: doubling, pair: doubling, secret: doubling, address: leaking } as const;
 
-/** What failures are counted by: the kind decides how they slow down. */
+/** What failures are counted by: the kind decides how long further attempts wait. */
 export interface FailureKey {
   kind: keyof typeof rules;
   of: string;

@@ -9,11 +9,11 @@ import type { Actor } from '../actor.js';
 import { type FailureKey, failureCounter } from './failures.js';
 import { type Hasher, hashingTurn } from './hashing.js';
 
-/** What is stored of a token: it is long and random, so that a fast hash is enough. */
+/** What is stored of a token: it is long and random, so a fast hash is enough. */
 export const hashToken = (token: string): string => createHash('sha256').update(token).digest('hex');
 
 const mostEntries = 10_000;
-/** Passwords that wait to be checked, in all and from one address; beyond it 429. */
+/** The most passwords waiting to be checked, in all and from one address; beyond that the answer is 429. */
 const mostWaiting = 128;
 const mostWaitingOfOne = 64;
 
@@ -33,21 +33,21 @@ export function loginService(
   options: {
     memory: number;
     clock: () => Date;
-    /** The user behind a login that is kept elsewhere than with the users, or null. */
+    /** The user behind a login that is not stored with the users, or null. */
     configured: (username: string, password: string) => Promise<Actor | null>;
   },
 ) {
   const now = () => options.clock().getTime();
-  /** A key of this run only: what is remembered of a password cannot be tried elsewhere. */
+  /** A key of this process only, so that what is remembered of a password is useless elsewhere. */
   const key = randomBytes(32);
   const remembered = new Map<string, { actor: Actor; until: number }>();
   const failures = failureCounter(now);
-  /** Names that have logged in from an address: they are not slowed down by what others there get wrong. */
+  /** Names that have logged in from an address: failures of others at that address do not slow them down. */
   const familiar = new Map<string, true>();
-  /** How many wait, by address. */
+  /** How many are waiting, by address. */
   const waiting = new Map<string, number>();
   let allWaiting = 0;
-  /** Guesses at the same name wait for each other, or a burst would all be the first. */
+  /** Guesses at the same name wait for each other; otherwise all guesses of a burst would count as the first. */
   const checking = new Map<string, Promise<Actor | null>>();
   const inTurn = openTurns<string>();
   /** Rises when something is forgotten: what was read before that is not remembered after it. */
@@ -55,13 +55,17 @@ export function loginService(
   let dummyHash: Promise<string> | undefined;
   const forgetters: (() => void)[] = [];
 
-  /** Lets one more wait, or throws `too-many-logins`. What it gives back ends that. */
+  /** Enters the queue, or throws `too-many-logins`. Returns what leaves it. */
   function queue(network: string): () => void {
     const own = waiting.get(network) ?? 0;
     if (own >= mostWaitingOfOne || allWaiting >= mostWaiting) {
-      throw new PenstockError('too-many-logins', 'Too many logins wait to be checked. Try again in 2 s.', {
-        headers: { 'Retry-After': '2' },
-      });
+      throw new PenstockError(
+        'too-many-logins',
+        'Too many logins are waiting to be checked. Try again in 2 s.',
+        {
+          headers: { 'Retry-After': '2' },
+        },
+      );
     }
     allWaiting += 1;
     waiting.set(network, own + 1);
@@ -92,7 +96,7 @@ export function loginService(
     ];
     const address: FailureKey = { kind: 'address', of: network };
     return hashingTurn(async (hasher) => {
-      // Only now: of many that came at once the first have failed meanwhile.
+      // Checked only now: of many that came at once, the first have failed meanwhile.
       failures.refuseIfSlowed(familiar.has(pair) ? own : [...own, address]);
       const before = age;
       const actor = await check(hasher, username, password);
@@ -111,7 +115,7 @@ export function loginService(
 
   return {
     /**
-     * The user behind a name and password, or null. Right ones are remembered for a while, as a keyed hash.
+     * The user behind a name and password, or null. Correct passwords are remembered for a while as a keyed hash.
      * Throws `too-many-failed-logins` when this address or this name has failed too often, and `too-many-logins` when
      * too many wait to be checked.
      */
@@ -142,7 +146,7 @@ export function loginService(
       const row = await store.tokens.byHash(digest);
       const valid = row?.owner.active && (row.expires === null || row.expires > options.clock());
       if (!valid) {
-        // The right one is never kept out by what others get wrong at its address: nobody guesses 240 bits.
+        // A correct token is never refused because of others' failures at its address: nobody guesses 240 bits.
         const guesses = secretKey('token', address);
         failures.refuseIfSlowed(guesses);
         failures.note(guesses);
@@ -154,19 +158,19 @@ export function loginService(
       return actor;
     },
 
-    /** After a change to a user or a token: nothing that was verified before counts any more. */
+    /** After a change to a user or a token: nothing that was verified before counts any longer. */
     forget(userId: number): void {
       age += 1;
       for (const [name, entry] of remembered) if (entry.actor.id === userId) remembered.delete(name);
       for (const tell of forgetters) tell();
     },
 
-    /** Calls back whenever something is forgotten, for others that remember logins. */
+    /** Calls back whenever something is forgotten, for others that cache logins. */
     onForget(tell: () => void): void {
       forgetters.push(tell);
     },
 
-    /** Throws `too-many-failed-logins` while an address has to wait with its next guess at a secret. */
+    /** Throws `too-many-failed-logins` while an address has to wait before its next guess at a secret. */
     mayGuess: (kind: string, address: string): void => failures.refuseIfSlowed(secretKey(kind, address)),
 
     /** Counts a wrong secret from an address. Throws `too-many-failed-logins` once there were too many. */

@@ -3,10 +3,10 @@ import type { User } from '../../store/users.js';
 import type { Actor } from '../actor.js';
 
 /**
- * A user of the installation's own, whom a dialect's logins stand for: it owns what they make. It is known by its id:
- * nobody becomes it by a name, and nobody logs in as it by a password.
+ * A user of the installation that stands for a dialect's logins: it owns what they create. It is identified by its id:
+ * nobody can take it over by name, or log in as it with a password.
  *
- * @param called its name; one that is taken gets a number
+ * @param called its name; if that is taken, a number is added
  */
 export function ownAccount(store: Store, called: string, clock: () => Date) {
   const setting = `${called}_account`;
@@ -25,13 +25,13 @@ export function ownAccount(store: Store, called: string, clock: () => Date) {
   }
 
   return {
-    /** Its row, if it was ever needed, and nobody has removed it. */
+    /** Its row, if it was ever needed and has not been removed. */
     async row(): Promise<User | null> {
       const id = await store.knownSetting(setting);
       return id === null ? null : store.users.byId(Number(id));
     },
 
-    /** The account, made when it is first needed, and again after somebody has removed it. */
+    /** The account, created when first needed, and again if somebody has removed it. */
     async get(): Promise<Actor> {
       const user = await this.row();
       if (user !== null) return { id: user.id, username: user.username, admin: false };

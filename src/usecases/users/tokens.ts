@@ -27,15 +27,15 @@ const tokenFields: Fields = {
   },
   owner: {
     type: 'string',
-    help_text: 'Whose login it stands for.',
+    help_text: 'The user that it logs in.',
     readonly: true,
     lookups: ['exact', 'in'],
   },
   created: { type: 'datetime', help_text: 'When it was made.', readonly: true, orderable: true },
-  expires: { type: 'datetime', help_text: 'When it ends; null is never.', nullable: true, default: null },
+  expires: { type: 'datetime', help_text: 'When it expires; null is never.', nullable: true, default: null },
   token: {
     type: 'string',
-    help_text: 'The secret itself: in the answer to the POST that made it, and never again.',
+    help_text: 'The secret itself: only in the answer to the POST that created it.',
     readonly: true,
   },
 };

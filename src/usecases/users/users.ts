@@ -26,7 +26,7 @@ const userFields: Fields = {
     lookups: ['exact', 'in', 'contains', 'startswith'],
     orderable: true,
   },
-  password: { type: 'string', help_text: 'Only written, never shown: 8 characters or more.' },
+  password: { type: 'string', help_text: 'Write-only: 8 characters or more.' },
   role: {
     type: 'string',
     help_text: '`admin` sees and does everything; `user` sees what is theirs.',
@@ -79,7 +79,7 @@ export function userService(store: Store, logins: LoginService, clock: () => Dat
     }
     const { username = '', password = '', role = 'user', active = true } = body;
     if ((await store.users.byName(username)) !== null) {
-      throw new PenstockError('conflict', `There is a user '${username}' already.`);
+      throw new PenstockError('conflict', `The user '${username}' already exists.`);
     }
     const now = clock();
     return store.users.add({
@@ -94,7 +94,7 @@ export function userService(store: Store, logins: LoginService, clock: () => Dat
 
   async function keepAnAdmin(user: User): Promise<void> {
     if (user.role === 'admin' && user.active && (await store.users.admins()) === 1) {
-      throw new PenstockError('conflict', `'${user.username}' is the last admin; make another one first.`);
+      throw new PenstockError('conflict', `'${user.username}' is the last admin; create another one first.`);
     }
   }
 
@@ -172,7 +172,7 @@ export function userService(store: Store, logins: LoginService, clock: () => Dat
 
   return {
     resource,
-    /** On an empty database: the first admin. */
+    /** On an empty database, creates the first admin. */
     async bootstrap(admin: { username: string; password: string }): Promise<boolean> {
       if ((await store.users.count()) > 0) return false;
       await add({ ...checkedBody({ username: admin.username, password: admin.password }), role: 'admin' });

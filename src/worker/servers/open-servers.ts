@@ -172,7 +172,7 @@ export function openServers(options: ServersOptions) {
   };
 }
 
-/** What servers of an application cannot be made without, in words; null if all is there. */
+/** What is missing to create servers of an application, in words; null if nothing is. */
 export function missingFor(
   { name, connector }: Application,
   connectors: ReadonlyMap<string, unknown>,

@@ -93,7 +93,10 @@ describe.skipIf(!built)(`servers${built ? '' : ' (skipped: it is not built)'}`, 
       jobs: [{ job: `/api/job/${first}/` }],
     });
     const busy = await penstock(['server', 'remove', '1']);
-    expect(busy).toMatchObject({ code: 1, stderr: expect.stringContaining('runs a job; cancel that first') });
+    expect(busy).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('runs a job; cancel the job first'),
+    });
 
     expect((await good(['task', 'cancel', second])).stderr).toBe(`Cancelled task ${second}.\n`);
     expect((await penstock(['task', 'cancel', second])).stderr).toContain('The task has already ended');

@@ -79,6 +79,6 @@ describe.skipIf(!built)(`streams${built ? '' : ' (skipped: it is not built)'}`, 
     expect((await penstock(['stream', 'publish', 'live', '/no/such/file'])).stderr).toContain(
       'Cannot read the input /no/such/file',
     );
-    expect((await penstock(['stream', 'add', 'live'])).stderr).toContain('There is a stream live already');
+    expect((await penstock(['stream', 'add', 'live'])).stderr).toContain('The stream live already exists');
   });
 });

@@ -45,7 +45,7 @@ test('a reset empties the archive path of the job, and nothing beside it', async
 
 test.each([
   ['outside of the prefixes', { archive_path: '/products/v1/mine' }, 'not below a prefix'],
-  ['a prefix itself', { archive_path: '/products/v2/' }, 'are there, too'],
+  ['a prefix itself', { archive_path: '/products/v2/' }, 'it also holds the results of the job'],
   ['on another system', { archive_system: 'tape', archive_path: '/products/v2/tape' }, "'tape'"],
 ])('an archive path %s is left alone', async (_, more, reason) => {
   const { job, file } = await withResults(more);

@@ -369,7 +369,7 @@ describe('what is wrong has its own answer', () => {
       () => ({ pipeline_uuid: pjm.pipeline.uuid, data: {}, uuid: pjm.pipeline.uuid }),
       400,
       'invalid-body',
-      "a job's UUID begins with 107",
+      "a job's UUID must begin with 107",
     ],
   ])('%s', async (_, body, status, expected, words) => {
     const answer = await pjm.post(body());

@@ -93,7 +93,7 @@ describe('an application', () => {
     ]) {
       expect([answer.status, answer.json.detail]).toEqual([
         409,
-        expect.stringContaining('There is an application one already'),
+        expect.stringContaining('The application one already exists'),
       ]);
     }
     expect((await call('PATCH', `${base}${one.id}/`, { name: 'one' })).status).toBe(202);

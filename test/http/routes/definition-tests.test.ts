@@ -55,7 +55,7 @@ describe('POST …/test/', () => {
       ['wrong end', false],
       ['nothing', true],
     ]);
-    expect(told.tests[1]?.problem).toBe('The output differs at byte 2: its end after "ab" instead of "abc".');
+    expect(told.tests[1]?.problem).toBe('The output differs at byte 2: the end after "ab" instead of "abc".');
     expect(told.tests[3]?.problem).toBe('It was to exit with 3: it exited with 0.');
     const job = await ask(server, told.tests[0]?.job ?? '', { as: alice });
     expect(JSON.parse(job.text)).toMatchObject({ state: 'FINISHED', owner: 'alice' });
@@ -120,7 +120,7 @@ describe('POST …/test/', () => {
     const tests = [{ name: 'slow', input: '', expect: '' }];
     const told = await report({ exec: 'sleep', argv: ['600'], tests }, '?wait=0.2');
     expect(told).toMatchObject({ passed: 0, failed: 0, unfinished: 1 });
-    expect(told.tests[0]).toMatchObject({ passed: null, problem: 'It has not ended in time.' });
+    expect(told.tests[0]).toMatchObject({ passed: null, problem: 'It did not end in time.' });
     const cancelled = await ask(server, `${told.tests[0]?.job}cancel/`, { method: 'POST', as: alice });
     expect(cancelled.status).toBe(200);
   });

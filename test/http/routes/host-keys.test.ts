@@ -79,7 +79,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     ] as const) {
       const refused = await ask(server, path, { method, as: alice });
       expect([method, path, refused.status]).toEqual([method, path, 403]);
-      expect(refused.json.detail).toMatch(/^Only an admin may (see host keys|have host keys forgotten)\.$/);
+      expect(refused.json.detail).toMatch(/^Only an admin may (see host keys|delete host keys)\.$/);
       expect(refused.text).not.toContain('SHA256');
       expect((await ask(server, path, { method, as: null })).status).toBe(401);
     }
@@ -104,7 +104,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     const after = fingerprintOf(gate);
     const { state, outcome } = await run();
     expect(state).toBe('FAILED');
-    expect(outcome?.reason).toContain(`shows the host key ${after}, but ${before} is the one that is known`);
+    expect(outcome?.reason).toContain(`shows the host key ${after}, but the known key is ${before}`);
     expect(await shown(gate)).toMatchObject({ fingerprint: before });
 
     const said = /\(penstock (host-key remove \S+?),/.exec(outcome?.reason ?? '')?.[1] ?? 'help';

@@ -85,7 +85,7 @@ describe.skipIf(noRabbitmq !== null)(
       expect([late.status, late.json.error]).toEqual([503, expect.stringMatching(/cannot be read/)]);
       expect((await ask(server, '/api/stream/away/', { method: 'DELETE' })).status).toBe(503);
       const unmade = await put('unmade');
-      expect([unmade.status, unmade.json.error]).toEqual([503, expect.stringMatching(/cannot be made/)]);
+      expect([unmade.status, unmade.json.error]).toEqual([503, expect.stringMatching(/cannot be created/)]);
       expect((await ask(server, '/api/stream/unmade/')).status).toBe(404);
       // What is kept here goes on.
       await put('aside', { type: 'memory' });

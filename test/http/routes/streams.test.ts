@@ -49,14 +49,20 @@ describe('the noun', () => {
 
   test.each<[string, string, object, number, RegExp]>([
     ['a name that is none', 'a%20b', {}, 400, /\/name/],
-    ['another name than the address', 'one', { name: 'two' }, 400, /the address says one/],
+    ['another name than the address', 'one', { name: 'two' }, 400, /the URL names one/],
     ['a type that there is not', 'one', { type: 'amqq' }, 400, /\/type.*did you mean .*amqp/],
     ['a broker that there is not', 'one', { type: 'amqp' }, 400, /no message broker/],
     ['a bound that is none', 'one', { max_messages: 0 }, 400, /\/max_messages/],
     ['a key that there is not', 'one', { durabel: true }, 400, /durable/],
-    ["the installation's own", 'job_events', {}, 409, /installation's own/],
-    ['what the installation makes for operations', 'operation-1-dead', {}, 409, /installation's own/],
-    ['what the API needs', 'set', {}, 409, /installation's own/],
+    ["the installation's own", 'job_events', {}, 409, /reserved for the installation/],
+    [
+      'what the installation makes for operations',
+      'operation-1-dead',
+      {},
+      409,
+      /reserved for the installation/,
+    ],
+    ['what the API needs', 'set', {}, 409, /reserved for the installation/],
   ])('refuses %s', async (_what, name, body, status, text) => {
     const answer =
       name === 'set'
@@ -69,7 +75,7 @@ describe('the noun', () => {
     await put('kept');
     for (const body of [{ type: 'amqp' }, { durable: false }, { name: 'else' }]) {
       const answer = await ask(server, '/api/stream/kept/', { method: 'PATCH', json: body, as: ada });
-      expect([answer.status, answer.json.error]).toEqual([409, expect.stringMatching(/keeps its/)]);
+      expect([answer.status, answer.json.error]).toEqual([409, expect.stringMatching(/cannot be changed/)]);
     }
   });
 
@@ -251,7 +257,7 @@ describe('a queue that nobody reads', () => {
       as: ada,
     });
     expect([lines.status, lines.headers['retry-after']]).toEqual([429, '1']);
-    expect(lines.json.error).toMatch(/is full.*Message 3 is the first that was not taken; 2 were\./);
+    expect(lines.json.error).toMatch(/is full.*Message 3 is the first that was not published; 2 were\./);
     expect((await publish('bounded', 'six')).json).toMatchObject({ type: '/api/docs/errors/#stream-full' });
     await server.kill();
     await server.restart();

@@ -83,9 +83,7 @@ describe('what cannot be decoded is told', () => {
   test.each(['compress', 'aws-chunked', 'gzip, sdch', 'constructor'])('%s', async (coding) => {
     const name = coding.split(', ').at(-1);
     expect(await refusal(fetched(Buffer.from('x'), coding))).toMatch(
-      new RegExp(
-        `^input-source-failed: .*content encoding '${name}', which is not known here; known are gzip`,
-      ),
+      new RegExp(`^input-source-failed: .*content encoding '${name}', which is unknown; known are gzip`),
     );
   });
 

@@ -72,9 +72,7 @@ describe('redirects', () => {
     expect(await to('file:///etc/passwd')).toMatch(/^invalid-input-url: .*over http or https, not file/);
     expect(await to('http://ada:secret@127.0.0.1/')).toMatch(/^invalid-input-url: .*name or password/);
     expect(await to('http://[')).toMatch(/^invalid-input-url: .*is not a URL/);
-    expect(await to('http://nowhere.invalid/')).toMatch(
-      /^invalid-input-url: .*nowhere\.invalid is not known/,
-    );
+    expect(await to('http://nowhere.invalid/')).toMatch(/^invalid-input-url: .*nowhere\.invalid is unknown/);
   });
 
   test('end: the sixth is not followed', async () => {
@@ -98,7 +96,7 @@ describe('private addresses', () => {
   ])('%s is refused before anything is sent', async (host) => {
     const { port, asked } = await web((_request, response) => response.end('secret'));
     expect(await failure(fetching(`http://${host}:${port}/`, false))).toMatch(
-      /^invalid-input-url: .*(no public address|is not known)/,
+      /^invalid-input-url: .*(no public address|is unknown)/,
     );
     expect(asked).toEqual([]);
   });

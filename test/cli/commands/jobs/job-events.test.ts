@@ -66,7 +66,7 @@ describe.skipIf(!built)(`jobs that run elsewhere${built ? '' : ' (skipped: it is
         ['pipeline', 'add', '-'],
         JSON.stringify(await json(['pipeline', 'show', 'etl'])),
       );
-      expect(again.stderr).toContain(`There is a pipeline ${pipeline.uuid} already`);
+      expect(again.stderr).toContain(`The pipeline ${pipeline.uuid} already exists`);
       await create('{"for": "remove"}');
       expect((await penstock(['pipeline', 'remove', 'etl'])).stderr).toContain('delete them first');
       expect((await penstock(['pipeline', 'show', 'elt'])).stderr).toContain('Did you mean etl?');
@@ -134,7 +134,7 @@ describe.skipIf(!built)(`jobs that run elsewhere${built ? '' : ' (skipped: it is
       const finish = ['job', 'event', uuid, 'finish', '--job-token'];
       const refused = await penstock([...finish, 'wrong']);
       expect(refused).toMatchObject({ code: 1, stdout: '' });
-      expect(refused.stderr).toContain(`The token is not one of the job ${uuid}.`);
+      expect(refused.stderr).toContain(`The token does not belong to the job ${uuid}.`);
       expect(refused.stderr).toContain('PENSTOCK_JOB_TOKEN');
       expect(await json([...finish, tokenOf(made)])).toMatchObject({
         state_before: 'RUNNING',
@@ -192,7 +192,9 @@ describe.skipIf(!built)(`jobs that run elsewhere${built ? '' : ' (skipped: it is
       await good(['job', 'hide', uuid]);
       expect(await json(list)).toEqual([]);
       expect((await json([...list, '--hidden'])).map((job) => job.uuid)).toEqual([uuid]);
-      expect((await penstock(['job', 'event', uuid, 'run'])).stderr).toContain('hidden and takes no events');
+      expect((await penstock(['job', 'event', uuid, 'run'])).stderr).toContain(
+        'hidden and accepts no events',
+      );
       expect(await json(['job', 'unhide', uuid])).toMatchObject({ uuid, _visible: true });
       expect((await json(list)).map((job) => job.uuid)).toEqual([uuid]);
     });
