@@ -47,7 +47,7 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
     /** A page of servers, and how many there are in all. */
     list: (query: ListQuery) => pageOf(reader.server, {}, query, columns, undefined, rowOf),
 
-    /** All that the cloud may hold something of, oldest first. */
+    /** All servers of which the cloud may still have something, oldest first. */
     async held(): Promise<ServerRow[]> {
       const where = { state: { not: 'deleted' } };
       return (await reader.server.findMany({ where, orderBy: { id: 'asc' } })).map(rowOf);

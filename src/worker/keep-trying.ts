@@ -2,14 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, PenstockError } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 
-/** What passes by itself: a locked database, a full disk. */
+/** Errors that pass by themselves: a locked database, a full disk. */
 const passing = ['store-unavailable', 'disk-full'];
 
 /**
- * Does what has to be stored, and goes on trying while the database is out of order: what has happened is not lost for
- * that.
+ * Stores something, and retries while the database is unavailable, so that nothing that has happened is lost.
  *
- * @param fields what it is about, for the log
+ * @param fields fields for the log
  */
 export async function keepTrying<T>(log: Logger, fields: object, action: () => Promise<T>): Promise<T> {
   for (let wait = 100; ; wait = Math.min(wait * 2, 5000)) {

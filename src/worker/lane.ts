@@ -14,30 +14,30 @@ import { stopRun } from './attempt/stop-run.js';
 import { takePlace } from './attempt/take-place.js';
 
 export interface LaneOptions extends RunContext, RetryOptions {
-  /** How many run at the same time, as of now. */
+  /** The current limits of how many run at the same time. */
   limits: () => QueueLimits;
-  /** False while nothing new is to be started: there is no room for what it would write. */
+  /** False while nothing may be started because there is no disk space for its output. */
   mayStart?: () => boolean;
   /** The definition that a job runs. */
   definitionOf: (revisionId: number) => Promise<ProcessDefinition>;
-  /** A job as it stands in the database. */
+  /** A job as stored in the database. */
   jobOf: (uuid: string) => Promise<Job | null>;
 }
 
-/** A retry that is further away than this is looked at again then: timers cannot be longer. */
+/** The longest timer that Node allows is about this: a later retry is checked again then. */
 const longestTimer = 24 * 60 * 60 * 1000;
 
-/** Milliseconds until a job is looked at again that could not be read. */
+/** Milliseconds until a job that could not be read is read again. */
 const unreadablePause = 1000;
 
-/** The jobs that share a limit: takes those that wait in their turn, and sees each to its one end. */
+/** The jobs that share a limit: starts waiting jobs in their turn, and sees each through to its end. */
 export class Lane {
   readonly options: LaneOptions;
   readonly queue: Queue;
   readonly #active = new Map<string, { run: Promise<Run | null>; end: Promise<void> }>();
-  /** Jobs that wait for a time before they may queue. */
+  /** Jobs that must wait until some time before they may queue. */
   readonly #delayed = new Map<string, { timer: NodeJS.Timeout; ownerId: number }>();
-  /** Rows of jobs that were just accepted, so that they need not be read again. */
+  /** Rows of jobs that were just accepted, so that they need not be read. */
   readonly #fresh = new Map<string, Job>();
   #open = false;
 
@@ -52,18 +52,18 @@ export class Lane {
     this.#pump();
   }
 
-  /** More may run at the same time now. */
+  /** Call it when limits may have grown. */
   look(): void {
     this.#pump();
   }
 
-  /** No job is started any more. Running programs go on, and are taken up by the next start. */
+  /** Starts no more jobs. Running programs go on, and the next start of Penstock finds them. */
   close(): void {
     this.#open = false;
     for (const { timer } of this.#delayed.values()) clearTimeout(timer);
   }
 
-  /** A job that waits: queues it, now or when its time has come. */
+  /** Queues a waiting job, now or at its time. */
   submit(job: Job, definition: ProcessDefinition): void {
     if (this.#fresh.size < 1000) this.#fresh.set(job.uuid, job);
     this.enqueue(waitingOf(job, definition), job.notBefore);
@@ -77,20 +77,20 @@ export class Lane {
       this.#pump();
       return;
     }
-    // The timer, and not the clock, tells when it is over: somebody may set the clock meanwhile.
+    // Only the timer decides when the wait is over: somebody may set the clock meanwhile.
     const rest = left > longestTimer ? notBefore : null;
     const timer = setTimeout(() => this.enqueue(waiting, rest), Math.min(left, longestTimer));
     timer.unref();
     this.#delayed.set(waiting.uuid, { timer, ownerId: waiting.ownerId });
   }
 
-  /** A job whose program was found running, or ended, after a restart. */
+  /** Continues a job whose program was found running, or ended, after a restart. */
   resume(waiting: Waiting, run: Run): void {
     this.queue.occupy(waiting);
     this.#begin(waiting, Promise.resolve(run));
   }
 
-  /** True for a job that has had its turn: it waits for its place, or runs. */
+  /** True for a job that has had its turn: it waits for its place or runs. */
   isActive(uuid: string): boolean {
     return this.#active.has(uuid);
   }
@@ -126,14 +126,14 @@ export class Lane {
       .then((again) => {
         this.#active.delete(waiting.uuid);
         this.queue.release(waiting.uuid);
-        // Only now: a job that queues while it still counts as running would be begun under its own feet.
+        // Only now: if it queued while it still counts as running, it could be started twice.
         if (again) this.submit(again.job, again.definition);
         this.#pump();
       });
     this.#active.set(waiting.uuid, { run: loading, end });
   }
 
-  /** A waiting job's next attempt; null if there will be none now: the job is gone, or has to wait once more. */
+  /** A waiting job's next attempt; null if there will be none now: the job is gone, or has to wait again. */
   async #load(waiting: Waiting): Promise<Run | null> {
     try {
       const job = this.#fresh.get(waiting.uuid) ?? (await this.options.jobOf(waiting.uuid));
@@ -142,14 +142,14 @@ export class Lane {
       const definition = await this.options.definitionOf(job.definitionRevisionId);
       return newRun(this.options.files, { job: { ...job, attempt: job.attempt + 1 }, definition });
     } catch (error) {
-      // Nothing was begun: when the database can be read again, the job has its turn.
+      // Nothing was started: the job gets its turn when the database can be read again.
       this.options.log.error({ job: waiting.uuid, error: messageOf(error) }, 'cannot read job; retrying');
       this.enqueue(waiting, new Date(Date.now() + unreadablePause));
       return null;
     }
   }
 
-  /** One attempt, to its end. Gives the job back if it is to wait for another. */
+  /** Runs one attempt to its end. Returns the job if it has to wait for another attempt. */
   async #see(run: Run): Promise<Again> {
     if (!isUnfinished(run.job.state)) return null;
     let outcome: Outcome;
@@ -161,7 +161,7 @@ export class Lane {
         const { recorded } = await startProgram(this.options, run);
         attempted = true;
         run.begun();
-        // The program is under way; its end is awaited while its beginning is being stored.
+        // The program is running; its end is awaited while its start is being stored.
         const [job, result] = await Promise.all([recorded, waitForProgram(this.options, run)]);
         run.job = job;
         outcome = result;
@@ -170,7 +170,7 @@ export class Lane {
         outcome = await waitForProgram(this.options, run);
       }
     } catch (error) {
-      // An executor that fails is the platform's failure, not the program's.
+      // An executor's failure is the platform's, not the program's.
       const reason = messageOf(error);
       if (run.stop === null)
         this.options.log.warn({ job: run.job.uuid, error: reason }, 'cannot run program');
@@ -205,7 +205,7 @@ export class Lane {
     return again;
   }
 
-  /** The values of a run's variables are kept no longer than an attempt may need them. */
+  /** The values of a run's variables are kept only as long as an attempt may need them. */
   #forgetSecrets({ job }: Run): void {
     if (job.request.environment !== undefined) this.options.files.forgetEnvironment(job.uuid, job.attempt);
   }
@@ -236,19 +236,17 @@ export class Lane {
     const run = await active.run;
     const receipt = run === null ? undefined : await stopRun(this.options, run, outcome);
     await active.end;
-    // It may have failed by itself a moment before, and wait for another attempt by now.
+    // It may have failed by itself a moment before, and by now wait for another attempt.
     const after = await this.cancel(job, by);
     return receipt ?? after;
   }
 }
 
-/** What was started may have run to its end: it is not started once more because nobody can tell. */
+/** A program that was started may have run to its end, so it is not rerun just because its end is unknown. */
 const whatFailed = ({ handle }: Run, reason: string): Outcome =>
-  handle === null
-    ? ended('platform', reason)
-    : ended('lost', `How the program ended is not known: ${reason}`);
+  handle === null ? ended('platform', reason) : ended('lost', `How the program ended is unknown: ${reason}`);
 
-/** A program that writes into a pipe to another ends by SIGPIPE when that one ends first; that is told. */
+/** A program that writes into a pipe ends by SIGPIPE if its reader ends first; the reason says so. */
 function lostReader({ request }: Job, outcome: Outcome): Outcome {
   const lost = request.joined?.to !== undefined && isBrokenPipe(outcome);
   return lost ? { ...outcome, reason: 'The program that read its output had ended.' } : outcome;
@@ -265,6 +263,6 @@ export const waitingOf = (
   definitionId: job.processDefinitionId ?? 0,
   concurrency: definition.concurrency,
   priority: job.priority,
-  // Who reads from a pipe to which another writes already is what that one waits for.
+  // The reader of a pipe starts at once, because its writer is already waiting for it.
   atOnce: job.request.attended === true || job.request.joined?.from !== undefined,
 });

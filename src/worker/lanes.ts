@@ -6,15 +6,15 @@ import { Lane, type LaneOptions } from './lane.js';
 
 /**
  * Which jobs share a lane: those of one executor, over SSH those of one machine, and in the cloud those of one
- * application, so that one whose servers cannot be had keeps nobody else waiting.
+ * application, so that an application without servers holds up no other.
  */
 export interface LaneKey {
   executor: string;
-  /** The machine or the application; null here. */
+  /** The machine or the application; null for this machine. */
   host: string | null;
 }
 
-/** What sets a lane apart: how its programs are run, and how many at a time. */
+/** What distinguishes a lane: how its programs are run, and how many at a time. */
 export type LaneSettings = Pick<
   LaneOptions,
   'executor' | 'adapters' | 'scripts' | 'places' | 'limits' | 'platformRetries' | 'retriesLost'
@@ -41,7 +41,7 @@ export class Lanes {
   readonly #local: Lane;
   #open = false;
 
-  /** @param remote what a lane beside the local one is like */
+  /** @param remote the settings of every lane except the local one */
   constructor(options: LaneOptions, remote: (key: LaneKey) => LaneSettings) {
     this.#options = options;
     this.#remote = remote;
@@ -66,7 +66,7 @@ export class Lanes {
     for (const lane of this.#lanes.values()) lane.open();
   }
 
-  /** The limits of lanes may have changed. */
+  /** Call it when the limits of lanes may have changed. */
   look(): void {
     for (const lane of this.#lanes.values()) lane.look();
   }
@@ -92,7 +92,7 @@ export class Lanes {
     return this.#sum((lane) => lane.waitingOf(ownerId));
   }
 
-  /** Ends a job, whichever lane it is in; undefined if it has ended already. */
+  /** Ends a job in whichever lane it is; undefined if it has already ended. */
   async cancel(job: Job, by: string): Promise<Receipt | undefined> {
     for (const [name, lane] of this.#lanes) {
       if (!name.startsWith(`${job.executor} `)) continue;

@@ -15,10 +15,10 @@ import type { Supervisor } from './services/supervise.js';
 const pieces = 1000;
 
 /**
- * After a start: what was coming in is accepted or dropped, waiting jobs queue again, and running programs are
- * found. Nothing is started before the worker is opened, so that all is known first.
+ * At startup: half-received inputs are accepted or dropped, waiting jobs queue again, and running programs are found.
+ * Nothing is started before the worker is opened, so that everything is known first.
  *
- * @returns how many jobs wait and how many were found running or ended
+ * @returns how many jobs wait, and how many were found running or ended
  */
 export async function recover(
   store: Store,
@@ -45,7 +45,7 @@ export async function recover(
   }
 }
 
-/** @returns true if the job's program was started before and is watched again */
+/** @returns true if the job's program had been started and is watched again */
 async function takeUp(
   row: QueuedRow,
   store: Store,
@@ -54,20 +54,20 @@ async function takeUp(
   options: LaneOptions,
 ): Promise<boolean> {
   const { files } = options;
-  // One that is to be run again for a resumed pipeline waits for that.
+  // A job that runs again in a resumed pipeline waits for the pipeline.
   if (row.parentId !== null && row.state === 'RESET' && row.notBefore === null) return false;
   const definition =
     row.definitionRevisionId === null ? null : await options.definitionOf(row.definitionRevisionId);
   if (definition === null) return false;
   if (definition.service !== null) {
     const job = await store.jobs.byUuid(row.uuid);
-    // One from before there were services comes to an end like any other.
+    // A job older than services ends like any other.
     if (job !== null && job.service !== null) return recoverService(options, supervisor, job, definition);
   }
   const waiting = waitingOf(row, definition);
   const lane = lanes.of(laneOf(row, definition));
   const { executor, places } = lane.options;
-  // A job that waits was perhaps being started when we ended: then its next attempt has a folder already.
+  // A waiting job may have been starting when Penstock was stopped: then its next attempt already has a folder.
   const attempt = row.state === 'RUNNING' ? row.attempt : row.attempt + 1;
   if (row.state !== 'CREATED' || existsSync(files.attempt(row.uuid, attempt))) {
     let job = await store.jobs.byUuid(row.uuid);
@@ -97,12 +97,12 @@ async function takeUp(
     if (place !== null) await places?.give(job, attempt, null);
     await burn(options, job, attempt, definition);
   }
-  // The job of a step has its turn when its pipeline says so.
+  // The job of a step queues when its pipeline says so.
   if (row.parentId === null) lane.enqueue(waiting, row.notBefore);
   return false;
 }
 
-/** Nobody will ever start that attempt: the next one has the next number, in a folder of its own. */
+/** That attempt will never be started: the next one gets the next number and a folder of its own. */
 async function burn(
   options: LaneOptions,
   job: Job,

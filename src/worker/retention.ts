@@ -9,11 +9,11 @@ interface RetentionOptions {
   store: Store;
   files: JobFiles;
   log: Logger;
-  /** Milliseconds after a job's end; null keeps for ever. */
+  /** Milliseconds after a job's end; null keeps them forever. */
   keepFiles: number | null;
   keepJobs: number | null;
   keepDeliveries: number | null;
-  /** Is told of each job that was deleted. */
+  /** Called for each job that was deleted. */
   forget?: (job: { id: number; uuid: string }) => void;
 }
 
@@ -22,10 +22,10 @@ const batch = 100;
 const idempotencyKeysKept = 24 * 60 * 60 * 1000;
 
 /**
- * Clears away what is older than it has to be: first a job's files, later the job itself. In small batches with a
- * pause in between; a million old jobs do not stop the server.
+ * Deletes what is too old: first a job's files, later the job itself. It works in small batches with pauses, so that a
+ * million old jobs do not block the server.
  *
- * @returns how many jobs lost their files, how many were deleted, and how many deliveries were forgotten
+ * @returns how many jobs lost their files, how many were deleted, and how many deliveries were deleted
  */
 export async function clearAway(
   { store, files, log, keepFiles, keepJobs, keepDeliveries, forget = () => {} }: RetentionOptions,
@@ -34,7 +34,7 @@ export async function clearAway(
 ): Promise<{ cleared: number; deleted: number; forgotten: number }> {
   const done = { cleared: 0, deleted: 0, forgotten: 0 };
   const before = (age: number) => new Date(now.getTime() - age);
-  /** A folder that cannot be removed is left for the next time; it does not keep the others. */
+  /** A folder that cannot be removed is left for the next time, and does not hold up the others. */
   const removeFiles = async (old: readonly { id: number; uuid: string }[]) => {
     const removed: number[] = [];
     for (const { id, uuid } of old) {
@@ -47,7 +47,7 @@ export async function clearAway(
     }
     return removed;
   };
-  /** What is done to the jobs of a pipeline's steps, few at a time, before it is done to the pipeline's own. */
+  /** Does something to the jobs of a pipeline's steps, a few at a time, before the pipeline's own job. */
   const withSteps = async (
     old: readonly { id: number; executor: string }[],
     act: (steps: readonly { id: number; uuid: string }[]) => Promise<void>,
@@ -76,7 +76,7 @@ export async function clearAway(
     done.cleared += removed.length;
     await delay(20);
   }
-  // Jobs that have ended go with their history; a service that goes on would have more and more of it.
+  // The history of an ended job is deleted with it; that of a running service would grow without end.
   while (keepFiles !== null && !signal.aborted) {
     if ((await store.jobEvents.forgetOfServices(before(keepFiles), batch)) === 0) break;
     await delay(20);
@@ -119,7 +119,7 @@ export async function clearAway(
   return done;
 }
 
-/** Clears away now and then. Returns the function that ends it. */
+/** Runs `clearAway` periodically. Returns the function that ends it. */
 export function startRetention(options: RetentionOptions, interval = 60 * 60 * 1000): () => void {
   const stop = new AbortController();
   void (async () => {

@@ -3,14 +3,14 @@ import { messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import { lowRoom, type Reserve, roomOf } from '../store/folder/reserve.js';
 
-/** Bytes that are free on the disk of each. */
+/** Free bytes on the disk of each. */
 type FreeRoom = Partial<Record<'data' | 'database', number>>;
 
 /**
- * Looks now and then how much room is left, says so in the log when it becomes low, none, and enough again, and sees to
- * the reserve.
+ * Checks free disk space periodically, logs when it becomes low, runs out, or is enough again, and maintains the
+ * reserve.
  *
- * @param given.back called when there is room again after there was none
+ * @param given.back called when there is space again after there was none
  */
 export function watchRoom(
   given: { data: string; database: string; reserve: Reserve; log: Logger; back: () => void },
@@ -56,7 +56,7 @@ export function watchRoom(
   void lookOnce();
 
   return {
-    /** As of the latest look. */
+    /** As of the latest check. */
     free: (): FreeRoom => free,
     async stop(): Promise<void> {
       clearInterval(timer);

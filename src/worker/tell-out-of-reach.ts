@@ -5,8 +5,8 @@ import type { Store } from '../store/store.js';
 import type { JobService } from '../usecases/jobs/jobs.js';
 
 /**
- * Tells of a running job that its machine is out of reach, and why, and with null that it is back: in `waiting` and in
- * its history, each in its turn.
+ * Records that a running job's machine is unreachable and why, or with null that it is back: in `waiting` and in the
+ * history, one after the other.
  */
 export function outOfReachTeller(context: { store: Store; jobs: JobService; log: Logger }) {
   const { store, jobs, log } = context;
@@ -18,7 +18,7 @@ export function outOfReachTeller(context: { store: Store; jobs: JobService; log:
       if (job?.state !== 'RUNNING' || job.waiting === waiting) return;
       await jobs.record(job, 'resource', { waiting }, { waiting });
     } catch (error) {
-      // It ended meanwhile, or the database is out of order: what became of the job is told elsewhere.
+      // It ended meanwhile, or the database is unavailable: the job's outcome is recorded elsewhere.
       log.debug({ job: uuid, error: messageOf(error) }, 'cannot store that a machine is unreachable');
     }
   }

@@ -9,14 +9,14 @@ import { openPipelines } from './pipelines/pipelines.js';
 import { recover } from './recover.js';
 import { type ServiceLimits, Supervisor } from './services/supervise.js';
 
-/** Makes machines work: sends each job to who sees it through, services to the supervisor, all others to their lanes. */
+/** Makes machines work: sends services to the supervisor, pipelines to their runs, and all other jobs to their lanes. */
 export function openWorker(
   options: LaneOptions &
     ServiceLimits & { store: Store; uuids: TypedUuids; lane: (key: LaneKey) => LaneSettings },
 ) {
   const lanes = new Lanes(options, options.lane);
   const supervisor = new Supervisor(options, options);
-  /** Ends a job that is no pipeline's, whether it waits or runs; undefined if it has ended already. */
+  /** Ends a job that is not a pipeline's, whether it waits or runs; undefined if it has already ended. */
   const cancel = (job: Job, by: string): Promise<Receipt | undefined> =>
     job.service === null ? lanes.cancel(job, by) : supervisor.end(job.uuid, 'cancel', by);
   const runner = {
@@ -26,10 +26,10 @@ export function openWorker(
   };
   const pipelines = openPipelines(options, runner);
   return {
-    /** Sees to pipelines, whose steps are jobs like others. */
+    /** Runs pipelines, whose steps are jobs like any others. */
     pipelines,
 
-    /** Keeps services going; it tells of their starts. */
+    /** Keeps services running. */
     supervisor,
 
     /** How many jobs wait for their turn. */
@@ -38,15 +38,15 @@ export function openWorker(
     },
     waitingOf: (ownerId: number): number => lanes.waitingOf(ownerId),
 
-    /** True for a job that has had its turn: it waits for its place, or runs. */
+    /** True for a job that has had its turn: it waits for its place or runs. */
     isActive: ({ uuid }: Job): boolean => lanes.isActive(uuid),
 
-    /** How many jobs are being run, services apart. */
+    /** How many jobs are running, not counting services. */
     get active(): number {
       return lanes.active;
     },
 
-    /** Why another service cannot be started, in words; undefined if it can. */
+    /** Why no further service can be started, in words; undefined if one can. */
     full: (ownerId: number, definitionId: number, concurrency: number | null): string | undefined =>
       supervisor.full(ownerId, definitionId, concurrency),
 
@@ -55,7 +55,7 @@ export function openWorker(
       else supervisor.keep(job, definition);
     },
 
-    /** After a start of ours: takes up what has not ended. */
+    /** At startup: continues unfinished jobs. */
     async recover(store: Store): Promise<void> {
       const found = await recover(store, lanes, supervisor, options);
       await pipelines.recover();
@@ -68,10 +68,10 @@ export function openWorker(
       lanes.open();
     },
 
-    /** How many may run at the same time may have changed. */
+    /** Call it when limits may have changed. */
     look: (): void => lanes.look(),
 
-    /** No program is started any more; those that run go on, and are taken up by the next start of ours. */
+    /** Starts no more programs; running ones go on, and the next start of Penstock finds them. */
     close(): void {
       supervisor.close();
       lanes.close();

@@ -218,14 +218,14 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
 
   test('a wrong user, and a machine that never answers', async () => {
     const wrong = await submit(server, await sh('echo x >>"$1"', { host: 'stranger' }));
-    await failed(wrong, 'platform', 'does not let us in');
+    await failed(wrong, 'platform', 'rejected the login');
     machine.freeze();
     try {
       const silent = await submit(server, await sh('echo x >>"$1"'));
       expect(await told(silent)).toBe(
-        `attempt 2 after platform: root@${machine.address} does not answer within 2 s.`,
+        `attempt 2 after platform: root@${machine.address} did not answer within 2 s.`,
       );
-      await failed(silent, 'platform', 'does not answer within 2 s');
+      await failed(silent, 'platform', 'did not answer within 2 s');
       expect((await jobOf(server, silent)).attempt).toBe(3);
     } finally {
       machine.thaw();

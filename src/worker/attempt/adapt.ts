@@ -28,7 +28,7 @@ import type { JobFiles } from '../../store/folder/job-files.js';
 import { hasFeeder, planFeeder } from './feeder.js';
 import type { Place } from './machine-places.js';
 
-/** What it takes to lay out an input and to take an output. */
+/** What is needed to prepare an input and to collect an output. */
 export interface AdaptContext {
   files: JobFiles;
   log: Logger;
@@ -40,7 +40,7 @@ export interface AdaptContext {
 type Placed = { job: Job; definition: ProcessDefinition; place: Place | null };
 type Attempt = Placed & { setting: AdapterContext };
 
-/** What the adapters of an attempt are told. */
+/** The context that an attempt's adapters get. */
 export function adapterContext(files: JobFiles, { job, definition, place }: Placed): AdapterContext {
   const folder = files.attempt(job.uuid, job.attempt);
   const there = place?.folder ?? null;
@@ -56,7 +56,7 @@ export function adapterContext(files: JobFiles, { job, definition, place }: Plac
   };
 }
 
-/** Lays everything out for a program: values for its placeholders, and what its streams are to be connected to. */
+/** Prepares everything for a program: values for its placeholders, and what its streams are connected to. */
 export async function prepare(
   context: AdaptContext,
   run: Attempt,
@@ -67,7 +67,7 @@ export async function prepare(
   const { joined } = run.job.request;
   try {
     const given = await input.prepare(setting);
-    // The output may be told by a place of the input's, as a port that both use.
+    // The output may refer to something of the input's, such as a port that both use.
     const wanted = await output.prepare({ ...setting, values: { ...setting.values, ...given.values } });
     const files: ExecutorFiles = {
       folder,
@@ -89,7 +89,7 @@ export async function prepare(
   }
 }
 
-/** What a run on another machine takes there and back; nothing of one that runs here. */
+/** What a run on another machine copies there and back; nothing for a run here. */
 function farFiles(
   context: AdaptContext,
   { job, place }: Attempt,
@@ -109,7 +109,7 @@ function farFiles(
   };
 }
 
-/** What stands before a program that is fed, lest it hold back its records; nothing where the machine has no stdbuf. */
+/** The command before a fed program that keeps it from buffering its records; empty if the machine has no stdbuf. */
 function letGo(definition: ProcessDefinition, framing: Framing): string[] {
   const [name, ...words] = unbuffered(definition, framing) ?? [];
   if (name === undefined) return [];
@@ -129,12 +129,12 @@ async function joinedTo(to: string, tee: boolean, files: ExecutorFiles): Promise
   return { ...files, stdout: between, companions: [...files.companions, companion] };
 }
 
-/** By these companions are joined to a program. */
+/** The pipes and sockets that connect companions to a program. */
 const joints = [...companionPipes, 'tee', socketFile];
 
-/** Takes away what was laid out for a program, whether it ran or never started. */
+/** Removes what was prepared for a program, whether it ran or never started. */
 export async function clearUp(context: AdaptContext, { setting, job }: Attempt): Promise<void> {
-  // A plain run has none, and is not held up by a look for each.
+  // A plain run has none, and must not pay for looking.
   if (job.request.joined !== undefined || hasFeeder(setting.folder)) {
     for (const name of joints) await rm(path.join(setting.folder, name), { force: true });
   }
@@ -149,7 +149,7 @@ export async function clearUp(context: AdaptContext, { setting, job }: Attempt):
   }
 }
 
-/** Takes the output of a program that has ended, and takes away what was laid out for it. */
+/** Collects the output of a program that has ended, and removes what was prepared for it. */
 export async function takeOutput(context: AdaptContext, run: Attempt): Promise<Taken> {
   try {
     if (passesOn(run.job)) return { output: null };
@@ -159,11 +159,11 @@ export async function takeOutput(context: AdaptContext, run: Attempt): Promise<T
   }
 }
 
-/** True if what the program writes goes on elsewhere, and no file of it is left here. */
+/** True if the program's output goes elsewhere and no file of it is left here. */
 export const passesOn = ({ request }: Job): boolean =>
   request.feed !== undefined || (request.joined?.to !== undefined && request.joined.tee !== true);
 
-/** The two adapters of a definition, each for its side; `file` where it names none. */
+/** The two adapters of a definition, one for each side; `file` by default. */
 function sidesOf(
   { adapters }: AdaptContext,
   { definition }: AdapterContext,

@@ -7,13 +7,13 @@ import { keptOutput } from '../../drivers/adapters/fed.js';
 import type { Companion } from '../../drivers/executors/executor.js';
 import { programFile } from '../../lib/package.js';
 
-/** The feeder is a program of its own beside this one, as it was built. */
+/** The feeder is a separate program, built next to this one. */
 const program = programFile('feeder');
 
-/** Whether a feeder was given something to do for the attempt with that folder. */
+/** Whether the attempt with that folder has a feeder. */
 export const hasFeeder = (folder: string): boolean => existsSync(path.join(folder, planFile));
 
-/** Writes down what the feeder is to do, if there is anything, and gives the companion that does it. */
+/** Writes the feeder's plan, if there is anything to do, and returns the companion that carries it out. */
 export async function planFeeder(
   context: AdapterContext,
   given: PreparedInput,
@@ -44,18 +44,18 @@ export async function planFeeder(
 }
 
 /**
- * How a run with a feeder ended: what the feeder says counts where it could not do its work, or has ended a program
- * that had done its own.
+ * How a run with a feeder ended. The feeder's report decides if the feeder failed, or ended a program that had finished
+ * its work.
  */
 export function withFeeder({ folder, feed, definition }: AdapterContext, outcome: Outcome): Outcome {
   if (!hasFeeder(folder)) return outcome;
   const report = readReport(path.join(folder, reportFile));
   if (report === null) return outcome;
-  // Who ended it has given the reason.
+  // Whatever ended it has already given the reason.
   if (!['exit', 'signal', 'platform'].includes(outcome.cause)) return outcome;
   if (report.problem !== null) return { ...outcome, cause: 'platform', reason: sentence(report.problem) };
   if (report.toldToEnd !== null && endedAsTold(outcome)) {
-    const reason = `It had read all of its input and was quiet for ${report.toldToEnd} s: it was told to end, by SIGTERM.`;
+    const reason = `It had read all its input and was quiet for ${report.toldToEnd} s, so it was sent SIGTERM.`;
     return { ...exited(0), reason };
   }
   const [port] = report.unheard;
@@ -63,7 +63,7 @@ export function withFeeder({ folder, feed, definition }: AdapterContext, outcome
     return {
       ...outcome,
       cause: 'platform',
-      reason: `It ended well, but never listened on the port ${port}.`,
+      reason: `It succeeded, but never listened on the port ${port}.`,
     };
   }
   return outcome;
@@ -77,7 +77,7 @@ function readReport(file: string): FeederReport | null {
   }
 }
 
-/** SIGTERM, as the kernel tells it, or a shell, or a program that has caught it and ended well. */
+/** Ended by SIGTERM as reported by the kernel or a shell, or by a program that caught it and exited with success. */
 const endedAsTold = ({ cause, signal, exit_code: code }: Outcome): boolean =>
   (cause === 'signal' && signal === 'SIGTERM') || (cause === 'exit' && (code === 0 || code === 143));
 

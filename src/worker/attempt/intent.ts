@@ -5,8 +5,8 @@ import type { Outcome } from '../../domain/jobs/outcome.js';
 const intentFile = (folder: string): string => path.join(folder, 'intent');
 
 /**
- * Notes why an attempt is being ended, before anything of it is signalled: a server that is killed in between tells the
- * same reason afterwards, and not the signal that it sent itself.
+ * Records why an attempt is being ended before any of its processes is signalled: after a crash in between, the job
+ * gets that reason, and not the signal that we sent.
  *
  * @param folder the attempt's
  */
@@ -16,7 +16,7 @@ export function noteIntent(folder: string, outcome: Outcome): void {
   renameSync(`${file}.part`, file);
 }
 
-/** Why an attempt was being ended when the server before this one ended; null if it was not. */
+/** Why an attempt was being ended when Penstock was last stopped; null if it was not. */
 export function readIntent(folder: string): Outcome | null {
   const file = intentFile(folder);
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Outcome) : null;

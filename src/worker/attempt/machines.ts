@@ -1,7 +1,7 @@
 import { remoteFolder } from '../../drivers/hosts/scripts/remote-launch.js';
 import type { Places } from './machine-places.js';
 
-/** Places on one machine that is there anyway: there is always one, as many as its lane lets run at a time. */
+/** Places on one permanent machine. There is always one: the lane limits how many run at a time. */
 export function machinePlaces(options: { instance: string; host: string; base: () => string }): Places {
   const place = (uuid: string, attempt: number) => {
     const base = options.base();

@@ -13,7 +13,10 @@ import { place } from '../pipelines/step-files.js';
 
 type Attempt = { job: Job; definition: ProcessDefinition };
 
-/** Where an attempt's program finds its named inputs and leaves its named outputs, and what of that goes to another machine. */
+/**
+ * Where an attempt's program finds its named inputs and leaves its named outputs, and which of them are copied to
+ * another machine.
+ */
 export async function placeNamedFiles(
   files: JobFiles,
   { job, definition }: Attempt,
@@ -28,12 +31,12 @@ export async function placeNamedFiles(
     if (!existsSync(given)) {
       throw new PenstockError(
         'not-found',
-        `the program reads \${input_file.${name}}, and there is no such input`,
+        `the program reads \${input_file.${name}}, but there is no such input`,
       );
     }
     const own = path.join(there ?? folder, 'inputs', name);
     if (there !== null) named.send.push({ from: given, to: own });
-    // A copy if a retry will need it as it was, whatever the program does to it.
+    // A copy if a retry may need it unchanged, whatever the program does to it.
     else await place(given, own, definition.retries.limit > 0);
     named.values[`input_file.${name}`] = own;
   }
@@ -46,13 +49,12 @@ export async function placeNamedFiles(
   return named;
 }
 
-/** Makes a program's named outputs durable. @returns what is wrong with them if it ended well, else null */
+/** Makes a program's named outputs durable. @returns what is missing, as a sentence; null if nothing is */
 export async function takeNamedFiles(files: JobFiles, { job, definition }: Attempt): Promise<string | null> {
   let missing: string | null = null;
   for (const name of namedFiles(definition).outputs) {
     const file = files.namedOutput(job.uuid, job.attempt, name);
-    if (fileSize(file) === null)
-      missing ??= `It ended well, but there is no file at \${output_file.${name}}.`;
+    if (fileSize(file) === null) missing ??= `It succeeded, but there is no file at \${output_file.${name}}.`;
     else {
       if (lstatSync(file).isSymbolicLink()) await intoFile(file);
       await makeDurable(file);
@@ -61,7 +63,7 @@ export async function takeNamedFiles(files: JobFiles, { job, definition }: Attem
   return missing;
 }
 
-/** Puts the file that a symbolic link leads to in the link's place: it is the file that counts, and links break. */
+/** Replaces a symbolic link by the file that it leads to: the file is what counts, and links break. */
 async function intoFile(link: string): Promise<void> {
   const copy = `${link}.new`;
   await copyFile(link, copy);

@@ -5,7 +5,7 @@ import type { ProcessDefinition } from '../../domain/definitions/process-definit
 import type { AdapterContext } from '../../drivers/adapters/adapter.js';
 import { fileSize } from '../../store/folder/job-files.js';
 
-/** What is larger than its limit, in words; null if nothing is. */
+/** Which limit was exceeded, in words; null if none was. */
 export function oversize({ limits, output }: ProcessDefinition, setting: AdapterContext): string | null {
   const { outputSize, logSize } = limits;
   const { folder, outputName } = setting;

@@ -4,24 +4,23 @@ import { failureKind, type Outcome } from '../../domain/jobs/outcome.js';
 import { backoffDelay } from '../../lib/backoff.js';
 import { persist, type Run, type RunContext } from './run.js';
 
-/** Back-off for the platform's failures; a definition's own is for its program's. Seconds. */
+/** Back-off for failures of the platform; a definition's own is for failures of its program. Seconds. */
 const platformBackoff = { initial: 1, factor: 2, maximum: 60 };
 
 export interface RetryOptions {
-  /** How often a job is tried again after a failure of the platform, as of now. */
+  /** The current limit of retries after a failure of the platform. */
   platformRetries: () => number;
-  /** Whether what was lost is tried again, as a failure of the platform: where its machine is given up with it. */
+  /** Whether lost jobs are retried as failures of the platform: true where the machine is given up with the job. */
   retriesLost?: boolean;
 }
 
-/** A job that is to wait for another attempt; null if there will be none. */
+/** A job that waits for another attempt; null if there will be none. */
 export type Again = { job: Job; definition: ProcessDefinition } | null;
 
 /** Sends the job of a failed attempt back to wait for another one, if a budget allows it. */
 export async function retry(context: RunContext & RetryOptions, run: Run, outcome: Outcome): Promise<Again> {
   const { definition, job } = run;
-  // Who cancels a job that has just failed does not want to see it tried again.
-  // What is joined to others by a pipe can only be run again with them.
+  // Whoever cancels a job that has just failed does not want a retry. Jobs joined by a pipe can only be rerun together.
   const { attended, joined } = job.request;
   const bound = attended === true || joined !== undefined;
   const unwanted = run.permanent || bound || run.stop?.outcome.cause === 'cancelled';
@@ -37,7 +36,7 @@ export async function retry(context: RunContext & RetryOptions, run: Run, outcom
   const backoff = kind === 'program' ? definition.retries.backoff : platformBackoff;
   const wait = backoffDelay(backoff, failures, Math.random());
   const notBefore = new Date(Date.now() + wait);
-  // Why a program failed is in its log; why a platform did is told nowhere else while the job waits.
+  // A program's failure is in its log; while the job waits, the platform's is shown only here.
   const why = kind === 'platform' && outcome.reason !== null ? `: ${outcome.reason}` : '';
   const change = {
     attempt: job.attempt,

@@ -19,9 +19,9 @@ import { goOnStopping, stopRun } from './stop-run.js';
 import { syncEarly } from './sync-early.js';
 
 /**
- * Prepares and starts the program. The `run` event is being stored while the program is already starting.
+ * Prepares and starts the program. The `run` event is stored while the program is already starting.
  *
- * @param more what the event says and changes beyond the start itself
+ * @param more what the event records and changes beyond the start itself
  */
 export async function startProgram(
   context: RunContext,
@@ -74,7 +74,7 @@ export async function startProgram(
   return { recorded };
 }
 
-/** Starts the program with what the adapters have prepared. */
+/** Starts the program with what the adapters prepared. */
 function launch(
   context: RunContext,
   run: Run,
@@ -86,7 +86,7 @@ function launch(
   const environment =
     request.environment === undefined ? {} : { environment: context.files.environment(uuid) };
   const command = buildCommand(definition, { ...request, ...environment }, values, context.defaultTimeout);
-  // A file that is appended to may have been large before.
+  // A file that is appended to may already have been large.
   const bounded = definition.output?.type === 'append' ? [] : [definition.limits.outputSize];
   const sizes = [...bounded, definition.limits.logSize].filter((size) => size !== null);
   return context.executor.start(
@@ -107,7 +107,8 @@ function launch(
       killGrace: definition.killGrace,
       limits: {
         ...definition.limits,
-        // The kernel's bound is for any file that the program writes; one byte more tells "full" from "over".
+        // The kernel's limit applies to every file that the program writes; one byte more tells "exactly full" from
+        // "too large".
         fileSize: sizes.length === 0 ? null : Math.max(...sizes) + 1,
       },
     },
@@ -115,7 +116,7 @@ function launch(
   );
 }
 
-/** What a program is told of the message that it works on. */
+/** The variables that tell a program about its message. */
 function messageVariables({ request: { message } }: Job): Record<string, string> {
   const id = message?.id ?? '';
   return id === '' || id.includes('\0') ? {} : { PENSTOCK_MESSAGE_ID: id };
@@ -126,7 +127,7 @@ function unkept(handle: Handle): object {
   return Array.isArray(limits) && limits.length > 0 ? { limits_not_enforced: limits } : {};
 }
 
-/** Waits for the program's end, and ends it when its time is over or its output is too large. */
+/** Waits for the program's end, and ends it when its time is up or its output is too large. */
 export async function waitForProgram(context: RunContext, run: Run): Promise<Outcome> {
   const { definition, job } = run;
   const handle = run.handle;
@@ -147,18 +148,18 @@ export async function waitForProgram(context: RunContext, run: Run): Promise<Out
     const outcome = await context.executor.wait(handle);
     if (run.stop === null) return outcome;
     const { signalled } = await run.stop.receipt.catch(() => ({ signalled: [] }));
-    // It had ended by itself before anything reached it, or nothing could reach it: that was the first cause.
+    // It had ended by itself before a signal reached it, or no signal could reach it: its own end was the first cause.
     if (signalled.length === 0 && !run.stop.noted) return outcome;
     const { cause, reason } = run.stop.outcome;
     return { ...outcome, cause, reason };
   } finally {
     endSync();
-    // With a reason of ours no error object, with its stack, has to be made for every job.
+    // With a reason given, Node need not create an error object, with its stack, for every job.
     guards.abort('ended');
   }
 }
 
-/** Longer than this and Node's timer would fire at once. */
+/** Node's timer fires at once if it is longer. */
 const longestTimer = 2 ** 31 - 1;
 
 async function onTime(milliseconds: number, signal: AbortSignal, action: () => void): Promise<void> {
@@ -172,7 +173,7 @@ async function onTime(milliseconds: number, signal: AbortSignal, action: () => v
   }
 }
 
-/** Output goes straight into files: a look now and then is how its size is bounded, besides the kernel's limit. */
+/** Output goes straight into files, so its size is checked now and then, besides the kernel's limit. */
 async function watchSizes(context: RunContext, run: Run, signal: AbortSignal): Promise<void> {
   const { definition, setting } = run;
   const { outputSize, logSize } = definition.limits;
@@ -191,7 +192,7 @@ async function watchSizes(context: RunContext, run: Run, signal: AbortSignal): P
   }
 }
 
-/** Takes the output, makes everything durable, and says how it all ended. Logs are kept whatever else fails. */
+/** Collects the output, makes everything durable, and returns the outcome. Logs are kept whatever else fails. */
 export async function collect(
   context: RunContext,
   run: Run,
@@ -213,7 +214,7 @@ export async function collect(
       final = {
         ...final,
         cause: 'platform',
-        reason: 'It ended well, but there is no output file where the definition says.',
+        reason: 'It succeeded, but there is no output file at the path in the definition.',
       };
     }
     const missing = await takeNamedFiles(context.files, run);
@@ -221,13 +222,13 @@ export async function collect(
       final = { ...final, cause: 'platform', reason: missing };
     }
     const over = oversize(definition, setting);
-    // Of an exit that may have been SIGPIPE's, it is the reason.
+    // It explains an exit that may have been caused by SIGPIPE.
     if (over !== null && (final.reason === null || final.cause === 'exit'))
       final = { ...final, cause: final.cause === 'exit' ? 'signal' : final.cause, reason: over };
   } catch (error) {
     context.log.warn({ job: job.uuid, error: messageOf(error) }, 'cannot collect output');
     if (succeeded(final, definition.successCodes)) {
-      final = { ...final, cause: 'platform', reason: `The output cannot be taken: ${messageOf(error)}` };
+      final = { ...final, cause: 'platform', reason: `The output cannot be collected: ${messageOf(error)}` };
     }
   }
   return { outcome: final, change };

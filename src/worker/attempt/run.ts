@@ -10,42 +10,42 @@ import { keepTrying } from '../keep-trying.js';
 import { type AdaptContext, adapterContext } from './adapt.js';
 import type { Place, Places } from './machine-places.js';
 
-/** What running a job needs of the house. */
+/** What running a job needs. */
 export interface RunContext extends AdaptContext {
   jobs: JobService;
   executor: Executor;
-  /** Who gives its jobs their places; without it they run here. */
+  /** Gives its jobs their places; without it they run here. */
   places?: Places;
   defaultTimeout: number | null;
 }
 
-/** One attempt at one job, from its start or from where a restart found it. */
+/** One attempt at one job, from its start or from where it was found after a restart. */
 export interface Run {
   job: Job;
   definition: ProcessDefinition;
   handle: Handle | null;
-  /** Where it runs, besides this machine; null while it has no place, and for what runs here. */
+  /** Where it runs; null while it has no place, and for a run on this machine. */
   place: Place | null;
-  /** What its adapters are told. It is made again once the place is known. */
+  /** The context of its adapters. It is replaced once the place is known. */
   setting: AdapterContext;
-  /** When it asked for its place, and when it had it; null for what runs here. */
+  /** When it asked for its place, and when it got it; null for a run on this machine. */
   placing: { asked: Date; placed: Date } | null;
-  /** Aborted when it is to be ended: it need not wait for a place any more. */
+  /** Aborted when it is being ended, so that it no longer waits for a place. */
   unwanted: AbortController;
   /**
-   * Set by the first who wants it ended: the first cause wins. `failed`: what runs there could not be reached. `noted`: it
-   * goes on after a restart of ours, and the signals were perhaps sent before that.
+   * Set by the first request to end it: the first cause wins. `failed`: the machine could not be reached. `noted`: it
+   * continues after a restart, and the signals may have been sent before that.
    */
   stop: { outcome: Outcome; receipt: Promise<Receipt>; failed: boolean; noted: boolean } | null;
   /** True if another attempt would end the same way. */
   permanent: boolean;
-  /** Resolves when there is a handle to stop, or it is certain that there will be none. */
+  /** Resolves when there is a handle to stop, or when there certainly will be none. */
   started: Promise<void>;
-  /** Says so. */
+  /** Resolves `started`. */
   begun: () => void;
 }
 
-/** An attempt that nothing was done for yet, or as a restart found it. */
+/** An attempt that has not started, or as it was found after a restart. */
 export function newRun(
   files: JobFiles,
   found: Pick<Run, 'job' | 'definition'> & Partial<Pick<Run, 'handle' | 'place'>>,
@@ -60,7 +60,7 @@ export function newRun(
   return { ...run, setting, placing: null, unwanted, stop: null, permanent: false, started, begun };
 }
 
-/** Writes an event, and goes on trying while the database is out of order: a program's end is not lost for that. */
+/** Writes an event, and retries while the database is unavailable, so that a program's end is not lost. */
 export async function persist(
   context: RunContext,
   job: Job,

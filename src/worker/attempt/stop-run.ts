@@ -7,14 +7,17 @@ import { noteIntent, readIntent } from './intent.js';
 import type { Run, RunContext } from './run.js';
 
 /**
- * Ends the program, with every process that it started. Who comes second changes nothing but hears the same, unless the
- * first has failed: then it is tried again.
+ * Ends the program with every process that it started. A second call gets the same receipt, unless the first failed:
+ * then it tries again.
  */
 export function stopRun(context: RunContext, run: Run, outcome: Outcome): Promise<Receipt> {
   return run.stop === null || run.stop.failed ? beginStop(context, run, outcome, false) : run.stop.receipt;
 }
 
-/** Goes on with what a server before this one was doing when it was killed: its reason is kept, whoever sent the signal. */
+/**
+ * Continues to end a job that was being ended when Penstock was killed: the recorded reason is kept, whoever sent the
+ * signal.
+ */
 export function goOnStopping(context: RunContext, run: Run): void {
   const intent = run.stop === null ? readIntent(context.files.attempt(run.job.uuid, run.job.attempt)) : null;
   if (intent !== null) void beginStop(context, run, intent, true);
@@ -27,7 +30,7 @@ function beginStop(context: RunContext, run: Run, outcome: Outcome, noted: boole
     return endThere(context, run, run.handle);
   });
   const stop = { outcome, receipt, failed: false, noted };
-  // Who waits for it hears of what went wrong; perhaps nobody does any more.
+  // Whoever waits for it gets the error; perhaps nobody waits any longer.
   receipt.catch(() => {
     stop.failed = true;
   });
@@ -36,7 +39,7 @@ function beginStop(context: RunContext, run: Run, outcome: Outcome, noted: boole
   return receipt;
 }
 
-/** What cannot be noted is done all the same: a full disk keeps nothing from being ended. */
+/** Even if it cannot be recorded, the job is ended: a full disk must not prevent that. */
 function note(context: RunContext, { job }: Run, outcome: Outcome): void {
   try {
     noteIntent(context.files.attempt(job.uuid, job.attempt), outcome);
@@ -45,14 +48,14 @@ function note(context: RunContext, { job }: Run, outcome: Outcome): void {
   }
 }
 
-/** Ends it where it runs. What ran on a server that is no more has ended with that. */
+/** Ends it where it runs. A program on a server that no longer exists has ended with it. */
 async function endThere(context: RunContext, run: Run, handle: Handle): Promise<Receipt> {
   try {
     return await context.executor.cancel(handle, run.definition.killGrace);
   } catch (error) {
     if (error instanceof HostError && error.problem === 'gone') return nothingToEnd;
     if (!(error instanceof HostError || error instanceof PenstockError)) throw error;
-    const detail = `What runs there could not be ended, and may run on: ${error.message}`;
+    const detail = `The program could not be ended, and may still be running: ${error.message}`;
     throw new PenstockError('machine-failed', detail, { cause: error });
   }
 }

@@ -1,14 +1,14 @@
 import { fileSize, makeDurable } from '../../store/folder/job-files.js';
 
 const interval = 200;
-/** Less than this is on the disk in no time when the program has ended. */
+/** Smaller files are on disk in no time when the program has ended. */
 const worthIt = 32 * 1024 * 1024;
 
 /**
- * Brings large files to the disk while the program still writes them, so that its end has not to wait for all of
- * them at once. Short runs never get here.
+ * Syncs large files while the program still writes them, so that its end need not wait for all of them at once. Short
+ * runs never get here.
  *
- * @returns ends it
+ * @returns what ends it
  */
 export function syncEarly(files: readonly string[]): () => void {
   const synced = new Map<string, number>();
@@ -21,7 +21,7 @@ export function syncEarly(files: readonly string[]): () => void {
     synced.set(grown, fileSize(grown) ?? 0);
     makeDurable(grown)
       .catch(() => {
-        // What is wrong with the file shows when the output is taken, where it can be told.
+        // A problem with the file shows again when the output is collected, and is reported there.
       })
       .finally(() => {
         busy = false;

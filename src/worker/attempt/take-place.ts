@@ -2,13 +2,13 @@ import { adapterContext } from './adapt.js';
 import type { Places } from './machine-places.js';
 import { persist, type Run, type RunContext } from './run.js';
 
-/** Waits until there is a place for an attempt. Why it waits is told in the job's history. */
+/** Waits until there is a place for an attempt. The reasons for waiting go into the job's history. */
 export async function takePlace(context: RunContext, places: Places, run: Run): Promise<void> {
   const { attempt } = run.job;
   let telling = Promise.resolve();
   const tell = (waiting: string) => {
     telling = telling.then(async () => {
-      // As long as nothing is started, the job's last attempt is the one before.
+      // Until the program starts, the job's latest attempt is the previous one.
       const job = await persist(context, run.job, 'resource', { waiting, attempt: attempt - 1 }, { waiting });
       run.job = { ...job, attempt };
     });

@@ -5,9 +5,9 @@ interface BacklogOptions {
   pending: (after: number, take: number) => Promise<PendingRow[]>;
   sequence: (subscriptionId: number, jobId: number, take: number) => Promise<PendingRow[]>;
   receiverOf: (url: string) => Receiver;
-  /** True for what an attempt was made at that is not stored yet. */
+  /** True for a delivery whose latest attempt is not stored yet. */
   unsettled: (id: number) => boolean;
-  /** A sequence has something to send that had nothing before. */
+  /** Called when a sequence that was empty has something to send. */
   ready: (sequence: Sequence) => void;
 }
 
@@ -17,10 +17,11 @@ const chunk = 1000;
 const chunksAtOnce = 4;
 
 /**
- * What waits to be told, as far as it is held in memory. It is read in the order of its events; where much waits for
- * one owner at one receiver, or of one job, the rest stays in the database until there is room, in its order.
+ * Pending deliveries, as far as they are held in memory. They are read in the order of their events; if many wait for
+ * one owner at one receiver, or for one job, the rest stays in the database, in order, until there is room.
  *
- * Only `load` reads, and nobody may store results while it does: else what was just told would be taken up again.
+ * Only `load` reads, and nobody may store results meanwhile: otherwise deliveries that were just sent would be loaded
+ * again.
  */
 export class Backlog {
   readonly #options: BacklogOptions;
@@ -33,15 +34,15 @@ export class Backlog {
     this.#options = options;
   }
 
-  /** From this number on there may be what was passed by before. */
+  /** From this number on, deliveries that were skipped before may now be pending. */
   lookAgain(from: number): void {
     this.#cursor = Math.min(this.#cursor, from - 1);
   }
 
   /**
-   * Takes up what there is room for.
+   * Loads as many as there is room for.
    *
-   * @returns true if there is more to look at
+   * @returns true if there may be more to load
    */
   async load(): Promise<{ again: boolean; found: number }> {
     let found = 0;
@@ -49,7 +50,7 @@ export class Backlog {
       this.#dry.delete(sequence);
       sequence.more = false;
       const rows = await this.#options.sequence(sequence.subscriptionId, sequence.jobId, sequenceRows + 1);
-      // Forgotten meanwhile: whoever did that has what waits looked at again.
+      // Forgotten meanwhile: whoever did that also calls `lookAgain`.
       if (this.#sequences.get(sequence.key) !== sequence) continue;
       for (const row of rows) this.#take(row);
       found += rows.length;
@@ -65,7 +66,7 @@ export class Backlog {
     for (let turn = 0; turn < chunksAtOnce; turn += 1) {
       const from = this.#cursor;
       const rows = await this.#options.pending(from, chunk);
-      // Somebody may have said meanwhile that earlier ones wait again.
+      // Meanwhile `lookAgain` may have been called for earlier ones.
       if (this.#cursor < from) return { again: true, found };
       for (const row of rows) this.#take(row);
       found += rows.length;
@@ -75,7 +76,7 @@ export class Backlog {
     return { again: true, found };
   }
 
-  /** Reads on where a window was full, a piece at a time. */
+  /** Continues reading where a window was full, a piece at a time. */
   async #refill(window: Window): Promise<number> {
     const rows = await this.#options.pending(window.after ?? 0, chunk);
     const end = rows.at(-1)?.id;
@@ -83,7 +84,7 @@ export class Backlog {
     for (const row of rows) {
       if (row.id <= this.#cursor && this.#windowOf(row) === window) this.#take(row);
     }
-    // What follows is read with the next piece, unless it is yet to be read by all.
+    // The rest is read with the next piece, unless the main cursor has yet to reach it.
     if (window.after === null && end !== undefined && rows.length === chunk && end < this.#cursor)
       window.after = end;
     return rows.length;
@@ -106,7 +107,7 @@ export class Backlog {
     const last = known?.rows.at(-1)?.id ?? 0;
     const between = known !== undefined && row.id <= last;
     if (between && known.rows.some(({ id }) => id === row.id)) return;
-    // What comes behind something that was left in the database has to be left there, too.
+    // Rows behind one that was left in the database must stay there as well.
     if (known?.more && !between) return;
     const window = known?.window ?? this.#windowOf(row);
     if (!between && (window.after !== null || window.count >= windowRows)) {
@@ -115,7 +116,7 @@ export class Backlog {
     }
     const sequence = known ?? this.#open(key, row, window);
     const place = between ? sequence.rows.findIndex(({ id }) => id > row.id) : sequence.rows.length;
-    // Nothing gets in front of what is being sent.
+    // Nothing may overtake the row that is being sent.
     sequence.rows.splice(sequence.busy ? Math.max(1, place) : place, 0, row);
     window.count += 1;
     if (sequence.rows.length > sequenceRows) {
@@ -144,7 +145,7 @@ export class Backlog {
   }
 
   /**
-   * The first row of a sequence is done with, and it is not busy any more.
+   * Drops the first row of a sequence, which is no longer busy.
    *
    * @returns true if the sequence has another row to send
    */
@@ -157,7 +158,7 @@ export class Backlog {
     return false;
   }
 
-  /** True if there may be something to load because of what was shifted away. */
+  /** True if `shift` has made room for more. */
   get hungry(): boolean {
     if (this.#dry.size > 0) return true;
     for (const window of this.#windows.values()) {
@@ -166,7 +167,7 @@ export class Backlog {
     return false;
   }
 
-  /** Lets go of a sequence, but for what is being sent of it. What waits stays in the database. */
+  /** Drops a sequence, except the row that is being sent. The rest stays in the database. */
   drop(sequence: Sequence): void {
     clearTimeout(sequence.timer);
     sequence.receiver.forget(sequence);
@@ -177,7 +178,7 @@ export class Backlog {
     if (!sequence.busy) this.#close(sequence);
   }
 
-  /** Lets go of all sequences of a subscription. */
+  /** Drops all sequences of a subscription. */
   forget(subscriptionId: number): void {
     for (const sequence of this.#sequences.values())
       if (sequence.subscriptionId === subscriptionId) this.drop(sequence);

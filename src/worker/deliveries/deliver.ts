@@ -20,17 +20,17 @@ interface DispatcherOptions extends AttemptOptions {
 }
 
 const mostAtOnce = 64;
-/** Receivers that are down must not keep those busy that are not. */
+/** Probes of receivers that are down must not slow down the others. */
 const mostProbes = 32;
-/** Results are stored together; so long may one wait for others. */
+/** Milliseconds that a result may wait to be stored together with others. */
 const gathering = 15;
 const mostUnstored = 2000;
 const afterTrouble = 1000;
 const lookInterval = 60_000;
 
 /**
- * Tells events onwards: takes what waits in the outbox to its receivers, of each job in order, again and again until
- * it is accepted or given up. Everything it knows is in the database, so a crash costs nothing but a repetition.
+ * Delivers events: sends pending rows of the outbox to their receivers, in order for each job, and retries until they
+ * are accepted or given up. All its state is in the database, so a crash costs nothing but repetitions.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
@@ -44,7 +44,7 @@ export class Dispatcher {
   #turning: Promise<void> | undefined;
   #alarm: NodeJS.Timeout | undefined;
   #looked = Number.NEGATIVE_INFINITY;
-  /** What came of attempts since the start. */
+  /** Results of attempts since the start. */
   readonly counts = { accepted: 0, failed: 0, dead: 0 };
 
   constructor(options: DispatcherOptions) {
@@ -61,13 +61,13 @@ export class Dispatcher {
     });
   }
 
-  /** Begins with what waits from before. */
+  /** Starts with the deliveries that are already pending. */
   start(): void {
     this.#options.news.on('news', this.#heard);
     this.#kick();
   }
 
-  /** Ends attempts under way and stores what is known of others. */
+  /** Ends attempts in progress and stores the results of others. */
   async stop(): Promise<void> {
     this.#options.news.off('news', this.#heard);
     this.#stop.abort();
@@ -92,15 +92,15 @@ export class Dispatcher {
     this.#backlog.forget(subscriptionId);
   }
 
-  /** One attempt at once, whatever waits. */
+  /** Makes one attempt at once, whatever is pending. */
   async attempt(message: Told & { url: string; secrets: readonly string[] }): Promise<Answer> {
     const outlet = this.#options.outlets[schemeOf(message.url)];
     if (outlet === undefined)
-      return { accepted: false, status: null, error: 'nothing takes such a URL here' };
+      return { accepted: false, status: null, error: 'this configuration cannot deliver to such a URL' };
     return outlet.send(message, this.#stop.signal);
   }
 
-  /** Soon: stores what came of attempts, takes up what waits, and sends. */
+  /** Soon stores results, loads pending deliveries, and sends. */
   #kick(): void {
     this.#wanted = true;
     if (this.#stop.signal.aborted) return;
@@ -132,7 +132,7 @@ export class Dispatcher {
     this.#options.log.warn({ error: messageOf(error) }, 'cannot continue deliveries; retrying');
   }
 
-  /** Subscriptions also go with their job or user, which nobody tells us. */
+  /** Subscriptions also disappear with their job or user, and nothing announces that. */
   async #lookForAny(): Promise<void> {
     if (performance.now() - this.#looked < lookInterval) return;
     this.#looked = performance.now();
@@ -146,7 +146,7 @@ export class Dispatcher {
     this.#kick();
   }
 
-  /** A sequence that has something to send: now, or when its time and that of its URL have come. */
+  /** Schedules a sequence that has something to send: now, or when its own pause and that of its URL are over. */
   #schedule(sequence: Sequence): void {
     const [row] = sequence.rows;
     const now = Date.now();
@@ -172,7 +172,7 @@ export class Dispatcher {
     this.#receivers.enter(sequence);
   }
 
-  /** Sends whatever may be sent now, each receiver in its turn. */
+  /** Sends everything that may be sent now, taking turns between receivers. */
   #pump(): void {
     const now = Date.now();
     while (this.#attempts.size < mostAtOnce && this.#results.size < mostUnstored) {
@@ -224,7 +224,7 @@ export class Dispatcher {
     this.#pump();
   }
 
-  /** One attempt at a sequence's first row. Rejects if the database fails, or if all is to end. */
+  /** One attempt at a sequence's first row. Rejects if the database fails, or at shutdown. */
   async #send(sequence: Sequence): Promise<Next> {
     const [row] = sequence.rows;
     if (row === undefined) return { do: 'next' };
@@ -256,8 +256,8 @@ export class Dispatcher {
     if (verdict.asked > 0) {
       for (const other of sequence.receiver.leaveAlone(row.url, verdict.asked, now)) this.#schedule(other);
     }
-    // While the receiver is down it is the receiver that has to be waited for; the next start tries it at once.
-    // What it asked for counts in any case, then too.
+    // While the receiver is down, only the receiver's pause counts; the next start of Penstock tries it at once. What
+    // it asked for (`Retry-After`) counts in any case, even then.
     const explained = sequence.receiver.explains(sequence);
     const notBefore = verdict.asked > 0 ? new Date(now + verdict.asked) : null;
     this.#settle(row, explained ? { ...result, notBefore } : result);
@@ -265,7 +265,7 @@ export class Dispatcher {
     return { do: 'again', wait: explained ? verdict.asked : verdict.wait };
   }
 
-  /** What waited only for a receiver that was down goes at once. */
+  /** Sends at once what waited only for a receiver that was down. */
   #opened(receiver: Receiver): void {
     for (const sequence of receiver.succeeded()) {
       const [row] = sequence.rows;
@@ -274,7 +274,7 @@ export class Dispatcher {
     }
   }
 
-  /** At a receiver that is down, what has waited for too long is given up without an attempt of its own. */
+  /** If a receiver is down, deliveries that have waited too long are given up without an attempt of their own. */
   #expire(failed: Sequence, why: string): void {
     const { keepTrying } = this.#options;
     for (const sequence of this.#backlog.all()) {

@@ -7,7 +7,7 @@ import type { Sequence } from './receiver.js';
 
 export interface AttemptOptions {
   store: Store;
-  /** By the scheme of the URLs that they take; what has none waits. */
+  /** By URL scheme; deliveries without an outlet wait. */
   outlets: Readonly<Record<string, Outlet>>;
   secretOf: (ownerId: number | null, url: string) => string;
   /** Milliseconds. */
@@ -31,14 +31,14 @@ export const schemeOf = (url: string): string => url.slice(0, url.indexOf(':'));
 /** What counts as one receiver: a web server, or a stream. */
 export const receiverKey = (url: string): string => (/^https?:/.test(url) ? new URL(url).origin : url);
 
-/** Who lost the right to see a job is not told of it any more. */
+/** Users who lost the right to see a job get no more of its events. */
 const mayBeTold = ({ ownerId, ownerActive, ownerAdmin, jobOwnerId }: Attempt): boolean =>
   ownerId === null || (ownerActive && (ownerAdmin || ownerId === jobOwnerId));
 
 /**
- * Sends a sequence's first row as its event and subscription are now.
+ * Sends a sequence's first row with the current state of its event and subscription.
  *
- * @returns the receiver's answer; or, where nothing was sent, what comes next and what is to be stored of that
+ * @returns the receiver's answer; or, if nothing was sent, what comes next and what to store
  */
 export async function tryDelivery(
   { store, outlets, secretOf }: AttemptOptions,
@@ -53,12 +53,12 @@ export async function tryDelivery(
   if (receiverKey(url) !== sequence.receiver.key) return { next: { do: 'drop', lookAgain: true } };
   const untold = { attempts: row.attempts, notBefore: null, status: row.status };
   if (!mayBeTold(what)) {
-    const error = 'the owner may not be told of this job any more';
+    const error = 'the owner is no longer allowed to see this job';
     return { next: { do: 'next' }, result: { ...untold, state: 'dead', error } };
   }
   const outlet = outlets[schemeOf(url)];
   if (outlet === undefined) {
-    const error = `nothing takes ${schemeOf(url)}: URLs in this configuration`;
+    const error = `this configuration cannot deliver to ${schemeOf(url)}: URLs`;
     return { next: { do: 'drop' }, result: { ...untold, state: 'pending', error } };
   }
   row.url = url;
@@ -67,7 +67,7 @@ export async function tryDelivery(
 }
 
 /**
- * What an answer means: for the delivery, and for what is thought of the receiver.
+ * What an answer means for the delivery and for the health of the receiver.
  *
  * @param row with the attempt counted
  * @param random a number in [0, 1)

@@ -1,6 +1,6 @@
 import type { Settled } from '../../store/deliveries.js';
 
-/** What came of attempts, gathered until it is stored; of each delivery the latest. */
+/** Results of attempts, collected until they are stored; the latest of each delivery. */
 export class Results {
   readonly #write: (results: readonly Settled[]) => Promise<void>;
   #waiting = new Map<number, Settled>();
@@ -14,7 +14,7 @@ export class Results {
     this.#waiting.set(result.id, result);
   }
 
-  /** True if there is something of this delivery that is not stored yet. */
+  /** True if this delivery has a result that is not stored yet. */
   has(id: number): boolean {
     return this.#waiting.has(id) || this.#storing.has(id);
   }
@@ -23,7 +23,7 @@ export class Results {
     return this.#waiting.size;
   }
 
-  /** Stores all that there is, as one write. If that fails nothing is lost, and it can be called again. */
+  /** Stores all results in one write. If that fails, nothing is lost, and it can be called again. */
   async store(): Promise<void> {
     if (this.#waiting.size === 0) return;
     this.#storing = this.#waiting;

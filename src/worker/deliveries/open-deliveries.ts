@@ -8,13 +8,13 @@ import { ensureStreamSubscription } from '../../usecases/subscriptions/stream-su
 import { secretOf, subscriptionService } from '../../usecases/subscriptions/subscriptions.js';
 import { Dispatcher } from './deliver.js';
 
-/** Who is told of events: subscriptions, what is on its way to them, and who brings it there. */
+/** Opens deliveries: the subscriptions, the deliveries to them, and the dispatcher. */
 export async function openDeliveries(given: {
   store: Store;
   jobs: JobService;
   /** The broker; null if there is none. */
   broker: Parameters<typeof streamOutlet>[0] | null;
-  /** What secrets of webhooks are made from, and whether it was made just now. */
+  /** The key that webhook secrets are derived from, and whether it was just created. */
   key: { key: Parameters<typeof secretOf>[0]; made: boolean };
   settings: Parameters<typeof webhookOutlet>[0] & {
     maxPause: number;

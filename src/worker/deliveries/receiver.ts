@@ -1,21 +1,21 @@
 import { type Backoff, backoffDelay } from '../../lib/backoff.js';
 import type { PendingRow } from '../../store/deliveries.js';
 
-/** How many are sent to one receiver at once. */
+/** How many deliveries are sent to one receiver at once. */
 const mostAtOnce = 8;
-/** So many failures in a row, and a receiver is held to be down. */
+/** After so many failures in a row a receiver counts as down. */
 const enough = 3;
 /**
- * Seconds between two tries of one that is down, or half the time that it has been down, if that is less: each is a
- * single message, and what waits is to be told soon after it is back.
+ * Seconds between two probes of a receiver that is down, or half the time that it has been down, if that is less: a
+ * probe is a single message, and pending deliveries must follow soon after it is back.
  */
 const longestPause = 30;
-/** So many different URLs of one receiver that fail mean that the others will, too. */
+/** After so many different URLs of one receiver have failed, the others will fail as well. */
 const mostUrls = 10;
 
 /**
- * A receiver: the origin of URLs. While it is down it is tried by one message at a time, after a pause of its own that
- * grows; the first that it accepts opens it up again.
+ * A receiver: the origin of URLs. While it is down, it is probed with one message at a time, after growing pauses; the
+ * first message that it accepts opens it again.
  */
 export class Receiver {
   readonly key: string;
@@ -27,9 +27,9 @@ export class Receiver {
   #down = false;
   #failingSince = 0;
   #probeAt = 0;
-  /** URLs that failed since then by answering; null once it failed to answer at all. */
+  /** URLs that have since failed with an answer; null once there was no answer at all. */
   #failedUrls: Set<string> | null = new Set();
-  /** Until when a URL asked to be left alone (`Retry-After`), in milliseconds. Nothing but time ends that. */
+  /** Until when a URL asked to be left alone (`Retry-After`), in milliseconds. Only time ends that. */
   readonly #asked = new Map<string, number>();
 
   constructor(key: string) {
@@ -40,7 +40,7 @@ export class Receiver {
     return this.#down;
   }
 
-  /** True if nothing is known of it that would be missed. */
+  /** True if it can be forgotten without losing anything. */
   isIdle(now: number): boolean {
     for (const url of this.#asked.keys()) this.askedUntil(url, now);
     const sequences = this.#active + this.#ready.size + this.#waiting.size;
@@ -65,7 +65,7 @@ export class Receiver {
     return [...this.#ready].filter(({ rows: [row] }) => row?.url === url);
   }
 
-  /** When it may be tried again; null if it need not be waited for. Milliseconds. */
+  /** When it may be probed again; null if there is no need to wait. Milliseconds. */
   get probeAt(): number | null {
     return this.#down && this.#active === 0 && this.#ready.size > 0 ? this.#probeAt : null;
   }
@@ -76,7 +76,7 @@ export class Receiver {
     this.#ready.add(sequence);
   }
 
-  /** A sequence that has to wait for its own time. */
+  /** A sequence that has to wait for its own pause. */
   hold(sequence: Sequence): void {
     this.#ready.delete(sequence);
     this.#waiting.add(sequence);
@@ -87,7 +87,7 @@ export class Receiver {
     this.#waiting.delete(sequence);
   }
 
-  /** The next sequence that may send now, which then counts as active until `ended`. */
+  /** The next sequence that may send now; it counts as active until `ended`. */
   next(now: number): Sequence | undefined {
     if (this.#active >= (this.#down ? 1 : mostAtOnce)) return undefined;
     const [first] = this.#ready;
@@ -98,7 +98,7 @@ export class Receiver {
     return sequence;
   }
 
-  /** While what failed are single URLs, others at the same receiver get their chance at once: it may serve many. */
+  /** While only single URLs have failed, others at the same receiver may send at once: it may serve many. */
   #untried(): Sequence | undefined {
     const failed = this.#failedUrls;
     if (failed === null || failed.size >= mostUrls) return undefined;
@@ -114,7 +114,7 @@ export class Receiver {
   }
 
   /**
-   * It accepted, or refused in a way that shows that it is well.
+   * It accepted, or refused in a way that shows it is healthy.
    *
    * @returns the sequences that wait only because it was down
    */
@@ -130,10 +130,10 @@ export class Receiver {
   }
 
   /**
-   * It did not answer, or only that it is not well.
+   * It did not answer, or its answer shows that it is unhealthy.
    *
    * @param answered whether there was an answer
-   * @param asked how long it wants to be left alone, in milliseconds
+   * @param asked how long it asked to be left alone, in milliseconds
    * @returns true if it is down, so that its sequences need no pauses of their own
    */
   failed(
@@ -145,7 +145,7 @@ export class Receiver {
     this.#failures += 1;
     if (!how.answered) this.#failedUrls = null;
     else this.#failedUrls?.add(url);
-    // Others that were under way when it went down say nothing new.
+    // Attempts that were in progress when it went down tell nothing new.
     const alone = this.#active <= 1;
     if (this.#down ? alone : this.#failures >= enough) {
       this.#down = true;
@@ -158,13 +158,13 @@ export class Receiver {
     return this.#down;
   }
 
-  /** Whether a sequence's failure belongs to the present outage and not to itself. */
+  /** Whether a sequence failed because of the present outage. */
   explains({ failingSince }: Sequence): boolean {
     return this.#down && failingSince !== null && failingSince >= this.#failingSince;
   }
 }
 
-/** What waits of one job for one subscription: it is told in order, one at a time. */
+/** Pending deliveries of one job to one subscription: they are sent in order, one at a time. */
 export interface Sequence {
   key: string;
   subscriptionId: number;
@@ -172,18 +172,18 @@ export interface Sequence {
   receiver: Receiver;
   /** Which window its rows count in. */
   window: Window;
-  /** The head of what waits, in order. */
+  /** The first pending rows, in order. */
   rows: PendingRow[];
   /** True if there is more in the database, behind the rows. */
   more: boolean;
   /** True while its first row is being sent. */
   busy: boolean;
   timer: NodeJS.Timeout | undefined;
-  /** Since when its first row has been failing; null if it has not. */
+  /** Since when its first row has been failing; null if it is not failing. */
   failingSince: number | null;
 }
 
-/** How much is held in memory for one owner at one receiver, and from where on more was left in the database. */
+/** How much is held in memory for one owner at one receiver, and from where on the rest was left in the database. */
 export interface Window {
   count: number;
   after: number | null;

@@ -2,10 +2,10 @@ import { receiverKey } from './delivery-attempt.js';
 import type { Sequence } from './receiver.js';
 import { Receiver } from './receiver.js';
 
-/** All receivers that something is known of, and whose turn it is. */
+/** All known receivers, and whose turn it is. */
 export class Receivers {
   readonly #all = new Map<string, Receiver>();
-  /** Those with something to send, the one that had its turn last at the end. */
+  /** Receivers with something to send; the one that had its turn last is at the end. */
   readonly #eager = new Set<Receiver>();
 
   of(url: string): Receiver {
@@ -30,7 +30,7 @@ export class Receivers {
     this.#eager.add(receiver);
   }
 
-  /** The sequence that may send next, each receiver in its turn; those that are down only if they may be tried. */
+  /** The sequence that may send next, taking turns between receivers; those that are down only if they may be probed. */
   next(now: number, mayProbe: boolean): Sequence | undefined {
     for (const receiver of this.#eager) {
       if (receiver.down && !mayProbe) continue;
@@ -46,7 +46,7 @@ export class Receivers {
     return undefined;
   }
 
-  /** When one that is down may be tried again; null if there is none to wait for. Milliseconds. */
+  /** When the next receiver that is down may be probed; null if there is none. Milliseconds. */
   get probeAt(): number | null {
     let soonest: number | null = null;
     for (const { probeAt } of this.#eager) {
@@ -55,7 +55,7 @@ export class Receivers {
     return soonest;
   }
 
-  /** Forgets those that there is nothing to know of. */
+  /** Forgets idle receivers. */
   tidy(now: number): void {
     for (const [key, receiver] of this.#all)
       if (receiver.isIdle(now) && !this.#eager.has(receiver)) this.#all.delete(key);

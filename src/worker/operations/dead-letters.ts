@@ -4,13 +4,13 @@ import type { DeadLetter } from '../../usecases/operations/operations.js';
 
 export interface DeadLetters {
   readonly stream: string;
-  /** Resolves when it is safe in the queue. */
+  /** Resolves when the letter is safe in the queue. */
   put(message: StreamMessage): Promise<void>;
-  /** The first of them, which stay, and how many there are. */
+  /** The first letters, which stay in the queue, and how many there are. */
   list(most: number): Promise<{ total: number; letters: DeadLetter[] }>;
-  /** Takes out those that are there, each when `away` is done with it; says how many. */
+  /** Takes out the letters that are there now, each once `away` has resolved; returns how many. */
   take(away: (letter: StreamMessage) => Promise<void>): Promise<number>;
-  /** The operation has no more to do with that stream: its letters, and what else is its alone, are removed. */
+  /** The operation no longer uses that stream: its letters, and whatever else belongs to it alone, are removed. */
   remove(): Promise<void>;
 }
 
@@ -20,37 +20,36 @@ export interface DeadLetterOptions {
   queue: string;
   /** The address of the operation, which its dead letters carry. */
   operation: string;
-  /** The stream is this operation's alone: made when it is needed first, and removed with it. Null: it is not. */
+  /** A stream of this operation's own: created when first needed, and removed with it. Null: the stream is shared. */
   own: { has(): boolean; make(): Promise<void>; remove(): Promise<void> } | null;
-  /** Does what is to be done with that queue when all before it is done: a queue is read by one at a time. */
+  /** Runs work on that queue after all earlier work: only one may read a queue at a time. */
   inTurn: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-/** Longer than this is not waited for the next one: others may have taken it. */
+/** The longest wait for the next letter: others may have taken it. */
 const patience = 2000;
-/** So far is looked into a queue that others' letters are in, too: those stay, and are held meanwhile. */
+/** How far to look into a shared queue: other operations' letters stay, and are held meanwhile. */
 const mostLookedAt = 1000;
 
 /**
- * The dead letters of one operation: on a stream, kept by a queue that lasts, so that they are there for whoever follows
- * the stream and for whoever comes later. Operations that name the same stream share the queue; each has to do with its
- * own letters only.
+ * The dead letters of one operation, on a stream and in a durable queue, both for followers of the stream and for later
+ * readers. Operations that name the same stream share the queue; each handles only its own letters.
  */
 export function deadLetters(options: DeadLetterOptions): DeadLetters {
   const { streams, stream, queue, operation, own, inTurn } = options;
   let ready: Promise<void> | undefined;
 
-  /** Makes the queue: what is published before it is there would be nobody's. */
+  /** Creates the queue: a letter published before it exists would be lost. */
   async function prepare(): Promise<void> {
     if (own !== null && !own.has()) await own.make();
     if ((await streams.counts(stream, queue)) !== null) return;
     const made = await streams.subscribe(stream, { queue, prefetch: 1, onMessage: (one) => one.giveBack() });
     await made.close();
     if ((await streams.counts(stream, queue)) === null)
-      throw new Error('The queue of dead letters cannot be made.');
+      throw new Error('The queue for dead letters cannot be created.');
   }
 
-  /** Reads as many as there are now, one after the other. What `each` does not settle goes back. */
+  /** Reads the letters that are there now, one by one. Those that `each` does not settle go back. */
   async function read(total: number, each: (letter: Delivery) => Promise<void>): Promise<void> {
     const most = own === null ? Math.min(total, mostLookedAt) : total;
     if (most === 0) return;
@@ -79,7 +78,7 @@ export function deadLetters(options: DeadLetterOptions): DeadLetters {
         working.catch(done);
       },
       onLink(linked, reason) {
-        if (!linked) done(new Error(reason ?? 'the stream is out of reach'));
+        if (!linked) done(new Error(reason ?? 'the stream is unreachable'));
       },
     });
     try {
@@ -91,7 +90,7 @@ export function deadLetters(options: DeadLetterOptions): DeadLetters {
     }
   }
 
-  /** How many there are, those of others included. */
+  /** How many there are, including those of other operations. */
   async function count(): Promise<number> {
     if (own !== null && !own.has()) return 0;
     return (await streams.counts(stream, queue))?.ready ?? 0;
@@ -122,7 +121,7 @@ export function deadLetters(options: DeadLetterOptions): DeadLetters {
       try {
         await streams.publish(stream, message);
       } catch (error) {
-        // It may be gone altogether.
+        // The stream may have been removed.
         ready = undefined;
         throw error;
       }
@@ -149,7 +148,7 @@ export function deadLetters(options: DeadLetterOptions): DeadLetters {
   };
 }
 
-/** The message as it was, but that it may have been answered before. */
+/** The original message, marked as possibly answered before. */
 export function revived({ id, contentType, headers, body }: StreamMessage): StreamMessage {
   const ours: readonly string[] = Object.values(deadHeaders);
   const kept = Object.fromEntries(Object.entries(headers).filter(([name]) => !ours.includes(name)));

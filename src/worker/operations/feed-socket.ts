@@ -4,44 +4,44 @@ import net from 'node:net';
 import { encodeFrame, type Frame, FrameDecoder } from '../../domain/feeder/feed-frame.js';
 import { socketFile } from '../../domain/feeder/feeder-plan.js';
 
-/** What a feeder tells while one is connected to it. */
+/** What a connected feeder reports. */
 interface FeedListener {
-  /** A record of the program's. */
+  /** A record from the program. */
   onRecord(record: Buffer): void;
-  /** The program has ended, and this was its last record; `code` is what a shell would make of its end. */
+  /** The program has ended, and there are no more records; `code` is its exit status as in a shell. */
   onEnd(code: number): void;
-  /** The connection is gone, once, whoever closed it; the reason says why. After `onEnd` it is no loss. */
+  /** The connection was closed, by either side; called once, with the reason. After `onEnd` it does not matter. */
   onClose(reason: string): void;
 }
 
-/** A connection to a program that is fed message by message. */
+/** The connection to a program that is fed message by message. */
 export interface Feed {
   /**
-   * Messages that the program was given over earlier connections and has not answered yet: so many records will come
-   * that belong to these.
+   * Messages that the program got over earlier connections and has not answered yet: the next so many records belong to
+   * them.
    */
   pending: number;
-  /** Hands over one message. False: wait for `drained` before the next, or it all piles up in memory. */
+  /** Sends one message. False: wait for `drained` before the next, or messages pile up in memory. */
   send(message: Buffer): boolean;
   /** Resolves when there is room again, or the connection is gone. */
   drained(): Promise<void>;
   /** No more messages: the program's input ends. */
   end(): void;
-  /** Lets go. The program stays, sees nothing of it, and waits. */
+  /** Disconnects. The program does not notice, and waits. */
   close(): void;
-  /** Stops and goes on reading records. */
+  /** `pause` and `resume` reading records. */
   pause(): void;
   resume(): void;
 }
 
 /**
- * Connects to the feeder of a run. Whoever was connected before is displaced.
+ * Connects to the feeder of a run. An earlier connection is closed.
  *
  * @param folder the attempt's, absolute
- * @throws an error with the code ENOENT or ECONNREFUSED while the feeder is not there yet, or not any more
+ * @throws an error with the code ENOENT or ECONNREFUSED while the feeder has not started or is gone
  */
 export async function openFeed(folder: string, listener: FeedListener): Promise<Feed> {
-  // The address of a socket holds 108 bytes, and a folder's path may be longer.
+  // A socket's address holds 108 bytes, and a folder's path may be longer.
   const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   const socket = new net.Socket();
   try {
@@ -62,14 +62,14 @@ export async function openFeed(folder: string, listener: FeedListener): Promise<
   };
   return new Promise((resolve, reject) => {
     let greeted = false;
-    /** What came with the greeting: whoever opens the feed is to have it first. */
+    /** Frames that came with the greeting: the caller must get the feed before them. */
     let held: Frame[] | null = [];
     let reason = 'the feeder closed the connection';
     const feed: Feed = {
       pending: 0,
       send(message) {
         if (socket.destroyed) return false;
-        // Many small messages go in few pieces.
+        // Joins many small messages into few packets.
         if (socket.writableCorked === 0) {
           socket.cork();
           setImmediate(() => socket.uncork());

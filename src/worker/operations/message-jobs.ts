@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { Delivery } from '../../drivers/streams/stream.js';
 
-/** A job as it was made for a message. */
+/** A job that was made for a message. */
 export interface MessageJob {
   id: number;
   uuid: string;
-  /** Which message it was made for. */
+  /** The key of its message. */
   key: string;
 }
 
 /**
- * What a message is known by when it comes again: its id alone would not do, since ids are the publishers' and two
- * messages may have one. Null for one without an id: another that is just like it could not be told from it.
+ * What identifies a redelivered message. The id alone is not enough, since publishers choose ids and two messages may
+ * share one. Null for a message without an id: it could not be told from another with the same content.
  */
 export function messageKey({
   id,
@@ -26,20 +26,20 @@ export function messageKey({
     .slice(0, 22);
 }
 
-/** So many jobs are remembered whose messages have not come again, or were acknowledged a moment ago. */
+/** How many jobs are remembered whose messages have not been redelivered, or were just acknowledged. */
 const mostRemembered = 2000;
 
 /**
- * The jobs of one operation whose messages may come again: such a message finds the job that was made for it before,
- * whether that was in this life of the server or in the one before it.
+ * The jobs of one operation whose messages may be redelivered: such a message finds its earlier job, even one from
+ * before a restart.
  */
 export class MessageJobs {
   readonly #load: () => Promise<readonly MessageJob[]>;
   /** Jobs whose messages are here. */
   readonly #taken = new Map<number, MessageJob>();
-  /** Jobs whose messages were acknowledged on the present way to the stream: it may be that this gets lost with it. */
+  /** Jobs whose messages were acknowledged on the present connection: the acknowledgement may get lost with it. */
   readonly #settled = new Map<number, MessageJob>();
-  /** Jobs whose messages come again, if they were not acknowledged: by their ids, the oldest first. */
+  /** Jobs whose messages will be redelivered unless they were acknowledged: by id, oldest first. */
   readonly #free = new Map<number, MessageJob>();
   readonly #making = new Map<string, Set<Promise<unknown>>>();
   #loaded: Promise<void> | undefined;
@@ -49,7 +49,7 @@ export class MessageJobs {
     this.#load = load;
   }
 
-  /** The job that was made for a message that comes again; null if there is none that is free. */
+  /** The job of a redelivered message; null if none is free. */
   async claim(key: string): Promise<MessageJob | null> {
     this.#loaded ??= this.#fromBefore().catch((error: unknown) => {
       this.#loaded = undefined;
@@ -66,7 +66,7 @@ export class MessageJobs {
     return null;
   }
 
-  /** Makes a job for a message; while that is under way, whoever claims it waits. */
+  /** Makes a job for a message; whoever claims it meanwhile waits. */
   async make<J extends { id: number; uuid: string }>(key: string, work: () => Promise<J>): Promise<J> {
     const making = work();
     const set = this.#making.get(key) ?? new Set();
@@ -81,7 +81,7 @@ export class MessageJobs {
     }
   }
 
-  /** The way to the stream is lost: its message comes again. */
+  /** The connection to the stream is lost: the message will be redelivered. */
   release(id: number): void {
     const job = this.#taken.get(id);
     if (job === undefined) return;
@@ -89,13 +89,13 @@ export class MessageJobs {
     remember(this.#free, job);
   }
 
-  /** The way to the stream is lost, and with it perhaps what was acknowledged last. */
+  /** The connection to the stream is lost, and perhaps the latest acknowledgements with it. */
   linkLost(): void {
     for (const job of this.#settled.values()) remember(this.#free, job);
     this.#settled.clear();
   }
 
-  /** Its message is done with, and acknowledged. */
+  /** Its message is settled and acknowledged. */
   settle(id: number): void {
     const job = this.#taken.get(id);
     if (job === undefined) return;
@@ -103,7 +103,7 @@ export class MessageJobs {
     remember(this.#settled, job);
   }
 
-  /** No message that was given out before comes any more: a new one has come, and those come first. */
+  /** No more redeliveries will come: they come before new messages, and a new one has come. */
   forgetFree(): void {
     this.#loaded ??= Promise.resolve();
     this.#free.clear();
@@ -113,7 +113,7 @@ export class MessageJobs {
     const found = await this.#load();
     const known = [...this.#free.values()];
     this.#free.clear();
-    // Those of the life before stand first: their messages come first.
+    // Jobs from before the restart come first, as their messages do.
     for (const job of [...found].sort((a, b) => a.id - b.id)) {
       if (!this.#taken.has(job.id) && !this.#settled.has(job.id)) this.#free.set(job.id, job);
     }

@@ -9,7 +9,7 @@ interface OperationsOptions extends Omit<OperatorOptions, 'streams' | 'ownStream
   clock: () => Date;
 }
 
-/** Operations, and who makes them work. */
+/** Operations, and the operator that runs them. */
 export function openOperations({ streams, ...given }: OperationsOptions) {
   const { rows, resource, channels, make } = streams;
   const operator = new Operator({
@@ -35,9 +35,9 @@ export function openOperations({ streams, ...given }: OperationsOptions) {
   const service = operationService({ ...given, streams: rows, operating: operator });
   return {
     ...service,
-    /** Begins those that are active. */
+    /** Starts the active ones. */
     start: () => operator.start(),
-    /** Gives back what is unsettled. Services go on running. */
+    /** Returns unsettled messages to their queues. Services go on running. */
     stop: () => operator.stop(),
     statuses: () => operator.statuses(),
   };

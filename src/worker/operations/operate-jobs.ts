@@ -13,12 +13,12 @@ import { type MessageJobs, messageKey } from './message-jobs.js';
 import type { Engine, EngineContext } from './operation-run.js';
 import type { Held, Result } from './outflow.js';
 
-/** Where a message stays that nothing is to be done with: another try would end the same way. */
+/** Errors after which a message is a dead letter: a retry would end the same way. */
 const hopeless = ['too-large', 'invalid-body', 'invalid-definition', 'bad-request'];
 const backoff = { initial: 0.1, factor: 2, maximum: 5 };
 const longestWait = 2 ** 31 - 1;
 
-/** An operation whose messages are a job each. What they give is published in the order of the messages. */
+/** An operation with a job for each message. Results are published in the order of the messages. */
 export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
   const { jobs, files, receiver, runs, log } = context.house;
   const { row, settings } = context;
@@ -27,7 +27,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
   const waiting: Held[] = [];
   const jobOfHeld = new Map<Held, number>();
   const working = new Set<Promise<void>>();
-  /** Messages that come again and have not found their jobs yet. */
+  /** Redelivered messages that have not found their jobs yet. */
   const returning = new Set<Held>();
   const stop = new AbortController();
 
@@ -53,13 +53,13 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
     const begun = await begin(held);
     if (begun === null) return;
     jobOfHeld.set(held, begun.id);
-    // The stream may have taken it back while the job was being made.
+    // The stream may have taken it back while the job was being created.
     if (!held.ours) return lose(held);
     const job = await ended(begun);
     if (job !== null) context.settle(held, await resultOf(held, job));
   }
 
-  /** The job at its end, also when the database cannot be read meanwhile; null if that is not waited for any more. */
+  /** The job at its end, even if the database cannot be read meanwhile; null if nobody waits for it any longer. */
   async function ended(begun: Job): Promise<Job | null> {
     let job = begun;
     for (let failures = 1; isUnfinished(job.state); ) {
@@ -80,7 +80,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
       () => undefined,
     );
 
-  /** The job of a message: the one that it had when it came before, or a new one. Tries until there is one. */
+  /** The job of a message: the one from its earlier delivery, or a new one. Retries until there is one. */
   async function begin(held: Held): Promise<Job | null> {
     for (let failures = 1; held.ours && !stop.signal.aborted; failures += 1) {
       try {
@@ -94,7 +94,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
           context.settle(held, context.dead(held, error.message, null));
           return null;
         }
-        // A queue or a disk that is full is no failure of the message's: it waits here, and others in its queue.
+        // A full queue or disk is not the message's fault: it waits here, and others wait in its queue.
         context.trouble(messageOf(error));
         await pause(failures);
       }
@@ -115,7 +115,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
   async function make({ delivery }: Held): Promise<Job> {
     const { id, headers, contentType, body } = delivery;
     const definition = await context.house.definitions.find(actor, String(row.processDefinitionId));
-    // Before anything is stored for it.
+    // Check before anything is stored for it.
     runs.checkQueue(actor);
     if (!delivery.redelivered && returning.size === 0) known.forgetFree();
     const key = messageKey(delivery);
@@ -152,7 +152,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
     if (size !== null && size > most) {
       return context.dead(
         held,
-        `Its output of ${size} bytes is more than a message may have: ${most} (MAX_MESSAGE_SIZE).`,
+        `Its output has ${size} bytes, more than a message may have: ${most} (MAX_MESSAGE_SIZE).`,
         job.uuid,
       );
     }

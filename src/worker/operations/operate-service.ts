@@ -10,27 +10,27 @@ import type { Engine, EngineContext } from './operation-run.js';
 import type { Held } from './outflow.js';
 
 const backoff = { initial: 0.1, factor: 2, maximum: 5 };
-/** From so many ends with the same message next on, one message at a time is given: to know which one it is. */
+/** After so many ends with the same message next, messages are given one at a time to find the culprit. */
 const careful = 2;
 /** Milliseconds. */
 const leavePatience = 3000;
 
 /**
- * An operation whose messages all go to one service. It answers each with one record, in order; or, with `answers: any`,
- * with whatever it likes, and nothing is known of what it makes of which message.
+ * An operation whose messages all go to one service. It answers each with one record, in order; with `answers: any` it
+ * may write any records, and it is unknown which message they belong to.
  *
- * @param open gives the service that is there, or a new one
+ * @param open returns the running service, or a new one
  */
 export function serviceEngine(context: EngineContext, open: () => Promise<Job>): Engine {
   const { row, settings, house } = context;
   const { jobs, files, log } = house;
   const answered = settings.answers === 'one';
   const stop = new AbortController();
-  /** Not given to the program yet, in order. */
+  /** Messages not given to the program yet, in order. */
   let waiting: Held[] = [];
-  /** Given to it and not answered, in order; null is one that nobody waits for. */
+  /** Given to it and not answered, in order; null is a message that nobody waits for. */
   let given: (Held | null)[] = [];
-  /** How often the service ended while a message was the next to be answered. */
+  /** How many times the service ended while a message was the next to be answered. */
   const ends = new WeakMap<Held, number>();
   let job: Job | null = null;
   let feed: Feed | null = null;
@@ -39,7 +39,7 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
   let attempt: number | null = null;
   let unlisten = () => {};
   let unexpected = 0;
-  /** Records of nobody's that are not safe yet. */
+  /** Records without a message that are not safe yet. */
   const loose = new Set<Promise<void>>();
 
   function pump(): void {
@@ -98,7 +98,7 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
     pump();
   }
 
-  /** What the program cannot be rid of it has to keep: it is read no faster than it is published. */
+  /** Backpressure: the program's records are read no faster than they are published. */
   function publishLoose(bytes: Uint8Array): void {
     if (row.outputStream === null) return;
     const published = context.publish(bytes);
@@ -110,7 +110,7 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
     });
   }
 
-  /** The program, or the way to it, is gone: what it has not answered is given to the next one, in the same order. */
+  /** The program, or the connection to it, is gone: unanswered messages go to the next one in the same order. */
   function detach(ended: boolean): void {
     feed?.close();
     feed = null;
@@ -132,7 +132,7 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
     waiting = [...back, ...waiting];
   }
 
-  /** Connects to the program of an attempt, again and again for as long as it is the present one. */
+  /** Connects to the program of an attempt, and retries as long as it is the current one. */
   async function attach(uuid: string, number: number): Promise<void> {
     attempt = number;
     const current = () => attempt === number && job?.uuid === uuid && !stop.signal.aborted;
@@ -152,7 +152,7 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
         });
         if (!current()) return opened.close();
         feed = opened;
-        // It still works on what it was given before: nobody waits for the answers, their messages come again.
+        // It still works on earlier messages. Nobody waits for those answers: the messages are redelivered.
         given = answered ? Array.from({ length: opened.pending }, () => null) : [];
         context.trouble(null);
         pump();
@@ -172,8 +172,8 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
       if (feed !== null) detach(true);
       const why =
         now.outcome?.reason?.replace(/\.$/, '') ??
-        (now.state === 'FAILED' ? 'it failed' : 'it has ended by itself');
-      context.trouble(`The service is not there any more: ${why}. Starting the operation starts it.`, true);
+        (now.state === 'FAILED' ? 'it failed' : 'it ended by itself');
+      context.trouble(`The service is gone: ${why}. Start the operation to start it again.`, true);
       return;
     }
     if (!isUp(now)) {
@@ -194,7 +194,7 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
         heard((await house.store.jobs.byUuid(opened.uuid)) ?? opened);
         return;
       } catch (error) {
-        context.trouble(`The service cannot be begun: ${messageOf(error)}`);
+        context.trouble(`The service cannot be started: ${messageOf(error)}`);
         await pause(failures);
       }
     }
@@ -203,7 +203,7 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
   const pause = (failures: number) =>
     delay(backoffDelay(backoff, failures, Math.random()), undefined, { signal: stop.signal }).catch(() => {});
 
-  context.trouble('The service is being begun.');
+  context.trouble('The service is being started.');
   const beginning = begin();
 
   return {
@@ -222,14 +222,14 @@ export function serviceEngine(context: EngineContext, open: () => Promise<Job>):
       feed = null;
       await beginning;
       unlisten();
-      // Nobody would give them again.
+      // They would never be delivered again.
       const patience = delay(leavePatience, undefined, { ref: false });
       await Promise.race([Promise.all(loose), patience]);
     },
   };
 }
 
-/** True if its program runs and does its work. */
+/** True if its program runs and is ready. */
 function isUp(job: Job | null): boolean {
   return job?.state === 'RUNNING' && (job.service as ServiceState | null)?.health === 'ready';
 }

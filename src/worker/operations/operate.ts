@@ -13,9 +13,9 @@ import { beginOperation, type MakeEngine, type OperationRun } from './operation-
 import { openService, stopServices } from './operation-service.js';
 import type { OperatorOptions } from './operator-options.js';
 
-/** More jobs than one operation has messages unsettled. */
+/** More than the unsettled messages that one operation can have. */
 const mostJobs = 12_000;
-/** How long the start of the server waits for the queues of operations, in milliseconds. */
+/** How long startup waits for the queues of operations, in milliseconds. */
 const startPatience = 2000;
 const retryPause = 5000;
 
@@ -24,18 +24,18 @@ interface Known {
   counts: OperationCounts;
   jobs: MessageJobs;
   letters: DeadLetters | null;
-  /** Why it could not be begun; it is tried again. */
+  /** Why it could not be started; it is retried. */
   failure: string | null;
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Makes operations work: each that is active has its queue read, from the start of the server to its end. */
+/** Runs operations: reads the queue of each active one from the start of Penstock to its end. */
 export class Operator implements Operating {
   readonly #options: OperatorOptions;
   readonly #known = new Map<number, Known>();
-  /** What is done with an operation goes one after the other. */
+  /** Actions on one operation run one after the other. */
   readonly #inTurn = openTurns<Known>();
-  /** So does what is done with a queue of dead letters, by its stream. */
+  /** So do actions on a queue of dead letters, by its stream. */
   readonly #inTurnOnStream = openTurns<string>();
   #closed = false;
 
@@ -43,14 +43,14 @@ export class Operator implements Operating {
     this.#options = options;
   }
 
-  /** Begins all that are active. Waits a moment for the queues of all, so that nothing is published past them. */
+  /** Starts all active ones. Waits a moment for all queues, so that no message misses them. */
   async start(): Promise<void> {
     const rows = await this.#options.store.operations.all();
     const begun = Promise.all(rows.map((row) => this.apply(row)));
     await Promise.race([begun, delay(startPatience, undefined, { ref: false })]);
   }
 
-  /** What is unsettled goes back. Services go on running. */
+  /** Returns unsettled messages. Services go on running. */
   async stop(): Promise<void> {
     this.#closed = true;
     const all = [...this.#known.values()];
@@ -81,14 +81,14 @@ export class Operator implements Operating {
     if (this.#closed) return;
     known.timer = setTimeout(async () => {
       const row = await this.#options.store.operations.byId(id).catch(() => undefined);
-      // A database that cannot be read now can be later.
+      // The database may be readable later.
       if (row === undefined) this.#tryLater(known, id);
       else if (row !== null) await this.apply(row);
     }, retryPause);
     known.timer.unref();
   }
 
-  /** From whatever it was to what the row says. */
+  /** Brings it from its current state to what the row says. */
   async #go(known: Known, row: OperationRow): Promise<void> {
     const { run } = known;
     if (run !== null && row.active && sameWork(run.row, row) && run.status().state !== 'failing') return;
@@ -113,7 +113,7 @@ export class Operator implements Operating {
     );
   }
 
-  /** Messages wait for it from now on. */
+  /** From now on messages wait for it. */
   async #makeQueue({ inputStream, ...row }: OperationRow): Promise<void> {
     const { streams } = this.#options;
     const queue = this.#queueOf(row);
@@ -143,7 +143,7 @@ export class Operator implements Operating {
     if (known === undefined) return null;
     if (known.run !== null) return known.run.status();
     const { failure, counts } = known;
-    return { state: 'waiting', reason: failure ?? 'it is being begun', service: null, counts: { ...counts } };
+    return { state: 'waiting', reason: failure ?? 'it is starting', service: null, counts: { ...counts } };
   }
 
   lag(row: OperationRow): Promise<Lag | null> {
@@ -160,7 +160,7 @@ export class Operator implements Operating {
     const { streams } = this.#options;
     const queue = this.#queueOf(row);
     if ((await streams.counts(row.inputStream, queue)) === null) {
-      throw new PenstockError('conflict', 'The operation has no queue yet. Try again when it runs.');
+      throw new PenstockError('conflict', 'The operation has no queue yet. Try again when it is running.');
     }
     return this.#lettersOf(known, row).take((letter) =>
       streams.publish(row.inputStream, revived(letter), undefined, queue),
@@ -174,7 +174,7 @@ export class Operator implements Operating {
       const before = this.#lettersOf(known, row);
       known.letters = null;
       const after = this.#lettersOf(known, changed);
-      // Which of the two counts is known when the change is stored.
+      // Which of the two counts is only known once the change is stored.
       known.letters = null;
       await before.take((letter) => after.put(letter));
       await before.remove();
@@ -185,7 +185,7 @@ export class Operator implements Operating {
     return this.#lettersOf(this.#of(row), row).take(async () => {});
   }
 
-  /** How those are that have begun. */
+  /** The status of all that have been started. */
   statuses(): { id: number; status: OperationStatus }[] {
     return [...this.#known].flatMap(([id, { run }]) => (run === null ? [] : [{ id, status: run.status() }]));
   }
@@ -238,7 +238,7 @@ async function end(known: Known): Promise<void> {
   await run?.close();
 }
 
-/** False if something has changed that the work depends on; a name has not. */
+/** False if anything has changed that matters for the work; a name does not. */
 function sameWork(a: OperationRow, b: OperationRow): boolean {
   const work = (row: OperationRow) =>
     JSON.stringify([

@@ -19,7 +19,7 @@ import type { RunService } from '../../usecases/runs/runs.js';
 import type { DeadLetters } from './dead-letters.js';
 import { type Held, Outflow, type Result } from './outflow.js';
 
-/** What operations need of the house. */
+/** What operations need. */
 export interface House {
   streams: Omit<Stream, 'close'>;
   store: Store;
@@ -28,51 +28,51 @@ export interface House {
   receiver: Receiver;
   runs: RunService;
   definitions: DefinitionService;
-  /** Bytes of a message, at most. */
+  /** The most bytes of a message. */
   maxMessageSize: number;
   log: Logger;
 }
 
-/** What an operation is to whoever works for it. */
+/** An operation as its engine sees it. */
 export interface EngineContext {
   house: House;
   row: OperationRow;
   settings: OperationSettings;
   /** How many messages may be unsettled at once. */
   prefetch: number;
-  /** Says what came of a message. */
+  /** Sets the result of a message. */
   settle(held: Held, result: Result): void;
-  /** A result of a message, with what travels through. */
+  /** A result for a message, with the headers that are passed through. */
   result(held: Held, body: Uint8Array): Result;
-  /** A message without a result, and why; `job` is the UUID of the job that it failed in. */
+  /** A dead letter for a message, and why; `job` is the UUID of the job that it failed in. */
   dead(held: Held, reason: string, job: string | null): Result;
-  /** Publishes what is no message's result. Resolves when it is safe, or when there is no hope for it any more. */
+  /** Publishes a record that belongs to no message. Resolves when it is safe, or given up. */
   publish(body: Uint8Array): Promise<void>;
-  /** Says why it cannot go on: for now, or not by itself; null when it can. */
+  /** Sets why it cannot continue, for now or (`failing`) not by itself; null when it can. */
   trouble(reason: string | null, failing?: boolean): void;
   count(what: 'failed'): void;
 }
 
-/** What is done with the messages of an operation: a job for each, or one service for all. */
+/** Handles the messages of an operation: a job for each, or one service for all. */
 export interface Engine {
   take(held: Held): void;
-  /** A message is done with, and acknowledged. */
+  /** A message is settled and acknowledged. */
   settled(held: Held): void;
-  /** The stream has taken back every message that was not: they come again. */
+  /** The stream has taken back all other messages: they will be redelivered. */
   lost(): void;
   /** The UUID of its service's job. */
   service(): string | null;
-  /** No message is given to anything any more. What runs goes on running. */
+  /** Hands out no more messages. Running programs go on. */
   close(): Promise<void>;
 }
 
 const bytes = 'application/octet-stream';
-/** How long what is on its way out is waited for when an operation ends, in milliseconds. */
+/** How long to wait for results being published when an operation ends, in milliseconds. */
 const leavePatience = 1500;
 
 export type MakeEngine = (context: EngineContext) => Engine;
 
-/** An operation at work, from when it was begun until it is closed. */
+/** A running operation, from its start until it is closed. */
 export interface OperationRun {
   readonly row: OperationRow;
   status(): OperationStatus;
@@ -81,8 +81,8 @@ export interface OperationRun {
 }
 
 /**
- * Begins an operation: reads its queue, gives the messages to the engine, publishes what comes of them in order, and
- * acknowledges each message when that is safe. Resolves when the queue is there, or is certain to be tried again.
+ * Starts an operation: reads its queue, gives the messages to the engine, publishes the results in order, and
+ * acknowledges each message once its result is safe. Resolves when the queue exists, or is sure to be retried.
  */
 export async function beginOperation(
   house: House,
@@ -94,8 +94,8 @@ export async function beginOperation(
 ): Promise<OperationRun> {
   const settings = operationSettings(row);
   const prefetch = prefetchOf(settings, row.definition.processType === 'service' ? 'service' : 'single');
-  /** Why it does not go on: the way in, the way out, and what is between. */
-  let noInput: string | null = 'it is being begun';
+  /** Why it cannot continue: the input, the output, and the engine between them. */
+  let noInput: string | null = 'it is starting';
   let noOutput: string | null = null;
   let trouble: { reason: string; failing: boolean } | null = null;
 
@@ -114,7 +114,7 @@ export async function beginOperation(
     },
   });
 
-  /** Of what nobody gives again, if the way in is lost. */
+  /** Records that would not be delivered again if the input connection is lost. */
   const loose = new Outflow({
     publish: (_kind, message) => house.streams.publish(row.outputStream ?? '', message),
     onSettled() {
@@ -167,7 +167,7 @@ export async function beginOperation(
       engine.take(outflow.hold(delivery));
     },
     onLink(linked, reason) {
-      noInput = linked ? null : (reason ?? 'the stream is out of reach');
+      noInput = linked ? null : (reason ?? 'the stream is unreachable');
       if (linked) return;
       outflow.drop();
       engine.lost();

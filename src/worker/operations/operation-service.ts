@@ -3,7 +3,7 @@ import { operationSettings } from '../../domain/operations/operation.js';
 import type { OperationRow } from '../../store/operations.js';
 import type { OperatorOptions } from './operator-options.js';
 
-/** The service of an operation: the one that runs, if it is what is wanted, or a new one in its place. */
+/** The service of an operation: the running one if it is up to date, or else a new one in its place. */
 export async function openService(house: OperatorOptions, row: OperationRow): Promise<Job> {
   const { store, definitions, receiver, jobs, runs } = house;
   const actor = { id: row.ownerId, username: row.owner.username, admin: false };

@@ -3,9 +3,9 @@ import type { DeadLetterOptions } from './dead-letters.js';
 import type { House } from './operation-run.js';
 
 export interface OperatorOptions extends House {
-  /** This installation: several may use one broker. */
+  /** The id of this installation: several may share a broker. */
   instance: string;
-  /** A user's streams, to have one for dead letters. */
+  /** Creates and removes the stream for an operation's dead letters. */
   ownStream: (row: OperationRow, name: string) => NonNullable<DeadLetterOptions['own']>;
   /** Ends a service, with every process of it. */
   stopService: (uuid: string) => Promise<unknown>;

@@ -4,18 +4,18 @@ import type { Delivery, StreamMessage } from '../../drivers/streams/stream.js';
 import { type Backoff, backoffDelay } from '../../lib/backoff.js';
 import { messageOf } from '../../lib/errors.js';
 
-/** What came of a message: a result, a dead letter, or nothing that is to be published. */
+/** What became of a message: a result, a dead letter, or nothing to publish. */
 export type Result =
   | { kind: 'result'; message: StreamMessage }
   | { kind: 'dead'; message: StreamMessage }
   | { kind: 'nothing' };
 
-/** A message that is ours until its result is safe. */
+/** A message that we hold until its result is safe. */
 export interface Held {
   readonly delivery: Delivery;
-  /** It may have been answered before: what is published for it says so. */
+  /** It may have been answered before: its result is marked accordingly. */
   again: boolean;
-  /** False once the stream has taken it back: nothing is to be done for it any more. */
+  /** False once the stream has taken it back: nothing more is done for it. */
   ours: boolean;
   result: Result | null;
   sent: boolean;
@@ -25,27 +25,26 @@ export interface Held {
 interface OutflowOptions {
   /** Resolves when the message is safe. */
   publish: (kind: 'result' | 'dead', message: StreamMessage) => Promise<void>;
-  /** Called when a message is done with: its result is safe and it is acknowledged. */
+  /** Called when a message is settled: its result is safe and it is acknowledged. */
   onSettled: (held: Held, result: Result) => void;
-  /** Called with why nothing can be published for the time being, and with null when it can again. */
+  /** Called with the reason while nothing can be published, and with null when publishing works again. */
   onTrouble: (reason: string | null) => void;
   backoff?: Backoff;
 }
 
-/** Results on their way at once. Streams keep the order of those that arrive. */
+/** Results being published at once. Streams keep their order. */
 const mostPublishing = 256;
 
 /**
- * The way out of an operation: results come in any order and are published in the order of their messages; each
- * message is acknowledged once what came of it is safe. What could not be published is tried again, for as long as the
- * message is ours.
+ * The output of an operation: results come in any order and are published in the order of their messages. Each message
+ * is acknowledged once its result is safe. Failed publishing is retried as long as we hold the message.
  */
 export class Outflow {
   readonly #options: OutflowOptions;
   readonly #backoff: Backoff;
-  /** In the order in which they came. */
+  /** In order of arrival. */
   #held: Held[] = [];
-  /** Index of the first that is not on its way yet. */
+  /** Index of the first that is not being published yet. */
   #next = 0;
   /** Index of the first that is not settled. */
   #head = 0;
@@ -65,7 +64,7 @@ export class Outflow {
     return this.#held.length - this.#head;
   }
 
-  /** Takes a message in, behind all others. */
+  /** Adds a message behind all others. */
   hold(delivery: Delivery): Held {
     const { redelivered: again } = delivery;
     const held: Held = { delivery, again, ours: true, result: null, sent: false, safe: false };
@@ -73,14 +72,14 @@ export class Outflow {
     return held;
   }
 
-  /** Says what came of a message. */
+  /** Sets the result of a message. */
   settle(held: Held, result: Result): void {
     if (!held.ours) return;
     held.result = result;
     this.#pump();
   }
 
-  /** The stream has taken back all that was not acknowledged. */
+  /** The stream has taken back everything that was not acknowledged. */
   drop(): void {
     for (const held of this.#held) held.ours = false;
     this.#held = [];
@@ -91,7 +90,7 @@ export class Outflow {
     this.#tell(null);
   }
 
-  /** Lets what is on its way arrive, for so many milliseconds; what else there is, is not sent any more. */
+  /** Waits up to so many milliseconds for results being published; sends no others. */
   async finish(patience: number): Promise<void> {
     this.#closed = true;
     const end = performance.now() + patience;
@@ -120,7 +119,7 @@ export class Outflow {
       this.#letGo();
       return;
     }
-    // One whose confirmation did not come may have arrived all the same.
+    // A result without a confirmation may still have arrived.
     const again = held.again || held.sent;
     held.sent = true;
     this.#publishing += 1;
@@ -144,7 +143,7 @@ export class Outflow {
       });
   }
 
-  /** From the first that is not safe on all is sent once more, a while later. */
+  /** After a while, everything from the first unsafe result on is sent again. */
   #failed(reason: string): void {
     this.#tell(reason);
     if (this.#timer !== undefined || this.#closed) return;
@@ -155,7 +154,7 @@ export class Outflow {
     );
   }
 
-  /** Only when nothing is on its way any more: what failed last would otherwise come before what failed first. */
+  /** Only once nothing is being published: otherwise a later failure could overtake an earlier one. */
   #resume(): void {
     if (this.#publishing > 0) {
       this.#timer = setTimeout(() => this.#resume(), 20);
@@ -166,7 +165,7 @@ export class Outflow {
     this.#pump();
   }
 
-  /** Acknowledges what is safe, from the oldest on. */
+  /** Acknowledges safe results, oldest first. */
   #letGo(): void {
     for (;;) {
       const held = this.#held[this.#head];

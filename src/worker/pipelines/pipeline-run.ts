@@ -18,22 +18,22 @@ import type { StepJob } from './step-progress.js';
 
 const afterTrouble = 1000;
 
-/** What a program may have made of its files, and what waiting does not mend. */
+/** Errors that a program may have caused in its files, and that a retry does not help. */
 const programsDoing = ['EACCES', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOENT', 'ENOTDIR', 'EPERM'];
 
-/** Longer than this and Node's timer would fire at once. */
+/** Node's timer fires at once if it is longer. */
 const longestTimer = 2 ** 31 - 1;
 
 /**
- * One pipeline's job while it runs. What is kept in memory is made of rows and can be made of them again at any
- * time; what comes next is decided in the domain.
+ * A pipeline's job while it runs. What is in memory comes from rows and can be rebuilt from them at any time; the
+ * domain decides what comes next.
  */
 export class PipelineRun {
   readonly #context: PipelineContext;
   job: Job;
   #plan: Plan;
   #steps: PipelineSteps;
-  /** News that came while the rows were being read; null when they have been read. */
+  /** News that arrived while the rows were being read; null once they have been read. */
   #early: StepJob[] | null = [];
   #wanted = false;
   #turning = false;
@@ -41,7 +41,7 @@ export class PipelineRun {
   #alarm: NodeJS.Timeout | undefined;
   readonly #receipts: Receipt[] = [];
   #over: () => void = () => {};
-  /** Resolves when the job has ended, or nothing more is done for it here. */
+  /** Resolves when the job has ended, or this process has stopped working on it. */
   readonly end = new Promise<void>((resolve) => {
     this.#over = resolve;
   });
@@ -53,7 +53,7 @@ export class PipelineRun {
     this.#steps = new PipelineSteps(context, job, this.#plan);
   }
 
-  /** Goes on, soon. */
+  /** Continues soon. */
   kick(): void {
     this.#wanted = true;
     if (this.#turning || this.#closed) return;
@@ -71,14 +71,14 @@ export class PipelineRun {
     this.#over();
   }
 
-  /** One of its steps' jobs is so now. */
+  /** The new state of one of its steps' jobs. */
   heard(job: StepJob): void {
     if (this.#early !== null) this.#early.push(job);
     else {
       this.#steps.note(job);
       if (job.state === 'RUNNING' && !this.#isStopping()) {
         this.#steps.startReaders(job.step ?? '').catch((error: unknown) => {
-          // Read anew, they are started as after a crash.
+          // The rows are read again, and the readers started as after a crash.
           this.#early ??= [];
           void this.#trouble(error).then(() => this.kick());
         });
@@ -87,7 +87,7 @@ export class PipelineRun {
     this.kick();
   }
 
-  /** Ends it before its time. @returns what was signalled, once it has ended */
+  /** Ends it early. @returns what was signalled, once it has ended */
   async stop(outcome: Outcome): Promise<Receipt> {
     await this.#setStop(outcome);
     this.kick();
@@ -103,14 +103,14 @@ export class PipelineRun {
     return this.#plan.stop !== null || this.#steps.failing;
   }
 
-  /** The first cause is kept, and kept in the row: it is told the same after a crash. */
+  /** The first cause is kept, in the row too, so that it is the same after a crash. */
   async #setStop(outcome: Outcome): Promise<void> {
     if (this.#isStopping() || !isUnfinished(this.job.state)) return;
     this.#plan.stop = outcome;
     try {
       this.job = await persist(this.#context, this.job, 'update', { plan: this.#plan }, { stop: outcome });
     } catch (error) {
-      // It has ended at the same moment, or is about to begin, which is stored with it.
+      // It has just ended, or is about to start, which stores the plan as well.
       this.#context.log.info({ job: this.job.uuid, error: messageOf(error) }, 'pipeline stopped');
     }
   }
@@ -133,7 +133,7 @@ export class PipelineRun {
     }
   }
 
-  /** What is wrong for good ends the pipeline; all else is tried again, from what the rows say. */
+  /** A permanent error ends the pipeline; after any other the rows are read again, and it is retried. */
   async #trouble(error: unknown): Promise<void> {
     const lasting =
       error instanceof PenstockError
@@ -163,7 +163,7 @@ export class PipelineRun {
     });
   }
 
-  /** Reads how far everything is, and starts again what was to be started when we ended. */
+  /** Reads the progress of everything, and starts what should have been started before a restart. */
   async #load(): Promise<void> {
     this.#early = [];
     const steps = new PipelineSteps(this.#context, this.job, this.#plan);
@@ -213,11 +213,11 @@ export class PipelineRun {
     this.job = await persist(this.#context, this.job, 'update', { plan: this.#plan }, data);
   }
 
-  /** By whom the jobs of its steps are cancelled. */
+  /** What cancels the jobs of its steps, for `Cancelled by …`. */
   #why(): string {
     const { stop } = this.#plan;
     if (stop === null) return `its pipeline, whose step '${this.#steps.firstFailure?.step}' failed`;
-    return stop.cause === 'timeout' ? 'its pipeline, whose time was over' : 'its pipeline, which was ended';
+    return stop.cause === 'timeout' ? 'its pipeline, which timed out' : 'its pipeline, which was ended';
   }
 
   async #finish(): Promise<void> {
@@ -236,7 +236,7 @@ export class PipelineRun {
       outputPath,
       outputSize: fileSize(output),
     });
-    // Those of one that failed are kept, because a resume may need them.
+    // Those of a failed pipeline are kept, because a resume may need them.
     if (request.environment !== undefined) files.forgetEnvironment(uuid, attempt);
   }
 

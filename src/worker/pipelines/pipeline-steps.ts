@@ -12,17 +12,17 @@ import { cancelStepJob, makeReady, makeStepJob, pipeOf, pipesFolder, type StepCo
 import { type StepJob, StepProgress } from './step-progress.js';
 
 export interface PipelineContext extends StepContext {
-  /** The UUID that the job of a step has, and no other. */
+  /** The UUID of a step's job, computed so that it is unique. */
   uuidOf: (parent: string, step: string, item: number | null) => string;
-  /** How many items of a step are under way at once, if it does not say. */
+  /** How many items of a step are in progress at once, by default. */
   itemsAtOnce: number;
 }
 
-/** Rows read at once, and jobs made or ended at once. */
+/** How many rows are read, and jobs created or ended, at once. */
 const piece = 1000;
 const atOnce = 16;
 
-/** The steps of a pipeline's job while it runs: how far each is, as its rows say, and what is done to it. */
+/** The steps of a pipeline's job while it runs: their progress, from their rows, and the actions on them. */
 export class PipelineSteps {
   readonly #context: PipelineContext;
   readonly #job: Job;
@@ -49,7 +49,7 @@ export class PipelineSteps {
   readonly #uuidOf = (step: string, item: number | null) => this.#context.uuidOf(this.#job.uuid, step, item);
   readonly #totalOf = (step: string) => this.all.get(step)?.total ?? 0;
 
-  /** Where the pipeline's output is. */
+  /** The file with the pipeline's output. */
   output = () => this.#files.of(this.#plan.output);
 
   get failing(): boolean {
@@ -61,7 +61,7 @@ export class PipelineSteps {
     return [...this.all.values()].flatMap((progress) => progress.open);
   }
 
-  /** The failure that all others come from. */
+  /** The failure that caused all others. */
   get firstFailure(): Failure | undefined {
     return firstFailure(
       this.#plan,
@@ -73,7 +73,7 @@ export class PipelineSteps {
     this.all.get(job.step ?? '')?.note(job);
   }
 
-  /** Reads how far everything is. */
+  /** Reads the progress of everything. */
   async load(): Promise<void> {
     for (let after = 0; ; ) {
       const rows = await this.#context.store.stepJobs.of(this.#job.id, after, piece);
@@ -83,7 +83,7 @@ export class PipelineSteps {
     }
   }
 
-  /** Has those run that wait to be run: after a crash nobody else would. */
+  /** Submits waiting jobs to the worker: after a crash nobody else would. */
   async submitWaiting(): Promise<void> {
     for (const { step, open } of this.all.values()) {
       if (this.#waitsForWriter(step)) continue;
@@ -91,7 +91,7 @@ export class PipelineSteps {
     }
   }
 
-  /** True for who reads from a pipe to which nobody writes yet. */
+  /** True for a reader whose pipe has no writer yet. */
   #waitsForWriter(step: PlannedStep): boolean {
     const [first] = groupOf(this.#plan, step.name);
     if (first === undefined || first.name === step.name) return false;
@@ -99,7 +99,7 @@ export class PipelineSteps {
     return writer?.unendedJob(0)?.state !== 'RUNNING' && writer?.failed === 0 && writer.finished === 0;
   }
 
-  /** Whoever reads from a pipe begins when the first who writes has begun. */
+  /** Starts the readers of pipes once the first writer has started. */
   async startReaders(name: string): Promise<void> {
     const group = groupOf(this.#plan, name);
     if (group.length < 2 || group[0]?.name !== name) return;
@@ -112,12 +112,12 @@ export class PipelineSteps {
     const { store, files, definitionOf, runner } = this.#context;
     const job = known?.state === 'CREATED' ? await store.jobs.byUuid(known.uuid) : null;
     if (job?.state !== 'CREATED') return;
-    // Perhaps its making was cut off here.
+    // A crash may have interrupted its creation here.
     files.accept(job.uuid);
     runner.submit(job, await definitionOf(step.revisionId));
   }
 
-  /** Finds out of how many jobs a step is. What there is beyond that is of an input that it had before. */
+  /** Counts the jobs of a step. Any surplus jobs belong to an earlier input. */
   async count(name: string): Promise<Items> {
     const { store, files, jobs } = this.#context;
     const progress = this.all.get(name) as StepProgress;
@@ -132,13 +132,13 @@ export class PipelineSteps {
     return items;
   }
 
-  /** Starts jobs of a step, and those that are joined to it. */
+  /** Starts jobs of a step, and those joined to them. */
   async start(name: string, items: readonly number[]): Promise<void> {
     const group = groupOf(this.#plan, name);
     await this.#makePipes(group);
     for (let at = 0; at < items.length; at += atOnce) {
       const begun = items.slice(at, at + atOnce).map((item) => this.#startOne(group, item));
-      // Also when one cannot be begun the others are there before anything else is done, such as ending them all.
+      // Even if one cannot be started, wait for the others before doing anything else, such as ending them all.
       for (const one of await Promise.allSettled(begun)) if (one.status === 'rejected') throw one.reason;
     }
   }
@@ -146,14 +146,14 @@ export class PipelineSteps {
   async #makePipes(group: readonly PlannedStep[]): Promise<void> {
     const { files } = this.#context;
     const pipes = group.slice(0, -1).map((step) => pipeOf(files, this.#job.uuid, step.name));
-    // Those that are there may be in use: a crash was between their making and now.
+    // Existing pipes may be in use, if there was a crash since they were made.
     const missing = pipes.filter((pipe) => !existsSync(pipe));
     if (missing.length === 0) return;
     await mkdir(pipesFolder(files, this.#job.uuid), { recursive: true, mode: 0o700 });
     await makePipes(missing);
   }
 
-  /** The first who writes comes last, since it is what the others wait for. */
+  /** The first writer is created last, since the others wait for it. */
   async #startOne(group: readonly PlannedStep[], item: number): Promise<void> {
     const context = this.#context;
     const whole = {
@@ -172,7 +172,7 @@ export class PipelineSteps {
     }
   }
 
-  /** Ends all that has not ended. @returns what was signalled */
+  /** Ends all unfinished jobs. @returns what was signalled */
   async cancel(by: string): Promise<Receipt[]> {
     const receipts: Receipt[] = [];
     const { open } = this;
@@ -180,7 +180,7 @@ export class PipelineSteps {
       const ends = open.slice(at, at + atOnce).map(({ uuid }) => cancelStepJob(this.#context, uuid, by));
       for (const receipt of await Promise.all(ends)) if (receipt !== undefined) receipts.push(receipt);
     }
-    // What ended by itself is known by its event, which is on its way.
+    // The event of a job that ended by itself is on its way.
     if (this.open.length > 0) await delay(10);
     return receipts;
   }

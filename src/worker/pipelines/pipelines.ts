@@ -20,14 +20,14 @@ const piece = 1000;
 const afterTrouble = 1000;
 
 /**
- * Sees to pipelines: each job of one goes on as the jobs of its steps end. It holds no slot of the queue itself;
- * those of its steps go through it like all others.
+ * Runs pipelines: a pipeline's job advances as the jobs of its steps end. It takes no slot in the queue itself; the
+ * jobs of its steps queue like all others.
  */
 class Pipelines {
   readonly #context: PipelineContext;
   /** By the id of the pipeline's job. */
   readonly #runs = new Map<number, PipelineRun>();
-  /** Those that are being prepared to be run again, by the same id. */
+  /** Jobs that are being prepared to run again, by the same id. */
   readonly #resuming = new Map<number, Promise<void>>();
   #closed = false;
 
@@ -40,7 +40,7 @@ class Pipelines {
     if (job.parentId !== null) this.#runs.get(job.parentId)?.heard(job);
   };
 
-  /** After a start, and before any job is started: takes up what had not ended. */
+  /** At startup, before any job is started: continues unfinished pipelines. */
   async recover(): Promise<number> {
     const jobs = await this.#context.store.stepJobs.unfinishedPipelines();
     for (const job of jobs) {
@@ -50,7 +50,7 @@ class Pipelines {
     return jobs.length;
   }
 
-  /** A pipeline's job that waits or runs. */
+  /** Takes on a pipeline's job that waits or runs. */
   submit(job: Job): void {
     if (this.#closed) return;
     const run = new PipelineRun(this.#context, job);
@@ -61,7 +61,7 @@ class Pipelines {
     run.kick();
   }
 
-  /** Leaves everything to the next start. */
+  /** Leaves everything to the next start of Penstock. */
   close(): void {
     this.#closed = true;
     this.#context.jobs.news.off('news', this.#heard);
@@ -74,7 +74,7 @@ class Pipelines {
     return this.#runs.get(job.id)?.stop(ended('cancelled', `Cancelled by ${by}.`));
   }
 
-  /** Ends any job that is run here: a pipeline's with all its steps, a step's also while nobody runs it yet. */
+  /** Ends any job that runs here: a pipeline's with all its steps, a step's even before it is in a lane. */
   readonly cancelAny = (job: Job, by: string): Promise<Receipt | undefined> => {
     if (job.executor === pipelineExecutor) return this.cancel(job, by);
     if (job.parentId !== null) return cancelStepJob(this.#context, job.uuid, by);
@@ -82,9 +82,9 @@ class Pipelines {
   };
 
   /**
-   * Begins a failed pipeline's job again, where it failed.
+   * Resumes a failed pipeline's job where it failed.
    *
-   * @param again the steps that are run again though they ended well
+   * @param again the steps that are run again although they succeeded
    */
   async resume(job: Job, again: string[], by: string): Promise<Job> {
     const plan: Plan = { ...(job.plan as Plan), stop: null, again };
@@ -96,7 +96,7 @@ class Pipelines {
         if (current.state === 'FAILED') return change;
         throw new PenstockError(
           'illegal-transition',
-          `The job is ${current.state}; only a failed one is resumed.`,
+          `The job is ${current.state}; only a failed job can be resumed.`,
         );
       },
       { resumed_by: by, again },
@@ -110,7 +110,7 @@ class Pipelines {
     this.#resuming.set(job.id, done);
   }
 
-  /** Sends back what has to be run again, which may have been begun before a crash, and starts it. */
+  /** Resets the jobs that must run again, which may have begun before a crash, and starts the pipeline. */
   async #resumed(job: Job): Promise<void> {
     while (!this.#closed) {
       try {
@@ -143,7 +143,7 @@ class Pipelines {
   }
 }
 
-/** @param runner has the jobs of steps run, in their turn among all others */
+/** @param runner runs the jobs of steps, in their turn among all others */
 export const openPipelines = (
   options: LaneOptions & { store: Store; uuids: TypedUuids },
   runner: StepRunner,

@@ -9,17 +9,17 @@ import { PenstockError } from '../../lib/errors.js';
 import { fileSize, type JobFiles, makeDurable } from '../../store/folder/job-files.js';
 import type { Store } from '../../store/store.js';
 
-/** A file with the name that it is to be known by. */
+/** A file with the name to show. */
 interface NamedFile {
   file: string;
   name: string;
 }
 
-/** Larger outputs are not gathered as JSON: each is in memory while it is looked at. */
+/** Larger outputs are not gathered as JSON: each is in memory while it is checked. */
 const largestJson = 64 * 1024 * 1024;
 const piece = 500;
 
-/** Of a pipeline's job: where its steps' jobs and their files are. */
+/** Finds the files of the jobs of a pipeline's steps. */
 export class StepFiles {
   readonly #store: Store;
   readonly #files: JobFiles;
@@ -51,7 +51,7 @@ export class StepFiles {
     return this.#plan.steps.find((step) => step.name === name) as PlannedStep;
   }
 
-  /** Where a source's bytes are; null where there are none, because the pipeline has no such input. */
+  /** The file with a source's bytes; null if the pipeline has no such input. */
   async of(source: Source): Promise<NamedFile | null> {
     if (source.step === null) {
       const { output } = source;
@@ -78,12 +78,12 @@ export class StepFiles {
     const file = kept === null ? null : path.join(this.#files.folder(job.uuid), kept);
     if (file === null || fileSize(file) === null) {
       const which = output === null ? 'The output' : `The output '${output}'`;
-      throw new PenstockError('gone', `${which} of the step '${step}' is not there.`);
+      throw new PenstockError('gone', `${which} of the step '${step}' does not exist.`);
     }
     return { file, name: output ?? name };
   }
 
-  /** The working folder that a step's program was given. */
+  /** The working folder of a step's program. */
   async workOf(step: string): Promise<string> {
     const job = await this.jobOf(step, null);
     return path.join(this.#files.attempt(job.uuid, job.attempt), 'work');
@@ -91,11 +91,11 @@ export class StepFiles {
 
   async jobOf(step: string, item: number | null): Promise<Job> {
     const job = await this.#store.jobs.byUuid(this.#uuidOf(step, item));
-    if (job === null) throw new PenstockError('gone', `A job of the step '${step}' is not there any more.`);
+    if (job === null) throw new PenstockError('gone', `A job of the step '${step}' no longer exists.`);
     return job;
   }
 
-  /** The outputs of all items as one file. It is there whole, or not at all. */
+  /** The outputs of all items as one file. It exists completely or not at all. */
   async #gather(step: PlannedStep): Promise<NamedFile> {
     const folder = path.join(this.#files.attempt(this.#job.uuid, this.#job.attempt), 'gathered');
     const file = path.join(folder, step.name);
@@ -119,7 +119,7 @@ export class StepFiles {
           const output = path.join(this.#files.folder(uuid), kept ?? '');
           if (!kept || fileSize(output) === null) {
             const what = `The output of item ${from + at} of the step '${step.name}'`;
-            throw new PenstockError('gone', `${what} is not there.`);
+            throw new PenstockError('gone', `${what} does not exist.`);
           }
           if (way === 'json') {
             const separator = from + at === 0 ? '' : ',';
@@ -137,7 +137,7 @@ export class StepFiles {
   }
 }
 
-/** Adds a file's bytes; as lines with a line feed at their end, if there are any and it lacks one. */
+/** Adds a file's bytes. As lines, it adds a missing line feed at the end of a file that is not empty. */
 async function append(
   from: string,
   target: Awaited<ReturnType<typeof open>>,
@@ -164,18 +164,18 @@ async function jsonOf(file: string, step: string, item: number): Promise<string>
   try {
     JSON.parse(text);
   } catch {
-    throw new PenstockError('bad-json', `${what} is no JSON, which gather "json" needs.`);
+    throw new PenstockError('bad-json', `${what} is not JSON, which gather "json" needs.`);
   }
   return text;
 }
 
 /**
- * Puts a file in another place: as a second name of the same bytes, or, where a program could change them there, as
- * a copy of its own, which file systems that can do it make without copying.
+ * Puts a file in another place: as a hard link, or, if a program could change it there, as a copy, which some file
+ * systems make without copying bytes.
  */
 export async function place(file: string | Buffer, target: string, own: boolean): Promise<void> {
   await rm(target, { force: true });
-  // A second name of a symbolic link would be one more link to bytes that may be anybody's, and may change.
+  // A hard link to a symbolic link would lead to bytes that may be anybody's, and may change.
   if (!own && !(await lstat(file)).isSymbolicLink()) {
     try {
       await link(file, target);

@@ -9,27 +9,30 @@ import { messageOf, PenstockError } from '../../lib/errors.js';
 import { fileSize, makeDurable } from '../../store/folder/job-files.js';
 import { place, type StepFiles } from './step-files.js';
 
-/** The items of a step that is run once for each. */
+/** The items of a step that runs once per item. */
 export interface Items {
   total: number;
-  /** What people have to know of them, in a sentence. */
+  /** A note for people about them, as a sentence. */
   note?: string | null;
   /**
-   * Puts one item where a job expects its input.
+   * Writes one item where a job expects its input.
    *
-   * @param own whether it has to be a copy that the program may change
-   * @returns its name, if it has one of its own
+   * @param own whether it must be a copy that the program may change
+   * @returns its own name, if it has one
    */
   stage(item: number, target: string, own: boolean): Promise<string | null>;
 }
 
-/** A JSON array has to be in memory as a whole. */
+/** A JSON array must fit in memory. */
 const largestJson = 64 * 1024 * 1024;
 
 const wrongInput = (step: PlannedStep, why: string) =>
-  new PenstockError('invalid-body', `The input of the step '${step.name}' cannot be taken apart: ${why}.`);
+  new PenstockError(
+    'invalid-body',
+    `The input of the step '${step.name}' cannot be split into items: ${why}.`,
+  );
 
-/** Finds a step's items in what it is given, which is there by now. The same input has the same items every time. */
+/** Finds a step's items in its input, which exists by now. The same input always has the same items. */
 export async function itemsOf(
   step: PlannedStep,
   files: StepFiles,
@@ -76,7 +79,7 @@ async function lineItems(step: PlannedStep, file: string): Promise<Items> {
       const source = await open(file, 'r');
       const copy = await open(target, 'w', 0o600);
       try {
-        // A line may be as long as the file: it goes over in pieces.
+        // A line may be as long as the file, so it is copied in pieces.
         const buffer = Buffer.allocUnsafe(Math.min(to - from, 1024 * 1024));
         for (let at = from; at < to; ) {
           const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, to - at), at);
@@ -114,12 +117,15 @@ async function elementItems(step: PlannedStep, file: string): Promise<Items> {
   };
 }
 
-/** A file that a step left: its path below the folder, as the disk has it and as it is told. */
+/** A file that a step left: its path below the folder, on disk and as shown. */
 interface Left extends ShownName {
   bytes: Buffer;
 }
 
-/** The files below a folder that match a pattern. Folders are gone into as deep as it can reach; links are none. */
+/**
+ * The files below a folder that match a pattern. Folders are searched as deep as the pattern reaches; symbolic links do
+ * not count.
+ */
 async function filesBelow(folder: string, pattern: string, most: (count: number) => void): Promise<Left[]> {
   const matches = globMatcher(pattern);
   const found: Left[] = [];
@@ -162,7 +168,7 @@ async function fileItems(step: PlannedStep, folder: string, pattern: string): Pr
       if (fileSize(file) === null) {
         throw new PenstockError(
           'gone',
-          `the file ${name} of the step '${step.input?.step}' is not there any more`,
+          `the file ${name} of the step '${step.input?.step}' no longer exists`,
         );
       }
       await place(file, target, own);

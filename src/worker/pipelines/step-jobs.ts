@@ -15,7 +15,7 @@ import { persist, type RunContext } from '../attempt/run.js';
 import { place, type StepFiles } from './step-files.js';
 import type { Items } from './step-items.js';
 
-/** Who runs the jobs of steps. */
+/** Runs the jobs of steps. */
 export interface StepRunner {
   submit(job: Job, definition: ProcessDefinition): void;
   cancel(job: Job, by: string): Promise<Receipt | undefined>;
@@ -27,25 +27,22 @@ export interface StepContext extends RunContext {
   definitionOf: (revisionId: number) => Promise<ProcessDefinition>;
 }
 
-/** What is known of the pipeline whose step's job is to be made. */
+/** The pipeline for whose step a job is created. */
 interface Whole {
   job: Job;
   plan: Plan;
   files: StepFiles;
   uuidOf: (step: string, item: number | null) => string;
-  /** The items of steps that are run once for each. */
+  /** The items of steps that run once per item. */
   items: ReadonlyMap<string, Items>;
 }
 
-/**
- * The folder of a pipeline's job in which its kernel pipes have their names, each that of the step that writes to
- * it.
- */
+/** The folder of a pipeline's job that holds its named pipes, each named after the step that writes to it. */
 export const pipesFolder = (files: JobFiles, uuid: string): string => path.join(files.folder(uuid), 'pipes');
 export const pipeOf = (files: JobFiles, uuid: string, writer: string): string =>
   path.join(pipesFolder(files, uuid), writer);
 
-/** What the job of a step asks for beyond its definition; `environment` with its values. */
+/** The run request of a step's job; `environment` includes the values. */
 function requestOf({ files }: StepContext, { job, plan }: Whole, step: PlannedStep): RunRequest {
   const { executor, host, application, priority, output } = job.request;
   const own = job.request.environment === undefined ? {} : files.environment(job.uuid);
@@ -69,7 +66,7 @@ function requestOf({ files }: StepContext, { job, plan }: Whole, step: PlannedSt
   };
 }
 
-/** Puts what a step's job is given into a folder. @returns its input, or null if it has none */
+/** Puts the inputs of a step's job into a folder. @returns the main input, or null if it has none */
 async function stage(
   whole: Whole,
   step: PlannedStep,
@@ -81,11 +78,11 @@ async function stage(
   for (const [name, source] of Object.entries(step.inputs)) {
     const given = await whole.files.of(source);
     if (given === null)
-      throw new PenstockError('gone', `The input '${name}' of the step '${step.name}' is not there.`);
+      throw new PenstockError('gone', `The input '${name}' of the step '${step.name}' does not exist.`);
     await mkdir(path.join(folder, 'inputs'), { recursive: true, mode: 0o700 });
     await place(given.file, path.join(folder, 'inputs', name), true);
   }
-  // A program that is given a path may write there: the bytes of the step before are to stay as they are.
+  // A program that gets a path may write there, but the previous step's bytes must not change.
   const own = input?.type === 'file' && input.via === 'path';
   const wanted = input?.type === 'file' && input.via === 'path' ? input.fileName : undefined;
   const target = path.join(folder, 'input');
@@ -102,8 +99,8 @@ async function stage(
 }
 
 /**
- * Makes the job of a step, or of one of its items. Its UUID is computed from the pipeline's job, the step and the
- * item, so that it is made once whatever happens in between. It is not started here.
+ * Creates the job of a step, or of one of its items. Its UUID is computed from the pipeline's job, the step and the
+ * item, so that it is created only once, even after a crash. It is not started here.
  */
 export async function makeStepJob(
   context: StepContext,
@@ -141,13 +138,13 @@ export async function makeStepJob(
     files.accept(uuid);
     return made;
   } catch (error) {
-    // Unless the job is there after all, and this is its input.
+    // Unless the job exists after all, and this is its input.
     if ((await context.store.jobs.byUuid(uuid)) === null) await files.reject(uuid);
     throw error;
   }
 }
 
-/** Lets the job of a step wait again that is to be run again, with what it is given now. */
+/** Makes a step's job that must run again wait in the queue, with its current inputs. */
 export async function makeReady(
   context: StepContext,
   whole: Whole,
@@ -169,7 +166,7 @@ export async function makeReady(
   return persist(context, job, 'ready', {});
 }
 
-/** Ends a step's job, whether it runs, waits, or was only to be run again. */
+/** Ends a step's job, whether it runs, waits, or is only meant to run again. */
 export async function cancelStepJob(
   context: StepContext,
   uuid: string,
@@ -181,7 +178,7 @@ export async function cancelStepJob(
   if (receipt !== undefined) return receipt;
   const now = await context.store.jobs.byUuid(uuid);
   if (now === null || (now.state !== 'CREATED' && now.state !== 'RESET')) return undefined;
-  // Nobody has it: it waits for the one that it is joined to, or for its input.
+  // No lane has it: it waits for its input, or for the job that it is joined to.
   const waiting = now.state === 'RESET' ? await persist(context, now, 'ready', {}) : now;
   const outcome = ended('cancelled', `Cancelled by ${by}.`);
   await persist(
@@ -194,7 +191,7 @@ export async function cancelStepJob(
   return nothingToEnd;
 }
 
-/** Sends a job back to be run again from the beginning. It waits only when it is made ready. */
+/** Resets a job to run again from the beginning. It only queues after `makeReady`. */
 export function resetStepJob(context: RunContext, job: Job): Promise<Job> {
   return persist(context, job, 'reset', {
     handle: null,

@@ -3,7 +3,7 @@ import type { Outcome } from '../../domain/jobs/outcome.js';
 import type { Failure, StepState } from '../../domain/pipelines/pipeline.js';
 import type { PlannedStep } from '../../domain/pipelines/pipeline-plan.js';
 
-/** What counts of a step's job here. */
+/** What matters here about a step's job. */
 export interface StepJob {
   uuid: string;
   step: string | null;
@@ -14,10 +14,7 @@ export interface StepJob {
   ended: Date | null;
 }
 
-/**
- * How far one step of a running pipeline is: kept up to date by the events of its jobs, and made of their rows
- * again.
- */
+/** The progress of one step of a running pipeline: kept up to date by the events of its jobs, and rebuilt from their rows. */
 export class StepProgress implements StepState {
   readonly step: PlannedStep;
   total: number | null;
@@ -53,7 +50,7 @@ export class StepProgress implements StepState {
   get failures(): Failure[] {
     return [...this.#failed.values()];
   }
-  /** All that have not ended. */
+  /** All jobs that have not ended. */
   get open(): StepJob[] {
     return [...this.#unended.values(), ...this.#resting.values()];
   }
@@ -64,24 +61,24 @@ export class StepProgress implements StepState {
     return this.#unended.get(item);
   }
 
-  /** Takes note of how a job is now. */
+  /** Records the new state of a job. */
   note(job: StepJob): void {
     const item = job.item ?? 0;
     for (const kept of [this.#unended, this.#resting, this.#failed, this.#finished]) kept.delete(item);
-    // There may be many; those that are new here are not among them.
+    // `todo` may be long; jobs that are new here are not in it.
     const at = item < this.next ? this.todo.indexOf(item) : -1;
     if (at >= 0) this.todo.splice(at, 1);
-    // Those in between, if there are any, were left out by a crash.
+    // Any in between were missed because of a crash.
     for (; this.next < item; this.next += 1) this.todo.push(this.next);
     if (this.next === item) this.next += 1;
     if (job.state === 'RESET' && job.notBefore === null) {
       this.#resting.set(item, job);
-      // Nearly always it is the highest: they come in their order.
+      // Nearly always it is the highest: they come in order.
       let place = this.todo.length;
       while (place > 0 && (this.todo[place - 1] ?? 0) > item) place -= 1;
       this.todo.splice(place, 0, item);
     } else if (job.state === 'CREATED' || job.state === 'RUNNING' || job.state === 'RESET') {
-      // A reset with a time to wait for is a retry, which the worker sees to.
+      // A reset with a time is a retry, which the lane handles.
       this.#unended.set(item, job);
     } else if (job.state === 'FAILED') {
       const outcome = job.outcome ?? { cause: 'lost', exit_code: null, signal: null, reason: null };
@@ -94,7 +91,7 @@ export class StepProgress implements StepState {
     } else this.#finished.add(item);
   }
 
-  /** Those beyond the last one: from when there were more items. They are forgotten here. */
+  /** Jobs beyond the last item, from an input with more items. They are forgotten here. */
   surplus(): StepJob[] {
     const total = this.total ?? Number.POSITIVE_INFINITY;
     const jobs = [...this.#resting].filter(([item]) => item >= total);

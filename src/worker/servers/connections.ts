@@ -1,10 +1,10 @@
 import type { Reach } from '../../domain/servers/server.js';
 import type { Host } from '../../drivers/hosts/host.js';
 
-/** Opens the way to a server; `learned` is told its key when it is reached for the first time. */
+/** Opens a connection to a server; `learned` gets its host key when it is first reached. */
 export type OpenHost = (server: string, reach: Reach, learned: (hostKey: string) => Promise<void>) => Host;
 
-/** The connections to servers, by name: each is opened when it is first needed, and ends with the server. */
+/** The connections to servers, by name: each is opened when first needed, and closed with the server. */
 export class ServerConnections {
   readonly #open: OpenHost;
   readonly #hosts = new Map<string, Host>();
@@ -13,7 +13,7 @@ export class ServerConnections {
     this.#open = open;
   }
 
-  /** @param learned keeps the key that a server shows first */
+  /** @param learned stores the first key that a server shows */
   of(server: string, reach: Reach, learned: (reach: Reach) => Promise<void>): Host {
     const known = this.#hosts.get(server);
     if (known !== undefined) return known;
@@ -24,7 +24,7 @@ export class ServerConnections {
     return host;
   }
 
-  /** The way to a server is closed. */
+  /** Closes the connection to a server. */
   async leave(server: string): Promise<void> {
     const host = this.#hosts.get(server);
     this.#hosts.delete(server);

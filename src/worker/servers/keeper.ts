@@ -14,30 +14,30 @@ interface Waiter {
   job: { id: number; uuid: string };
   attempt: number;
   application: string;
-  /** It has a server: which is stored already. */
+  /** It got a server, and that is already stored. */
   serve(server: ServerRow): void;
-  /** It will have none this time, or, for good, none ever. */
+  /** It gets none this time, or (`forGood`) never. */
   refuse(reason: string, forGood?: boolean): void;
   tell(reason: string): void;
 }
 
 interface KeeperOptions extends LifeContext {
-  /** All that are there now. */
+  /** All current applications. */
   applications(): readonly Application[];
-  /** Told which of them there are servers of, or jobs that wait for one. */
+  /** Called with the names of those that have servers or waiting jobs. */
   used(names: ReadonlySet<string>): void;
-  /** What an application's servers cannot be made without, in words; null if all is there. */
+  /** What is missing to create an application's servers, in words; null if nothing is. */
   missing(application: Application): string | null;
   maxServers(): number;
   /** How many servers may have a job at the same time. */
   maxBusy(): number;
-  /** Milliseconds until a cloud without room is asked again, for the first time. */
+  /** Milliseconds before the first retry of a cloud that had no room. */
   capacityRetry(): number;
 }
 
-/** A cloud that has no room is left alone for so long, in terms of the first time. */
+/** Back-off for a cloud without room, in multiples of the first wait. */
 const patience = { factor: 2, maximum: 30 };
-/** Seconds for which none is made after one that was refused, or has not come up: whoever waits is told at once. */
+/** Seconds without new servers after one was refused or did not come up: waiting jobs are told at once. */
 const setback = { initial: 1, factor: 2, maximum: 300 };
 
 interface Pause {
@@ -47,8 +47,8 @@ interface Pause {
 }
 
 /**
- * Keeps the pool as the policy says: asks it whenever something has changed or is due, and does what it says. One look
- * at a time; each server's own life goes on beside.
+ * Keeps the pool as the policy plans it: plans again whenever something has changed or is due, and carries out the
+ * plan. One round at a time; each server's own life runs alongside.
  */
 export class Keeper {
   readonly #options: KeeperOptions;
@@ -64,39 +64,39 @@ export class Keeper {
     this.#options = options;
   }
 
-  /** From now on servers come and go. */
+  /** From now on servers are created and deleted. */
   open(): void {
     this.#open = true;
     this.look();
   }
 
-  /** No job gets a server any more, and none is made. What is under way goes on. */
+  /** Jobs get no more servers, and none is created. Whatever is in progress goes on. */
   rest(): void {
     this.#open = false;
     clearTimeout(this.#timer);
   }
 
-  /** Resolves when nothing is under way any more; what was goes on at the next start. */
+  /** Resolves when nothing is in progress; the next start of Penstock continues. */
   async close(): Promise<void> {
     this.rest();
     await this.#looking;
     await Promise.all(this.#living.values());
   }
 
-  /** A job that is to have a server. */
+  /** A job that needs a server. */
   want(waiter: Waiter): void {
     this.#waiters.set(waiter.job.uuid, waiter);
     this.look();
   }
 
-  /** It is not wanted any more; false if it has been served by now. */
+  /** It no longer needs one; false if it has already been served. */
   unwant(uuid: string): boolean {
     const waited = this.#waiters.delete(uuid);
     if (waited) this.look();
     return waited;
   }
 
-  /** Something has changed: the policy is asked again, soon. */
+  /** Something has changed: plan again soon. */
   look(): void {
     if (!this.#open) return;
     if (this.#looking !== null) {
@@ -104,7 +104,7 @@ export class Keeper {
       return;
     }
     this.#again = false;
-    // What changes at the same time is looked at together.
+    // Simultaneous changes are handled together.
     this.#looking = Promise.resolve()
       .then(() => this.#keep())
       .catch((error: unknown) =>
@@ -117,14 +117,14 @@ export class Keeper {
   }
 
   /**
-   * No server of an application could be had. A cloud without room makes jobs wait. One that refuses would refuse every
-   * job's, and all are told; who broke on the way up fails one job.
+   * An application could not get a server. If the cloud has no room, jobs wait. If it refuses, it would refuse every
+   * job, so all fail. A server that broke on its way up fails one job.
    */
   failed(application: string, problem: ConnectorProblem | null, reason: string): void {
     const full = problem === 'quota' || problem === 'no-capacity';
     const now = this.#options.clock().getTime();
     const known = this.#pauses.get(application);
-    // Several that were asked for together fail together: that is one failure.
+    // Servers that were requested together fail together: that counts as one failure.
     if (known === undefined || known.until <= now) {
       const times = (known?.times ?? 0) + 1;
       const initial = this.#options.capacityRetry() / 1000;
@@ -142,12 +142,12 @@ export class Keeper {
     this.look();
   }
 
-  /** A server of an application has come up: whatever kept others is over. */
+  /** A server of an application has come up: nothing holds up the others any longer. */
   came(application: string): void {
     this.#pauses.delete(application);
   }
 
-  /** What was wrong may have been put right: nothing is waited for any more. */
+  /** The problem may have been fixed: all pauses end. */
   forgive(): void {
     this.#pauses.clear();
     this.look();
@@ -207,21 +207,21 @@ export class Keeper {
     }
   }
 
-  /** Stored first: whoever finds the job after a crash finds its server, too. */
+  /** Stored first, so that after a crash the job's server is known as well. */
   async #serve(uuid: string, id: number): Promise<void> {
     const waiter = this.#waiters.get(uuid);
     if (waiter === undefined) return;
     const { job, attempt } = waiter;
     const row = await this.#options.ledger.assign(id, job, attempt);
     if (row === null) return;
-    // It may not be wanted any more by now.
+    // It may no longer be wanted.
     if (this.#waiters.delete(uuid)) waiter.serve(row);
     else await this.#options.ledger.unassign(id, job, attempt);
   }
 
   async #order(name: string): Promise<void> {
     const application = this.#options.application(name);
-    // It was there a moment ago; who waits for it is told at the next look.
+    // It existed a moment ago; jobs that wait for it are told in the next round.
     if (application === undefined || application.connector === null) return;
     const server = serverName(randomUUID());
     await this.#options.ledger.add({
@@ -244,8 +244,8 @@ export class Keeper {
 }
 
 /**
- * Stands for what an application is, whether its own document says it or the configuration: servers of another one are
- * outdated. How many there may be makes no difference to a server.
+ * A number for the content of an application, whether from its own document or the configuration: servers with another
+ * number are outdated. Limits on the number of servers do not count.
  */
 function revisionOf(application: Application | undefined): number {
   if (application === undefined) return 0;

@@ -5,8 +5,8 @@ import type { Store } from '../../store/store.js';
 import { keepTrying } from '../keep-trying.js';
 
 /**
- * The servers that there are, as the database has them: whatever is changed here is stored first. What the cloud holds
- * nothing of any more is forgotten here.
+ * All servers as stored in the database: every change is stored first. Servers of which the cloud has nothing left are
+ * dropped here.
  */
 export class Ledger {
   readonly #store: Store['servers'];
@@ -23,12 +23,12 @@ export class Ledger {
     this.#changed = changed;
   }
 
-  /** Reads what there was when we ended. */
+  /** Reads the servers from before the restart. */
   async load(): Promise<void> {
     for (const row of await this.#store.held()) this.#rows.set(row.id, row);
   }
 
-  /** All that the cloud may hold something of, oldest first. */
+  /** All servers of which the cloud may still have something, oldest first. */
   held(): ServerRow[] {
     return [...this.#rows.values()];
   }
@@ -48,7 +48,7 @@ export class Ledger {
     return row;
   }
 
-  /** Changes a server's state; null if it is in one that the new state does not follow upon. */
+  /** Changes a server's state; null if the new state cannot follow its current one. */
   async change(id: number, state: ServerState, change: ServerChange = {}): Promise<ServerRow | null> {
     const known = this.#rows.get(id);
     if (known === undefined) return null;
@@ -56,14 +56,14 @@ export class Ledger {
     return this.#keep(row);
   }
 
-  /** Gives an idle server to an attempt of a job; null if it is not idle any more. */
+  /** Gives an idle server to an attempt of a job; null if it is no longer idle. */
   async assign(id: number, job: { id: number }, attempt: number): Promise<ServerRow | null> {
     const name = this.#rows.get(id)?.name ?? '';
     const row = await this.#insist(name, () => this.#store.assign(id, job.id, attempt, this.#clock()));
     return this.#keep(row);
   }
 
-  /** Takes a server back from an attempt that was never begun there. */
+  /** Takes a server back from an attempt that never started there. */
   async unassign(id: number, job: { id: number }, attempt: number): Promise<void> {
     const name = this.#rows.get(id)?.name ?? '';
     this.#keep(await this.#insist(name, () => this.#store.unassign(id, job.id, attempt, this.#clock())));
@@ -79,7 +79,7 @@ export class Ledger {
     return row;
   }
 
-  /** Keeps what was found out about a server that stays in its state. */
+  /** Stores what was learned about a server without changing its state. */
   async note(id: number, change: ServerChange): Promise<void> {
     const row = this.#rows.get(id);
     if (row === undefined) return;

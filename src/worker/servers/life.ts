@@ -10,41 +10,41 @@ import type { Logger } from '../../lib/log.js';
 import type { ServerRow } from '../../store/servers.js';
 import type { Ledger } from './ledger.js';
 
-/** What a server's life needs of the house. */
+/** What a server's life needs. */
 export interface LifeContext {
   ledger: Ledger;
-  /** Aborted when we end. What was under way goes on at the next start. */
+  /** Aborted at shutdown. The next start continues what was in progress. */
   closing: AbortSignal;
   log: Logger;
   clock: () => Date;
   connector(name: string): Connector | undefined;
   application(name: string): Application | undefined;
-  /** A machine that can be reached; the connection is opened when it is first used. */
+  /** A reachable machine; the connection is opened when first used. */
   host(server: Pick<ServerRow, 'id' | 'name' | 'reach'>): Host;
-  /** Closes the connection to a server: nobody has business there any more. */
+  /** Closes the connection to a server that is no longer needed. */
   leave(server: ServerRow): Promise<void>;
   /** Puts an application's files where they belong. */
   prepare(host: Host, application: Application): Promise<void>;
-  /** Milliseconds that a server has from its order until it is reached. */
+  /** Milliseconds that a server has to become reachable. */
   bootTimeout(): number;
-  /** Told when no server of an application can be had, and why: `problem` null is one that did not come up. */
+  /** Called when an application cannot get a server, and why; `problem` is null for a server that did not come up. */
   failed(application: string, problem: ConnectorError['problem'] | null, reason: string): void;
-  /** Told when a server of an application has come up. */
+  /** Called when a server of an application has come up. */
   came(application: string): void;
 }
 
-/** Between two looks at a server that is coming: soon at first. */
+/** Pauses between checks of a server that is starting: short at first. */
 const looking = { initial: 0.4, factor: 1.3, maximum: 5 };
-/** Between two tries at what has failed. */
+/** Pauses between retries after a failure. */
 const trying = { initial: 1, factor: 2, maximum: 60 };
 
-/** Milliseconds for which it is no news that a server which the cloud has made lets nobody in. */
+/** Milliseconds during which it is normal that a new server cannot be logged in to. */
 const settling = 10_000;
 
-/** One step; it leaves the ledger as it should be, or is done again. */
+/** One step; if it does not change the ledger, it is repeated. */
 type Step = (context: LifeContext, server: ServerRow) => Promise<void>;
 
-/** What is next for a server in each state; one that has nothing waits for others to decide. */
+/** The next step for a server in each state; in a state without one, others decide. */
 const steps: Partial<Record<ServerState, Step>> = {
   requested: order,
   booting: boot,
@@ -53,12 +53,12 @@ const steps: Partial<Record<ServerState, Step>> = {
   deleting: remove,
 };
 
-/** True if a server in this state has something to go through by itself. */
+/** True if a server in this state has a next step of its own. */
 export const hasNext = (state: ServerState): boolean => steps[state] !== undefined;
 
 /**
- * Sees a server through all that it has to go through by itself: from its order until it is idle, and from its end
- * until the cloud has nothing of it left. Each step may have been begun before, by a server of ours that was killed.
+ * Takes a server through all steps of its own: from its order until it is idle, and from its end until the cloud has
+ * nothing of it left. Each step may already have begun before a crash.
  */
 export async function live(context: LifeContext, id: number): Promise<void> {
   while (!context.closing.aborted) {
@@ -81,11 +81,11 @@ const referenceOf = ({ name, cloudId }: ServerRow): ServerReference => ({ name, 
 function connectorOf(context: LifeContext, server: ServerRow): Connector {
   const connector = context.connector(server.connector);
   if (connector === undefined)
-    throw new ConnectorError('refused', `the connector ${server.connector} is not configured any more`);
+    throw new ConnectorError('refused', `the connector ${server.connector} is no longer configured`);
   return connector;
 }
 
-/** It will not run jobs: it is told why, and goes. */
+/** It will not run jobs: the reason is stored, and it is deleted. */
 async function fail(
   context: LifeContext,
   server: ServerRow,
@@ -102,13 +102,13 @@ async function order(context: LifeContext, server: ServerRow): Promise<void> {
     try {
       const cloudId = await connectorOf(context, server).create(server.order);
       const booting = await context.ledger.change(server.id, 'booting', { cloudId, reason: null });
-      // It is not wanted any more by now: what is deleted with it is found by its id.
+      // It is no longer wanted: its id is needed to delete everything that belongs to it.
       if (booting === null) await context.ledger.note(server.id, { cloudId });
       return;
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error;
       if (error.problem !== 'unavailable') return fail(context, server, error.problem, error.message);
-      // Perhaps the cloud has heard us: its name finds it again.
+      // The cloud may have got the request: the server can be found by its name.
       await context.ledger.note(server.id, { reason: error.message });
       await pause(context, trying, tries);
     }
@@ -116,12 +116,12 @@ async function order(context: LifeContext, server: ServerRow): Promise<void> {
   }
 }
 
-/** True once it is not for us to go on: somebody else has decided about the server, or we are about to end. */
+/** True if this step must stop: somebody else has decided about the server, or we are shutting down. */
 const gone = (context: LifeContext, { id, state }: ServerRow): boolean =>
   context.closing.aborted || context.ledger.get(id)?.state !== state;
 
 async function boot(context: LifeContext, server: ServerRow): Promise<void> {
-  // Not from its order: the cloud may have kept it waiting for long before it was made.
+  // Does not count from its order: the cloud may have taken long to create it.
   const deadline = context.clock().getTime() + context.bootTimeout();
   let reason = 'it has not come up yet';
   let tried: number | null = null;
@@ -136,7 +136,7 @@ async function boot(context: LifeContext, server: ServerRow): Promise<void> {
           .host({ ...server, reach })
           .run('exit 0', { timeout: 20_000, signal: context.closing });
         if (said.code === 0) {
-          // The key that it showed was noted on the way.
+          // Connecting has stored the key that it showed.
           const { reach: noted } = context.ledger.get(server.id) ?? server;
           const change = { reach: noted ?? reach, booted: context.clock(), reason: null };
           await context.ledger.change(server.id, 'ready', change);
@@ -148,7 +148,7 @@ async function boot(context: LifeContext, server: ServerRow): Promise<void> {
       if (context.closing.aborted) return;
       if (error instanceof ConnectorError && error.problem !== 'unavailable')
         return fail(context, server, error.problem, error.message);
-      // Who refuses us may not have been given our key yet; another host's key will not change.
+      // A server that refuses the login may not have our key yet; a wrong host key will not change.
       if (error instanceof HostError && error.problem === 'host-key')
         return fail(context, server, null, error.message);
       if (!(error instanceof ConnectorError || error instanceof HostError)) throw error;
@@ -156,7 +156,7 @@ async function boot(context: LifeContext, server: ServerRow): Promise<void> {
       unanswered = error instanceof ConnectorError;
     }
     const now = context.clock().getTime();
-    // A wrong user or a closed port will never be right, and should not be a secret until the deadline.
+    // A wrong user or a closed port stays wrong, and must not stay unnoticed until the deadline.
     const isNews = unanswered || (tried !== null && now - tried > settling);
     const told = isNews ? `the server cannot be used yet: ${reason}` : null;
     if (context.ledger.get(server.id)?.reason !== told)
@@ -169,7 +169,7 @@ async function boot(context: LifeContext, server: ServerRow): Promise<void> {
   }
 }
 
-/** Who logs in where: what the connector leaves open is as the application says. */
+/** How to log in: what the connector leaves open comes from the application. */
 function asSaid(reach: Reach, application: Application | undefined): Reach {
   if (reach.by !== 'ssh' || application === undefined) return reach;
   const { sshUser, sshPort } = application;
@@ -180,12 +180,12 @@ async function makeReady(context: LifeContext, server: ServerRow): Promise<void>
   const application = context.application(server.application);
   if (application === undefined) {
     await context.ledger.change(server.id, 'deleting', {
-      reason: `the application ${server.application} is no more`,
+      reason: `the application ${server.application} no longer exists`,
     });
     return;
   }
   if (server.uses > 0) {
-    // We ended before it was known how a job had left it.
+    // We were stopped before it was known in what state a job had left it.
     const broken = await silence(context.host(server), context.closing);
     if (context.closing.aborted) return;
     if (broken !== null) {
@@ -198,13 +198,13 @@ async function makeReady(context: LifeContext, server: ServerRow): Promise<void>
       await context.prepare(context.host(server), application);
     } catch (error) {
       if (context.closing.aborted) return;
-      return fail(context, server, null, `its files cannot be put there: ${messageOf(error)}`);
+      return fail(context, server, null, `its files cannot be copied there: ${messageOf(error)}`);
     }
   }
   await context.ledger.change(server.id, 'idle', { idleSince: context.clock() });
 }
 
-/** Why a machine does not do what it is asked; null if it does. */
+/** Why a machine does not respond properly; null if it does. */
 export async function silence(host: Host, signal: AbortSignal): Promise<string | null> {
   try {
     const { code } = await host.run('exit 0', { timeout: 20_000, signal });
@@ -219,10 +219,10 @@ async function giveUp(context: LifeContext, server: ServerRow): Promise<void> {
   await context.ledger.change(server.id, 'deleting');
 }
 
-/** Goes before why a server is still there, and behind why it is not wanted. */
+/** Stands between the reason to delete a server and the reason why it still exists. */
 const undeleted = '; it cannot be deleted yet: ';
 
-/** Deletes it, until it is true. */
+/** Deletes it, and retries until the cloud has nothing left of it. */
 async function remove(context: LifeContext, server: ServerRow): Promise<void> {
   await context.leave(server);
   for (let tries = 1; ; tries += 1) {

@@ -22,9 +22,9 @@ interface ServerSettings {
   /** How many servers may have a job at the same time. */
   maxBusy: number;
   bootTimeout: number;
-  /** Between two comparisons with the clouds. */
+  /** The time between two comparisons with the clouds. */
   reconcileInterval: number;
-  /** Until a cloud without room is asked again, for the first time. */
+  /** The time before the first retry of a cloud without room. */
   capacityRetry: number;
   scripts: string | null;
 }
@@ -42,14 +42,14 @@ interface ServersOptions {
     recallVariant(name: string, order: Application['order']): void;
     keepVariants(names: ReadonlySet<string>): void;
   };
-  /** Those that can be asked now, by name. */
+  /** The connectors that are currently available, by name. */
   connectors: () => ReadonlyMap<string, Connector>;
   openHost: OpenHost;
-  /** As the configuration says now; times in milliseconds. */
+  /** The current configuration; times in milliseconds. */
   settings: () => ServerSettings;
 }
 
-/** The servers of this installation: the ledger, who keeps it true, and the places that jobs get. */
+/** The servers of this installation: the ledger, what keeps it up to date, and the places that jobs get. */
 export function openServers(options: ServersOptions) {
   const { store, instance, log, clock, applications, connectors, openHost, settings } = options;
   const closing = new AbortController();
@@ -115,26 +115,29 @@ export function openServers(options: ServersOptions) {
   return {
     places,
 
-    /** The way to a server by its name, for what was started there; fails, with the reason, if it is no more. */
+    /** The host of a server by name, for programs that were started there; fails with the reason if it no longer exists. */
     async hostOf(name: string): Promise<Host> {
       const server = ledger.named(name) ?? (await store.servers.named([name]))[0];
       const ended = server === undefined || ['error', 'deleting', 'deleted'].includes(server.state);
       if (ended || server.reach === null)
-        throw new HostError('gone', `the server ${name} is no more: ${server?.reason ?? 'it was let go'}`);
+        throw new HostError(
+          'gone',
+          `the server ${name} no longer exists: ${server?.reason ?? 'it was deleted'}`,
+        );
       return host(server);
     },
 
-    /** Reads the ledger; before jobs are taken up. */
+    /** Reads the ledger; must come before jobs are recovered. */
     async load(): Promise<void> {
       await ledger.load();
       for (const { application, order } of ledger.held()) applications.recallVariant(application, order);
     },
 
-    /** From now on servers come and go. What jobs have not taken up again has no job any more. */
+    /** From now on servers are created and deleted. Servers that no recovered job uses are free. */
     async open(): Promise<void> {
       for (const { serverId, jobId, job, attempt } of await store.servers.openUses()) {
         if (places.has(job.uuid)) continue;
-        // What was never begun was no use.
+        // An attempt that never started does not count as a use.
         if (job.attempt < attempt) await ledger.unassign(serverId, { id: jobId }, attempt);
         else await store.servers.endUse(jobId, attempt, clock());
       }
@@ -145,20 +148,20 @@ export function openServers(options: ServersOptions) {
       reconciling = reconcile();
     },
 
-    /** No job gets a server any more: we are about to end. */
+    /** Jobs get no more servers: we are shutting down. */
     rest: () => keeper.rest(),
 
-    /** Something that servers depend on has changed: the configuration, or an application. */
+    /** Call it when the configuration or an application has changed. */
     changed: () => keeper.forgive(),
 
-    /** Lets a server go that runs nothing; false if it cannot go. */
+    /** Starts to delete a server that runs nothing; false if it cannot be deleted. */
     async letGo(id: number, reason: string): Promise<boolean> {
       const row = ledger.get(id);
       if (row === undefined || row.state === 'busy') return false;
       return (await ledger.change(id, 'deleting', { reason })) !== null;
     },
 
-    /** Deletes what nobody here needs; see the reconciler. */
+    /** Deletes servers that nobody here needs; see the reconciler. */
     clear: (all: boolean, dry: boolean) => reconciler.clear(all, dry),
 
     counts: () => store.servers.counts(),
@@ -178,13 +181,13 @@ export function missingFor(
   connectors: ReadonlyMap<string, unknown>,
 ): string | null {
   if (connector === null)
-    return `nobody makes servers for the application ${name}: CONNECTOR of application.yaml is not set, and it names none itself`;
+    return `the application ${name} has no connector: set connector in the application, or CONNECTOR in application.yaml`;
   if (connectors.has(connector)) return null;
   const file = connector === 'static' ? 'MACHINES in ssh.yaml' : `${connector}.yaml in the config folder`;
-  return `nobody makes servers for the application ${name}: its connector ${connector} needs ${file}`;
+  return `the connector ${connector} of the application ${name} is not configured: it needs ${file}`;
 }
 
-/** Puts an application's files where they belong. */
+/** Copies an application's files to a server. */
 async function prepare(host: Host, application: Application, scripts: string | null): Promise<void> {
   for (const { path: place, text, script, mode = '0644' } of application.files) {
     const to = path.posix.resolve(application.baseFolder, place);

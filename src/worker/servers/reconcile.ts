@@ -17,41 +17,41 @@ interface ReconcileOptions {
   /** Marks what this installation has made. */
   instance: string;
   connectors(): ReadonlyMap<string, Connector>;
-  /** A server is of no use any more, behind our back: what runs there is lost. */
+  /** A server became useless behind our back: whatever runs there is lost. */
   lost(server: ServerRow, reason: string): Promise<void>;
   log: Logger;
 }
 
-/** So many looks in a row must agree before anything is deleted, or given up. */
+/** How many checks in a row must agree before anything is deleted or given up. */
 const looks = 2;
 
-/** Milliseconds that a clearing may take: whoever asked for it waits for the answer. */
+/** Milliseconds that `clear` may take: the caller waits for the answer. */
 const clearPatience = 30_000;
-/** Between two times that a cloud is asked. */
+/** The pause between two requests to a cloud. */
 const askPause = 500;
 
-/** What a cloud's own state means for a server that the ledger counts on. */
+/** What a cloud's state means for a server that the ledger counts as usable. */
 const broken: Partial<Record<CloudServer['state'], (server: CloudServer) => string>> = {
-  error: ({ fault }) => `the cloud says that it is in error: ${fault ?? 'no reason is given'}`,
+  error: ({ fault }) => `the cloud reports an error: ${fault ?? 'no reason is given'}`,
   stopped: () => 'it was stopped behind our back',
   deleting: () => 'it is being deleted behind our back',
 };
 
 /**
- * Compares the ledger with the clouds. A server that a cloud has not any more, or that is broken there, is given up; one
- * that carries our mark, and that no row needs, is a leak, and is deleted at the second look, and at each after it until it
- * is gone. What carries no mark of ours is never touched.
+ * Compares the ledger with the clouds. A server that is missing or broken in the cloud is given up. A server with our
+ * mark that no row needs is a leak: it is deleted from the second check on, until it is gone. A server without our mark
+ * is never touched.
  */
 export class Reconciler {
   readonly #options: ReconcileOptions;
-  /** Leaks, by connector and id, and how often they were seen. */
+  /** Leaks by connector and id, with how many times they were seen. */
   #leaks = new Map<string, number>();
 
   constructor(options: ReconcileOptions) {
     this.#options = options;
   }
 
-  /** One look at every cloud. One that does not answer is left for the next. */
+  /** Checks every cloud once. A cloud that does not answer is left for the next check. */
   async look(): Promise<void> {
     const seen = new Map<string, number>();
     for (const [name, connector] of this.#options.connectors()) {
@@ -75,7 +75,7 @@ export class Reconciler {
     this.#leaks = seen;
   }
 
-  /** Deletes a leak; one that cannot be deleted keeps no other, and is tried again at the next look. */
+  /** Deletes a leak; if that fails, it holds up no other, and is retried at the next check. */
   async #remove(connector: Connector, leak: CloudServer): Promise<void> {
     const about = { server: leak.name, id: leak.id };
     this.#options.log.warn(about, 'deleting an unused server of ours');
@@ -86,18 +86,18 @@ export class Reconciler {
       );
   }
 
-  /** One whose name a server has that is needed must not take that one with it. */
+  /** A leak with the same name as a needed server must not be deleted by name. */
   #reference({ id, name }: CloudServer): ServerReference {
     return this.#options.ledger.named(name) === undefined ? { id, name } : { id, name, only: true };
   }
 
   /**
-   * Deletes, now, the servers that nobody here needs, and asks until they are gone, or the time is over.
+   * Deletes the servers that nobody here needs, and retries until they are gone or the time is over.
    *
-   * @param all also those that carry no mark of ours: every server of the project that the ledger does not know
-   * @param dry they are only listed
-   * @returns their ids, and what could not be deleted, with why; a cloud that does not tell what it has is there by the
-   *   name of its connector, and keeps no other
+   * @param all includes servers without our mark: every server of the project that the ledger does not know
+   * @param dry only lists them
+   * @returns their ids, and which could not be deleted and why; a cloud that cannot be listed appears by the name of
+   * its connector, and holds up no other
    */
   async clear(
     all: boolean,
@@ -124,8 +124,9 @@ export class Reconciler {
   }
 
   /**
-   * Servers that no row of the ledger needs: ours, or all. One that is being made is known by its name, and so is all that
-   * is to be deleted with one; of a server that is there another with its name is a twin, whose create was heard twice.
+   * Servers that no row of the ledger needs: ours, or all. A server that is being created is known by its name, and so
+   * is everything that is deleted with it. A second server with the name of an existing one is a twin from a repeated
+   * create request.
    */
   #untracked(servers: readonly CloudServer[], all = false): CloudServer[] {
     const { ledger, instance } = this.#options;
@@ -157,14 +158,14 @@ export class Reconciler {
   }
 }
 
-/** Has a server deleted until it is gone. @returns why it is not, when the time is over; null if it is */
+/** Deletes a server and waits until it is gone. @returns why it still exists when the time is over; null if it is gone */
 async function untilGone(
   connector: Connector,
   server: ServerReference,
   deadline: number,
 ): Promise<string | null> {
   for (;;) {
-    let reason = 'it is being deleted, and the cloud still has something of it';
+    let reason = 'it is being deleted, but the cloud still has something of it';
     try {
       if (await connector.delete(server)) return null;
     } catch (error) {

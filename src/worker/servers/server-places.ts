@@ -11,22 +11,22 @@ import { keepTrying } from '../keep-trying.js';
 import type { Keeper } from './keeper.js';
 import { type LifeContext, silence } from './life.js';
 
-/** After these nobody knows how the machine is: it is asked, or given up. */
+/** After these the machine's state is unknown: it is checked, or given up. */
 const doubtful = new Set<Outcome['cause']>(['platform', 'lost']);
 
-/** Places on servers that are made and let go. */
+/** Places on servers that are created and deleted on demand. */
 export function serverPlaces(
   context: Pick<LifeContext, 'ledger' | 'host' | 'log' | 'clock' | 'closing'> & {
     keeper: Keeper;
     store: Store['servers'];
     instance: string;
     baseFolder(application: string): string;
-    /** The application whose servers are for a job, by name: that which is asked for, with what the job wants beside. */
+    /** The name of the application whose servers are for a job: the requested one, with the job's wishes. */
     wanted(name: string, wishes: ServerWishes): string;
   },
 ): Places & { has(job: string): boolean; uses(server: number): boolean } {
   const { ledger, keeper, store, log, clock } = context;
-  /** Which server an attempt of a job has. */
+  /** The server of each job's current attempt. */
   const taken = new Map<string, number>();
   const placeOn = (server: ServerRow, uuid: string, attempt: number): Place => {
     const base = context.baseFolder(server.application);
@@ -60,7 +60,7 @@ export function serverPlaces(
           },
           refuse(reason, forGood = false) {
             settled();
-            // What somebody has taken away comes back by nobody's waiting.
+            // Waiting does not bring back an application that somebody has deleted.
             reject(forGood ? new PenstockError('not-found', reason) : new Error(reason));
           },
           tell(reason) {
@@ -86,7 +86,7 @@ export function serverPlaces(
       const server = id === undefined ? undefined : ledger.get(id);
       taken.delete(job.uuid);
       if (outcome === null) {
-        // It was never begun: that was no use of the server.
+        // It never started: that does not count as a use of the server.
         if (id !== undefined) await ledger.unassign(id, job, attempt);
         return;
       }
@@ -96,7 +96,7 @@ export function serverPlaces(
       if (outcome.cause === 'lost') broken = outcome.reason ?? 'what ran there was lost';
       else if (doubtful.has(outcome.cause)) {
         broken = await silence(context.host(server), context.closing);
-        // The next start of ours asks again.
+        // The next start of Penstock checks again.
         if (context.closing.aborted) return;
       }
       if (broken === null) await ledger.change(server.id, 'idle', { idleSince: clock() });

@@ -4,18 +4,18 @@ import { punchHole } from '../../drivers/files/punch-hole.js';
 import { fileSize } from '../../store/folder/job-files.js';
 import { logStart, setLogStart } from '../../store/folder/log-file.js';
 
-/** What is kept of a log that has grown too large: there must be room before the next cut. */
+/** The share of a log that is kept when it has grown too large: there must be room before the next cut. */
 const keptShare = 0.75;
-/** A cut is moved to the end of a line, if there is one in the next so many bytes. */
+/** A cut is moved to the end of a line, if one ends in the next so many bytes. */
 const lookForLine = 64 * 1024;
-/** File systems have a largest size of a file, holes included. Long before that a log begins anew. */
+/** File systems have a maximum file size, including holes. Long before that, a log starts over. */
 const tooFar = 2 ** 40;
 
 /**
  * Cuts the older part of a log away once it is larger than its bound, while its program goes on writing. The newest
- * part stays where it is, so that nothing is copied, nothing that is written meanwhile is lost, and who follows the log
- * goes on. Where the file system has no holes the log begins anew: what is written in the instant between the last look
- * and that is lost, too.
+ * part stays where it is, so that nothing is copied, nothing written meanwhile is lost, and followers of the log go on.
+ * If the file system has no holes, the log starts over: whatever is written between the last check and that moment is
+ * lost as well.
  *
  * @param most bytes
  * @returns true if it was cut
@@ -33,19 +33,19 @@ export async function capLog(file: string, most: number): Promise<boolean> {
 
 const noteFor = (bytes: number) => `[penstock: ${bytes} bytes before this were left out]\n`;
 
-/** In this order, so that a crash in between leaves a log that can be read, and that the next cut puts in order. */
+/** In this order, so that a crash in between leaves a readable log that the next cut repairs. */
 async function cut(file: string, next: number): Promise<boolean> {
   const note = Buffer.from(noteFor(next));
   const from = Math.max(0, next - note.length);
   const handle = await open(file, 'r+');
   try {
-    // Over what is left out. The program's own writes go to the end, wherever that is.
+    // Overwrites what is left out. The program's own writes go to the end, wherever that is.
     if (from > 0) await handle.write(note, 0, note.length, from);
   } finally {
     await handle.close();
   }
   await setLogStart(file, from);
-  // From the beginning, where a crash may have kept an earlier cut from it.
+  // From the beginning: a crash may have kept an earlier cut from doing it.
   return punchHole(file, 0, from);
 }
 

@@ -4,22 +4,22 @@ import { createContext, Script } from 'node:vm';
 import { longestLine } from '../../domain/services/service.js';
 import { logStart } from '../../store/folder/log-file.js';
 
-/** How much of a log is looked at in one go, in bytes. */
+/** How much of a log is searched at once, in bytes. */
 const piece = 256 * 1024;
-/** Milliseconds that an expression may take over that: some take ages over a line that nobody thought of. */
+/** Milliseconds that an expression may take for that: some take ages on an unexpected line. */
 const patience = 100;
 
 const search = new Script('lines.some((line) => expression.test(line))');
 
 /**
- * Looks for a line in a log as it grows. Lines are looked at when they are complete, each once.
+ * Looks for a line in a log as it grows. Each line is checked once, when it is complete.
  *
- * @returns a function that looks at what is new and tells whether the line was there. It throws when the expression
- *   takes too long.
+ * @returns a function that checks new lines and returns whether one matched. It throws if the expression takes too
+ * long.
  */
 export function lineSearch(file: string, source: string): () => Promise<boolean> {
   let offset = 0;
-  /** The beginning of a line whose end is not written yet. */
+  /** The beginning of a line that is not complete yet. */
   let begun = '';
   const decoder = new StringDecoder('utf8');
   const context = createContext({ lines: [] as string[], expression: new RegExp(source, 'u') });
@@ -53,6 +53,6 @@ function isFound(context: object): boolean {
     return search.runInContext(context as ReturnType<typeof createContext>, { timeout: patience }) === true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
-    throw new Error('service.ready.line takes too long over what it writes');
+    throw new Error('service.ready.line takes too long to match its output');
   }
 }

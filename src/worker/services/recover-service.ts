@@ -7,10 +7,10 @@ import { newRun, persist, type RunContext } from '../attempt/run.js';
 import type { Supervisor } from './supervise.js';
 
 /**
- * A service as it was when we ended: its program may go on, may have ended, or was perhaps just being started; or it
- * waited for its next start, and goes on waiting.
+ * Recovers a service after a restart of Penstock: its program may be running, may have ended, or may just have been
+ * starting; or the service was waiting for its next start, and goes on waiting.
  *
- * @returns true if there is a start to go on with
+ * @returns true if there is a start to continue with
  */
 export async function recoverService(
   context: RunContext,
@@ -19,7 +19,7 @@ export async function recoverService(
   definition: ProcessDefinition,
 ): Promise<boolean> {
   const { files, executor } = context;
-  // A start is stored with its handle, and its end takes that away.
+  // A start is stored with its handle, and its end removes the handle.
   const attempt = job.handle === null ? job.attempt + 1 : job.attempt;
   const folder = files.attempt(job.uuid, attempt);
   if (job.handle === null && !existsSync(folder)) {
@@ -31,7 +31,7 @@ export async function recoverService(
     supervisor.keep(job, definition, { handle, attempt });
     return true;
   }
-  // Nobody will ever start that attempt: the next one has the next number, in a folder of its own.
+  // That attempt will never be started: the next one gets the next number and a folder of its own.
   await clearUp(context, newRun(context.files, { job: { ...job, attempt }, definition }));
   const burnt = { attempt, never_started: true };
   supervisor.keep(await persist(context, job, 'resource', { attempt, handle: null }, burnt), definition);

@@ -13,7 +13,7 @@ import { collect } from '../attempt/run-job.js';
 import { afterRestart, ownEnd } from './service-start.js';
 import { isFinal, ring, type Supervised, tell } from './supervised.js';
 
-/** Sees to what follows the end of a start: the wait for the next one, or the end of the service itself. */
+/** Handles the end of a start: waits for the next one, or ends the service itself. */
 export async function endOfStart(
   context: RunContext,
   one: Supervised,
@@ -22,7 +22,7 @@ export async function endOfStart(
 ): Promise<void> {
   const { uuid, attempt } = run.job;
   try {
-    // What it left behind would be in the way of the next start, at a port for example.
+    // Processes that it left behind would block the next start, by holding a port for example.
     if (run.handle !== null) await context.executor.cancel(run.handle, one.definition.killGrace);
     context.files.forgetCommand(uuid, attempt);
   } catch (error) {
@@ -68,9 +68,9 @@ function verdictOn(one: Supervised, run: Run, outcome: Outcome): Verdict {
 }
 
 /**
- * The end of a service: it ended by itself and is not started again, was stopped or cancelled, or is given up.
+ * Ends a service: it ended by itself and is not restarted, was stopped or cancelled, or is given up.
  *
- * @param attempt the number of its last start, which may not have got as far as its program
+ * @param attempt the number of its last start, whose program may never have run
  */
 export async function conclude(
   context: RunContext,
@@ -87,11 +87,11 @@ export async function conclude(
     }
     if (asked?.what === 'stop') {
       const reason = reasonOf(asked);
-      // What never ran cannot have finished.
+      // A service that never ran cannot have finished.
       if (one.job.state !== 'RUNNING') return { event: 'fail', outcome: ended('cancelled', reason) };
       return { event: 'finish', outcome: { ...(lastOf(one) ?? outcome), reason } };
     }
-    // It ended well, and its output could not be taken.
+    // It succeeded, but its output could not be collected.
     if (verdict.next === 'finish') return { event: outcome.cause === 'exit' ? 'finish' : 'fail', outcome };
     const reason = [outcome.reason, verdict.reason].filter((text) => text !== null).join(' ');
     return { event: 'fail', outcome: { ...outcome, reason: reason === '' ? null : reason } };
@@ -121,7 +121,7 @@ async function taken(
     const collected = await collect(context, run, last);
     const { outputPath, outputSize } = collected.change;
     if (typeof outputPath !== 'string' || typeof outputSize !== 'number') return collected;
-    // What it wrote to a stream may have been cut.
+    // The log of a stream may have been cut.
     const start = logStart(path.join(context.files.folder(one.job.uuid), outputPath));
     return { ...collected, change: { ...collected.change, outputSize: Math.max(0, outputSize - start) } };
   }

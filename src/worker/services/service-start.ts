@@ -10,10 +10,10 @@ import { stopRun } from '../attempt/stop-run.js';
 import { ring, type Supervised, tell } from './supervised.js';
 import { watchService } from './watch-service.js';
 
-/** Folders of so many starts are kept, with their logs: a program that ends again and again must not fill the disk. */
+/** How many starts' folders and logs are kept: a program that ends again and again must not fill the disk. */
 const keptAttempts = 5;
 
-/** One start of a service, from its beginning, or from where a restart of ours found it, to its end. */
+/** One start of a service to its end, from its beginning or from where it was found after a restart of Penstock. */
 export async function runStart(context: RunContext, one: Supervised, run: Run): Promise<Outcome> {
   const guards = new AbortController();
   let watching: Promise<void> | undefined;
@@ -34,7 +34,7 @@ export async function runStart(context: RunContext, one: Supervised, run: Run): 
   }
 }
 
-/** How a service is whose program is started. */
+/** The state of a service when its program is started. */
 function stateOfStart(one: Supervised, attempt: number): ServiceState {
   const health = one.rules.ready.by === 'start' ? 'ready' : 'starting';
   return withHealth(one.state, health, new Date(), {
@@ -57,12 +57,12 @@ async function start(context: RunContext, one: Supervised, run: Run): Promise<vo
   ring(one, attempt);
 }
 
-/** A program that was found after a restart of ours. */
+/** Continues a program that was found after a restart of Penstock. */
 async function takeUp(context: RunContext, one: Supervised, run: Run): Promise<void> {
   run.begun();
   const { attempt } = run.job;
   if (one.job.attempt !== attempt) {
-    // It was started, and we died before that was stored. A restart that was asked for is this one.
+    // It was started, but we died before that was stored. If a restart was asked for, this is it.
     if (run.handle !== null) run.handle.began ??= thisMoment();
     one.state = { ...stateOfStart(one, attempt), asked: afterRestart(one.state) };
     const change = { handle: run.handle, attempt, started: new Date(), waiting: null, notBefore: null };
@@ -72,7 +72,7 @@ async function takeUp(context: RunContext, one: Supervised, run: Run): Promise<v
   if (one.state.asked !== null) void endStart(context, one, run);
 }
 
-/** What is still asked for, once the program has been started anew. */
+/** What is still asked for once the program has been restarted. */
 export const afterRestart = ({ asked }: ServiceState): ServiceState['asked'] =>
   asked?.what === 'restart' ? null : asked;
 
@@ -82,10 +82,10 @@ export async function endStart(context: RunContext, one: Supervised, run: Run): 
   one.receipt = receipt;
 }
 
-/** Marks the end of a start that was asked for: how the program itself ended takes its place. */
+/** Marks the requested end of a start: `ownEnd` replaces it by how the program itself ended. */
 const asked = ended('cancelled');
 
-/** How a start ended: of one that somebody asked to end, how its program took that, and who asked. */
+/** How a start ended: for a requested end, how the program reacted, and who asked. */
 export function ownEnd(outcome: Outcome, { asked }: ServiceState): Outcome {
   if (outcome.cause !== 'cancelled' || asked === null) return outcome;
   const cause = outcome.signal !== null ? 'signal' : outcome.exit_code !== null ? 'exit' : 'lost';
@@ -97,7 +97,7 @@ function watch(context: RunContext, one: Supervised, run: Run, signal: AbortSign
   return watchService(
     {
       folder: context.files.attempt(uuid, attempt),
-      // A handle of this machine's has all of the marks.
+      // A handle of this machine has all the marks.
       program: run.handle as Handle & RunMarks,
       rules: one.rules,
       up: () => secondsSince(run.handle?.began, started),

@@ -10,19 +10,19 @@ import { conclude, endOfStart } from './service-end.js';
 import { afterRestart, endStart, runStart } from './service-start.js';
 import { isFinal, type Supervised, supervised, tell } from './supervised.js';
 
-/** Longer than this a timer cannot be: it is looked at again then. */
+/** About the longest timer that Node allows: a longer wait is checked again then. */
 const longestTimer = 24 * 60 * 60 * 1000;
 
-/** How many services there may be that have not reached their end. */
+/** Limits for services that have not ended. */
 export interface ServiceLimits {
   services: number;
   servicesPerUser: number;
 }
 
 /**
- * Keeps services going: starts their programs, looks after them, and starts them again as their definitions say, until
- * they are stopped or given up. One loop for each. All that must outlive us is in the job: its attempt, its handle,
- * and its `service`.
+ * Keeps services running: starts their programs, watches them, and restarts them as their definitions say, until they
+ * are stopped or given up. There is one loop per service. Everything that must survive a restart is in the job: its
+ * attempt, its handle, and its `service`.
  */
 export class Supervisor {
   readonly #context: RunContext;
@@ -45,7 +45,7 @@ export class Supervisor {
     this.#letOpen();
   }
 
-  /** No program is started any more. Those that run go on, and are taken up by the next start of ours. */
+  /** Starts no more programs. Running ones go on, and the next start of Penstock finds them. */
   close(): void {
     this.#closed = true;
     for (const one of this.#services.values()) one.wake();
@@ -59,22 +59,23 @@ export class Supervisor {
     return rest;
   }
 
-  /** Why there can be no other service, in words; undefined if there can. */
+  /** Why no further service can be started, in words; undefined if one can. */
   full(ownerId: number, definitionId: number, concurrency: number | null): string | undefined {
     const all = [...this.#services.values()].map(({ job }) => job);
     const { services, servicesPerUser } = this.#limits;
-    if (all.length >= services) return `${all.length} services run already (MAX_SERVICES)`;
+    if (all.length >= services) return `${all.length} services are already running (MAX_SERVICES)`;
     const mine = all.filter((job) => job.ownerId === ownerId).length;
-    if (mine >= servicesPerUser) return `${mine} of your services run already (MAX_SERVICES_PER_USER)`;
+    if (mine >= servicesPerUser)
+      return `${mine} of your services are already running (MAX_SERVICES_PER_USER)`;
     const same = all.filter((job) => job.processDefinitionId === definitionId).length;
     if (concurrency === null || same < concurrency) return undefined;
-    return `${same} services of this definition run already, which is its concurrency`;
+    return `${same} services of this definition are already running, which is its concurrency`;
   }
 
   /**
-   * Keeps a service going from now on.
+   * Keeps a service running from now on.
    *
-   * @param found its start that was found after a restart of ours: of that attempt, by that handle
+   * @param found the start that was found after a restart of Penstock
    */
   keep(job: Job, definition: ProcessDefinition, found?: { handle: Handle; attempt: number }): void {
     if (definition.service === null || this.#services.has(job.uuid)) return;
@@ -96,8 +97,8 @@ export class Supervisor {
   }
 
   /**
-   * Ends a service for good: after `stop` it has finished, after `cancel` it has failed. The first of those who ask is
-   * heard; the others get the same answer.
+   * Ends a service for good: after `stop` it has finished, after `cancel` it has failed. The first request decides;
+   * later ones get the same answer.
    *
    * @returns what was signalled, once the job's end is stored; undefined if it has ended already
    */
@@ -110,8 +111,8 @@ export class Supervisor {
   }
 
   /**
-   * Ends a service's program and starts it anew at once; a service that waits for its next start waits no longer. The
-   * new start begins a new row of restarts.
+   * Ends a service's program and restarts it at once; a service that waits for its next start stops waiting. The count
+   * of restarts in a row begins again.
    *
    * @returns what was signalled, once the new start is stored; undefined if the service has ended, or is being ended
    */
@@ -132,9 +133,9 @@ export class Supervisor {
   }
 
   /**
-   * Notes what is asked for, in the database too, so that a crash does not undo it, and sets about it.
+   * Records a request, in the database too, so that it survives a crash, and begins to carry it out.
    *
-   * @returns false if the service has reached its end by itself
+   * @returns false if the service has ended by itself
    */
   async #ask(one: Supervised, asked: Asked): Promise<boolean> {
     if (one.ending) return one.state.asked !== null;
@@ -146,7 +147,7 @@ export class Supervisor {
     try {
       await tell(this.#context, one, 'update', {}, { asked: asked.what, by: asked.by });
     } catch (error) {
-      // Its start ended by itself in that instant, and the end that was asked for is stored already.
+      // Its start ended by itself at that moment, and the requested end is already stored.
       if (!(error instanceof PenstockError && error.code === 'illegal-transition')) throw error;
     }
     one.wake();
@@ -159,7 +160,7 @@ export class Supervisor {
     while (!one.ending) {
       if (one.run === null) {
         if (isFinal(one)) return conclude(context, one, one.job.attempt, { next: 'finish' });
-        // What waits is left to the next start of ours.
+        // A waiting service is left to the next start of Penstock.
         if (this.#closed) return new Promise(() => {});
         if (!(await this.#turn(one))) continue;
         const job = { ...one.job, attempt: one.job.attempt + 1 };
@@ -170,7 +171,7 @@ export class Supervisor {
     }
   }
 
-  /** Waits for the next start; false if something else has to be looked at first. */
+  /** Waits for the next start; false if something else has to be handled first. */
   async #turn(one: Supervised): Promise<boolean> {
     const woken = new Promise<void>((resolve) => {
       one.wake = resolve;
@@ -181,7 +182,7 @@ export class Supervisor {
       return asked !== null || next === null ? 0 : new Date(next).getTime() - Date.now();
     };
     const left = due();
-    // The timer, and not the clock, tells when it is over: somebody may set the clock meanwhile.
+    // Only the timer decides when the wait is over: somebody may set the clock meanwhile.
     let over = false;
     if (left > 0) {
       let timer: NodeJS.Timeout | undefined;

@@ -5,28 +5,28 @@ import { newServiceState, type ServiceRules, type ServiceState } from '../../dom
 import type { Receipt } from '../../drivers/executors/executor.js';
 import { persist, type Run, type RunContext } from '../attempt/run.js';
 
-/** A service that is kept going: all that is known of it here. */
+/** Everything known about a service that is kept running. */
 export interface Supervised {
   job: Job;
   readonly definition: ProcessDefinition;
   readonly rules: ServiceRules;
-  /** How it is. It is changed here first, then stored: whichever event is stored last stores all of it. */
+  /** Its state. It is changed here first, then stored: each event stores all of it. */
   state: ServiceState;
   /** The start that is up, or about to be; null in between. */
   run: Run | null;
-  /** Its own end is being stored: nothing can be asked of it any more. */
+  /** Its own end is being stored: it accepts no more requests. */
   ending: boolean;
-  /** What was signalled to end a start that was asked to end. */
+  /** What was signalled to end a start on request. */
   receipt: Receipt | null;
-  /** Resolves when there will be no other start. */
+  /** Resolves when there will be no further start. */
   over: Promise<void>;
   /** Ends the wait for the next start, if there is one. */
   wake: () => void;
-  /** Told the number of each start that is up or has ended; infinity when there will be no other. */
+  /** Called with the number of each start that is up or has ended; infinity when there will be no other. */
   readonly heard: Set<(attempt: number) => void>;
 }
 
-/** The job of a service, to be kept going. */
+/** The record of a service's job that is kept running. */
 export function supervised(job: Job, definition: ProcessDefinition, rules: ServiceRules): Supervised {
   return {
     job,
@@ -42,16 +42,16 @@ export function supervised(job: Job, definition: ProcessDefinition, rules: Servi
   };
 }
 
-/** True if it is to end for good. */
+/** True if it must end for good. */
 export const isFinal = ({ state, job }: Supervised): boolean =>
   (state.asked !== null && state.asked.what !== 'restart') || !isUnfinished(job.state);
 
-/** Tells who waits for it that a start is up or has ended. */
+/** Tells the listeners that a start is up or has ended. */
 export function ring({ heard }: Supervised, attempt: number): void {
   for (const hear of [...heard]) hear(attempt);
 }
 
-/** Stores an event of a service, with how the service is by then. */
+/** Stores an event of a service, with its current state. */
 export async function tell(
   context: RunContext,
   one: Supervised,

@@ -6,34 +6,34 @@ import { listensOn } from '../../drivers/processes/ports/port-owner.js';
 import { capLog } from './cap-log.js';
 import { lineSearch } from './line-search.js';
 
-/** Milliseconds between two looks: at one that is to become ready, at one that is, and at logs that just were cut. */
+/** Milliseconds between two checks: of a service that is not ready yet, of one that is, and of logs that were just cut. */
 const soon = 50;
 const calm = 500;
 const atOnce = 10;
 
-/** A start that is looked after. */
+/** A start that is being watched. */
 interface Watched {
   /** Its attempt's folder. */
   folder: string;
-  /** By which its processes are told from others. */
+  /** The marks that identify its processes. */
   program: RunMarks;
   rules: ServiceRules;
   /** Seconds since its program was started. */
   up: () => number;
-  /** Known before, as of a program that goes on over a restart of ours. */
+  /** Already known, for a program that was found after a restart of Penstock. */
   ready: boolean;
 }
 
-/** What becomes of a start, told as it happens. */
+/** Callbacks for what happens to a start. */
 interface WatchTold {
   ready(): Promise<void>;
-  /** It will not become ready; told once, with the reason. */
+  /** It will not become ready; called once, with the reason. */
   failed(reason: string): void;
-  /** Its log cannot be kept within its bound. */
+  /** Its log cannot be kept within its limit. */
   trouble(error: unknown): void;
 }
 
-/** Looks after a program that is up until `signal` is aborted: whether it is ready, and how large its logs are. */
+/** Watches a running program until `signal` is aborted: whether it is ready, and how large its logs are. */
 export async function watchService(watched: Watched, told: WatchTold, signal: AbortSignal): Promise<void> {
   const { folder, rules } = watched;
   const isReady = readiness(watched);
@@ -69,7 +69,7 @@ export async function watchService(watched: Watched, told: WatchTold, signal: Ab
   };
   while (!signal.aborted) {
     await look();
-    // Only after the look: a line that is waited for must have been seen before it is cut away.
+    // Only after the check: the expected line must be seen before it is cut away.
     const cut = await cap();
     const pause = cut ? atOnce : ready || failed ? calm : soon;
     await delay(pause, undefined, { signal, ref: false }).catch(() => {});
@@ -77,7 +77,7 @@ export async function watchService(watched: Watched, told: WatchTold, signal: Ab
   await cap();
 }
 
-/** What tells whether a start is ready. */
+/** The check whether a start is ready. */
 function readiness({ rules: { ready }, folder, program }: Watched): () => boolean | Promise<boolean> {
   switch (ready.by) {
     case 'start':

@@ -40,7 +40,7 @@ const endings: [string, (more: object) => object, RegExp][] = [
   [
     'its output file is missing',
     (more) => noting('true', { ...outputs('file', { file_path: 'result.txt' }), ...more }),
-    /no output file where the definition says/,
+    /no output file at the path in the definition/,
   ],
   [
     'its output file is a folder',
@@ -59,7 +59,7 @@ const endings: [string, (more: object) => object, RegExp][] = [
         ...outputs('folder', { folder_path: 'out', file_names: ['a', 'b'] }),
         ...more,
       }),
-    /the program wrote no b/,
+    /the program did not write b/,
   ],
   [
     'a named output is missing',
@@ -118,7 +118,7 @@ describe('a program that has run to its end is not run again', () => {
     const job = await jobOf(server, await submit(server, id), 30);
     expect(job).toMatchObject({ state: 'FAILED', attempt: 1, outcome: { cause: 'lost' } });
     // That it never began is said only of what never did.
-    expect(job.outcome?.reason).toMatch(/^How the program ended is not known: .*taken away\.$/);
+    expect(job.outcome?.reason).toMatch(/^How the program ended is unknown: .*deleted\.$/);
     expect(linesOf(log)).toEqual(['ran']);
   });
 

@@ -196,9 +196,7 @@ test('a service that somebody restarts, or stops, by its own job', async () => {
   await waitFor(() => follower.received.length === 2, 'another answer');
   expect((await server.fetch(`${service}stop/`, { method: 'POST' })).status).toBe(200);
   const now = await operationIs(server, id, ({ state }) => state === 'failing', 'it to be told');
-  expect(now.reason).toBe(
-    'The service is not there any more: Stopped by root. Starting the operation starts it.',
-  );
+  expect(now.reason).toBe('The service is gone: Stopped by root. Start the operation to start it again.');
   await putLines(server, input, ['c']);
   await server.fetch(`/api/operation/${id}/start/`, { method: 'POST' });
   await waitFor(() => follower.received.length === 3, 'the last answer');

@@ -213,7 +213,7 @@ test('what is old is cleared away together, and cannot be resumed then; later it
   const answer = await resume(uuid);
   expect([answer.status, ((await answer.json()) as { detail: string }).detail]).toEqual([
     409,
-    expect.stringContaining('were cleared away'),
+    expect.stringContaining('were cleared at'),
   ]);
 });
 

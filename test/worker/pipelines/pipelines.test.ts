@@ -134,7 +134,7 @@ test('a definition with named files by itself', async () => {
   const failed = await server.fetch(`/api/process_definition/${forgetful}/run/?wait=30`, { method: 'POST' });
   expect(await failed.json()).toMatchObject({
     state: 'FAILED',
-    outcome: { cause: 'platform', reason: 'It ended well, but there is no file at ${output_file.x}.' },
+    outcome: { cause: 'platform', reason: 'It succeeded, but there is no file at ${output_file.x}.' },
   });
 });
 
@@ -166,9 +166,9 @@ test('files of a glob, gathered as JSON, in the order of their names', async () 
 });
 
 test.each([
-  ['no JSON array', 'json', 'concat', '{"a": 1}', /cannot be taken apart: it is no JSON array/],
-  ['no JSON at all', 'json', 'concat', 'nonsense', /cannot be taken apart/],
-  ['no JSON to gather', 'lines', 'json', 'a\n', /item 0 of the step 'each' is no JSON/],
+  ['no JSON array', 'json', 'concat', '{"a": 1}', /cannot be split into items: it is not a JSON array/],
+  ['no JSON at all', 'json', 'concat', 'nonsense', /cannot be split into items/],
+  ['no JSON to gather', 'lines', 'json', 'a\n', /item 0 of the step 'each' is not JSON/],
 ])('%s fails the pipeline, which says why', async (_name, over, gather, input, reason) => {
   const id = await pipelineOf(server, [
     { name: 'each', definition: { exec: 'cat' }, each: { over, gather } },

@@ -34,14 +34,14 @@ test('a job that waits for a server which lets nobody in is told why, long befor
   const read = async () =>
     (await (await (server as TestServer).fetch(job)).json()) as Record<string, unknown>;
   await waitFor(
-    async () => /nobody-here@.* does not let us in/.test(String((await read()).waiting)),
+    async () => /nobody-here@.* rejected the login/.test(String((await read()).waiting)),
     'the reason',
   );
   expect(await read()).toMatchObject({ state: 'CREATED', attempt: 0 });
   const { objects } = (await (await server.fetch('/api/server/')).json()) as { objects: object[] };
   expect(objects[0]).toMatchObject({
     state: 'booting',
-    reason: expect.stringContaining('does not let us in'),
+    reason: expect.stringContaining('rejected the login'),
   });
 });
 

@@ -63,7 +63,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     });
     const servers = await cloud.servers();
     expect(servers).toHaveLength(2);
-    expect(servers[0]?.reason).toMatch(/How the program ended is not known/);
+    expect(servers[0]?.reason).toMatch(/How the program ended is unknown/);
     expect(await endsOf(cloud, job)).toEqual(['finish']);
   });
 

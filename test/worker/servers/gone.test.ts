@@ -78,7 +78,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     const job = await start();
     machine?.cut();
     const { status, detail } = await cancel(job);
-    expect([status, detail]).toEqual([502, expect.stringContaining('and may run on: ')]);
+    expect([status, detail]).toEqual([502, expect.stringContaining('and may still be running: ')]);
     expect(await endOf(job)).toMatchObject({ attempt: 1, outcome: { cause: 'lost' } });
   });
 

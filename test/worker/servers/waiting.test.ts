@@ -65,9 +65,9 @@ test('a job whose servers nobody makes any more says so while it waits, and runs
   await cloud.configure({ CONNECTOR: null, MAX_ACTIVE_TASKS: 2, MAX_SERVERS: 2 });
   await waiting(
     job,
-    /nobody makes servers for the application default: CONNECTOR of application.yaml is not set/,
+    /the application default has no connector: set connector in the application, or CONNECTOR in application\.yaml/,
   );
-  await expect(submit(cloud, definition)).rejects.toThrow(/nobody makes servers/);
+  await expect(submit(cloud, definition)).rejects.toThrow(/has no connector/);
   await cloud.configure({});
   letGo(cloud);
   await everyEnd(cloud, [busy, job]);
@@ -89,7 +89,7 @@ test('an application is kept while its jobs wait; if it is gone all the same, th
   expect(await jobOf(cloud, second, 30)).toMatchObject({
     state: 'FAILED',
     attempt: 1,
-    outcome: { cause: 'platform', reason: 'there is no application short any more' },
+    outcome: { cause: 'platform', reason: 'the application short no longer exists' },
   });
   expect(await endsOf(cloud, second)).toEqual(['fail']);
   expect((await jobOf(cloud, first)).state).toBe('RUNNING');
@@ -130,14 +130,14 @@ test('an application whose servers cannot be had keeps the jobs of no other wait
   const other = await cloud.register({ exec: 'true', executor: 'cloud', application: 'listed' });
   const first = await submit(cloud, stuck);
   await everyEnd(cloud, [first]);
-  // One that waits for ever: nobody makes servers for the default application.
+  // One that waits forever: the default application has no connector.
   const hold = await cloud.register({ exec: 'sleep', argv: ['300'], executor: 'cloud' });
   const running = await submit(cloud, hold);
   await waitFor(async () => (await jobOf(cloud, running)).state === 'RUNNING', 'one to run');
   const waits = await submit(cloud, stuck);
   await cloud.configure({ CONNECTOR: null, MAX_ACTIVE_TASKS: 1 });
   await cloud.fetch(`/api/job/${running}/cancel/`, { method: 'POST' });
-  await waiting(waits, /nobody makes servers/);
+  await waiting(waits, /has no connector/);
   const job = await submit(cloud, other);
   await everyEnd(cloud, [job]);
   expect((await jobOf(cloud, waits)).state).toBe('CREATED');

@@ -183,7 +183,7 @@ test('after the machine was started anew it is restarted, unless never', async (
   const job = await untilService(server, abnormal, ({ restarts, ready }) => restarts === 1 && ready);
   expect(job.service?.last_end).toMatchObject({
     cause: 'lost',
-    reason: expect.stringContaining('started anew'),
+    reason: expect.stringContaining('was restarted'),
   });
   expect(await serviceOf(server, never)).toMatchObject({ state: 'FAILED', outcome: { cause: 'lost' } });
   await post(abnormal, 'stop');

@@ -88,7 +88,7 @@ test('waits longer each time, and is given up after its limit, with the last cau
   const { outcome, attempt } = await serviceOf(server, uuid);
   expect(attempt).toBe(4);
   expect(outcome).toMatchObject({ cause: 'exit', exit_code: 7 });
-  expect(outcome?.reason).toBe('It was given up after 3 restarts in a row without being up for 60 s.');
+  expect(outcome?.reason).toBe('Penstock gave up after 3 restarts in a row without being up for 60 s.');
   const waits = (await historyOf(server, uuid)).flatMap(({ name, date, data }) =>
     name === 'resource' ? [new Date(String(data?.not_before)).getTime() - new Date(date).getTime()] : [],
   );
@@ -186,7 +186,7 @@ describe('readiness', () => {
     const job = await serviceOf(server, uuid);
     expect(job.attempt).toBe(2);
     expect(job.outcome).toMatchObject({ cause: 'timeout', signal: 'SIGKILL' });
-    expect(job.outcome?.reason).toMatch(/^It was not ready within 0.2 s\. It was given up after 1 restart /);
+    expect(job.outcome?.reason).toMatch(/^It was not ready within 0.2 s\. Penstock gave up after 1 restart /);
     expect(leftOf([uuid])).toEqual([]);
   });
 
