@@ -285,7 +285,7 @@ describeOpenStack('connectors of OpenStack, when something goes wrong', ['fake']
     const error = await connector.list().catch((thrown: Error) => thrown);
     expect(error).toMatchObject({
       problem: 'refused',
-      message: expect.stringContaining('the login is not accepted'),
+      message: expect.stringContaining('the login was rejected'),
     });
     expect(String(error)).not.toContain('not-the-password');
   });

@@ -145,7 +145,7 @@ outputs:
     const connector = keep(openHeat(cloud, instance, { templateFile, addressOutput: 'machine_address' }));
     await expect(connector.create(orderOf(cloud, 'a'))).rejects.toMatchObject({
       problem: 'refused',
-      message: expect.stringContaining('nothing gives a value to note'),
+      message: expect.stringContaining('no value for note'),
     });
     const order = orderOf(cloud, 'a', { more: { note: 'well' } });
     const server = { name: 'a', id: await connector.create(order) };

@@ -106,7 +106,7 @@ describeOpenStack('tasks that wait for a cloud', ['fake'], (cloud) => {
 
   test.each([
     ['503', { status: 503 }, /answered 503/],
-    ['a reset connection', 'reset', /gave no answer/],
+    ['a reset connection', 'reset', /did not answer/],
     ['an API that hangs', 'hang', /did not answer within 1 s/],
   ] as [
     string,
@@ -152,7 +152,7 @@ describeOpenStack('tasks that wait for a cloud', ['fake'], (cloud) => {
       application: { MAX_TASK_ATTEMPTS: 2 },
     });
     const id = await running.post(task);
-    await running.untilWaits(id, /debian@198\.51\.100\.\d+ (cannot be reached|does not answer)/);
+    await running.untilWaits(id, /debian@198\.51\.100\.\d+ (cannot be reached|did not answer)/);
     expect(await running.untilEnded(id)).toMatchObject({
       status: 'failed',
       task: { reason: expect.stringMatching(/could not be used within 12 s: debian@198\.51\.100\.\d+/) },

@@ -5,7 +5,7 @@ export type Service = 'compute' | 'identity' | 'image' | 'network' | 'orchestrat
 export interface Answer {
   status: number;
   headers: Headers;
-  /** As JSON, or as text if it is none. */
+  /** Parsed JSON, or text if it is not JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: answers of several hundred shapes, looked into by tests only
   body: any;
 }

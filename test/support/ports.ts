@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 const [fleeting = 32_768] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
   .split(/\s/)
   .map(Number);
-/** Below are the ports that services are known by. */
+/** Well-known services use the ports below. */
 const lowest = 10_000;
 /** Files of tests that run at once each take theirs from a part of their own. */
 const parts = 4;

@@ -21,7 +21,7 @@ export interface PlacedRun {
   /** The attempt's own folder on the machine that the program runs on, absolute. */
   folder: string;
   input: { name: string } | null;
-  /** The name that the output is asked to have. */
+  /** The requested name of the output. */
   outputName: string;
 }
 

@@ -6,66 +6,66 @@ import type { PipedFiles } from '../hosts/scripts/remote-pipes.js';
 
 /** What an adapter is told about the run that it serves. Paths are absolute; `folder` is one of this machine. */
 export interface AdapterContext extends PlacedRun {
-  /** The attempt's own folder on the machine that it runs on; null if that is this one, or it has none yet. */
+  /** The attempt's own folder on the machine that it runs on; null if it runs on this one, or has no place yet. */
   there: string | null;
-  /** The job's input as it was received, or null if there is none. */
+  /** The job's input as received, or null if there is none. */
   input: { file: string; name: string } | null;
-  /** How records are told apart where the run is fed message by message; null for a job with one input. */
+  /** How records are told apart if the run is fed message by message; null for a job with one input. */
   feed: { framing: Framing } | null;
-  /** Whom the program runs as, where that is not who runs the server. */
+  /** The user that the program runs as, if not the one that runs Penstock. */
   user: string | null;
 }
 
-/** A file, absolute, of the one machine and of the other. */
+/** A file's absolute paths on both machines. */
 export interface FilePath {
   from: string;
   to: string;
 }
 
-/** What came of preparing an input: values for placeholders, and the program's standard input, if it is that. */
+/** A prepared input: values for placeholders, and the program's standard input, if that is the input. */
 export interface PreparedInput {
   values: PlaceholderValues;
   stdin: string | null;
-  /** How the feeder brings it, where it does. */
+  /** How the feeder brings it, if it does. */
   inlet?: Inlet;
-  /** What is brought to another machine before the program starts there. */
+  /** Files to send to another machine before the program starts there. */
   send?: readonly FilePath[];
-  /** The named pipe there that one of these is written into. */
+  /** The named pipe there that one of these files is written into. */
   pipe?: PipedFiles['input'];
 }
 
-/** What came of preparing an output: values for placeholders, and streams that go elsewhere than to the logs. */
+/** A prepared output: values for placeholders, and streams that do not go to the logs. */
 export interface PreparedOutput {
   values: PlaceholderValues;
   stdout?: string;
   stderr?: string;
-  /** How the feeder fetches it, where it does. */
+  /** How the feeder fetches it, if it does. */
   outlet?: Outlet;
-  /** What is fetched from another machine when the program has ended there. */
+  /** Files to fetch from another machine when the program has ended there. */
   fetch?: readonly FilePath[];
-  /** The named pipe there that is read into one of these. */
+  /** The named pipe there that is read into one of these files. */
   pipe?: PipedFiles['output'];
 }
 
-/** Where the output is: a file in the attempt's folder; null if the program made none. */
+/** The output: a file in the attempt's folder; null if the program wrote none. */
 export interface Taken {
   output: string | null;
-  /** What people have to know of it, in a sentence. */
+  /** A note for people about it, as a sentence. */
   note?: string | null;
 }
 
 /** How input reaches a program. It is prepared before the output is. */
 export interface InputAdapter {
   prepare(context: AdapterContext): Promise<PreparedInput>;
-  /** Takes away what was laid out for the program, whether it ran or never started, lest it be in another's way. */
+  /** Removes what was prepared for the program, whether it ran or never started, so that it does not disturb another run. */
   clear(context: AdapterContext): Promise<void>;
 }
 
-/** How a program's output is taken. */
+/** How a program's output is collected. */
 export interface OutputAdapter {
   prepare(context: AdapterContext): Promise<PreparedOutput>;
   clear(context: AdapterContext): Promise<void>;
-  /** Works from the context alone, so that it can be done after a restart, too; and twice. */
+  /** Works from the context alone, so that it can run after a restart, and twice. */
   finish(context: AdapterContext): Promise<Taken>;
 }
 

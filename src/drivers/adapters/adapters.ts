@@ -16,5 +16,5 @@ export const adapters: Readonly<Record<string, Adapter>> = {
   port: portAdapter,
 };
 
-/** Those for programs that run on another machine, where nothing of ours is but a shell. */
+/** The adapters for programs on another machine, where Penstock has nothing but a shell. */
 export const farAdapters: Readonly<Record<string, Adapter>> = { file: farFileAdapter, pipe: farPipeAdapter };

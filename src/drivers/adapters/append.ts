@@ -9,8 +9,8 @@ import { chunkOf, refuseOthers, taken } from './fed.js';
 import { makeNamedFolder } from './file.js';
 
 /**
- * Input that is appended to a file which the program follows, and output that is followed as the program appends it
- * to a file. What stands in a file at a fixed place stays: it is not ours to take away.
+ * Input is appended to a file that the program follows, and output is followed as the program appends it to a file.
+ * Files at a fixed path stay: they are not ours to remove.
  */
 export const appendAdapter: Adapter = {
   input: {
@@ -29,7 +29,7 @@ export const appendAdapter: Adapter = {
           kind: 'append',
           path: place.path,
           chunk: chunkOf(input),
-          // A service is there to wait for more.
+          // A service is meant to wait for more.
           quiet: feed === null && definition.service === null ? input.quiet : null,
         },
       };
@@ -47,7 +47,7 @@ export const appendAdapter: Adapter = {
       const outlet = { kind: 'append', path: place.path, from } as const;
       return { values: placeValues('output', place), outlet };
     },
-    // Both the file and what the program has made of it; the output is a file of its own.
+    // Both the file and its rotated versions; the collected output is another file.
     async clear(context) {
       const place = outputPlace(context);
       if (place.kind === 'file' && place.chosen)
@@ -61,12 +61,12 @@ async function refuse({ user }: AdapterContext, chosen: boolean): Promise<void> 
   if (user !== null && chosen) await refuseOthers(user, 'a file in a folder');
 }
 
-/** Makes a file where there is none. */
+/** Creates the file if it does not exist. */
 async function make(file: string): Promise<void> {
   const is = await stat(file).catch(() => null);
-  // To open a named pipe would be to wait for its reader.
+  // Opening a named pipe would wait for its reader.
   if (is !== null && !is.isFile()) {
-    throw new PenstockError('conflict', `${file} is no file that could be appended to`);
+    throw new PenstockError('conflict', `${file} is not a regular file, so it cannot be appended to`);
   }
   await (await open(file, 'a')).close();
   if (is === null) openToOthers(file, 0o666);

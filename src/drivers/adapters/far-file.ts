@@ -4,8 +4,8 @@ import type { Adapter, AdapterContext } from './adapter.js';
 import { fileAdapter } from './file.js';
 
 /**
- * Input and output as files of a program that runs on another machine: what it reads is sent there before, and what it
- * writes is fetched afterwards, to where the program of this machine would have left it.
+ * Input and output as files of a program on another machine: its input is sent there first, and its output is fetched
+ * afterwards, to where a program on this machine would have left it.
  */
 export const farFileAdapter: Adapter = {
   input: {
@@ -34,8 +34,8 @@ export const farFileAdapter: Adapter = {
   },
 };
 
-/** Where we keep it, it is as if we had chosen its place. */
+/** Here it is kept as if we had chosen its path. */
 const chosen = { type: 'file', via: 'path', path: '${output_file}' } as const;
 
-/** Where what was fetched is kept. */
+/** Where the fetched output is kept. */
 export const keptHere = ({ folder, outputName }: AdapterContext) => path.join(folder, 'output', outputName);

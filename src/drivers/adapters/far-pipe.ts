@@ -5,8 +5,8 @@ import { keptHere } from './far-file.js';
 import { taken } from './fed.js';
 
 /**
- * Input and output through named pipes of another machine: what goes in is sent there as a file before, and what comes
- * out is a file there until the program has ended, so that nothing depends on the connection while it runs.
+ * Input and output through named pipes on another machine: the input is first sent there as a file, and the output
+ * stays in a file there until the program has ended, so that nothing depends on the connection while it runs.
  */
 export const farPipeAdapter: Adapter = {
   input: {

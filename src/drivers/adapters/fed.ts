@@ -6,22 +6,25 @@ import { switchTo } from '../processes/accounts.js';
 import { makePipes } from '../processes/pipes.js';
 import type { AdapterContext, Taken } from './adapter.js';
 
-/** What the adapters share whose bytes go through the feeder. */
+/** Shared by the adapters whose bytes go through the feeder. */
 
-/** Bytes that are passed on at a time, unless the definition says otherwise; and the most that it can say. */
+/** The default number of bytes that are passed on at a time, and the maximum. */
 export const chunkOf = (input: { chunkSize?: number }): number =>
   Math.min(input.chunkSize ?? 65_536, 16 * 2 ** 20);
 
-/** Makes a named pipe in the attempt's folder, where only who runs this server can use it. */
+/** Makes a named pipe in the attempt's folder, where only the user that runs Penstock can use it. */
 export async function makePipe({ user }: AdapterContext, pipe: string): Promise<void> {
   if (user !== null) await refuseOthers(user, 'a named pipe');
   await makePipes([pipe]);
 }
 
-/** Refuses a program that runs as somebody else, who may not enter the job's folder. */
+/** Refuses a program that runs as another user, who may not enter the job's folder. */
 export async function refuseOthers(user: string, what: string): Promise<void> {
   if ((await switchTo(user)).length === 0) return;
-  throw new PenstockError('conflict', `the program runs as ${user}, who cannot use ${what} of the server's`);
+  throw new PenstockError(
+    'conflict',
+    `the program runs as ${user}, who has no access to ${what} of the server`,
+  );
 }
 
 /** Where the feeder writes the output. */
@@ -30,11 +33,11 @@ export async function keptOutput({ folder, outputName }: AdapterContext): Promis
   return path.join(folder, 'output', outputName);
 }
 
-/** What the feeder has written; null if it wrote none. */
+/** The output that the feeder has written; null if it wrote none. */
 export function taken({ folder, outputName }: AdapterContext): Taken {
   const kept = path.join(folder, 'output', outputName);
   return { output: existsSync(kept) ? kept : null };
 }
 
-/** Takes a named pipe away. */
+/** Removes a named pipe. */
 export const removePipe = (pipe: string): Promise<void> => rm(pipe, { force: true });

@@ -38,7 +38,7 @@ const input: InputAdapter = {
     const { folder } = context;
     if (context.feed !== null) await removePipe(path.join(folder, stdinPipe));
     const given = inputPlace(context);
-    // A second name of the input in a folder that is not the job's own would be in the next run's way.
+    // A hard link to the input outside the job's folder would block the next run.
     if (given.kind === 'file' && !given.chosen && isFile(noteOf(folder))) {
       await rm(given.path, { force: true });
       await rm(noteOf(folder), { force: true });
@@ -55,7 +55,7 @@ const output: OutputAdapter = {
     await makeFolders(path.join(folder, 'output'));
     const given = context.input === null ? null : inputPlace(context);
     const isInput = given?.kind === 'file' && given.path === wanted.path;
-    // What another run left at a fixed place must not be taken for this one's output.
+    // A file that another run left at a fixed path must not count as this one's output.
     if (!wanted.path.startsWith(`${folder}/`) && !isInput) await rm(wanted.path, { force: true });
     return { values: placeValues('output', wanted) };
   },
@@ -89,7 +89,7 @@ async function fedStdin(context: AdapterContext): Promise<PreparedInput> {
   return { values: {}, stdin: pipe, inlet: { kind: 'pipe', path: pipe, chunk } };
 }
 
-/** The stream whose records are read from a program that is fed. */
+/** The stream from which a fed program's records are read. */
 async function fedOutput({ folder }: AdapterContext, wanted: Place): Promise<PreparedOutput> {
   if (wanted.kind === 'file') throw notFed('output');
   const pipe = path.join(folder, outputPipe);
@@ -105,20 +105,20 @@ const notFed = (end: string) =>
     `a program whose ${end} is a file at a path cannot be fed message by message`,
   );
 
-/** True if there may be another attempt, which needs the input as it was, whatever the program does to it: a copy. */
+/** True if there may be another attempt, which needs the original input: then the program gets a copy. */
 const runsAgain = ({ retries, service }: ProcessDefinition) => retries.limit > 0 || service !== null;
 
 const taken = (target: string) =>
-  new PenstockError('conflict', `the input's place ${target} is taken: there is a file already`);
+  new PenstockError('conflict', `the input cannot be put at ${target}: there is already a file`);
 
 const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 
-/** Where an attempt notes that it puts its input outside its own folder, before it does. */
+/** The note that an attempt writes before it puts its input outside its own folder. */
 const noteOf = (folder: string) => path.join(folder, 'placed');
 
 /**
- * Puts the input at a fixed place. There may be what an attempt of the same job left there, which a crash of ours
- * kept from clearing up; its note tells it from a stranger's file.
+ * Puts the input at a fixed path. After a crash there may still be the input of an earlier attempt of the same job; its
+ * note distinguishes it from somebody else's file.
  */
 async function placeAt({ folder, definition }: AdapterContext, file: string, target: string): Promise<void> {
   const copy = runsAgain(definition);
@@ -130,7 +130,7 @@ async function placeAt({ folder, definition }: AdapterContext, file: string, tar
     await rm(target, { force: true });
     await rm(note);
   }
-  // Noted before it is done, but never of what is somebody else's already.
+  // The note comes first, but never for a file that is somebody else's.
   if (isFile(target)) throw taken(target);
   await writeFile(noteOf(folder), target);
   try {
@@ -141,16 +141,16 @@ async function placeAt({ folder, definition }: AdapterContext, file: string, tar
   }
 }
 
-/** Makes a folder that a definition names, where there is none. */
+/** Creates a folder that a definition names, if it does not exist. */
 export async function makeNamedFolder(folder: string): Promise<void> {
   await makeFolders(folder).catch((error: NodeJS.ErrnoException) => {
-    // What stands above it takes no folders, and will not at a second try either.
+    // A folder cannot be created in its parent, and a retry would not help.
     if (error.code === 'ENOENT') throw new PenstockError('not-found', `the folder ${folder} cannot be made`);
     throw error;
   });
 }
 
-/** Puts the input where the program insists on having it: a second name of the same file, or a copy. */
+/** Puts the input where the program insists on having it: as a hard link or a copy. */
 async function place(file: string, target: string, copy: boolean): Promise<void> {
   await makeNamedFolder(path.dirname(target));
   try {
@@ -166,7 +166,7 @@ async function place(file: string, target: string, copy: boolean): Promise<void>
   }
 }
 
-/** Moves a file, also to another file system. Of a symbolic link it is the file that counts: links break on the way. */
+/** Moves a file, even to another file system. A symbolic link is replaced by its file: links break when moved. */
 async function move(from: string, to: string): Promise<void> {
   try {
     if ((await lstat(from)).isSymbolicLink()) {

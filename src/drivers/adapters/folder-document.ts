@@ -7,10 +7,10 @@ import { apart } from '../../domain/shown-name.js';
 import { messageOf, PenstockError } from '../../lib/errors.js';
 import { jsonPieces, openPlainFile, type PlainFile, plainFile, plainFiles } from '../files/folder-files.js';
 
-/** The files of an input have to be in memory, since all of them are checked before the first is written. */
+/** The largest input: all of it is in memory, since every file is checked before the first is written. */
 const largestInput = 256 * 1024 * 1024;
 
-/** The files that an input is, by name. None for an empty input, as a POST without a body is taken for one. */
+/** The files of an input, by name. An empty input, such as a POST without a body, has none. */
 export async function readDocument(file: string): Promise<Map<string, string | Buffer>> {
   const { size } = await stat(file);
   if (size === 0) return new Map();
@@ -32,25 +32,25 @@ export async function readDocument(file: string): Promise<Map<string, string | B
 }
 
 const noDocument = (why: string) =>
-  new PenstockError('invalid-body', `The input is no JSON document of files: ${why}`);
+  new PenstockError('invalid-body', `The input is not a JSON document of files: ${why}`);
 
-/** What tells whether a file was written since: nobody can set all of this back. */
+/** Tells whether a file was written since: nobody can reset all of these values. */
 export const stampOf = ({ ino, size, mtimeNs, ctimeNs }: PlainFile): string =>
   [ino, size, mtimeNs, ctimeNs].join(' ');
 
-/** What the files of a folder were before the run: the stamp of each by its key. */
+/** The files of a folder before the run: the stamp of each by its key. */
 export type Before = ReadonlyMap<string, string>;
 
-/** By what a file is known before and after the run: no name on a disk holds a NUL. */
+/** Identifies a file before and after the run: no name on disk contains a NUL. */
 export const keyOf = ({ name, escaped, bytes }: Pick<PlainFile, 'name' | 'escaped' | 'bytes'>): string =>
   escaped ? `\0${bytes.toString('latin1')}` : name;
 
 /**
  * The files that a program wrote into a folder, as one JSON document, piece by piece.
  *
- * @param path the folder's, for sentences
- * @param names those that must be there, in this order; null for all that are new or changed
- * @param escaped told each name that stands for one which is not UTF-8
+ * @param path the folder's, for error messages
+ * @param names the files that must exist, in this order; null for all that are new or changed
+ * @param escaped called with each name that had to be escaped because it is not UTF-8
  */
 export async function* documentPieces(
   folder: FileHandle,
@@ -64,9 +64,9 @@ export async function* documentPieces(
   for (const { name, bytes, ...shown } of wanted ?? (await changed(folder, before))) {
     const file = await openPlainFile(folder, bytes);
     if (file === null) {
-      // What a program has left running may take its files away again.
+      // A process that the program left running may delete its files again.
       if (names === null) continue;
-      throw new PenstockError('not-found', `the program wrote no ${name} in ${path}`);
+      throw new PenstockError('not-found', `the program did not write ${name} in ${path}`);
     }
     try {
       const found = plainFile(bytes, await file.stat({ bigint: true }));
@@ -84,7 +84,7 @@ export async function* documentPieces(
   yield separator === '{' ? '{}' : '}';
 }
 
-/** What was written since, sorted by name as code units are. */
+/** The files written since, sorted by name in code unit order. */
 async function changed(folder: FileHandle, before: Before): Promise<PlainFile[]> {
   const files: PlainFile[] = [];
   for await (const file of plainFiles(folder)) {

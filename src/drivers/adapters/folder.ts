@@ -23,12 +23,12 @@ const input: InputAdapter = {
     return { values: {}, stdin: null };
   },
 
-  // Files in a folder are in nobody's way: the next run puts them aside.
+  // Files left in a folder disturb nobody: the next run moves them aside.
   async clear() {},
 };
 
 const output: OutputAdapter = {
-  // After the input was put there: that is not to be taken for output where both are in one folder.
+  // Called after the input was put there, so that in a shared folder the input does not count as output.
   async prepare(context) {
     const to = outputPlace(context);
     if (to.kind !== 'folder') return { values: {} };
@@ -65,14 +65,14 @@ const output: OutputAdapter = {
 
 export const folderAdapter: Adapter = { input, output };
 
-/** Makes a folder where there is none. What else stands there is told when it is opened. */
+/** Creates a folder if it does not exist. Anything else at its path is reported when it is opened. */
 async function make(folder: string): Promise<void> {
   await makeNamedFolder(folder).catch((error: NodeJS.ErrnoException) => {
     if (!['EEXIST', 'ENOTDIR'].includes(error.code ?? '')) throw error;
   });
 }
 
-/** Works in a folder, whatever its path comes to mean meanwhile. Errors name it by that path. */
+/** Works in a folder even if its path comes to mean something else. Errors name it by that path. */
 async function within<T>(where: string, work: (folder: FileHandle) => Promise<T>): Promise<T> {
   const folder = await openFolder(where).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') throw new PenstockError('not-found', `there is no folder ${where}`);
@@ -81,7 +81,7 @@ async function within<T>(where: string, work: (folder: FileHandle) => Promise<T>
       (found) => found.isSymbolicLink(),
       () => false,
     );
-    const what = isLink ? 'a symbolic link, which is not followed' : 'no folder';
+    const what = isLink ? 'a symbolic link, which is not followed' : 'not a folder';
     throw new PenstockError('conflict', `${where} is ${what}`);
   });
   try {
@@ -98,10 +98,10 @@ async function within<T>(where: string, work: (folder: FileHandle) => Promise<T>
   }
 }
 
-/** Where an attempt notes what was in its output folder before the run. */
+/** The note of what was in an attempt's output folder before the run. */
 const noteOf = (folder: string) => path.join(folder, 'before');
 
-/** The kernel's clock for files moves in steps of up to 10 ms; ctimes that far apart are different ones. */
+/** The kernel's clock for files moves in steps of up to 10 ms; ctimes that far apart are certain to differ. */
 const clockStep = 20;
 
 async function note(folder: FileHandle, file: string): Promise<void> {
@@ -112,12 +112,12 @@ async function note(folder: FileHandle, file: string): Promise<void> {
     if (found.ctimeNs > newest) newest = found.ctimeNs;
   }
   await writeFile(file, JSON.stringify(before));
-  // A file that is written twice within one step would look as it did. A clock that was set back is not waited for.
+  // A file written twice within one step would look unchanged. If the clock was set back, there is no waiting.
   const age = Date.now() - Number(newest / 1_000_000n);
   if (age < clockStep) await delay(Math.min(clockStep, clockStep - age));
 }
 
-/** No more than one piece beyond a limit: enough to tell that it is over, whatever else there is. */
+/** Ends one piece beyond a limit: enough to show that the limit is exceeded. */
 async function* upTo(limit: number | null, pieces: AsyncIterable<string>): AsyncGenerator<string> {
   let size = 0;
   for await (const piece of pieces) {

@@ -7,8 +7,8 @@ const clear = async (place: Place) => {
 };
 
 /**
- * Input and output through named pipes, which the program opens like files, as often as it likes. It may never open
- * its end, too: nobody waits for that longer than the program runs.
+ * Input and output through named pipes, which the program opens like files, as often as it likes. It may also never
+ * open its end: nobody waits for that longer than the program runs.
  */
 export const pipeAdapter: Adapter = {
   input: {

@@ -4,8 +4,8 @@ import type { Adapter } from './adapter.js';
 import { chunkOf, taken } from './fed.js';
 
 /**
- * Input and output over TCP: the program listens on a port of this machine, and we connect to it. Nobody but the
- * program, and what it started, is ever sent anything.
+ * Input and output over TCP: the program listens on a port of this machine, and we connect to it. Bytes are only ever
+ * sent to the program and the processes that it started.
  */
 export const portAdapter: Adapter = {
   input: {

@@ -3,21 +3,21 @@ import { ConnectorError, type ServerOrder } from './connector.js';
 import { instanceKey } from './openstack/servers.js';
 import { readText } from './read-text.js';
 
-/** What Heat is given for one server. */
+/** What Heat gets for one server. */
 interface StackWish {
   template: unknown;
   parameters: Readonly<Record<string, unknown>>;
 }
 
-/** An order whose names are ids by now. */
+/** An order whose names have been resolved to ids. */
 export interface ResolvedOrder extends Omit<ServerOrder, 'floatingIp'> {
   /** The external network, or null. */
   floatingNetwork: string | null;
 }
 
 /**
- * Our own template: a server with a port in each network, and a floating IP at the first. What it is made of is written
- * into it, but for the user data, which Heat shows to nobody.
+ * Our own template: a server with a port in each network, and a floating IP at the first. Everything is written into it
+ * except the user data, which is a hidden parameter.
  */
 export function ourStack(order: ResolvedOrder, instance: string): StackWish {
   const { name, image, flavor, keyName, networks, securityGroups, userData, floatingNetwork, more } = order;
@@ -70,11 +70,11 @@ export function ourStack(order: ResolvedOrder, instance: string): StackWish {
   return { template, parameters: userData === null ? {} : { user_data: userData } };
 }
 
-/** A template of somebody else's, read and understood as far as it has to be. */
+/** A user's template, parsed as far as needed. */
 interface UserTemplate {
   file: string;
   template: unknown;
-  /** What it declares, and whether that has a value of its own. */
+  /** The declared parameters, and whether each has a default. */
   parameters: ReadonlyMap<string, { hasDefault: boolean; type: string }>;
   outputs: readonly string[];
 }
@@ -89,13 +89,13 @@ export function readTemplate(file: string): UserTemplate {
   try {
     template = parse(text);
   } catch (error) {
-    throw refuse(`is not right YAML: ${(error as Error).message}`);
+    throw refuse(`is not valid YAML: ${(error as Error).message}`);
   }
   if (!isMap(template) || template.heat_template_version === undefined)
-    throw refuse('is no template of Heat: it has no heat_template_version');
-  // The date as text: as a date it would get a time.
+    throw refuse('is not a Heat template: it has no heat_template_version');
+  // The version as text: parsed as a date it would get a time.
   template.heat_template_version = /heat_template_version:\s*['"]?([\w-]+)/.exec(text)?.[1] ?? '';
-  if (/\bget_file\b/.test(text)) throw refuse('takes in other files (get_file), which is not possible here');
+  if (/\bget_file\b/.test(text)) throw refuse('includes other files (get_file), which is not supported here');
   const declared = isMap(template.parameters) ? template.parameters : {};
   const parameters = new Map(
     Object.entries(declared).map(([name, each]) => {
@@ -111,7 +111,7 @@ export function readTemplate(file: string): UserTemplate {
   };
 }
 
-/** The parameters of a template that we know what to give to; of a list, one that is no list gets the first. */
+/** The template parameters that we can fill in; for a list, a parameter of another type gets the first entry. */
 const meanings: Readonly<Record<string, (order: ResolvedOrder, instance: string) => unknown>> = {
   name: ({ name }) => name,
   server_name: ({ name }) => name,
@@ -129,7 +129,7 @@ const meanings: Readonly<Record<string, (order: ResolvedOrder, instance: string)
   instance: (_, instance) => instance,
 };
 
-/** A stack of somebody else's template; what it declares and the order tells is passed. */
+/** A stack from a user's template; it gets the parameters that it declares and the order provides. */
 export function theirStack(template: UserTemplate, order: ResolvedOrder, instance: string): StackWish {
   const parameters: Record<string, unknown> = {};
   const missing: string[] = [];
@@ -142,7 +142,7 @@ export function theirStack(template: UserTemplate, order: ResolvedOrder, instanc
   if (missing.length > 0)
     throw new ConnectorError(
       'refused',
-      `${template.file}: nothing gives a value to ${missing.join(', ')}: name a default in the template, or the value in PARAMETERS of heat.yaml`,
+      `${template.file}: no value for ${missing.join(', ')}: set a default in the template, or the value in PARAMETERS of heat.yaml`,
     );
   return { template: template.template, parameters };
 }

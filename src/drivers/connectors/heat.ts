@@ -23,19 +23,19 @@ import {
 } from './openstack/stacks.js';
 
 export interface HeatOptions extends OpenStackOptions {
-  /** A template of the user's; null: ours. */
+  /** The user's own template; null: ours. */
   templateFile: string | null;
-  /** The output of the template that tells a server's address. */
+  /** The template output that holds a server's address. */
   addressOutput: string;
-  /** Minutes after which Heat gives up a stack that is not complete. */
+  /** Minutes after which Heat gives up an incomplete stack. */
   createTimeout: number;
 }
 
 /**
- * Servers of OpenStack, each as a stack of Heat with all that belongs to it. Each stack carries our instance id in its
- * tags; its name is the server's.
+ * OpenStack servers, each as a Heat stack with everything that belongs to it. Each stack carries our instance id in its
+ * tags and has the server's name.
  *
- * @param instance what our servers are known by
+ * @param instance the id that marks our servers
  */
 export function heatConnector(options: HeatOptions, { instance }: { instance: string }): Connector {
   const template = options.templateFile === null ? null : readTemplate(options.templateFile);
@@ -43,7 +43,7 @@ export function heatConnector(options: HeatOptions, { instance }: { instance: st
     const close = nearest(options.addressOutput, template.outputs);
     throw new ConnectorError(
       'refused',
-      `${template.file} has no output ${options.addressOutput}, which would tell a server's address${close === undefined ? '' : `: is ${close} meant?`} (it has ${template.outputs.join(', ') || 'none'}; ADDRESS_OUTPUT of heat.yaml names it)`,
+      `${template.file} has no output ${options.addressOutput} for the server's address${close === undefined ? '' : `: is ${close} meant?`} (it has ${template.outputs.join(', ') || 'none'}; ADDRESS_OUTPUT of heat.yaml names it)`,
     );
   }
   const session = openStack(options);
@@ -52,7 +52,7 @@ export function heatConnector(options: HeatOptions, { instance }: { instance: st
 
   async function resolved({ floatingIp, ...order }: ServerOrder): Promise<ResolvedOrder> {
     const { name, image, flavor, keyName, networks, securityGroups } = order;
-    // A template of somebody else's may know these by itself.
+    // A user's template may set these itself.
     if (template === null && (image === null || flavor === null))
       throw new ConnectorError(
         'refused',
@@ -77,14 +77,14 @@ export function heatConnector(options: HeatOptions, { instance }: { instance: st
     };
   }
 
-  /** Of a server whose order names no network: there has to be a single one. */
+  /** The project's only network, for an order that names none. */
   async function onlyNetwork(name: string): Promise<string[]> {
     const own = await names.ownNetworks();
     if (own.length === 1) return own.map(({ id }) => id);
     const there = own.length === 0 ? 'none' : own.map((each) => each.name).join(', ');
     throw new ConnectorError(
       'refused',
-      `server ${name}: a network has to be named; the project has ${there}`,
+      `server ${name}: name a network, in NETWORK_ID or in the application; the project has ${there}`,
     );
   }
 
@@ -115,7 +115,7 @@ export function heatConnector(options: HeatOptions, { instance }: { instance: st
       } catch (error) {
         const status = error instanceof OpenStackError ? error.status : 0;
         if (status !== 0 && status < 500) names.forget();
-        // Somebody was faster: we ourselves, perhaps.
+        // Another request was faster, perhaps our own.
         const other = status === 409 ? await ours() : null;
         if (other !== null) return other;
         throw error;
@@ -151,7 +151,7 @@ export function heatConnector(options: HeatOptions, { instance }: { instance: st
         return { by: 'ssh', address: output.output_value, port: 22, user: null, hostKey: null };
       throw new ConnectorError(
         'refused',
-        `the stack of server ${reference.name} is complete, but its output ${options.addressOutput} tells no address`,
+        `the stack of server ${reference.name} is complete, but its output ${options.addressOutput} holds no address`,
       );
     },
 
@@ -173,7 +173,7 @@ export function heatConnector(options: HeatOptions, { instance }: { instance: st
   };
 }
 
-/** A complete stack as the server in it is: Heat does not notice when that is stopped, or deleted, behind its back. */
+/** A complete stack in the state of its server: Heat does not notice if the server is stopped or deleted behind its back. */
 function asItsServer(stack: CloudServer, servers: readonly NovaServer[]): CloudServer {
   const own = servers
     .map(shown)

@@ -3,9 +3,9 @@ import { standing } from './static.js';
 import { type Ledger, openTaken } from './taken.js';
 
 /**
- * This machine stands in for a cloud: any number of servers, which all are this one.
+ * This machine stands in for a cloud: any number of servers, all of which are this machine.
  *
- * @param ledger which there are, by what is stored
+ * @param ledger the servers that exist, as stored
  */
 export function localConnector({ instance, ledger }: { instance: string; ledger: Ledger }): Connector {
   const taken = openTaken(ledger);

@@ -22,16 +22,16 @@ import {
 
 type NovaOptions = OpenStackOptions;
 
-/** What a server that is gone but for its floating IP is listed by. */
+/** The prefix of the id under which a leftover floating IP of a deleted server is listed. */
 const addressPrefix = 'address/';
-/** What Nova takes, in base64. */
+/** The most that Nova accepts, in base64. */
 const mostUserData = 65_535;
 
 /**
- * Servers of OpenStack, made by Nova, with floating IPs of Neutron. Each carries our instance id in its metadata, its
- * floating IP in its description.
+ * OpenStack servers created by Nova, with floating IPs from Neutron. Each carries our instance id in its metadata; its
+ * floating IP carries it in the description.
  *
- * @param instance what our servers are known by
+ * @param instance the id that marks our servers
  */
 export function novaConnector(options: NovaOptions, { instance }: { instance: string }): Connector {
   const session = openStack(options);
@@ -51,7 +51,7 @@ export function novaConnector(options: NovaOptions, { instance }: { instance: st
     if (user_data !== null && user_data.length > mostUserData)
       throw new ConnectorError(
         'refused',
-        `server ${name}: the user data is larger than Nova takes, 49151 bytes`,
+        `server ${name}: the user data is larger than Nova's limit of 49151 bytes`,
       );
     const [imageRef, flavorRef, key_name, nets, groups] = await Promise.all([
       names.idOf('image', image),
@@ -59,7 +59,7 @@ export function novaConnector(options: NovaOptions, { instance }: { instance: st
       keyName === null ? null : names.keyPair(keyName),
       Promise.all(networks.map((each) => names.idOf('network', each))),
       Promise.all(securityGroups.map((each) => names.idOf('security group', each))),
-      // A wrong one is found before there is a server.
+      // A wrong name is found before there is a server.
       floatingIp === false ? null : names.externalNetwork(floatingIp),
     ]);
     const { metadata = {}, ...others } = more as { metadata?: Record<string, string> };
@@ -78,11 +78,11 @@ export function novaConnector(options: NovaOptions, { instance }: { instance: st
     };
   }
 
-  /** The names of networks, by which a server's addresses are told; one network needs no order. */
+  /** The names of networks in the order in which to choose an address; a single network needs no order. */
   const inOrder = (networks: readonly string[]) =>
     Promise.all(networks.length < 2 ? [] : networks.map((each) => names.nameOf('network', each)));
 
-  /** What is to be deleted: what the id means, and whatever of ours has the name, which may be several. */
+  /** The servers to delete: the one with the id, and all of ours with the name, which may be several. */
   async function targets({
     id,
     name,
@@ -91,7 +91,7 @@ export function novaConnector(options: NovaOptions, { instance }: { instance: st
   }: Parameters<Connector['delete']>[0]): Promise<NovaServer[]> {
     const known = id === null || id.startsWith(addressPrefix) ? null : await serverOf(session, id);
     if (only) return known !== null && isOurs(known) ? [known] : [];
-    // Of another's just the one: its name may be that of one of ours.
+    // Of another installation's servers only this one: one of ours may have the same name.
     if (foreign && (known === null || !isOurs(known))) return known === null ? [] : [known];
     const found = (await serversNamed(session, name)).filter(isOurs);
     if (known === null || found.some((each) => each.id === known.id)) return found;
@@ -113,7 +113,7 @@ export function novaConnector(options: NovaOptions, { instance }: { instance: st
         };
         return server.id;
       } catch (error) {
-        // A name may mean something else by now.
+        // A name may have changed its meaning.
         if (error instanceof OpenStackError && error.status < 500) names.forget();
         throw error;
       }
@@ -162,7 +162,7 @@ export function novaConnector(options: NovaOptions, { instance }: { instance: st
   };
 }
 
-/** A floating IP without its server, as what is left of the server: whoever deletes it gives the address back. */
+/** A floating IP without its server, shown as the rest of that server: deleting it releases the address. */
 function leftover(
   { id, server, address }: { id: string; server: string; address: string },
   instance: string,
@@ -172,7 +172,7 @@ function leftover(
     name: server,
     instance,
     state: 'error',
-    fault: `of this server only its floating IP ${address} is left`,
+    fault: `only the floating IP ${address} of this server is left`,
     problem: null,
   } as const;
 }

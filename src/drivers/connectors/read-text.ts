@@ -5,7 +5,7 @@ import { ConnectorError } from './connector.js';
 /**
  * The text of a file that the configuration names.
  *
- * @param what what messages call it
+ * @param what its name in messages
  */
 export function readText(file: string, what: string): string {
   try {

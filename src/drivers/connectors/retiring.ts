@@ -2,11 +2,11 @@ import type { Connector } from './connector.js';
 
 /** A connector that can be replaced while it is in use. */
 export interface RetiringConnector extends Connector {
-  /** Closes it once nobody waits for what it was asked any more. */
+  /** Closes it once all its calls have finished. */
   retire(): Promise<void>;
 }
 
-/** Keeps in mind what a connector is doing, so that new settings cut nothing short. */
+/** Tracks a connector's calls, so that new settings do not interrupt any. */
 export function retiring(connector: Connector): RetiringConnector {
   const asked = new Set<Promise<unknown>>();
   function kept<T>(answer: Promise<T>): Promise<T> {

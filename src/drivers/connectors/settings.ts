@@ -8,13 +8,13 @@ import type { OpenStackOptions } from './openstack/open.js';
 const listOf = (value: string | readonly string[] | null): readonly string[] =>
   value === null ? [] : typeof value === 'string' ? [value] : value;
 
-/** How the cloud is signed in to, as the file says; relative paths start from the config folder. */
+/** How to sign in to the cloud, from the file; relative paths start from the config folder. */
 export function novaOptions(file: NovaFile, folder: string, name = 'nova.yaml'): OpenStackOptions {
   const { CREDENTIALS_FILE: openrc, CLOUD: cloud, CLOUDS_FILE: clouds } = file;
   if ((openrc === null) === (cloud === null))
     throw new ConnectorError(
       'refused',
-      `${name}: a login of the cloud is needed: give CREDENTIALS_FILE or CLOUD${openrc === null ? '' : ', not both'}`,
+      `${name}: no login for the cloud: set CREDENTIALS_FILE or CLOUD${openrc === null ? '' : ', not both'}`,
     );
   return {
     credentials:
@@ -38,11 +38,11 @@ export function heatOptions(file: HeatFile, folder: string): HeatOptions {
   };
 }
 
-/** What a server is like where an application says nothing else. */
+/** The defaults for servers, where an application sets nothing else. */
 export function orderOf(file: NovaFile | HeatFile): Omit<ServerOrder, 'name'> {
   return {
     image: file.IMAGE_ID,
-    // An older file has the id of a flavor as a number.
+    // Older files give the id of a flavor as a number.
     flavor: file.FLAVOR === null ? null : String(file.FLAVOR),
     keyName: file.AUTH_KEYNAME,
     networks: listOf(file.NETWORK_ID),

@@ -1,28 +1,28 @@
 import { type CloudServer, type Connector, ConnectorError } from './connector.js';
 import { type Ledger, openTaken } from './taken.js';
 
-/** A machine that there is anyway. */
+/** A permanent machine. */
 interface Machine {
   name: string;
   address: string;
   port: number;
-  /** Null: whoever the application or the configuration says. */
+  /** Null: the user of the application or the configuration. */
   user: string | null;
   hostKey: string | null;
 }
 
 /**
- * Machines of a list, one server each. Making a server is taking the free one that was taken the longest ago, so that one
- * which does not answer is not taken again and again; its id is the machine's name.
+ * Machines from a list, one server each. Creating a server takes the free machine that was taken the longest ago, so
+ * that a machine that does not answer is not taken again and again. Its id is the machine's name.
  *
- * @param ledger who has which, by what is stored
+ * @param ledger which server has which machine, as stored
  */
 export function staticConnector(
   { machines }: { machines: readonly Machine[] },
   { instance, ledger }: { instance: string; ledger: Ledger },
 ): Connector {
   const taken = openTaken(ledger);
-  /** When each was taken last, in terms of each other. */
+  /** The order in which they were last taken. */
   const turns = new Map<string, number>();
   let turn = 0;
   const machineOf = (id: string | undefined) => machines.find(({ name }) => name === id);
@@ -46,7 +46,7 @@ export function staticConnector(
       });
     },
     async list() {
-      // One that is no longer in the list is gone, as a server is that somebody has deleted.
+      // A machine that is no longer in the list counts as a deleted server.
       return [...(await taken.all())]
         .filter(([, id]) => machineOf(id) !== undefined)
         .map(([name, id]) => standing(id, name, instance));
@@ -56,7 +56,7 @@ export function staticConnector(
       if (machine === undefined)
         throw new ConnectorError(
           'refused',
-          `server ${name} is gone: MACHINES of ssh.yaml does not have it any more`,
+          `server ${name} is gone: it was removed from MACHINES in ssh.yaml`,
         );
       const { address, port, user, hostKey } = machine;
       return { by: 'ssh', address, port, user, hostKey };
@@ -69,7 +69,7 @@ export function staticConnector(
   };
 }
 
-/** A server that needs no time to be made. */
+/** A server that exists at once. */
 export const standing = (id: string, name: string, instance: string): CloudServer => ({
   id,
   name,

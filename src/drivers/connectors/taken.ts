@@ -1,11 +1,11 @@
 import type { ServerReference } from './connector.js';
 
-/** Who has what, where no cloud keeps the record: the ledger's servers of the connector, without those that are deleted. */
+/** Which server has what, where no cloud keeps the record: the connector's servers in the ledger, without deleted ones. */
 export type Ledger = () => Promise<readonly ServerReference[]>;
 
 /**
- * What is taken, by the server's name: as the ledger says, and what has been taken and given back since it was written.
- * What was taken and never came to be written is free again after a restart: nothing has been done with it.
+ * What is taken, by the server's name: according to the ledger, plus what has been taken and released since. What was
+ * taken but never stored is free again after a restart: nothing was done with it.
  */
 export function openTaken(ledger: Ledger) {
   const taken = new Map<string, string>();
@@ -19,10 +19,10 @@ export function openTaken(ledger: Ledger) {
   };
   return {
     all: async (): Promise<Map<string, string>> => current(await ledger()),
-    /** Takes what `choose` picks, for a server that has nothing yet; gives what the server has. */
+    /** Takes what `choose` picks for a server that has nothing yet; returns what the server has. */
     async take(name: string, choose: (used: ReadonlySet<string>) => string): Promise<string> {
       const written = await ledger();
-      // From here to the end nobody else comes in between.
+      // From here to the end nothing else can run in between.
       const all = current(written);
       const own = all.get(name);
       if (own !== undefined) return own;

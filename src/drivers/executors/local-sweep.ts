@@ -12,37 +12,37 @@ interface SweepOptions {
   pool: RunnerPool;
 }
 
-/** Milliseconds between two looks whether something has ended since. */
+/** Milliseconds between two checks whether anything has ended since. */
 const interval = 2000;
 /** Milliseconds between SIGTERM and SIGKILL for what was left behind. */
 const grace = 1000;
-/** So many processes are looked at before other work has its turn. */
+/** How many processes to check before other work gets its turn. */
 const portion = 50;
 
 /** The job of this installation that a process belongs to by its marks, and null if it belongs to none of this machine's. */
 function jobOf({ pid }: Process, instance: string): string | null {
   const uuid = variableOf(pid, jobVariable);
   if (uuid === undefined || variableOf(pid, instanceVariable) !== instance) return null;
-  // A run that names its folder is another executor's, whose machine is this one: it clears away itself.
+  // A run that names its folder belongs to a remote executor whose machine is this one: it cleans up itself.
   return variableOf(pid, folderVariable) === undefined ? uuid : null;
 }
 
-/** Ends what programs left behind when they ended, such as daemons, and what a crash of ours left. */
+/** Ends processes that programs left behind, such as daemons, and those left by a crash of ours. */
 export function openSweep({ instance, groups, pool }: SweepOptions) {
-  /** Uuids and homes of what is being run, watched or cancelled here, and how often: they are left alone. */
+  /** UUIDs and homes of runs that are being run, watched or cancelled here, and how many times: they are left alone. */
   const held = new Map<string, number>();
-  /** Jobs that ended here before the first was started: until then others may still wait to be recovered. */
+  /** Jobs that ended here before the first was started: until then other jobs may still wait to be recovered. */
   const endedEarly = new Set<string>();
   let opened = false;
   /** Groups that still had processes when their job ended. */
   let groupsLeft: string[] = [];
-  /** Processes that belong to no job: nobody else's becomes one of ours later. A number and when it was given. */
+  /** Processes that belong to no job: such a process never becomes ours later. Keys are a pid and its start time. */
   let strangers = new Set<string>();
   let wanted = false;
   let closed = false;
   let sweeping: Promise<void> | null = null;
 
-  /** Homes whose runner has gone and whose job is not held: who is still there was left behind. */
+  /** Homes whose runner has gone and whose job is not held: processes still in them were left behind. */
   const abandonedHomes = () =>
     opened
       ? groups
@@ -53,7 +53,7 @@ export function openSweep({ instance, groups, pool }: SweepOptions) {
   const inGroups = () =>
     [...groupMembers([...groupsLeft, ...abandonedHomes()])].flatMap((pid) => readProcess(pid) ?? []);
 
-  /** Who carries the marks of a job that has ended. The whole machine is looked at, bit by bit. */
+  /** Processes with the marks of an ended job. All processes of the machine are checked, bit by bit. */
   async function marked(): Promise<Map<string, Process[]>> {
     const found = new Map<string, Process[]>();
     const known = new Set<string>();
@@ -62,7 +62,7 @@ export function openSweep({ instance, groups, pool }: SweepOptions) {
       if (index % portion === portion - 1) await breathe();
       const key = `${process.pid}:${process.startTime}`;
       const uuid = strangers.has(key) ? null : jobOf(process, instance);
-      // A runner's child has its job's marks only once it has become the program: a shell is looked at again.
+      // A runner's child has its job's marks only once it has become the program: a shell is checked again.
       if (uuid === null && process.name !== 'sh') known.add(key);
       if (uuid !== null) found.set(uuid, [...(found.get(uuid) ?? []), process]);
     }
@@ -84,7 +84,7 @@ export function openSweep({ instance, groups, pool }: SweepOptions) {
     if (left().length > 0) {
       const quarry = { look: () => ({ members: left(), unproven: null }), over: () => true };
       const { survivors } = await terminate(quarry, grace);
-      // What they had started meanwhile is found by another look.
+      // Another round finds processes that they started meanwhile.
       wanted ||= survivors.length === 0;
     }
     groupsLeft = groups.remove(groupsLeft);
@@ -109,18 +109,18 @@ export function openSweep({ instance, groups, pool }: SweepOptions) {
         else held.delete(key);
       }
     },
-    /** From now on all that is to be held is known: what a server before this one left is looked for, too. */
+    /** From now on everything to hold is known, so leftovers from before the restart are ended as well. */
     open(): void {
       wanted ||= !opened;
       opened = true;
     },
-    /** Something has ended, and may have left something behind: of that job, in these groups. */
+    /** Something has ended, and that job may have left processes in these groups. */
     ended(uuid?: string, left: readonly string[] = []): void {
       if (uuid !== undefined && !opened) endedEarly.add(uuid);
       groupsLeft.push(...left);
       wanted = true;
     },
-    /** Ends nothing more. */
+    /** Stops sweeping. */
     async close(): Promise<void> {
       closed = true;
       clearInterval(sweeper);

@@ -44,13 +44,13 @@ interface LocalHandle extends Handle {
   uuid: string;
   boot_id: string;
   runner: ProcessIdentity | null;
-  /** The control group that its runner lives in, with all that comes of the program. */
+  /** The control group of its runner and of everything that the program starts. */
   home?: string | null;
-  /** True if its runner is given whatever detaches itself from the program. */
+  /** True if its runner becomes the parent of processes that detach from the program. */
   reaper?: boolean;
   /** Control groups that keep its limits. */
   groups: string[];
-  /** Limits that this machine cannot keep. */
+  /** Limits that this machine cannot enforce. */
   unkept_limits: string[];
 }
 
@@ -59,16 +59,16 @@ interface LocalOptions {
   instance: string;
   pool: RunnerPool;
   groups: ControlGroups;
-  /** Where programs named without a slash are looked for. */
+  /** The search path for programs named without a slash. */
   path?: string;
 }
 
 interface LocalExecutor extends Executor {
-  /** Every job that a server before this one began has been recovered: what else carries our marks was left behind. */
+  /** Every job from before the restart has been recovered: anything else with our marks was left behind. */
   allRecovered(): void;
 }
 
-/** An attempt's groups are its own: what another attempt left must not count against it. */
+/** Each attempt has its own groups: what another attempt left must not count against it. */
 const groupName = (uuid: string, folder: string) => `${uuid}.${path.basename(folder)}`;
 
 /** Runs commands on this machine, detached from the server, each in a session of a runner's. */
@@ -82,7 +82,7 @@ export function localExecutor(options: LocalOptions): LocalExecutor {
     home === null || home === undefined ? [uuid] : [uuid, home];
   const hold = (handle: LocalHandle, by: 1 | -1) => sweep.hold(keysOf(handle), by);
   const goneGroups = openGoneGroups(groups.bases, groups.names);
-  // A server that was killed while it held groups still has left them so.
+  // If we were killed while groups were frozen, they still are.
   for (const home of groups.listHomes()) release(home);
 
   const runnerLives = ({ runner, boot_id }: LocalHandle): boolean =>
@@ -98,13 +98,13 @@ export function localExecutor(options: LocalOptions): LocalExecutor {
     groups: [...(handle.home ? [handle.home] : []), ...handle.groups],
   });
 
-  /** A run of this server's, or undefined if another one started it or it has been waited for. */
+  /** A run of this process, or undefined if an earlier process started it or its end has been reported. */
   function runOf(handle: LocalHandle) {
     const run = running.get(handle.uuid);
     return run?.folder === handle.folder ? run : undefined;
   }
 
-  /** The handle of a run that was begun, but whose handle is not known any more. */
+  /** A handle for a run that was started but whose handle is unknown. */
   function foundHandle(uuid: string, folder: string): LocalHandle {
     const real = realFolder(folder);
     const runner = listProcesses().find(({ pid }) => isRunner(pid) && workingFolder(pid) === real);
@@ -112,7 +112,7 @@ export function localExecutor(options: LocalOptions): LocalExecutor {
       runner === undefined
         ? undefined
         : groups.listHomes().find((one) => groupMembers([one]).has(runner.pid));
-    // What it runs is as old as the oldest of its children.
+    // The program is the oldest of its children.
     const children = runner === undefined ? [] : descendantsOf(runner.pid);
     const oldest = Math.min(...children.map(({ startTime }) => startTime / ticksPerSecond));
     const began: Moment = { ...thisMoment(), ...(Number.isFinite(oldest) ? { seconds: oldest } : {}) };
@@ -133,15 +133,15 @@ export function localExecutor(options: LocalOptions): LocalExecutor {
     if (!status.ended) {
       const how = runOf(handle)?.how ?? null;
       if (how === 'refused' || (how !== 'ended' && neverBegun(handle.folder))) {
-        return ended('platform', 'The shell that was to run the program could not begin it.');
+        return ended('platform', 'The shell that was meant to run the program could not start it.');
       }
       const where =
         handle.boot_id !== boot
-          ? 'this machine was started anew'
+          ? 'this machine was restarted'
           : how === 'ended'
-            ? 'its exit status could not be written, or was taken away'
-            : 'the shell that watched over it is gone';
-      return ended('lost', `How the program ended is not known: ${where}.`);
+            ? 'its exit status could not be written, or was deleted'
+            : 'the shell that supervised it is gone';
+      return ended('lost', `How the program ended is unknown: ${where}.`);
     }
     if (status.problem === null && ranOutOfMemory(handle.groups)) {
       return { ...ended('oom', 'It used more memory than its limit.'), signal: 'SIGKILL' };
@@ -224,7 +224,7 @@ export function localExecutor(options: LocalOptions): LocalExecutor {
       const run = runOf(handle);
       await (run?.end ?? statusEnded(handle.folder, () => runnerLives(handle), signal));
       const outcome = outcomeOf(handle);
-      // A dead runner's program may live on, unwatched: nothing of it is left to go on.
+      // A dead runner's program may live on unsupervised: all of it is ended.
       if (outcome.cause === 'lost' || run?.how === 'died') {
         await terminate({ ...quarryOf(handle), over: () => true }, 1000);
       }
@@ -247,7 +247,7 @@ export function localExecutor(options: LocalOptions): LocalExecutor {
         const quarry: Quarry = {
           ...quarryOf(handle),
           look: () => {
-            // A program can stop its runner, too (`kill -STOP 0`), which then would never tell of the end.
+            // A program can also stop its runner (`kill -STOP 0`), which would then never report the end.
             if (runner !== null && !over() && readProcess(runner.pid)?.state === 'T') {
               signalProcess({ pid: runner.pid, startTime: runner.start_time }, 'SIGCONT');
             }
@@ -264,7 +264,7 @@ export function localExecutor(options: LocalOptions): LocalExecutor {
     },
 
     async recover(uuid: string, folder: string, stored: Handle | null): Promise<Handle | 'never-started'> {
-      // A run whose handle was stored was begun, whatever has become of its folder since.
+      // A run whose handle was stored was started, whatever has become of its folder.
       if (existsSync(folder) ? neverBegun(folder) : stored === null) return 'never-started';
       const handle = (stored as LocalHandle | null) ?? foundHandle(uuid, folder);
       hold(handle, 1);
@@ -274,7 +274,7 @@ export function localExecutor(options: LocalOptions): LocalExecutor {
     allRecovered: sweep.open,
 
     async close(): Promise<void> {
-      // Who comes after us has jobs of its own, which this sweep knows nothing of.
+      // The next process has its own jobs, which this sweep does not know.
       goneGroups.close();
       await sweep.close();
       pool.close();

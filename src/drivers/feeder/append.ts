@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileKey } from '../../domain/feeder/feeder-plan.js';
 import type { Program, WayIn, WayOut } from './ways.js';
 
-/** Appends to a file that the program follows. There is no end that the program could see. */
+/** Appends to a file that the program follows. The program can see no end. */
 export function appendIn(file: string): WayIn {
   let handle: FileHandle | null = null;
   return {
@@ -20,19 +20,19 @@ export function appendIn(file: string): WayIn {
   };
 }
 
-/** Milliseconds between two looks where no event of the file system tells earlier. */
+/** Milliseconds between two checks, unless a file system event comes earlier. */
 const pollInterval = 100;
 const pieceSize = 65_536;
-/** So often are files looked at anew whose names change hands meanwhile. */
+/** How many times to list files again while they are being renamed. */
 const mostLooks = 20;
-/** A generation that was compressed is no longer what the program wrote; it was read before. */
+/** A compressed generation no longer holds what the program wrote; it was read before. */
 const compressed = /\.(gz|bz2|xz|zst|lz4|lzma|Z|zip)$/;
-/** What programs put beside their own files, and is no part of these. */
+/** Files that programs put beside their own, which are not part of the output. */
 const beside = /\.(lock|lck|pid|tmp|swp|idx|offset)$/;
-/** What stands between a name and its extension in the name of an older file. */
+/** What comes between a name and its extension in the name of an older file. */
 const older = /^[-._](\d|old|bak|prev|last)/i;
 
-/** By so many of its first bytes a copy of a file is told from a new generation of it. */
+/** How many first bytes distinguish a copy of a file from a new generation. */
 const headSize = 4096;
 
 async function headOf(handle: FileHandle, size: number): Promise<Buffer> {
@@ -40,7 +40,7 @@ async function headOf(handle: FileHandle, size: number): Promise<Buffer> {
   return buffer.subarray(0, bytesRead);
 }
 
-/** Whether a file begins with these bytes; null if it has another name by now. */
+/** Whether a file begins with these bytes; null if it has been renamed. */
 async function beginsWith(file: { key: string; place: string }, head: Buffer): Promise<boolean | null> {
   const handle = await open(file.place, 'r').catch(() => null);
   if (handle === null) return null;
@@ -67,7 +67,7 @@ async function keyOf(file: string): Promise<string | null> {
   return is === null ? null : fileKey(is);
 }
 
-/** A file and its older ones, oldest first; `isWhole` is false if one of them went elsewhere meanwhile. */
+/** A file and its older generations, oldest first; `isWhole` is false if one of them was moved meanwhile. */
 async function generations(file: string) {
   const name = path.basename(file);
   const found: { key: string; size: number; place: string; age: readonly bigint[] }[] = [];
@@ -78,8 +78,8 @@ async function generations(file: string) {
     const is = await stat(place, { bigint: true }).catch(() => null);
     if (is === null) isWhole = false;
     if (is === null || !is.isFile()) continue;
-    // The clock of a file system stands still for some milliseconds: of two that were made then the higher number is
-    // the older one. The file itself is the newest, whatever the clock says.
+    // File system timestamps are only exact to some milliseconds: of two equal ones, the higher number is older. The
+    // file itself is the newest, whatever its timestamp.
     const number = BigInt(/\.(\d{1,3})$/.exec(entry)?.[1] ?? 0);
     const age = [entry === name ? 1n : 0n, is.birthtimeNs, is.mtimeNs, -number];
     found.push({ key: fileKey(is), size: Number(is.size), place, age });
@@ -92,10 +92,10 @@ async function generations(file: string) {
 }
 
 /**
- * Follows a file as it grows: over rotation (it is renamed and made anew: the older ones first, each to its end) and
- * truncation (from the start again). To be called before the program starts.
+ * Follows a file as it grows, through rotation (it is renamed and recreated: older files come first, each to its end)
+ * and truncation (from the start again). Call it before the program starts.
  *
- * @param from the file as it was then: what it held is not told; null if there was none
+ * @param from the file at that time: its old content is skipped; null if there was none
  */
 export async function appendOut(
   file: string,
@@ -103,7 +103,7 @@ export async function appendOut(
   program: Program,
 ): Promise<WayOut> {
   const folder = path.dirname(file);
-  /** Files that were read, or are none of the program's generations. */
+  /** Files that were read, or are not generations of the program's file. */
   const known = new Set<string>();
   let wake = () => {};
   const something = () =>
@@ -114,17 +114,17 @@ export async function appendOut(
         resolve();
       };
     });
-  // What lies there already is of others, but for the file itself.
+  // Existing files belong to others, except the file itself.
   await markAll();
   if (from !== null) known.delete(from.key);
   const watcher = watchFolder(folder, () => wake());
 
-  /** The files that may be generations of it and were not read yet, oldest first. */
+  /** The unread files that may be generations of it, oldest first. */
   async function unread(): Promise<{ key: string; size: number; place: string }[]> {
     for (let looks = 1; ; looks += 1) {
       const before = await keyOf(file);
       const { found, isWhole } = await generations(file);
-      // While names change hands one can be missed, and a later one would be read before it.
+      // During a rename a file can be missed, and a later one would be read before it.
       if ((isWhole && before === (await keyOf(file))) || looks === mostLooks)
         return found.filter(({ key }) => !known.has(key));
     }
@@ -134,7 +134,7 @@ export async function appendOut(
     for (const { key } of await unread()) known.add(key);
   }
 
-  /** Who copies a file and truncates it has made no new generation: what begins as it did is one that was read. */
+  /** A program that copies and truncates its file makes no new generation: a file with the same beginning was already read. */
   async function markCopies(head: Buffer): Promise<void> {
     let isWhole = head.length === 0;
     for (let looks = 1; !isWhole && looks <= mostLooks; looks += 1) {
@@ -147,18 +147,18 @@ export async function appendOut(
     }
   }
 
-  /** One file, until a later one holds bytes and this is at its end, or the program has ended. */
+  /** Reads one file until it is at its end and a later one has bytes, or the program has ended. */
   async function* follow({ key, place }: { key: string; place: string }): AsyncGenerator<Buffer> {
     const handle = await open(place, 'r').catch(() => null);
     if (handle === null) return;
     try {
-      // Renamed meanwhile: it is found again by its new name.
+      // Renamed meanwhile: it will be found by its new name.
       if (fileKey(await handle.stat({ bigint: true })) !== key) return;
       known.add(key);
       const start = key === from?.key ? from.size : 0;
       let head: Buffer = await headOf(handle, Math.min(start, headSize));
       for (let at = start; ; ) {
-        // Asked before the read: what was written before that is there by now.
+        // Checked before the read, so that everything written before the end is read.
         const last = program.ended.aborted;
         const moved = (await keyOf(file)) !== key;
         const later = moved && (await unread()).some(({ size }) => size > 0 || last);
@@ -205,7 +205,7 @@ function watchFolder(folder: string, told: () => void): FSWatcher | null {
   try {
     return watch(folder, told).on('error', () => {});
   } catch {
-    // Too many watches, or a file system without: a look now and then does it as well.
+    // Too many watches, or a file system without them: checking now and then works as well.
     return null;
   }
 }

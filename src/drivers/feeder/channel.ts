@@ -1,4 +1,4 @@
-/** Pieces on their way from whoever has them to one who takes them one by one, with the end after them. */
+/** A queue of pieces from a producer to a consumer that takes them one by one, followed by the end. */
 export class Channel {
   readonly #pieces: Buffer[] = [];
   #ended = false;
@@ -6,7 +6,7 @@ export class Channel {
   #wake: (() => void) | null = null;
   readonly #more: () => void;
 
-  /** @param more called when all that was put has been taken, and there is room */
+  /** @param more called when everything has been taken and there is room for more */
   constructor(more: () => void) {
     this.#more = more;
   }
@@ -17,7 +17,7 @@ export class Channel {
     this.#awake();
   }
 
-  /** What was put is still taken, then it is over. */
+  /** Ends the channel after the pieces that are still in it. */
   end(error: Error | null = null): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -33,7 +33,7 @@ export class Channel {
       else if (this.#ended) return;
       else {
         this.#more();
-        // What was asked for may be here at once.
+        // `more` may have delivered at once.
         if (this.#pieces.length > 0 || this.#ended) continue;
         await new Promise<void>((resolve) => {
           this.#wake = resolve;

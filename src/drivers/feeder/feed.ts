@@ -6,16 +6,16 @@ import { encodeRecord, type Framing, RecordDecoder } from '../../domain/feeder/f
 import type { WayIn, WayOut } from './ways.js';
 
 /**
- * Passes messages from a server to the program, and records back, over a socket in the working folder. One server at
- * a time; without one the program's output is not read, and its input stays open: it sees nothing but a pause.
+ * Passes messages from a server to the program, and records back, over a socket in the working folder. One server at a
+ * time; without a server the program's output is not read and its input stays open, so it only notices a pause.
  */
 export async function openSocket(framing: Framing, ended: AbortSignal) {
   let connection: net.Socket | null = null;
-  /** Messages that the program was given and has not answered by a record yet. */
+  /** Messages that the program has got and not answered with a record yet. */
   let pending = 0;
   let wayIn: WayIn | null = null;
   let inputEnded = false;
-  /** Messages reach the program one after the other, also those of a connection that is gone. */
+  /** Messages reach the program one after the other, including those of an earlier connection. */
   let last: Promise<unknown> = Promise.resolve();
   let failed: (error: Error) => void = () => {};
   const failure = new Promise<never>((_, reject) => {
@@ -24,7 +24,7 @@ export async function openSocket(framing: Framing, ended: AbortSignal) {
   failure.catch(() => {});
   let arrived = () => {};
 
-  // A socket of before a crash is not in the way of anybody: each attempt has its own folder.
+  // A leftover socket can be removed safely: each attempt has its own folder.
   rmSync(socketFile, { force: true });
   const server = net.createServer({ allowHalfOpen: false });
   server.on('connection', (socket) => {
@@ -41,7 +41,7 @@ export async function openSocket(framing: Framing, ended: AbortSignal) {
       const messages = come.filter(({ type }) => type === 'M').map(({ payload }) => payload);
       const isLast = come.some(({ type }) => type === 'E');
       if (messages.length === 0 && !isLast) return;
-      // From here on they are the program's: they reach it, whatever becomes of the connection.
+      // From here on they reach the program, whatever becomes of the connection.
       pending += messages.length;
       waiting += 1;
       socket.pause();
@@ -62,7 +62,7 @@ export async function openSocket(framing: Framing, ended: AbortSignal) {
     server.listen(socketFile, resolve);
   });
 
-  /** Many small messages in one piece: to hand each over by itself would cost more than what it is handed over for. */
+  /** Joins many small messages into one write: single writes would cost more than the messages themselves. */
   async function give(messages: readonly Buffer[]): Promise<void> {
     if (wayIn === null || inputEnded || messages.length === 0) return;
     await wayIn.write(Buffer.concat(messages.map((message) => encodeRecord(framing, message))));
@@ -73,7 +73,7 @@ export async function openSocket(framing: Framing, ended: AbortSignal) {
     await wayIn?.end();
   }
 
-  /** Resolves with a connection that takes records. */
+  /** Resolves with a connection that accepts records. */
   async function listener(): Promise<net.Socket | null> {
     for (;;) {
       const socket = connection;
@@ -100,15 +100,15 @@ export async function openSocket(framing: Framing, ended: AbortSignal) {
   ended.addEventListener('abort', () => arrived());
 
   return {
-    /** From now on messages go there. */
+    /** From now on messages go to this way in. */
     serve(way: WayIn): void {
       wayIn = way;
     },
 
-    /** Rejects when a message cannot be brought to the program. */
+    /** Rejects when a message cannot be delivered to the program. */
     failure,
 
-    /** Passes records on, to the end of the output; once the program has ended only as long as somebody listens. */
+    /** Passes records on to the end of the output; once the program has ended, only while a server is connected. */
     async pass(way: WayOut): Promise<void> {
       const records = new RecordDecoder(framing);
       const hand = async (given: readonly Buffer[]): Promise<boolean> => {
@@ -119,7 +119,7 @@ export async function openSocket(framing: Framing, ended: AbortSignal) {
         socket.write(Buffer.concat(given.map((record) => encodeFrame('R', record))));
         return true;
       };
-      // Nothing is read while nobody listens: what the pipe holds is the program's own.
+      // Nothing is read without a server: the pipe keeps the program's output.
       if ((await listener()) === null) return;
       for await (const piece of way.pieces()) {
         if (!(await hand(records.push(piece)))) return;
@@ -128,7 +128,7 @@ export async function openSocket(framing: Framing, ended: AbortSignal) {
       await hand(records.end());
     },
 
-    /** Tells of the program's end, and takes leave once that is on its way. */
+    /** Reports the program's end, then closes the connection. */
     async close(code: number): Promise<void> {
       server.close();
       rmSync(socketFile, { force: true });

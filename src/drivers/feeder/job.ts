@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import type { Way } from './open-ways.js';
 
-/** Brings a file's bytes into the program, in pieces, and then its end. */
+/** Writes a file's bytes to the program in pieces, and then the end. */
 export async function bring(file: string | null, chunk: number, way: Way['in']): Promise<void> {
   if (file !== null) {
     const handle = await open(file, 'r');
@@ -19,8 +19,8 @@ export async function bring(file: string | null, chunk: number, way: Way['in']):
 }
 
 /**
- * Writes what the program says to a file. Of an output that is too large one byte more than its limit is written,
- * which tells "full" from "over"; then nothing more is taken, until the program is ended for it.
+ * Writes the program's output to a file. If it is too large, one byte more than the limit is written, to tell "exactly
+ * full" from "too large"; then nothing more is read until the program is ended.
  *
  * @returns false if it was too large
  */

@@ -1,7 +1,7 @@
 /**
- * The feeder: a program of its own that runs beside a job's program, in the same session, and moves bytes between
- * files and what the program reads and writes: named pipes, ports, files that grow. It needs no server, and outlives
- * one. It works in the attempt's folder, where `feeder.json` says what to do.
+ * The feeder: a separate program that runs beside a job's program in the same session, and moves bytes between files
+ * and what the program reads and writes: named pipes, ports, growing files. It needs no server, and survives a restart
+ * of it. It works in the attempt's folder, where `feeder.json` says what to do.
  */
 import { constants, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import net from 'node:net';
@@ -15,18 +15,18 @@ import { programBeside, quiet, tellToEnd } from './program.js';
 const plan = JSON.parse(readFileSync(planFile, 'utf8')) as FeederPlan;
 const report: FeederReport = { problem: null, toldToEnd: null, unheard: [] };
 
-// The program is ended, not this: what it still says is passed on.
+// These signals are meant for the program: the feeder still passes on its remaining output.
 for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGPIPE'] as const)
   process.on(signal, () => {});
 
-/** Leaves for good, whatever is still under way. */
+/** Exits, whatever is still in progress. */
 function leave(code: 0 | 1): never {
   writeFileSync(`${reportFile}.new`, JSON.stringify(report));
   renameSync(`${reportFile}.new`, reportFile);
   process.exit(code);
 }
 
-/** What cannot be moved is told, and the program is ended. */
+/** Reports what cannot be moved, and ends the program. */
 function fail(error: unknown): never {
   report.problem = messageOf(error);
   leave(1);
@@ -36,13 +36,13 @@ process.on('unhandledRejection', fail);
 
 const ending = new AbortController();
 const program = programBeside(ending.signal);
-// Opened before we are ready, so that the shell's word is kept for us.
+// Opened before we are ready, so that the shell's report waits for us.
 const told = new net.Socket({
   fd: openSync('told', constants.O_RDONLY | constants.O_NONBLOCK),
   readable: true,
   writable: false,
 });
-// There is no end of it while this is open, too.
+// While this is open as well, the pipe has no end.
 openSync('told', constants.O_WRONLY | constants.O_NONBLOCK);
 let word = '';
 const end = new Promise<number>((resolve) => {
@@ -54,7 +54,7 @@ const end = new Promise<number>((resolve) => {
   });
 });
 
-/** Once the program has ended, what was under way stops with an error that is none. */
+/** Once the program has ended, whatever was in progress stops with an error that does not count. */
 const unlessEnded = (error: unknown) => {
   if (!ending.signal.aborted) throw error;
 };
@@ -66,7 +66,7 @@ async function serve(ways: Ways): Promise<void> {
       .then(async () => {
         if (inlet.kind !== 'append' || inlet.quiet === null) return;
         if (!(await quiet(program, inlet.path, inlet.quiet))) {
-          report.problem = 'the program does nothing any more, but has not read all of its input';
+          report.problem = 'the program is idle, but has not read all of its input';
         }
         report.toldToEnd = inlet.quiet;
         await tellToEnd(program, inlet.path, inlet.quiet, plan.killGrace);

@@ -4,7 +4,7 @@ import { pipeIn, pipeOut } from './pipe.js';
 import { connectPort, type Port } from './port.js';
 import type { Program, WayIn, WayOut } from './ways.js';
 
-/** The ways into and out of the program, where they lead over the feeder. */
+/** The ways into and out of the program that go through the feeder. */
 export interface Way {
   in: WayIn;
   out: WayOut;
@@ -15,12 +15,12 @@ export interface Ways {
   ports: Port[];
 }
 
-/** Opens the ways. What has to be there before the program starts is there afterwards. */
+/** Opens the ways. Afterwards everything exists that the program needs at its start. */
 export async function openWays({ inlet, outlet }: FeederPlan, program: Program): Promise<Ways> {
   const ports: Port[] = [];
   const sending = inlet?.kind === 'port' ? inlet.port : null;
   const reading = outlet?.kind === 'port' ? outlet.port : null;
-  // Where both are one port it is one connection, used both ways.
+  // If both use one port, it is one connection, used both ways.
   const port = (number: number): Port => {
     const known = ports.find((one) => one.port === number);
     if (known !== undefined) return known;

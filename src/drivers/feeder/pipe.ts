@@ -6,7 +6,7 @@ import { leftOver, type Program, pauses, type WayIn, type WayOut } from './ways.
 
 const { O_RDONLY, O_WRONLY, O_NONBLOCK } = constants;
 
-/** Opens a pipe's writing end; null while nobody reads it. */
+/** Opens a pipe for writing; null while nobody reads it. */
 function openWriter(path: string): number | null {
   try {
     return openSync(path, O_WRONLY | O_NONBLOCK);
@@ -17,18 +17,18 @@ function openWriter(path: string): number | null {
 }
 
 /**
- * Writes into a named pipe that the program reads, also if it opens it late, or several times. To be called before the
+ * Writes into a named pipe that the program reads, even if it opens it late, or several times. Call it before the
  * program starts.
  */
 export function pipeIn(path: string, program: Program): WayIn {
-  // Held open for reading, too, to the end: nothing is lost that the program leaves while it does not have it open, and
-  // who opens it without waiting for a writer, as gzip does, finds one.
+  // Also held open for reading until the end: unread bytes are kept while the program does not have the pipe open, and
+  // programs that open it without waiting for a writer, such as gzip, find one.
   openSync(path, O_RDONLY | O_NONBLOCK);
   const fd = openWriter(path);
   if (fd === null) throw new Error(`the pipe ${path} cannot be opened`);
   const socket = new net.Socket({ fd, readable: false, writable: true });
 
-  /** Whoever opens it from now on waits for a writer: one that comes and goes lets them read what is left, and the end. */
+  /** Later readers would wait for a writer: one that comes and goes lets them read the rest, and the end. */
   async function tellEnd(): Promise<void> {
     for (const pause of pauses(5, 200)) {
       const writer = openWriter(path);
@@ -56,7 +56,7 @@ export function pipeIn(path: string, program: Program): WayIn {
   };
 }
 
-/** Reads a named pipe that the program writes to, also if it opens it several times. */
+/** Reads a named pipe that the program writes to, even if it opens it several times. */
 export function pipeOut(path: string): WayOut {
   const fd = openSync(path, O_RDONLY | O_NONBLOCK);
   // While this is open there is no end, whoever else has closed it.
@@ -75,7 +75,7 @@ export function pipeOut(path: string): WayOut {
     pieces: () => channel.pieces(),
     programEnded() {
       if (holder !== null) closeSync(holder);
-      // What the program has left running may hold it open.
+      // Processes that the program left running may hold it open.
       leftOver(socket, () => channel.end());
     },
   };

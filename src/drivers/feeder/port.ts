@@ -4,17 +4,17 @@ import { hasSocket, listenersOn } from '../processes/ports/listeners.js';
 import { Channel } from './channel.js';
 import { leftOver, type Program, pauses, type WayIn, type WayOut } from './ways.js';
 
-/** A connection to a port on which the program listens, or will. */
+/** A connection to a port on which the program listens, or will listen. */
 export interface Port {
   way: WayIn & WayOut;
   port: number;
-  /** Whether it listened there. */
+  /** Whether the program listened there. */
   heard(): boolean;
 }
 
 /**
- * A program that wants no more of its input may close, and what is written then fails. That is no end of what it has
- * said itself, which may still wait to be read.
+ * A program that wants no more input may close, and writing then fails. That does not end its own output, which may
+ * still wait to be read.
  */
 class Connection extends net.Socket {
   override _write(piece: Buffer, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -23,22 +23,23 @@ class Connection extends net.Socket {
 }
 
 /**
- * Connects as soon as the program, or a process that it started, listens on the port. Whoever else listens there is
- * a stranger, and gets nothing.
+ * Connects as soon as the program, or a process that it started, listens on the port. Any other listener is a stranger
+ * and gets nothing.
  *
- * @param uses what it is for: what comes from there is passed over where it is no output, and where there is nothing
- *   to send the connection is closed when the program closes its side
+ * @param uses what it is for: without `reads`, bytes from the program are ignored; without `sends`, the connection is
+ * closed when the program closes its side
  */
 export function connectPort(port: number, program: Program, uses: { reads: boolean; sends: boolean }): Port {
   let socket: net.Socket | null = null;
   let underway: Promise<net.Socket | null> | null = null;
   const channel = new Channel(() => void socket?.resume());
   const connected = connect();
-  // It is awaited by who writes; who only reads hears of it by the channel.
+  // Writers await it; readers get the error through the channel.
   connected.catch((error: Error) => channel.end(program.ended.aborted ? null : error));
 
   async function connect(): Promise<net.Socket> {
-    // Each look reads the kernel's table of all connections. Who takes long to listen is late by a fifth of that, at most.
+    // Each check reads the kernel's table of all connections. A program that takes long to listen is noticed at most a
+    // fifth of that time later.
     for (const pause of pauses(5, 500, 1.2)) {
       const found = listenersOn(port).find(({ inode }) =>
         program.processes().some(({ pid }) => hasSocket(pid, inode)),
@@ -75,7 +76,7 @@ export function connectPort(port: number, program: Program, uses: { reads: boole
       if (!uses.sends) made.end();
     });
     made.on('close', () => channel.end());
-    // A program that closes early has all that it wants; what it wrote before that has come.
+    // A program that closes early has all it wants; everything it wrote before has arrived.
     made.on('error', () => channel.end());
     made.resume();
     return made;
@@ -87,7 +88,7 @@ export function connectPort(port: number, program: Program, uses: { reads: boole
     way: {
       async write(piece) {
         const to = await connected;
-        // It wants no more, as a program that closes its standard input.
+        // It wants no more, like a program that closes its standard input.
         if (!to.writable) return;
         await new Promise<void>((resolve) => {
           to.once('close', resolve);
@@ -102,7 +103,7 @@ export function connectPort(port: number, program: Program, uses: { reads: boole
       },
       pieces: () => channel.pieces(),
       programEnded() {
-        // It may have taken our connection, said all and ended before we heard of the first.
+        // It may have accepted our connection, written everything and ended before we noticed.
         void Promise.resolve(underway).then(() => {
           if (socket === null) channel.end();
           else leftOver(socket, () => channel.end());

@@ -5,12 +5,12 @@ import { signalProcess } from '../processes/signal.js';
 import type { Program } from './ways.js';
 
 /**
- * The program and what it started: all that descends from the shell that started this feeder, too, but for the
- * feeder's own side of it. What has left its parents is found by the session.
+ * The program and what it started: all descendants of the shell that also started this feeder, except the feeder's own
+ * branch. Processes that left their parents are found by the session.
  */
 export function programBeside(ended: AbortSignal): Program {
   const own = readProcess(process.pid);
-  // A shell that waits for this feeder stands between.
+  // Between them is a shell that waits for this feeder.
   const wrapper = own?.parent ?? 0;
   const shell = readProcess(wrapper)?.parent ?? 0;
   const session = own?.session ?? -1;
@@ -35,9 +35,9 @@ export function programBeside(ended: AbortSignal): Program {
 }
 
 /**
- * Tells a program to end that only waits for more. First those of its processes that have the file open: what they
- * pass on to others comes to its end then, and these end by themselves. Who does not, and is quiet for so many seconds
- * again, is told, too; and after the grace, ended. Seconds.
+ * Tells a program that only waits for more to end. First SIGTERM goes to its processes that have the file open: the
+ * pipes that they feed then end, and their readers end by themselves. Processes that stay and are quiet for as long
+ * again get SIGTERM too, and SIGKILL after the grace. In seconds.
  */
 export async function tellToEnd(
   program: Program,
@@ -52,7 +52,7 @@ export async function tellToEnd(
   await signal(program, () => program.processes(), grace);
 }
 
-/** Sends SIGTERM to each, and SIGKILL to those that are there after the grace; until there are none. */
+/** Sends SIGTERM to each, and SIGKILL to those still there after the grace, until there are none. */
 async function signal(program: Program, find: () => Process[], grace: number): Promise<void> {
   const until = performance.now() + grace * 1000;
   const asked = new Set<number>();
@@ -61,7 +61,7 @@ async function signal(program: Program, find: () => Process[], grace: number): P
     for (const process of left) {
       if (!kill && asked.has(process.pid)) continue;
       asked.add(process.pid);
-      // One that may not be signalled is left to whoever ends the job.
+      // A process that we may not signal is left to whoever ends the job.
       signalProcess(process, kill ? 'SIGKILL' : 'SIGTERM');
     }
     await delay(50, undefined, { signal: program.ended });
@@ -69,16 +69,16 @@ async function signal(program: Program, find: () => Process[], grace: number): P
 }
 
 const look = 100;
-/** So many times as long is a program waited for that was never seen to have read all of its input. */
+/** How many times longer to wait for a program that was never seen to have read all its input. */
 const unreadFactor = 10;
-/** Of a look's time, what a quiet program may compute. Clock ticks are hundredths of a second. */
+/** How much a quiet program may compute between two checks. Clock ticks are hundredths of a second. */
 const restlessTicks = 2;
 
 /**
  * Resolves when the program has read a file to its end and only waits for more: none of its processes has read,
  * written, or computed anything to speak of for so many seconds.
  *
- * @param file null: it has read what there was
+ * @param file null: it has read everything
  * @returns false if it is quiet, but does not seem to have read all of the file; never, once it has ended
  */
 export async function quiet(program: Program, file: string | null, seconds: number): Promise<boolean> {
@@ -96,7 +96,7 @@ export async function quiet(program: Program, file: string | null, seconds: numb
       if (activity === null) continue;
       now.set(pid, activity);
       const was = before.get(pid);
-      // One that comes and goes between two looks, as the `sleep` of a loop, says nothing.
+      // A process that comes and goes between two checks, such as the `sleep` of a loop, tells nothing.
       if (was === undefined) continue;
       if (activity.busy || activity.bytes !== was.bytes || activity.ticks - was.ticks > restlessTicks)
         still = false;
@@ -125,7 +125,7 @@ function activityOf(pid: number): Activity | null {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     let bytes = 0;
-    // By thread: what is counted for the process holds what its ended children have read.
+    // By thread: the counters of the process include what its ended children have read.
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
       const io = readFileSync(`/proc/${pid}/task/${thread}/io`, 'utf8');
       bytes += Number(/^rchar: (\d+)/m.exec(io)?.[1]) + Number(/^wchar: (\d+)/m.exec(io)?.[1]);
@@ -136,7 +136,7 @@ function activityOf(pid: number): Activity | null {
       ticks: Number(fields[11]) + Number(fields[12]),
     };
   } catch {
-    // It has ended, or may not be looked at.
+    // It has ended, or may not be inspected.
     return null;
   }
 }

@@ -11,37 +11,37 @@ export interface Program {
 
 /** A way into the program. */
 export interface WayIn {
-  /** Resolves when the bytes are the program's; never, once it has ended. */
+  /** Resolves when the program has the bytes; never, once it has ended. */
   write(piece: Buffer): Promise<void>;
-  /** No more bytes: what the program reads ends. Resolves when that is certain to reach it. */
+  /** No more bytes: the program's input ends. Resolves when that is certain to reach it. */
   end(): Promise<void>;
 }
 
 /** A way out of the program. */
 export interface WayOut {
-  /** What it writes, to the end. Nothing is read ahead of who takes it, but for a piece. */
+  /** What it writes, to the end. At most one piece is read ahead. */
   pieces(): AsyncIterable<Buffer>;
-  /** The program has ended: what it left behind is still read, but nothing is waited for. */
+  /** The program has ended: what it left behind is still read, without waiting for more. */
   programEnded(): void;
 }
 
-/** Waits, soon at first and then less and less often. Milliseconds. */
+/** Pauses that start short and grow. Milliseconds. */
 export function* pauses(from = 5, to = 50, factor = 1.5): Generator<number, never> {
   for (let pause = from; ; pause = Math.min(pause * factor, to)) yield pause;
 }
 
-/** Milliseconds without a byte after which what an ended program left behind is not waited for. */
+/** Milliseconds without a byte after which to stop reading what an ended program left behind. */
 const leftBehind = 300;
-/** So many times is it waited for in all: a program's end is the job's, whoever of it goes on to write. */
+/** The limit for all these waits: the program's end is the job's end, even if other processes go on writing. */
 const patience = 30;
 
-/** Calls `over` when what an ended program left behind has been read, or it does not come to an end. */
+/** Calls `over` when everything that an ended program left behind has been read, or if that does not end. */
 export function leftOver(socket: Socket, over: () => void): void {
   let before = -1;
   let looks = 0;
   const look = () => {
     const { bytesRead } = socket;
-    // While nobody takes it, it waits.
+    // Do not count while nobody reads.
     if (!socket.isPaused()) {
       looks += 1;
       if (bytesRead === before || looks > patience) return over();

@@ -10,10 +10,10 @@ import { inside, mountPoints, openFolder, removeTree } from './folders.js';
 /** Archive systems that this machine can reach, by name: where each one's `/` is, and what may be cleared. */
 type ArchiveSystems = Readonly<Record<string, { root: string; prefixes: readonly string[] }>>;
 
-/** Why a folder could not be cleared, in words for whoever asked. */
+/** Why a folder could not be cleared, in words for the client. */
 class Refusal extends Error {}
 
-/** Runs a step; when it fails, the reason is in our words: the paths in the system's message are not the asker's. */
+/** Runs a step; if it fails, the reason is in our words: the client must not see the paths in the system's message. */
 async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -24,11 +24,11 @@ async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
 }
 
 const kindOf = (found: Stats) =>
-  found.isSymbolicLink() ? 'a symbolic link' : found.isFile() ? 'a file' : 'no folder';
+  found.isSymbolicLink() ? 'a symbolic link' : found.isFile() ? 'a file' : 'not a folder';
 
-/** The folder of that name, open; null if there is none. Anything else of that name is refused. */
+/** Opens the folder of that name; null if there is none. Anything else of that name is refused. */
 async function folderIn(parent: FileHandle, name: string): Promise<FileHandle | null> {
-  const found = await step(`'${name}' cannot be looked at`, () =>
+  const found = await step(`'${name}' cannot be inspected`, () =>
     lstat(inside(parent, name)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null;
       throw error;
@@ -39,7 +39,7 @@ async function folderIn(parent: FileHandle, name: string): Promise<FileHandle | 
   return step(`'${name}' cannot be opened`, () => openFolder(inside(parent, name)));
 }
 
-/** Makes a folder with the mode and the owner of another one. */
+/** Makes a folder with the mode and owner of another. */
 async function makeLike(
   parent: FileHandle,
   name: string,
@@ -65,13 +65,16 @@ async function makeLike(
   }
 }
 
-/** The name, beside a folder, of what is about to go or to come. A name may be as long as names can be: so not in it. */
+/**
+ * The prefix of names beside a folder for its old and new version. It is a digest, since the name itself may have the
+ * maximum length.
+ */
 const besidePrefix = (name: string) =>
   `${ownFolders}${createHash('sha256').update(name).digest('hex').slice(0, 16)}-`;
 
 /**
- * Replaces a folder by an empty one. What was in it first gets another name, so that half of it is never taken for
- * the whole; what a crash leaves under such a name goes at the next time.
+ * Replaces a folder by an empty one. The old folder is first renamed, so that a half-deleted one is never mistaken for
+ * the whole; what a crash leaves under such a name is deleted the next time.
  */
 async function replace(parent: FileHandle, name: string, folder: FileHandle): Promise<void> {
   const like = await folder.stat();
@@ -93,20 +96,20 @@ async function replace(parent: FileHandle, name: string, folder: FileHandle): Pr
   try {
     await rename(inside(parent, fresh), inside(parent, name));
   } catch (error) {
-    // Somebody has put something there in this very moment.
+    // Somebody has put something there at this very moment.
     await step('the folder was moved aside and cannot be moved back', () =>
       rename(inside(parent, old), inside(parent, name)),
     );
     await rmdir(inside(parent, fresh)).catch(() => {});
     throw new Refusal(`the new folder cannot be put in place: ${(error as NodeJS.ErrnoException).code}`);
   }
-  // Or a crash of the machine might bring back what was told to be gone.
+  // Otherwise a crash of the machine might bring back what was reported as deleted.
   await step('the folder is empty, but perhaps not on the disk yet', () => parent.sync());
 }
 
-/** Removes what stands beside a folder because it was replaced, now or before a crash. */
+/** Removes old folders that were replaced, now or before a crash. */
 async function sweep(parent: FileHandle, name: string): Promise<void> {
-  await step('the folder is empty, but what was in it cannot be removed wholly', async () => {
+  await step('the folder is empty, but its old content cannot be removed completely', async () => {
     for (const entry of await readdir(inside(parent), { encoding: 'utf8' })) {
       if (entry.startsWith(besidePrefix(name))) await removeTree(parent, entry);
     }
@@ -114,7 +117,7 @@ async function sweep(parent: FileHandle, name: string): Promise<void> {
 }
 
 async function clear(root: string, prefix: readonly string[], below: readonly string[]): Promise<void> {
-  // The root is the configuration's own word: it may be a link. Nothing after it may.
+  // The root comes from the configuration and may be a link. Nothing below it may.
   const start = await step("the system's root is not here", async () => openFolder(await realpath(root)));
   let at = start;
   const enter = async (next: FileHandle) => {
@@ -124,7 +127,7 @@ async function clear(root: string, prefix: readonly string[], below: readonly st
   try {
     for (const name of prefix) {
       const next = await folderIn(at, name);
-      // Perhaps it is only not mounted: nothing is made in its place.
+      // Perhaps it is just not mounted: nothing is created in its place.
       if (next === null) throw new Refusal(`there is no folder /${prefix.join('/')} on this system`);
       await enter(next);
     }
@@ -148,14 +151,16 @@ async function clear(root: string, prefix: readonly string[], below: readonly st
 }
 
 const made = (parent: FileHandle, name: string) =>
-  step(`the folder '${name}' cannot be made`, async () => makeLike(parent, name, await parent.stat(), 'may'));
+  step(`the folder '${name}' cannot be created`, async () =>
+    makeLike(parent, name, await parent.stat(), 'may'),
+  );
 
-/** Two at once on the same folder would take each other's work for a crash's leftovers. */
+/** Two at once on the same folder would mistake each other's work for leftovers of a crash. */
 const inTurn = openTurns<string>();
 
 /**
- * Clears an archive path: when it returns `cleared`, there is an empty folder. Only on systems of the configuration,
- * only strictly below one of their prefixes, never through a symbolic link, never across a mount.
+ * Clears an archive path: when it returns `cleared`, there is an empty folder. Only on configured systems, only
+ * strictly below one of their prefixes, never through a symbolic link, never across a mount.
  */
 export async function clearArchive(
   systems: ArchiveSystems,
@@ -163,7 +168,7 @@ export async function clearArchive(
 ): Promise<Cleared> {
   const system = Object.hasOwn(systems, archive.system) ? systems[archive.system] : undefined;
   if (system === undefined) {
-    return { cleared: false, reason: `this machine does not reach the archive system '${archive.system}'` };
+    return { cleared: false, reason: `this machine cannot reach the archive system '${archive.system}'` };
   }
   const target = archiveTarget(system.prefixes, archive.path);
   if (!target.allowed) return { cleared: false, reason: target.reason };

@@ -3,15 +3,15 @@ import { copyFile as copyBytes, type FileHandle, open, stat } from 'node:fs/prom
 
 const { COPYFILE_EXCL, COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE } = constants;
 
-/** Zeros of this length and place become a hole. */
+/** Aligned runs of zeros of this length become a hole. */
 const piece = 256 * 1024;
 const zeros = Buffer.alloc(piece);
 
 const isSparse = ({ blocks, size }: Stats): boolean => blocks * 512 < size;
 
 /**
- * Copies a file; of a symbolic link the file that it leads to. Blocks are shared where the file system can, and holes
- * stay holes: a file of 1 TB with 1 MB in it takes no more room than that.
+ * Copies a file, following a symbolic link. Blocks are shared if the file system can, and holes stay holes: a file of 1
+ * TB with 1 MB in it takes no more space than that.
  *
  * @param exclusive fails with EEXIST if the target is there already
  */
@@ -46,7 +46,7 @@ async function copyData(
   }
 }
 
-/** Writes what is not zero. @returns how many bytes there were in all */
+/** Writes everything but zeros. @returns how many bytes there were in all */
 async function writeData(source: FileHandle, target: FileHandle): Promise<number> {
   const buffer = Buffer.allocUnsafe(piece);
   for (let position = 0; ; ) {

@@ -9,7 +9,7 @@ export { jsonPieces } from './json-pieces.js';
 
 /** The plain files of an open folder. No symbolic link is ever followed, nor anything but a plain file opened. */
 
-/** A plain file as it stands in a folder. Whatever is written to it changes its `ctimeNs`, which nobody can set. */
+/** A plain file in a folder. Every write changes its `ctimeNs`, which nobody can set. */
 export interface PlainFile extends ShownName {
   /** Its name as the disk has it. */
   bytes: Buffer;
@@ -19,7 +19,7 @@ export interface PlainFile extends ShownName {
   ctimeNs: bigint;
 }
 
-/** A name in a folder that stands for something else than a plain file; `kind` says for what: "a symbolic link". */
+/** A name in a folder is not a plain file; `kind` says what it is, such as "a symbolic link". */
 export class NotPlain extends Error {
   constructor(
     readonly file: string,
@@ -29,7 +29,7 @@ export class NotPlain extends Error {
   }
 }
 
-/** What a file is called in a sentence. */
+/** The kind of a file, for a sentence. */
 function kindOf(found: BigIntStats): string {
   if (found.isSymbolicLink()) return 'a symbolic link';
   if (found.isDirectory()) return 'a folder';
@@ -37,9 +37,9 @@ function kindOf(found: BigIntStats): string {
   return found.isSocket() ? 'a socket' : 'a device';
 }
 
-/** What stands under a name, not following it; null if nothing does. */
+/** The file of that name, without following links; null if there is none. */
 async function look(folder: FileHandle, name: string | Buffer): Promise<BigIntStats | null> {
-  // It would lead out of the folder. Odder names than we would give are good enough to be read.
+  // Such a name would lead out of the folder. Names that we would not give may still be read.
   const text = name.toString();
   if (/[/\0]/.test(text) || ['', '.', '..'].includes(text)) throw new Error(fileNameProblem(text));
   return lstat(inside(folder, name), { bigint: true }).catch((error: NodeJS.ErrnoException) => {
@@ -53,13 +53,10 @@ export function plainFile(bytes: Buffer, { ino, size, mtimeNs, ctimeNs }: BigInt
   return { ...shownName(bytes), bytes, ino, size: Number(size), mtimeNs, ctimeNs };
 }
 
-/** So many files are looked at together: one by one the way to each would take longer than the look. */
+/** How many files are inspected at once: one by one, the round trips would take longer than the work. */
 const atOnce = 64;
 
-/**
- * The plain files directly in a folder, in the folder's order. Passed over is what is no plain file, and what goes
- * away meanwhile.
- */
+/** The plain files directly in a folder, in the folder's order. Skips everything else, and files that disappear meanwhile. */
 export async function* plainFiles(folder: FileHandle): AsyncGenerator<PlainFile> {
   const names = await readdir(inside(folder), { encoding: 'buffer' });
   for (let next = 0; next < names.length; next += atOnce) {
@@ -73,16 +70,16 @@ export async function* plainFiles(folder: FileHandle): AsyncGenerator<PlainFile>
 }
 
 /**
- * Opens a plain file of a folder for reading; null if there is none of that name. Whoever gets it closes it.
+ * Opens a plain file of a folder for reading; null if there is none of that name. The caller closes it.
  *
  * @throws NotPlain if the name stands for anything else
  */
 export async function openPlainFile(folder: FileHandle, name: string | Buffer): Promise<FileHandle | null> {
-  // Looked at first: to open a device may already do something.
+  // Inspected first: opening a device may already do something.
   const found = await look(folder, name);
   if (found === null) return null;
   if (!found.isFile()) throw new NotPlain(name.toString(), kindOf(found));
-  // What is put there in this very moment is not followed or waited for either.
+  // Something put there at this moment must not be followed or waited for either.
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   let file: FileHandle;
   try {
@@ -103,20 +100,20 @@ export async function openPlainFile(folder: FileHandle, name: string | Buffer): 
   }
 }
 
-/** The name that a file gets when another one takes its place. */
+/** The name that a file gets when it is replaced. */
 const oldName = (name: string) => `${name}.old`;
 
 /**
- * Writes files into a folder, each new, with the owner and group of the folder where we may give them. A file that
- * is there already is kept as NAME.old, in place of an older one. Everything is looked at before anything is done.
+ * Writes new files into a folder, with the folder's owner and group if we may set them. An existing file is kept as
+ * NAME.old, replacing an older one. Everything is checked before anything is done.
  *
- * @throws NotPlain if one of the names, or the one that its old file is to get, stands for anything but a plain file
+ * @throws NotPlain if one of the names, or the name for its old file, is anything but a plain file
  */
 export async function putFiles(
   folder: FileHandle,
   files: ReadonlyMap<string, string | Uint8Array>,
 ): Promise<void> {
-  // `a` before `a.old`: where both come, what `a` was ends as `a.old.old`, and not in the way.
+  // `a` before `a.old`: if both come, the old `a` ends up as `a.old.old`, out of the way.
   const names = [...files.keys()].sort((a, b) => a.length - b.length);
   const there = new Set<string>();
   for (const name of names) {
@@ -125,10 +122,7 @@ export async function putFiles(
     if (await mustBePlain(folder, name)) there.add(name);
     if (!there.has(name)) continue;
     if (fileNameProblem(oldName(name)) !== undefined) {
-      throw new PenstockError(
-        'conflict',
-        `${name} is there already, and its name is too long for a further .old`,
-      );
+      throw new PenstockError('conflict', `${name} already exists, and its name is too long to add .old`);
     }
     await mustBePlain(folder, oldName(name));
     there.add(oldName(name));
@@ -158,17 +152,17 @@ async function putFile(
   try {
     await file.writeFile(content);
     const own = await file.stat();
-    // To give a file away is for root, to give it to another group of one's own is for everybody.
+    // Only root may change a file's owner; anybody may give it to another of their own groups.
     await file
       .chown(owner.uid, owner.gid)
       .catch(() => file.chown(own.uid, owner.gid))
       .catch((error: NodeJS.ErrnoException) => {
-        // EINVAL: an owner whom this container does not know.
+        // EINVAL: an owner unknown in this container.
         if (error.code !== 'EPERM' && error.code !== 'EINVAL') throw error;
       });
     await file.chmod(0o664);
   } catch (error) {
-    // Half a file would take the place of the old one at the next try.
+    // At the next attempt half a file would replace the old one.
     await unlink(inside(folder, name)).catch(() => {});
     throw error;
   } finally {

@@ -2,9 +2,9 @@ import { constants, type Dirent } from 'node:fs';
 import { type FileHandle, open, readdir, readFile, rename, rmdir, unlink } from 'node:fs/promises';
 
 /**
- * Work below an open folder. Node has no `openat`; but on Linux `/proc/self/fd/N/name` is the name in the folder that
- * is open as N, wherever that has been moved since, and whatever stands under its old path by now. So nobody can slip
- * in a symbolic link between a look and what is done after it.
+ * Work below an open folder. Node has no `openat`, but on Linux `/proc/self/fd/N/name` is the name in the folder that
+ * is open as N, even if it has been moved and something else has its old path. So nobody can slip in a symbolic link
+ * between a check and the action after it.
  */
 
 /** The path of a name in an open folder, or of the folder itself. Names are bytes: not all of them are UTF-8. */
@@ -15,15 +15,15 @@ export function inside(folder: FileHandle, name?: string | Buffer): Buffer {
 
 const onlyFolders = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** Opens a folder; a symbolic link to one is none (ENOTDIR). */
+/** Opens a folder; a symbolic link to a folder fails (ENOTDIR). */
 export const openFolder = (path: string | Buffer): Promise<FileHandle> => open(path, onlyFolders);
 
-/** Which mount an open folder is of: unlike its device this tells a folder that is mounted a second time. */
+/** The mount of an open folder: unlike the device, it distinguishes a second mount of the same folder. */
 async function mountOf(folder: FileHandle): Promise<string | undefined> {
   return /^mnt_id:\s*(\d+)$/m.exec(await readFile(`/proc/self/fdinfo/${folder.fd}`, 'utf8'))?.[1];
 }
 
-/** Where something is mounted on this machine, as real paths. */
+/** The mount points of this machine, as real paths. */
 export async function mountPoints(): Promise<string[]> {
   const text = await readFile('/proc/self/mountinfo', 'utf8');
   return text.split('\n').flatMap((line) => {
@@ -36,15 +36,15 @@ export async function mountPoints(): Promise<string[]> {
   });
 }
 
-/** Lets the folder's owner take things out of it; for others, and where that cannot be, it stays as it is. */
+/** Lets the folder's owner remove things from it; if that fails, it stays as it is. */
 async function unlock(folder: FileHandle): Promise<void> {
   const { mode } = await folder.stat();
   if ((mode & 0o700) !== 0o700) await folder.chmod((mode & 0o777) | 0o700).catch(() => {});
 }
 
 /**
- * Removes a folder with everything in it. Symbolic links are removed, not followed; where something is mounted it
- * stops. Folders are moved up to the first level before they are emptied, so that no depth is too deep.
+ * Removes a folder with everything in it. Symbolic links are removed, not followed; it stops at mount points. Folders
+ * are moved up to the first level before they are emptied, so that no depth is too deep.
  *
  * @param parent the folder that it is in, open
  */

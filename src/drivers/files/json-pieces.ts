@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 
-/** How much of a file is held at once. Of base64 three bytes are four digits: only the last piece may be odd. */
+/** How much of a file is held at once. In base64 three bytes are four digits, so only the last piece may have another size. */
 const pieceSize = 3 * 64 * 1024;
 
 /** The first `size` bytes of an open file, piece by piece; each is good until the next is asked for. */
@@ -15,7 +15,7 @@ async function* piecesOf(file: FileHandle, size: number): AsyncGenerator<Buffer>
       filled += bytesRead;
     }
     if (filled > 0) yield buffer.subarray(0, filled);
-    // Somebody has made it shorter meanwhile.
+    // Somebody has truncated it meanwhile.
     if (filled < wanted) return;
     position += filled;
   }
@@ -34,8 +34,8 @@ async function isText(file: FileHandle, size: number): Promise<boolean> {
 }
 
 /**
- * The JSON value of what the first `size` bytes of an open file hold, piece by piece: little memory is needed for a
- * file of any size. The pieces make one JSON value whatever somebody does to the file meanwhile.
+ * The first `size` bytes of an open file as a JSON value, piece by piece, so that a file of any size needs little
+ * memory. The pieces make one JSON value whatever somebody does to the file meanwhile.
  *
  * @param how `exact`: text, or `{"base64": "…"}` for bytes that are not UTF-8; `replace`: always text, in which such
  *   bytes are replacement characters

@@ -4,8 +4,8 @@ import { openToOthers } from '../processes/umask.js';
 import { openFolder } from './folders.js';
 
 /**
- * Makes a folder, and those that lead to it; one that is there already stays as it is. Step by step: `recursive` of
- * Node.js never ends where a folder takes no others, as /proc does not (ENOENT).
+ * Makes a folder and its parents; an existing one stays as it is. It goes step by step, because Node's `recursive`
+ * never ends if a folder cannot hold others, like /proc (ENOENT).
  *
  * @param mode that of the folder itself, whatever the umask says
  * @returns whether it was made
@@ -23,7 +23,7 @@ export async function makeFolders(folderPath: string, mode?: number): Promise<bo
 async function makeOne(place: string, again = false): Promise<boolean> {
   try {
     await mkdir(place);
-    // Programs of other users may have to get there.
+    // Programs of other users may need access.
     openToOthers(place, 0o777);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

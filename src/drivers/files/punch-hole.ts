@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process';
 import { basicEnvironment } from '../processes/environment.js';
 
 /**
- * Gives the room of a part of a file back to the disk, while others write to the file. Its size stays, and so does
- * the place of every byte beyond; what was in the part reads as zeros.
+ * Frees the disk space of part of a file while others write to the file. Its size and the offsets of all other bytes
+ * stay; the part reads as zeros.
  *
- * @returns false where that cannot be: the file system or the machine (util-linux) is without it
+ * @returns false if the file system or the machine (util-linux) does not support it
  */
 export function punchHole(file: string, from: number, to: number): Promise<boolean> {
   const argv = ['--punch-hole', '--offset', String(from), '--length', String(to - from), file];

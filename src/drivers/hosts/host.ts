@@ -1,10 +1,10 @@
-/** What a script on a host said, and how it ended. */
+/** The output of a script on a host, and how it ended. */
 export interface Said {
   code: number | null;
   signal: string | null;
   stdout: string;
   stderr: string;
-  /** How that begins which the login shell there printed before the script ran, if it printed anything. */
+  /** The beginning of what the login shell printed before the script ran, if anything. */
   noise?: string;
 }
 
@@ -12,43 +12,43 @@ export interface ScriptOptions {
   /** Its arguments, `$1` and on. */
   args?: readonly string[];
   input?: string | Buffer;
-  /** Milliseconds, after which the host counts as not answering; `usualTimeout` unless it says. */
+  /** Milliseconds after which the host counts as not answering; by default `usualTimeout`. */
   timeout?: number;
   signal?: AbortSignal;
-  /** True for what may not wait behind others, such as a cancel: a way is kept free for these. */
+  /** True for scripts that must not wait behind others, such as a cancel: one channel is kept free for these. */
   urgent?: boolean;
 }
 
-/** Milliseconds that a script may take that does not say how long. */
+/** Milliseconds that a script may take by default. */
 export const usualTimeout = 60_000;
-/** Bytes that a script may say. A machine that says more is not to be believed, and shall not fill our memory. */
+/** The most bytes that a script may print. A machine that sends more cannot be trusted, and must not fill our memory. */
 export const mostSaid = 32 * 2 ** 20;
 
 export interface Transfer {
-  /** Bytes that are there so far, of how many. */
+  /** Called with the bytes transferred so far, and the total. */
   progress?: (done: number, total: number) => void;
   signal?: AbortSignal;
 }
 
 /**
- * A place where programs can be run: this machine, or one that is reached over SSH. It needs a POSIX shell there and
- * nothing else. All fail with a `HostError` when the host cannot be reached; then they may be asked again.
+ * A place to run programs: this machine, or one reached over SSH. It needs nothing but a POSIX shell. All methods fail
+ * with a `HostError` if the host cannot be reached; then they may be called again.
  */
 export interface Host {
-  /** Runs a few lines of a POSIX shell, many at a time, and gives what they said. For small answers. */
+  /** Runs a few lines in a POSIX shell and returns their output; many may run at a time. For small answers. */
   run(script: string, options?: ScriptOptions): Promise<Said>;
   /**
-   * Brings a file there, whole or not at all: it gets its name when all of it has come, and folders that are missing
-   * above it are made. A transfer that was cut off goes on where it was, when it is asked for again; its checksum is
-   * compared at the end, where the host can make one.
+   * Sends a file, completely or not at all: it gets its name once all of it has arrived, and missing parent folders are
+   * made. When repeated, an interrupted transfer resumes; at the end the checksum is compared, if the host can compute
+   * one.
    */
   put(from: string, to: string, options?: Transfer & { mode?: number }): Promise<void>;
   /**
-   * Fetches what a file there has beyond what the one here has already, and adds it: to the end of the file as it is now.
-   * So a log is followed, and a transfer that was cut off goes on.
+   * Fetches what a file there has beyond the local one, and appends it. So a log can be followed, and an interrupted
+   * transfer resumes.
    *
-   * @param options.most bytes that the file here may have: whatever the machine has beyond stays there
-   * @returns how many bytes the file here has
+   * @param options.most the most bytes of the local file: anything beyond stays on the machine
+   * @returns how many bytes the local file has
    */
   get(from: string, to: string, options?: Transfer & { most?: number | null }): Promise<number>;
   close(): Promise<void>;
@@ -57,20 +57,20 @@ export interface Host {
 /**
  * Why a host cannot be used:
  * - `unreachable`: no answer, or the connection is gone; it may come back
- * - `refused`: it does not let us in: a wrong user, key or password
- * - `shell`: it lets us in, but something else than our commands is run: a forced command, or another program in the
- *   place of the login shell
- * - `host-key`: it is not the one that it was, or not the one that it should be
- * - `gone`: it does not exist any more, and will not come back
- * - `full`: there is no room there
- * - `missing`: there is no such file, or it may not be read or written
+ * - `refused`: it rejects the login: a wrong user, key or password
+ * - `shell`: the login works, but our commands are not run: there is a forced command, or another program in place of
+ *   the login shell
+ * - `host-key`: it shows another host key than before, or than expected
+ * - `gone`: it no longer exists, and will not come back
+ * - `full`: its disk is full
+ * - `missing`: a file does not exist there, or may not be read or written
  */
 export type HostProblem = 'unreachable' | 'refused' | 'shell' | 'host-key' | 'gone' | 'full' | 'missing';
 
 export class HostError extends Error {
   override readonly name = 'HostError';
   readonly problem: HostProblem;
-  /** True if what was asked for may have been done all the same: the connection broke after it was sent. */
+  /** True if the request may have been carried out: the connection broke after it was sent. */
   readonly begun: boolean;
 
   constructor(problem: HostProblem, message: string, options?: ErrorOptions & { begun?: boolean }) {

@@ -35,7 +35,7 @@ const problems: Readonly<Record<string, HostProblem>> = {
   EROFS: 'missing',
 };
 
-/** A failure of a file of the host, told as a host tells it. */
+/** A file system error as a `HostError`. */
 function told(error: unknown, signal?: AbortSignal): unknown {
   if (signal?.aborted) return signal.reason;
   const { code, message } = error as NodeJS.ErrnoException;
@@ -45,11 +45,11 @@ function told(error: unknown, signal?: AbortSignal): unknown {
     : new HostError(problem, `This machine: ${message}.`, { cause: error });
 }
 
-/** This machine as one of the hosts that programs can be run on. */
+/** This machine as a host for programs. */
 export function thisMachine(): Host {
   const closing = new AbortController();
   setMaxListeners(0, closing.signal);
-  const closed = () => new HostError('unreachable', 'This machine is not used as a host any more.');
+  const closed = () => new HostError('unreachable', 'This machine is no longer used as a host.');
   return {
     run(script, options = {}) {
       if (closing.signal.aborted) throw closed();
@@ -70,7 +70,7 @@ function runHere(script: string, options: ScriptOptions, closing: AbortSignal): 
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason as Error);
     const umask = umaskForPrograms();
-    // A session of its own, as sshd gives one, and as clean an environment.
+    // A session of its own and a clean environment, as with sshd.
     const child = spawn(
       '/bin/sh',
       ['-c', umask === null ? script : `umask ${umask}\n${script}`, 'sh', ...args],
@@ -96,7 +96,7 @@ function runHere(script: string, options: ScriptOptions, closing: AbortSignal): 
     const keep = (into: Buffer[]) => (chunk: Buffer) => {
       said += chunk.length;
       if (said <= mostSaid) into.push(chunk);
-      else useless(`This machine said more than ${mostSaid} bytes when it was asked something.`);
+      else useless(`This machine sent more than ${mostSaid} bytes in answer to a command.`);
     };
     signal?.addEventListener('abort', aborted, { once: true });
     closing.addEventListener('abort', stopped, { once: true });
@@ -119,7 +119,7 @@ function runHere(script: string, options: ScriptOptions, closing: AbortSignal): 
   });
 }
 
-/** Tells how far a transfer is as its bytes pass. */
+/** Reports the progress of a transfer as its bytes pass. */
 const counted = (done: number, total: number, progress: Transfer['progress']) =>
   new Transform({
     transform(chunk: Buffer, _encoding, next) {
@@ -129,7 +129,7 @@ const counted = (done: number, total: number, progress: Transfer['progress']) =>
     },
   });
 
-/** Removes what a crash has left of earlier copies of that name: of a day ago, since nothing is written for so long. */
+/** Removes leftovers of interrupted copies of that name that are older than a day: no copy takes that long. */
 async function clearParts(folder: string, name: string): Promise<void> {
   const ours = (each: string) =>
     each.startsWith(`.${name}.`) && /^[0-9a-f]{12}\.part$/.test(each.slice(name.length + 2));

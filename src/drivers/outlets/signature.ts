@@ -3,8 +3,8 @@ import { createHmac } from 'node:crypto';
 const prefix = 'whsec_';
 
 /**
- * The headers of Standard Webhooks 1.0: the message's id, when it is sent, and for each secret a signature over
- * `id.timestamp.body`, so that a receiver can tell who sent it, that nobody changed it, and that it is no old one.
+ * The headers of Standard Webhooks 1.0: the message's id, the time of sending, and for each secret a signature over
+ * `id.timestamp.body`, so that a receiver can check who sent it, that nobody changed it, and that it is not an old one.
  *
  * @param secrets each `whsec_` and base64 of the key
  * @param seconds now, as a Unix time

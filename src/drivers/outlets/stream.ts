@@ -4,7 +4,7 @@ import type { Outlet } from './outlet.js';
 
 const scheme = 'stream:';
 
-/** Tells events on streams: for addresses `stream:NAME`. The stream is somebody else's to close. */
+/** Publishes events on streams, for addresses `stream:NAME`. It does not close the stream. */
 export function streamOutlet(stream: Publisher): Outlet {
   return {
     async send({ id, url, contentType, body }, signal) {

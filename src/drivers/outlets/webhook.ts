@@ -12,19 +12,19 @@ interface WebhookOptions {
   privateAddresses: boolean;
 }
 
-/** What is read, and dropped, of an answer's body; a connection with more, or a slower one, is given up. */
+/** How much of an answer's body is read and dropped; a connection with more, or a slower one, is closed. */
 const mostAnswerBytes = 8 * 1024;
 const longestAnswer = 1000;
 const flaws: Record<Flaw, string> = {
   malformed: 'this is not a URL',
-  scheme: 'webhooks go over http or https',
-  credentials: 'a URL with a name or password in it is not called',
+  scheme: 'webhooks need http or https',
+  credentials: 'a URL must not contain a name or password',
 };
 
 /** Errors after which another address of the same name may still answer. */
 const unconnected = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);
 
-/** What came of one request, and whether it is worth another on a new connection, or at another address. */
+/** The result of one request, and whether to try another connection or address. */
 interface Tried {
   answer: Answer;
   stale: boolean;
@@ -34,15 +34,15 @@ interface Tried {
 const refused = (error: string): Answer => ({ accepted: false, status: null, error });
 
 /**
- * Webhooks: each message is POSTed, signed after Standard Webhooks 1.0. A status of 2xx is acceptance; a redirect is
- * none, since it would lead past what was checked. The address is looked up and checked at every attempt, and it is
- * this very address that is connected to, also where a connection is used again.
+ * Webhooks: each message is POSTed, signed after Standard Webhooks 1.0. A 2xx status means acceptance; a redirect does
+ * not, since it would bypass the check. The address is looked up and checked at every attempt, and the connection goes
+ * to that very address, even if a connection is reused.
  */
 export function webhookOutlet(options: WebhookOptions): Outlet {
   const settings = { keepAlive: true, maxFreeSockets: 64, timeout: 60_000, scheduling: 'lifo' } as const;
   const agents = { 'http:': new http.Agent(settings), 'https:': new https.Agent(settings) };
 
-  /** One request. Where a kept connection turns out to be closed, once more on a new one. */
+  /** Sends one request, and repeats it once on a new connection if a kept one turns out to be closed. */
   async function post(url: URL, address: Address, message: Message, signal: AbortSignal): Promise<Tried> {
     const first = await request(url, address, message, signal);
     return first.stale ? request(url, address, message, signal) : first;
@@ -58,7 +58,7 @@ export function webhookOutlet(options: WebhookOptions): Outlet {
     const body = Buffer.from(message.body);
     return new Promise((resolve) => {
       const sent = (secure ? https : http).request({
-        // The agent keeps connections by address: one to what a name meant once is not taken for what it means now.
+        // The agent keeps connections by address, so that a name never reuses a connection to its former address.
         host: address,
         family,
         port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
@@ -103,13 +103,13 @@ export function webhookOutlet(options: WebhookOptions): Outlet {
       const late = new Promise<Answer>((resolve) => {
         const over = () => resolve(refused(`${url.host} did not answer within ${options.timeout / 1000} s`));
         timer = setTimeout(over, options.timeout);
-        // Who waits must be told at once, also while a name is being looked up.
+        // The caller must be told at once, even during a name look-up.
         attempt.signal.addEventListener('abort', over, { once: true });
       });
       try {
         signal.throwIfAborted();
         const answer = await Promise.race([late, call(url, message, attempt.signal)]);
-        // What was answered may keep its connection; anything else ends here.
+        // A request that was answered may keep its connection; any other ends here.
         if (answer.status === null) attempt.abort();
         signal.throwIfAborted();
         return answer;
@@ -127,7 +127,7 @@ export function webhookOutlet(options: WebhookOptions): Outlet {
   async function call(url: URL, message: Message, signal: AbortSignal): Promise<Answer> {
     const host = hostOf(url);
     const addresses = await findAddresses(host, options.privateAddresses);
-    if (addresses === 'unknown') return refused(`the host ${host} is not known`);
+    if (addresses === 'unknown') return refused(`the host ${host} is unknown`);
     if (addresses === 'private') {
       return refused(
         `the host ${host} has no public address; private ones are allowed by WEBHOOK_PRIVATE_ADDRESSES in application.yaml`,
@@ -138,11 +138,11 @@ export function webhookOutlet(options: WebhookOptions): Outlet {
       tried = await post(url, address, message, signal);
       if (!tried.elsewhere) break;
     }
-    return tried?.answer ?? refused(`the host ${host} is not known`);
+    return tried?.answer ?? refused(`the host ${host} is unknown`);
   }
 }
 
-/** Reads on for as long as it is little and quick, so that the connection can be used again. */
+/** Reads the rest if it is short and fast, so that the connection can be reused. */
 function drop(response: IncomingMessage): void {
   let size = 0;
   const timer = setTimeout(() => response.destroy(), longestAnswer);
@@ -168,7 +168,7 @@ function answerOf({ statusCode = 0, statusMessage = '', headers }: IncomingMessa
   };
 }
 
-/** `Retry-After` in milliseconds: seconds or a date (RFC 9110, 10.2.3); undefined where it says nothing. */
+/** `Retry-After` in milliseconds: seconds or a date (RFC 9110, 10.2.3); undefined if it cannot be parsed. */
 function retryAfter(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();

@@ -19,8 +19,8 @@ const systemPath = '/usr/sbin:/usr/bin:/sbin:/bin';
 const known = new Map<string, Account>();
 
 /**
- * A user of this machine, from wherever its users are kept (passwd(5), LDAP, …: getent(1) knows).
- * Throws `account-unusable` if there is none of that name.
+ * A user of this machine, wherever users are kept (passwd(5), LDAP, …), by getent(1). Throws `account-unusable` for an
+ * unknown name.
  */
 export async function accountOf(name: string): Promise<Account> {
   const found = known.get(name) ?? (await look(name));
@@ -33,9 +33,9 @@ async function look(name: string): Promise<Account> {
   try {
     line = (await run('getent', ['passwd', '--', name], { timeout: 10_000 })).stdout;
   } catch (error) {
-    // getent(1): 2 is that one of the names could not be found.
+    // getent(1): 2 means that a name was not found.
     if ((error as { code?: unknown }).code !== 2) throw error;
-    // In a container a server may run as a number that no user has.
+    // In a container Penstock may run under a number without a user.
     if (name === ownName()) return self();
     throw new PenstockError('account-unusable', `This machine has no user '${name}'.`);
   }
@@ -50,13 +50,13 @@ const self = (): Account => ({
   home: os.homedir(),
 });
 
-/** True if that is who runs this server. */
+/** True if Penstock runs as that user. */
 export const isSelf = ({ uid }: Account): boolean => uid === process.getuid?.();
 
 /**
- * What has to stand before a command so that it runs as somebody else: nothing, where that is who runs this server.
- * Throws `account-unusable` if there is no such user, or this server may not become anybody else.
- * It is setpriv(1) of util-linux that does it, and not one that somebody's PATH has.
+ * The prefix that makes a command run as another user; empty if Penstock runs as that user. Throws `account-unusable`
+ * if there is no such user, or Penstock may not switch users. It uses setpriv(1) of util-linux by its fixed path, never
+ * one from somebody's PATH.
  */
 export async function switchTo(name: string): Promise<string[]> {
   const account = await accountOf(name);
@@ -64,14 +64,14 @@ export async function switchTo(name: string): Promise<string[]> {
   if (process.getuid?.() !== 0) {
     throw new PenstockError(
       'account-unusable',
-      `It is to run as '${name}', but this server runs as '${ownName()}' and may not switch users. Run the server as root, or as '${name}'.`,
+      `It must run as '${name}', but this server runs as '${ownName()}' and may not switch users. Run the server as root, or as '${name}'.`,
     );
   }
   const setpriv = findProgram('setpriv', '/', systemPath);
   return [setpriv, `--reuid=${account.uid}`, `--regid=${account.gid}`, '--init-groups', '--'];
 }
 
-/** The name of whoever runs this server; their number where they have none. */
+/** The name of the user that runs Penstock; the number if there is no name. */
 export function ownName(): string {
   try {
     return os.userInfo().username;

@@ -4,19 +4,19 @@ import { switchTo } from './accounts.js';
 import { basicEnvironment } from './environment.js';
 import { findProgram, interpreterOf } from './find-program.js';
 
-/** What a user of this machine may do, asked of the kernel as that user: no look of ours at modes would be surer. */
+/** Checks what a user of this machine may do by trying it as that user, which is surer than interpreting modes. */
 
-/** How a small command of the system's ended: `code` is null if it had to be stopped, or could not be started. */
+/** How a small system command ended: `code` is null if it had to be stopped, or could not be started. */
 interface Said {
   code: number | null;
   stdout: Buffer;
   stderr: string;
 }
 
-/** As long as a command may take: one that opens a pipe waits for somebody to write to it. Milliseconds. */
+/** The longest that a command may take, since opening a pipe waits for a writer. Milliseconds. */
 const patience = 10_000;
 
-/** Runs a script of the shell's with that prefix (see `switchTo`), with the arguments `$1`, `$2`, … */
+/** Runs a shell script with that prefix (see `switchTo`), with the arguments `$1`, `$2`, … */
 function shell(prefix: readonly string[], script: string, argv: string[], largest = 65_536): Promise<Said> {
   const [program = '', ...words] = [...prefix, '/bin/sh', '-c', script, 'sh', ...argv];
   const options = { cwd: '/', env: { ...basicEnvironment, LC_ALL: 'C' }, encoding: 'buffer' as const };
@@ -29,17 +29,17 @@ function shell(prefix: readonly string[], script: string, argv: string[], larges
   });
 }
 
-/** Whether a user may write in a folder. Throws `account-unusable` if this server may not become that user. */
+/** Whether a user may write in a folder. Throws `account-unusable` if Penstock may not switch to that user. */
 export async function mayWriteIn(user: string, folder: string): Promise<boolean> {
   const { code } = await shell(await switchTo(user), '[ -d "$1" ] && [ -w "$1" ] && [ -x "$1" ]', [folder]);
   return code === 0;
 }
 
 /**
- * The content of a file, read with the rights of a user: no link leads to what that user may not read.
+ * The content of a file, read with a user's rights, so that no link leads to anything that the user may not read.
  *
- * @param prefix what `switchTo` gave for that user
- * @param largest more bytes than these are refused
+ * @param prefix the result of `switchTo` for that user
+ * @param largest larger files are refused
  */
 export async function readAs(
   prefix: readonly string[],
@@ -58,8 +58,8 @@ export async function readAs(
 }
 
 /**
- * Where a program is (see `findProgram`), and what has to stand before it so that it runs as a user; null is who runs
- * this server. Throws if it cannot be started so, as far as can be told beforehand.
+ * Finds a program (see `findProgram`), and the prefix that makes it run as a user; null is the user that runs Penstock.
+ * Throws if it is already clear that it cannot be started like this.
  */
 export async function findProgramAs(
   user: string | null,
@@ -71,9 +71,9 @@ export async function findProgramAs(
   const prefix = user === null ? [] : await switchTo(user);
   if (prefix.length === 0) return { program, prefix };
   const interpreter = interpreterOf(program, cwd);
-  // A script is also read, by its interpreter.
+  // A script must also be readable, for its interpreter.
   const may = '[ -x "$1" ] && { [ -z "$2" ] || { [ -r "$1" ] && [ -x "$2" ]; }; }';
   const { code } = await shell(prefix, may, [program, interpreter?.place ?? '']);
   if (code === 0) return { program, prefix };
-  throw new PenstockError('not-found', `exec: ${program} may not be executed by '${user}'`);
+  throw new PenstockError('not-found', `exec: ${program} cannot be executed by '${user}'`);
 }

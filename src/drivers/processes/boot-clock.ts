@@ -8,10 +8,10 @@ export const sinceBoot = (): number => Number(readFileSync('/proc/uptime', 'lati
 export const thisMoment = (): Moment => ({ boot_id: bootId(), seconds: sinceBoot() });
 
 /**
- * Seconds that have passed since something began. Two boots have no clock in common but the wall's: of what began
- * before another boot, or with a Penstock that noted no moment, the date decides.
+ * Seconds since something began. Clocks since boot are useless across reboots: if it began before a reboot, or without
+ * a recorded moment, the date decides.
  *
- * @param began when, by the clock since boot, if that was noted
+ * @param began when, by the clock since boot, if recorded
  * @param date when, by the wall's clock; null is now
  */
 export function secondsSince(began: Moment | null | undefined, date: Date | null): number {

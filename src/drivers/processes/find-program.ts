@@ -3,8 +3,8 @@ import path from 'node:path';
 import { PenstockError } from '../../lib/errors.js';
 
 /**
- * Where a program is: `exec` itself, or the first of its name on PATH. Throws if it cannot be started, as far as can be
- * told beforehand.
+ * The path of a program: `exec` itself, or the first of that name on PATH. Throws if it is already clear that it cannot
+ * be started.
  */
 export function findProgram(exec: string, cwd: string, searchPath: string): string {
   const candidates = exec.includes('/')
@@ -17,7 +17,7 @@ export function findProgram(exec: string, cwd: string, searchPath: string): stri
     try {
       accessSync(candidate, constants.X_OK);
     } catch {
-      // Perhaps a later folder has one that may be executed.
+      // A later folder may have an executable one.
       continue;
     }
     mustHaveInterpreter(candidate, cwd);
@@ -29,7 +29,7 @@ export function findProgram(exec: string, cwd: string, searchPath: string): stri
       ? exec.includes('/')
         ? `exec: there is no program ${exec} on this machine`
         : `exec: there is no program '${exec}' on this machine's PATH (${searchPath})`
-      : `exec: ${found} may not be executed`,
+      : `exec: ${found} cannot be executed: permission denied`,
   );
 }
 
@@ -39,16 +39,16 @@ function mustHaveInterpreter(program: string, cwd: string): void {
   throw new PenstockError(
     'not-found',
     // Quoted: it may end with a carriage return.
-    `exec: ${program} is for the interpreter ${JSON.stringify(interpreter.name)}, and there is no such program on this machine`,
+    `exec: ${program} needs the interpreter ${JSON.stringify(interpreter.name)}, which is not on this machine`,
   );
 }
 
-/** As much of a file as the kernel looks at. Bytes. */
+/** How many bytes of a file the kernel reads. */
 const lineSize = 256;
 
 /**
- * The program that a script is for by its first line, `#!`, as it is named there and where it is; null if there is no
- * such line, or it cannot be read.
+ * The interpreter in a script's first line, `#!`: its name there and its path; null if there is no such line, or it
+ * cannot be read.
  */
 export function interpreterOf(program: string, cwd: string): { name: string; place: string } | null {
   const start = Buffer.alloc(lineSize);
@@ -67,7 +67,7 @@ export function interpreterOf(program: string, cwd: string): { name: string; pla
   return name === undefined ? null : { name, place: path.resolve(cwd, name) };
 }
 
-/** Where the way to a name cannot be gone, there is nothing of that name either. */
+/** A name whose path cannot be followed counts as missing. */
 function isFile(name: string): boolean {
   try {
     return statSync(name).isFile();

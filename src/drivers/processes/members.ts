@@ -15,33 +15,33 @@ import {
 } from './processes.js';
 import type { ProcessIdentity } from './runner-pool.js';
 
-/** Every process of a job carries these in its environment, however it detaches itself. */
+/** Every process of a job has this in its environment, however it detaches itself. */
 export const jobVariable = 'PENSTOCK_JOB_UUID';
 export const instanceVariable = 'PENSTOCK_INSTANCE';
-/** On another machine: the attempt's folder, with a slash. Two attempts of a job may be there at once. */
+/** On another machine: the attempt's folder, with a slash, since two attempts of a job may be there at once. */
 export const folderVariable = 'PENSTOCK_JOB_FOLDER';
 
-/** What is known of a run by which its processes can be told from all others. */
+/** The marks of a run that identify its processes. */
 export interface RunMarks {
   uuid: string;
   folder: string;
   runner: ProcessIdentity | null;
   /** The control group that its runner lives in. */
   home?: string | null;
-  /** True if its runner is given whatever detaches itself. */
+  /** True if its runner becomes the parent of processes that detach. */
   reaper?: boolean;
   groups: readonly string[];
-  /** When it began: nothing of it is older. */
+  /** When it began: none of its processes is older. */
   began?: Moment;
 }
 
-/** The processes of a run, as of now, and why there may be others; null where there certainly are none. */
+/** The current processes of a run, and why there may be others; null if there certainly are none. */
 export interface Found {
   members: Process[];
   unproven: string | null;
 }
 
-/** The folder as the kernel calls it: the data may lie behind a symbolic link. */
+/** The folder's path as the kernel shows it: the data may be behind a symbolic link. */
 export function realFolder(folder: string): string {
   try {
     return realpathSync(folder);
@@ -50,7 +50,7 @@ export function realFolder(folder: string): string {
   }
 }
 
-/** True for a runner of ours itself, as opposed to what it has forked. */
+/** True for one of our runners itself, not for a process that it has forked. */
 export function isRunner(pid: number): boolean {
   try {
     const [, , , name] = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
@@ -65,18 +65,18 @@ export function isRunner(pid: number): boolean {
 }
 
 const noWay =
-  'A process that had left the session and cleared its environment would not be found: this server may use no control groups, and there is no perl or python3 here.';
+  'A process that left the session and cleared its environment would not be found: this server may not use control groups, and there is no perl or python3 here.';
 const watcherGone =
-  'A process that had left the session and cleared its environment would not be found: the shell that watched over the program is gone.';
+  'A process that left the session and cleared its environment would not be found: the shell that supervised the program is gone.';
 
 /**
- * The processes that belong to a run. The runner itself is not one of them. A control group holds them all, and a runner
- * that is given its orphaned descendants is above them all: where there is one of these, nothing else has to be looked
- * at. Otherwise they are told by their marks, among all processes that are not older than the run.
+ * The processes that belong to a run. The runner itself is not one of them. A control group holds all of them, and a
+ * runner that adopts orphaned descendants is above all of them: with one of these, nothing else needs checking.
+ * Otherwise they are identified by their marks among all processes that are not older than the run.
  *
- * @param kept whether the runner has had no other job since; it takes one only when nothing was left behind
- * @param died whether the runner is known to have died just now
- * @param noted whether the runner has noted the program's end: then it leaves only when nothing is left
+ * @param kept whether the runner has had no other job since; it takes another only if nothing was left behind
+ * @param died whether the runner is known to have just died
+ * @param noted whether the runner has recorded the program's end: then it leaves only when nothing is left
  */
 export function membersOf(
   marks: RunMarks,
@@ -91,7 +91,7 @@ export function membersOf(
   if (!kept && (tracked || marks.reaper === true)) return { members: listed().filter(mine), unproven: null };
   if (tracked) {
     const inside = groupMembers([home]);
-    // A runner that could not enter its home holds nothing together.
+    // If the runner could not enter its home, the home does not hold the run's processes.
     if (!watched || inside.has(runner.pid)) {
       for (const pid of inside) inGroups.add(pid);
       return { members: listed().filter(mine), unproven: null };
@@ -101,7 +101,8 @@ export function membersOf(
     const below = new Map([...listed(), ...descendantsOf(runner.pid)].map((one) => [one.pid, one]));
     return { members: [...below.values()].filter(mine), unproven: null };
   }
-  // A dead leader's session keeps its number only while somebody is in it: a fresh death is certain, an old one not.
+  // A dead leader's session id stays reserved only while the session has processes: it is safe right after the death,
+  // but not later.
   const session = kept && (died || watched) ? (runner?.pid ?? null) : null;
   return {
     members: markedOf(marks, inGroups, session).filter((one) => mine(one) && !isRunner(one.pid)),
@@ -109,7 +110,7 @@ export function membersOf(
   };
 }
 
-/** The processes that carry a mark of the run, and their children. */
+/** The processes with a mark of the run, and their children. */
 function markedOf(
   { uuid, folder, began }: RunMarks,
   inGroups: ReadonlySet<number>,
@@ -117,7 +118,7 @@ function markedOf(
 ): Process[] {
   if (began !== undefined && began.boot_id !== bootId()) return [];
   const real = realFolder(folder);
-  // Only what is younger need be looked at closely. The clock and the kernel may round differently.
+  // Only younger processes need a closer check. The clock and the kernel may round differently.
   const oldest = Math.min(began?.seconds ?? 0, sinceBoot()) * ticksPerSecond - ticksPerSecond / 10;
   const all = listProcesses().filter(({ startTime }) => startTime >= oldest);
   const members = new Map<number, Process>();
@@ -131,7 +132,7 @@ function markedOf(
       members.set(process.pid, process);
     }
   }
-  // Children of members, should one have shed every mark.
+  // Also children of members, in case one has lost every mark.
   for (let grown = true; grown; ) {
     grown = false;
     for (const process of all) {

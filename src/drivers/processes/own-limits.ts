@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** A soft limit of this process, by its name in /proc/self/limits; infinite where there is none, or it cannot be read. */
+/** A soft limit of this process, by its name in /proc/self/limits; infinite if there is none, or it cannot be read. */
 function softLimit(name: string): number {
   try {
     const line = readFileSync('/proc/self/limits', 'latin1')
@@ -16,7 +16,7 @@ function softLimit(name: string): number {
 /** How many files this process may have open. */
 export const openFilesLimit = (): number => softLimit('Max open files');
 
-/** Bytes of the longest single argument or variable that Linux takes: MAX_ARG_STRLEN, its final zero left out. */
+/** Bytes of the longest single argument or variable on Linux: MAX_ARG_STRLEN without the final zero. */
 const longestWord = 32 * 4096 - 1;
 const mebibyte = 1024 * 1024;
 
@@ -26,10 +26,7 @@ const mostTogether = (): number => {
   return Math.max(131_072, Math.min(quarter, 6 * mebibyte)) - 8192;
 };
 
-/**
- * What of a command's arguments and variables is more than the kernel takes, in words; undefined if all of it can be
- * given to a program.
- */
+/** Which of a command's arguments and variables exceed the kernel's limits, in words; undefined if none do. */
 export function argumentProblem(
   argv: readonly string[],
   environment: Readonly<Record<string, string>>,
@@ -45,11 +42,11 @@ export function argumentProblem(
   for (const [what, word] of words) {
     const size = Buffer.byteLength(word);
     if (size > longestWord) {
-      return `${what} is too long for a program: ${size} bytes, and Linux takes ${longestWord}. Give it as the input, or in a file.`;
+      return `${what} is too long for a program: it has ${size} bytes, and Linux allows ${longestWord}. Pass it as the input, or in a file.`;
     }
-    // Each costs its final zero and a pointer, too.
+    // Each also needs its final zero and a pointer.
     together += size + 9;
   }
   if (together <= most) return undefined;
-  return `the argument list is too long for a program: its arguments and variables have ${together} bytes, and this machine takes ${most}. Give some of it as the input, or in a file.`;
+  return `the argument list is too long for a program: its arguments and variables have ${together} bytes, and this machine allows ${most}. Pass some of it as the input, or in a file.`;
 }

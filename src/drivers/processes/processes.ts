@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** A process as Linux tells of it in /proc. `startTime` is in clock ticks since boot. */
+/** A process as Linux describes it in /proc. `startTime` is in clock ticks since boot. */
 export interface Process {
   pid: number;
   name: string;
@@ -8,14 +8,14 @@ export interface Process {
   parent: number;
   group: number;
   session: number;
-  /** True if it has a controlling terminal: then a person sits before it. */
+  /** True if it has a controlling terminal, so that a person uses it. */
   terminal: boolean;
   startTime: number;
 }
 
 let boot: string | null = null;
 
-/** This boot of this machine: a pid means nothing after another boot. */
+/** The id of this machine's current boot: a pid means nothing after a reboot. */
 export function bootId(): string {
   boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   return boot;
@@ -32,7 +32,7 @@ export function readProcess(pid: number): Process | undefined {
   } catch {
     return undefined;
   }
-  // The name stands in parentheses and may itself hold parentheses and spaces.
+  // The name is in parentheses and may itself contain parentheses and spaces.
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
   const fields = text.slice(close + 2).split(' ');
@@ -59,10 +59,10 @@ export function listProcesses(): Process[] {
   return list;
 }
 
-/** Whether the kernel tells of children: it is spared a look at every process then. */
+/** Whether the kernel lists children, which saves reading every process. */
 const tellsChildren = existsSync('/proc/thread-self/children');
 
-/** The pids of a process's children, those that have ended and were not noticed among them. */
+/** The pids of a process's children, including zombies. */
 function childrenOf(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
@@ -74,8 +74,8 @@ function childrenOf(pid: number): number[] {
 }
 
 /**
- * All that descend from a process, as of now. One that is born or loses its parent during the look may be missed:
- * where the root is given its orphaned descendants (see `reaper.ts`), another look shows it as a child of the root.
+ * All current descendants of a process. One that is born or loses its parent meanwhile may be missed: if the root
+ * adopts its orphaned descendants (see `reaper.ts`), the next call shows it as a child of the root.
  */
 export function descendantsOf(root: number): Process[] {
   const found = new Map<number, Process>();
@@ -87,7 +87,7 @@ export function descendantsOf(root: number): Process[] {
   const open = [root];
   for (let pid = open.pop(); pid !== undefined; pid = open.pop()) {
     for (const process of below(pid)) {
-      // A number may have gone to a stranger since the kernel told it.
+      // A pid may have passed to a stranger meanwhile.
       if (found.has(process.pid) || (process.parent !== pid && process.parent !== root)) continue;
       found.set(process.pid, process);
       open.push(process.pid);
@@ -109,7 +109,7 @@ export function variableOf(pid: number, name: string): string | undefined {
   }
 }
 
-/** The folder that a process works in, or undefined if it is gone or that may not be seen. */
+/** The working folder of a process, or undefined if it is gone or we may not see it. */
 export function workingFolder(pid: number): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/cwd`);
@@ -118,7 +118,7 @@ export function workingFolder(pid: number): string | undefined {
   }
 }
 
-/** True if the process works in the folder or writes to a file of it. Who only reads there is a guest. */
+/** True if the process works in the folder or writes to a file in it. Reading there does not count. */
 export function usesFolder(pid: number, folder: string): boolean {
   const inside = (link: string) => {
     try {
@@ -143,12 +143,12 @@ function writes(pid: number, descriptor: string): boolean {
   return flags !== undefined && (Number.parseInt(flags, 8) & 3) !== 0;
 }
 
-/** True for a process that has ended and only waits to be noticed. */
+/** True for a process that has ended and only waits to be reaped. */
 export const isOver = ({ state }: Process): boolean => state === 'Z' || state === 'X';
 
 /**
- * True if that very process is on its way out. The kernel takes its memory first, and with it every mark of whose it
- * is; files, ports and locks are held for a moment more.
+ * True if that very process is exiting. The kernel frees its memory first, and with it all marks of its job; files,
+ * ports and locks are held for a moment longer.
  */
 export function isDying({ pid, startTime }: Process): boolean {
   const process = readProcess(pid);

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { basicEnvironment } from './environment.js';
 
 /**
- * Where control groups cannot be had, the kernel still offers an ordinary user one way to lose no process: a process
- * may ask to be given its orphaned descendants (PR_SET_CHILD_SUBREAPER). Whatever detaches itself then stays below it.
- * Neither a shell nor Node can ask, but the interpreters that nearly every Linux has can. They ask, and become the
- * runner: the wish outlives an exec.
+ * Without control groups, the kernel still offers an ordinary user one way to lose no process: a process can become the
+ * subreaper of its orphaned descendants (PR_SET_CHILD_SUBREAPER), so that whatever detaches itself stays below it.
+ * Neither a shell nor Node can request that, but the interpreters on nearly every Linux can. They request it and become
+ * the runner: the setting survives an exec.
  */
 
 /** PR_SET_CHILD_SUBREAPER. */
@@ -23,14 +23,14 @@ const callNumbers: Readonly<Record<string, string>> = {
   x64: '157',
 };
 
-// Python ignores two signals, which what it becomes would inherit.
+// Python ignores two signals, and the program that it becomes would inherit that.
 const python = `
 import ctypes, os, signal, sys
 if ctypes.CDLL(None).prctl(${wish}, 1, 0, 0, 0) != 0: sys.exit(1)
 for one in (signal.SIGPIPE, signal.SIGXFSZ): signal.signal(one, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])`;
 
-/** What stands before a program so that it is given its orphaned descendants, cheapest first. */
+/** Prefixes that make a program adopt its orphaned descendants, cheapest first. */
 const ways: readonly (readonly string[])[] = [
   ...(callNumbers[process.arch] === undefined
     ? []
@@ -44,7 +44,7 @@ const ways: readonly (readonly string[])[] = [
   ['python3', '-I', '-S', '-c', python],
 ];
 
-/** The first way that works on this machine; null if none does. It costs a start of an interpreter, a few milliseconds. */
+/** The first way that works on this machine; null if none does. It costs starting an interpreter, a few milliseconds. */
 export function findReaper(
   environment: Readonly<Record<string, string>> = basicEnvironment,
 ): readonly string[] | null {

@@ -8,27 +8,27 @@ import { findReaper } from './reaper.js';
 import { runnerScript } from './runner.js';
 import { umaskForPrograms } from './umask.js';
 
-/** A process, told from any later one with the same pid. */
+/** Identifies a process among all that ever have the same pid. */
 export interface ProcessIdentity {
   pid: number;
   start_time: number;
 }
 
-/** Who runs a job, and what holds all together that comes of it. */
+/** Which runner has a job, and what keeps all its processes together. */
 export interface Placement {
   runner: ProcessIdentity;
-  /** The control group in which it does, if there is one. */
+  /** The runner's control group, if there is one. */
   home: string | null;
-  /** True if the runner is given whatever detaches itself; it only is where there are no control groups. */
+  /** True if the runner adopts processes that detach; only used without control groups. */
   reaper: boolean;
 }
 
-/** What became of a folder's job: it was run to its end, it could not be begun, or its runner has died. */
+/** What became of a folder's job: it ran to its end, it could not be started, or its runner died. */
 export type RunEnd = 'ended' | 'refused' | 'died';
 
 interface Runner {
   placement: Placement;
-  /** The job that it has, or had last. */
+  /** Its current or last job. */
   folder: string;
   child: ChildProcess;
   /** Called once when the runner is done with its job. */
@@ -36,8 +36,8 @@ interface Runner {
 }
 
 /**
- * Runners of this machine, reused. Starting a program from a shell that is already there costs one fork of a very
- * small process: several times less than a fork of this server, whose memory would have to be mapped anew.
+ * Runners of this machine, reused. Starting a program from an existing shell costs one fork of a very small process,
+ * which is several times cheaper than forking this server, whose memory mappings would have to be copied.
  */
 export class RunnerPool {
   readonly #idle: Runner[] = [];
@@ -45,7 +45,7 @@ export class RunnerPool {
   readonly #maxIdle: number;
   #groups: Pick<ControlGroups, 'makeHome' | 'remove'> | null = null;
   readonly #environment: Record<string, string>;
-  /** What makes a runner of a shell that is given its orphaned descendants; undefined until it is needed. */
+  /** The prefix that makes a runner adopt its orphaned descendants; undefined until needed. */
   #reaper: readonly string[] | null | undefined;
   #closed = false;
 
@@ -54,12 +54,12 @@ export class RunnerPool {
     this.#environment = environment;
   }
 
-  /** Runners that start from now on live in groups of their own. */
+  /** Runners started from now on get their own groups. */
   liveIn(groups: Pick<ControlGroups, 'makeHome' | 'remove'>): void {
     this.#groups = groups;
   }
 
-  /** True if one of these runners lives there, or is about to move in. */
+  /** True if one of these runners is in that group, or about to enter it. */
   uses(home: string): boolean {
     return [...this.#all.values()].some(({ placement }) => placement.home === home);
   }
@@ -67,8 +67,8 @@ export class RunnerPool {
   /**
    * Hands a prepared folder to a runner.
    *
-   * @param done called once when nobody runs the folder's job any more
-   * @returns who runs it
+   * @param done called once when the folder's job is no longer running
+   * @returns the runner that runs it
    */
   run(folder: string, done: (end: RunEnd) => void): Placement {
     const runner = this.#idle.pop() ?? this.#start();
@@ -79,8 +79,8 @@ export class RunnerPool {
   }
 
   /**
-   * True unless the runner has another job by now. A runner that is not of this pool, because a server before this
-   * one started it, never gets another.
+   * True unless the runner has another job by now. A runner from before a restart is not in this pool and never gets
+   * another.
    */
   keeps(runner: ProcessIdentity, folder: string): boolean {
     const known = this.#all.get(runner.pid);
@@ -101,7 +101,7 @@ export class RunnerPool {
     const [program = '', ...words] = [...before, '/bin/sh', '-c', runnerScript, 'penstock-runner', ...given];
     const child = spawn(program, words, {
       cwd: '/',
-      detached: true, // setsid: a session of its own, which no terminal and no end of ours touches
+      detached: true, // setsid: its own session, so that neither a terminal nor our end affects it
       env: this.#environment,
       stdio: ['pipe', 'pipe', 'ignore'],
     });
@@ -110,7 +110,7 @@ export class RunnerPool {
     };
     const { pid } = child;
     if (pid === undefined) {
-      // The error comes as an event, too, and one that nobody listens to would end the server.
+      // The error also comes as an event, and without a listener it would end the server.
       child.on('error', () => {});
       leave();
       throw new Error('no shell can be started on this machine');
@@ -144,7 +144,7 @@ export class RunnerPool {
       finish('died');
     });
     child.on('error', () => finish('died'));
-    // A broken pipe shows as the runner's exit, too.
+    // A broken pipe also shows as the runner's exit.
     child.stdin?.on('error', () => {});
     child.unref();
     return runner;
@@ -152,8 +152,8 @@ export class RunnerPool {
 
   #release(runner: Runner): void {
     const { home, reaper, runner: self } = runner.placement;
-    // What a program left behind stays in its home: the next one moves into another. Or it stays with the runner, which
-    // ends it before it leaves.
+    // Processes left behind stay in their home, and the next program gets another. Or they stay with the runner, which
+    // ends them before it leaves.
     const shared =
       (home !== null && groupMembers([home]).size > 1) ||
       (reaper && descendantsOf(self.pid).some((process) => !isOver(process)));
@@ -161,7 +161,7 @@ export class RunnerPool {
     else this.#idle.push(runner);
   }
 
-  /** Lets idle runners go. Busy ones end their job and then leave by themselves. */
+  /** Ends idle runners. Busy ones finish their job and then leave by themselves. */
   close(): void {
     this.#closed = true;
     for (const runner of this.#idle.splice(0)) runner.child.stdin?.end();

@@ -1,7 +1,7 @@
 /**
- * Functions of a POSIX shell for scripts that look at processes or signal them. Every signal that a script of ours sends
- * goes through these: 0 and −1 name whole groups of processes, 1 is init, and a pid that came from a file, or from somebody
- * else's words, may belong to a stranger by now.
+ * POSIX shell functions for scripts that inspect or signal processes. Every signal of our scripts goes through these: 0
+ * and −1 name whole groups of processes, 1 is init, and a pid from a file, or from another program's output, may belong
+ * to a stranger by now.
  *
  * - `identity PID` sets `started` (clock ticks since boot) and `boot`; zero and `-` where there is no /proc, `ended` for
  *   a process that is over
@@ -11,7 +11,7 @@
  * - `signal_child NAME PID PARENT` signals it if that is its parent, and no other process
  * - `signal_own_group NAME` signals this shell's own process group, if the shell leads it
  *
- * START is 0 for what was found by `ps`, where there is no /proc: then that look is all the proof that there is.
+ * START is 0 for processes found by `ps`, without /proc: then that listing is the only proof.
  */
 export const processShell = `
 identity() {
@@ -19,7 +19,7 @@ identity() {
   { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
   if { read -r line </proc/"$1"/stat; } 2>/dev/null; then
     set -- "$1" \${line##*) }
-    # One that has ended and was not noticed does not live, whoever has its number.
+    # A zombie does not count as alive.
     case $2 in Z | X) started=ended; return ;; esac
     shift 20
     started=$1

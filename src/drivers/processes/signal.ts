@@ -1,14 +1,14 @@
 import type { ChildProcess } from 'node:child_process';
 import { lives } from './processes.js';
 
-/** A process that was found to be ours, with the start time (clock ticks since boot) that it had then. */
+/** A process that was found to be ours, with its start time (clock ticks since boot). */
 interface Target {
   readonly pid: number;
   readonly startTime: number;
 }
 
 /**
- * Sends a signal to one process. With `signalChild` it is the only way in this program to signal anything: 0 and
+ * Sends a signal to one process. This and `signalChild` are the only ways in this program to signal anything: 0 and
  * negative numbers name groups, −1 names every process of the user, 1 is init, and a pid that has passed to another
  * process names a stranger. None of these is signalled, nor is this process itself.
  *
@@ -21,7 +21,7 @@ export function signalProcess(target: Target, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal);
   } catch {
-    // It ended in between (ESRCH), or belongs to another user by now (EPERM).
+    // It has just ended (ESRCH), or now belongs to another user (EPERM).
     return false;
   }
 }

@@ -5,10 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ended, exited, type Outcome } from '../../domain/jobs/outcome.js';
 import { type RunnerStatus, readStatus } from './runner.js';
 
-/** The file by which a run is claimed, and which tells how it ended. */
+/** The file that claims a run and records how it ended. */
 export const statusFile = (folder: string): string => path.join(folder, 'status');
 
-/** What the status file of a run's folder says now. */
+/** The current status of a run's folder. */
 export function readStatusFile(folder: string): RunnerStatus {
   try {
     return readStatus(readFileSync(statusFile(folder), 'latin1'));
@@ -18,8 +18,8 @@ export function readStatusFile(folder: string): RunnerStatus {
 }
 
 /**
- * Makes the status file. Whoever makes it has the only right to start the job: if it can be made, nobody has
- * started it, and a runner that still has it in its pipe will find that it comes too late.
+ * Creates the status file. Only whoever creates it may start the job: if it can be created, nobody has started the job,
+ * and a runner that still has it in its pipe will be too late.
  */
 function claim(folder: string): boolean {
   try {
@@ -33,15 +33,15 @@ function claim(folder: string): boolean {
 }
 
 /**
- * True if nobody has begun the run of a folder, and now nobody ever will. A program may have taken its status file away,
- * as one does that clears the folder above its own: what else it leaves behind tells that it has run.
+ * True if a folder's run has not been started, and now never will be. A program may have deleted its own status file,
+ * by clearing the parent of its folder: other traces then show that it has run.
  */
 export function neverBegun(folder: string): boolean {
   const traces = ['stdout', 'stderr'].some((name) => existsSync(path.join(folder, name)));
   return claim(folder) && !traces;
 }
 
-/** Where a number has two names, as 6 has, the first is the one that people know. */
+/** If a number has two names, such as 6, the first is the better known. */
 const signalNames = new Map(
   Object.entries(os.constants.signals)
     .map(([name, number]) => [number, name] as const)
@@ -51,11 +51,11 @@ const signalNames = new Map(
 /** A signal's name, such as SIGKILL. */
 const signalName = (number: number): string => signalNames.get(number) ?? `SIG${number}`;
 
-/** The outcome that the status of a run means that has ended. */
+/** The outcome of an ended run from its status. */
 export function statusOutcome(status: RunnerStatus & { ended: true }): Outcome {
   const signal = status.signal === null ? null : signalName(status.signal);
   if (status.problem !== null) {
-    // How the program ended tells that it has run: what has, is not run again for the platform's sake.
+    // The program's exit shows that it has run: then the platform does not retry it.
     const how = status.began ? { exit_code: signal === null ? status.code : null, signal } : {};
     return { ...ended('platform', status.problem), ...how };
   }
@@ -65,10 +65,10 @@ export function statusOutcome(status: RunnerStatus & { ended: true }): Outcome {
   return { ...exited(status.code), reason: `It exited with ${status.code}, or ${name} ended it.` };
 }
 
-/** While somebody else's process is watched, since its end is not told to us. */
+/** For processes of others, whose end we are not told of. */
 const pollInterval = 100;
 
-/** Waits for the end of a run that somebody else started: it tells only by its status file. */
+/** Waits for the end of a run that an earlier process started, by its status file. */
 export async function statusEnded(folder: string, runs: () => boolean, signal?: AbortSignal): Promise<void> {
   while (!readStatusFile(folder).ended && runs()) await delay(pollInterval, undefined, { signal });
 }

@@ -5,24 +5,24 @@ import type { Found } from './members.js';
 import { isDying, isOver, type Process } from './processes.js';
 import { signalProcess } from './signal.js';
 
-/** What was done to end a job's processes, and that it worked. */
+/** What was done to end a job's processes, and the result. */
 export interface Receipt {
-  /** Every process that was found, and the signals that it was sent, in order. */
+  /** Every process that was found, and the signals sent to it, in order. */
   signalled: { pid: number; name: string; signals: string[] }[];
-  /** Those that were still there at the end: empty, unless the kernel itself holds one. */
+  /** Processes still there at the end: empty, unless the kernel holds one. */
   survivors: { pid: number; name: string; state: string }[];
-  /** Why there may be something left that was not found; null where there certainly is not. */
+  /** Why an undiscovered process may be left; null if there certainly is none. */
   unproven: string | null;
 }
 
-/** The receipt where there was nothing to end. */
+/** The receipt if there was nothing to end. */
 export const nothingToEnd: Receipt = { signalled: [], survivors: [], unproven: null };
 
-/** What is to be ended. */
+/** What must be ended. */
 export interface Quarry {
-  /** Its processes as of now; asked again and again. */
+  /** Returns its current processes; called repeatedly. */
   look: () => Found;
-  /** Whether the run itself is over: until then a look that finds nothing proves nothing, since the program may be about to start. */
+  /** Whether the run itself is over: until then finding no process proves nothing, since the program may be about to start. */
   over: () => boolean;
   /** Resolves when that may have changed. */
   ended?: Promise<unknown> | undefined;
@@ -30,22 +30,22 @@ export interface Quarry {
   groups?: readonly string[];
 }
 
-/** The signals that a receipt names; the others only help these to work. */
+/** The signals listed in a receipt; the others only help these to work. */
 const told: ReadonlySet<string> = new Set(['SIGTERM', 'SIGKILL']);
-/** Milliseconds between two looks: soon at first, then less and less often, since a look has its price. */
+/** Milliseconds between two checks: short at first, then longer, since each check has a cost. */
 const shortest = 5;
 const longest = 100;
 /** Even SIGKILL needs the kernel's time: a process in an uninterruptible wait dies only after it. */
 const killPatience = 10_000;
-/** Milliseconds in which what is to be killed is stopped first, and looked for again until all of it is. */
+/** Milliseconds for first stopping everything that will be killed, until no further process appears. */
 const stopPatience = 50;
-/** A process that forks and ends at once can be missed by a look: so many in a row have to find nothing. */
+/** How many checks in a row must find nothing: one alone can miss a process that forks and ends at once. */
 const emptyLooks = 2;
 
 /** Sends signals, each only to the very process that was found, and keeps the receipt. */
 function openSending() {
   const seen = new Map<string, Receipt['signalled'][number]>();
-  /** What each process was called when it was last asked to end. */
+  /** The name of each process when it was last sent SIGTERM. */
   const asked = new Map<string, string>();
   return {
     signalled: () => [...seen.values()],
@@ -53,7 +53,7 @@ function openSending() {
       const key = `${process.pid}:${process.startTime}`;
       const entry = seen.get(key) ?? { pid: process.pid, name: process.name, signals: [] };
       seen.set(key, entry);
-      // A signal is lost on a shell that has just been forked; what it has become by now must hear it, too.
+      // A freshly forked shell may miss a signal; if it has become another program since, signal it again.
       if (signal === 'SIGTERM' && asked.get(key) === process.name) return;
       if (signal === 'SIGTERM') asked.set(key, process.name);
       if (signalProcess(process, signal) && told.has(signal) && !entry.signals.includes(signal))
@@ -62,7 +62,7 @@ function openSending() {
   };
 }
 
-/** Ends processes: SIGTERM, a grace in milliseconds, SIGKILL, and again for whatever was born meanwhile, until none is left. */
+/** Ends processes: SIGTERM, a grace in milliseconds, SIGKILL, and again for processes born meanwhile, until none is left. */
 export async function terminate(quarry: Quarry, grace: number): Promise<Receipt> {
   const { over, ended, groups = [] } = quarry;
   const { send, signalled } = openSending();
@@ -81,11 +81,11 @@ export async function terminate(quarry: Quarry, grace: number): Promise<Receipt>
   const ask = (left: readonly Process[]) => {
     for (const process of left) {
       send(process, 'SIGTERM');
-      // A stopped process would keep its SIGTERM for later.
+      // A stopped process would only handle its SIGTERM later.
       if (process.state === 'T') send(process, 'SIGCONT');
     }
   };
-  /** They die together: none may see another's death and act on it, and tell of it, or start one more. */
+  /** Kills them together, so that none can see another's death and react to it, such as by starting a new one. */
   const kill = async () => {
     const letGo = await holdStill(groups);
     try {

@@ -8,8 +8,8 @@ export type AmqpOptions = PublishingOptions;
 
 /**
  * Streams on a RabbitMQ broker, each a durable fanout exchange `streams.<name>`. There is one connection for publishing
- * and one for reading, each made when it is first needed: a broker that takes no more messages stops whoever sends
- * them, and must not keep those that are read from being settled.
+ * and one for reading, each opened when first needed: a broker that accepts no more messages blocks publishing
+ * connections, and that must not keep received messages from being settled.
  */
 export function amqpStream(options: AmqpOptions, log: Logger): Stream {
   const topology = openTopology();

@@ -10,9 +10,9 @@ import {
 import { StreamFailure, type StreamMessage } from './stream.js';
 import { openTopology, type Topology } from './topology.js';
 
-/** A connection to a RabbitMQ broker for publishing, with one channel whose messages are confirmed. */
+/** A connection to a RabbitMQ broker for publishing, with one channel in confirm mode. */
 export interface Broker extends Pick<Connection, 'name' | 'blocked' | 'close' | 'drop'> {
-  /** Resolves when the broker has confirmed the message, for one queue or the whole stream. Not bounded in time. */
+  /** Resolves when the broker has confirmed the message, for one queue or the whole stream. Has no timeout. */
   publish(stream: string, message: StreamMessage, queue?: string): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export function openBroker(
 function brokerOn(connection: Connection, channel: ConfirmChannel, topology: Topology): Broker {
   const { name, model, close, drop } = connection;
   const exchanges = new Map<string, Promise<void>>();
-  /** Messages that came back because no queue was there for them. The broker says that before it confirms them. */
+  /** Messages that were returned because there was no queue for them. The broker returns them before it confirms them. */
   const returned = new Map<string, number>();
   let end: string | undefined;
 
@@ -41,15 +41,15 @@ function brokerOn(connection: Connection, channel: ConfirmChannel, topology: Top
   channel.on('error', (error: Error) => {
     end ??= error.message;
   });
-  // Messages of this channel are lost with it, and the other end had a reason: so begin anew. Not at once, because
-  // the end of a connection closes its channels first and tells why last.
+  // Messages of this channel are lost with it, and the broker had a reason: reconnect. Not at once, because a closing
+  // connection closes its channels first and gives the reason last.
   channel.on('close', () =>
     queueMicrotask(() => {
       if (!connection.leaving) drop(end ?? 'the channel was closed');
     }),
   );
 
-  /** Whether a message came back, which is asked once for each. */
+  /** Whether a message was returned; asked once for each. */
   function cameBack(key: string): boolean {
     const count = returned.get(key) ?? 0;
     if (count > 1) returned.set(key, count - 1);
@@ -57,7 +57,7 @@ function brokerOn(connection: Connection, channel: ConfirmChannel, topology: Top
     return count > 0;
   }
 
-  /** On a channel of its own: a refusal closes the channel, and must not take others' messages with it. */
+  /** Uses its own channel: a refusal closes the channel, and must not affect other messages. */
   async function declare(stream: string): Promise<void> {
     const apart = await model.createChannel();
     apart.on('error', () => undefined);
@@ -75,9 +75,9 @@ function brokerOn(connection: Connection, channel: ConfirmChannel, topology: Top
   }
 
   /**
-   * What the broker made of it: `refused` if a queue would not take it, `unrouted` if there was none.
+   * The broker's verdict: `refused` if a queue would not accept it, `unrouted` if there was no queue.
    *
-   * @param mandatory whether there has to be one; otherwise the message goes nowhere and counts as taken
+   * @param mandatory whether there must be a queue; if not, an unrouted message counts as taken
    */
   function send(
     exchange: string,
@@ -90,7 +90,7 @@ function brokerOn(connection: Connection, channel: ConfirmChannel, topology: Top
       const answered = (error: unknown) => {
         const came = cameBack(keyOf(exchange, key, id));
         if (!error) resolve(came ? 'unrouted' : 'taken');
-        // What amqplib says of a refusal by the broker. Any other error is the end of the channel.
+        // amqplib's message for a refusal by the broker. Any other error is the end of the channel.
         else if ((error as Error).message === 'message nacked') resolve('refused');
         else reject(error);
       };
@@ -99,7 +99,7 @@ function brokerOn(connection: Connection, channel: ConfirmChannel, topology: Top
     });
   }
 
-  /** Somebody has deleted the exchange and made it again: the bindings are restored, and the message sent once more. */
+  /** If somebody has deleted and recreated the exchange, restores the bindings and sends the message again. */
   async function toStream(stream: string, message: StreamMessage): Promise<'taken' | 'refused' | 'unrouted'> {
     const declared = exchange(stream);
     await declared;
@@ -120,19 +120,19 @@ function brokerOn(connection: Connection, channel: ConfirmChannel, topology: Top
     async publish(stream, message, queue) {
       let answer: 'taken' | 'refused' | 'unrouted';
       try {
-        // The broker's own nameless exchange leads to a queue by its name.
+        // The broker's default exchange routes to a queue by its name.
         answer =
           queue === undefined
             ? await toStream(stream, message)
             : await send('', queueOf(stream, queue), message, true);
       } catch (error) {
         const reason = end ?? connection.end ?? (error as Error).message;
-        throw new StreamFailure(`The broker did not take the message: ${reason}`);
+        throw new StreamFailure(`The broker did not accept the message: ${reason}`);
       }
       if (answer === 'unrouted') {
         const what = queue === undefined ? 'the queues' : `the queue ${queue}`;
         throw new StreamFailure(
-          `The broker did not take the message: ${what} of the stream ${stream} cannot be reached.`,
+          `The broker did not accept the message: ${what} of the stream ${stream} cannot be reached.`,
         );
       }
       if (answer === 'refused') {
@@ -148,6 +148,6 @@ function brokerOn(connection: Connection, channel: ConfirmChannel, topology: Top
   };
 }
 
-/** A message as the broker names it when it sends it back. Those without an id are taken for each other. */
+/** Identifies a message that the broker returns. Messages without an id cannot be distinguished. */
 const keyOf = (exchange: string, routingKey: string, id: unknown): string =>
   JSON.stringify([exchange, routingKey, id === undefined ? '' : id]);

@@ -3,16 +3,16 @@ import { type ChannelModel, connect, credentials } from 'amqplib';
 import { messageOf } from '../../lib/errors.js';
 import { StreamFailure } from './stream.js';
 
-/** Streams are fanout exchanges of this name. */
+/** The fanout exchange of a stream. */
 export const exchangeOf = (stream: string): string => `streams.${stream}`;
 
-/** The name of a queue that lasts, as the broker knows it. */
+/** The broker's name for a durable queue. */
 export const queueOf = (stream: string, queue: string): string => `streams.${stream}.${queue}`;
 
 export interface ConnectionEvents {
-  /** The broker takes messages again, or no longer. */
+  /** The broker accepts messages again, or no longer. */
   blocked?(reason: string | null): void;
-  /** The connection is gone. Not told after `close`. */
+  /** The connection is lost. Not called after `close`. */
   lost(reason: string): void;
 }
 
@@ -20,22 +20,22 @@ export interface ConnectionOptions {
   url: string;
   /** How long connecting may take, in milliseconds. */
   timeout: number;
-  /** Seconds. A broker that says nothing for two of these is given up. */
+  /** Seconds. A broker that is silent for twice as long is given up. */
   heartbeat: number;
 }
 
 /** One connection to a RabbitMQ broker. It is lost once, for good. */
 export interface Connection {
-  /** Where it is, without the login. */
+  /** Its address, without the login. */
   readonly name: string;
-  /** Why the broker takes nothing at the moment; null while it does. */
+  /** Why the broker accepts nothing at the moment; null while it does. */
   readonly blocked: string | null;
-  /** Why the connection is gone, or will be; null while it is there. */
+  /** Why the connection has ended or is ending; null while it is up. */
   readonly end: string | null;
-  /** Whether its end was asked for by us. */
+  /** Whether we are closing it. */
   readonly leaving: boolean;
   readonly model: ChannelModel;
-  /** Takes leave politely, or not, if that takes too long. */
+  /** Closes the connection properly, or cuts it if that takes too long. */
   close(): Promise<void>;
   /** Cuts the connection, for a reason. */
   drop(reason: string): void;
@@ -43,7 +43,7 @@ export interface Connection {
 
 const leavePatience = 2000;
 
-/** What may be told of a broker's URL: neither the login nor the options. */
+/** The part of a broker's URL that may be shown: neither the login nor the options. */
 export function nameOf(url: string): string {
   const { protocol, hostname, port, pathname } = new URL(url);
   return `${protocol}//${hostname}:${port || (protocol === 'amqps:' ? 5671 : 5672)}${pathname}`;
@@ -57,21 +57,24 @@ function decoded(text: string): string {
   }
 }
 
-/** The text of an error of the network or the broker. Several addresses of one host make an error without a text. */
+/** The text of a network or broker error. An error for several addresses of one host has no text of its own. */
 function reasonOf(error: unknown, password: string): string {
   const each = error instanceof AggregateError ? error.errors : [error];
   const text = [...new Set(each.map(messageOf))].join('; ').replace(/^Handshake terminated by server: /, '');
   return password.length < 4 ? text : text.replaceAll(password, '***');
 }
 
-/** Cuts at once. There is no public way: `close` waits for the broker's answer, and one that hangs gives none. */
+/**
+ * Cuts the connection at once. There is no public API for it: `close` waits for an answer, which a hanging broker never
+ * gives.
+ */
 function cut(model: ChannelModel, reason: string): void {
   const { stream } = model.connection as unknown as { stream: Duplex };
-  // With an error, or amqplib would not notice and keep its timers.
+  // With an error; otherwise amqplib would not notice and keep its timers.
   stream.destroy(new Error(reason));
 }
 
-/** The promise's value, or an error after so many milliseconds. */
+/** The promise's value, or an error after this many milliseconds. */
 export async function within<T>(promise: Promise<T>, milliseconds: number, late: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<never>((_, reject) => {
@@ -85,10 +88,10 @@ export async function within<T>(promise: Promise<T>, milliseconds: number, late:
 }
 
 /**
- * Connects, and makes ready what the connection is for. Rejects with a StreamFailure that names neither user nor
- * password, and in any case within the time-out.
+ * Connects and prepares the connection. Rejects within the timeout, with a StreamFailure that names neither user nor
+ * password.
  *
- * @param prepare what has to be done before the connection counts as open; its value is given back
+ * @param prepare called before the connection counts as open; its value is returned
  */
 export async function openConnection<T>(
   options: ConnectionOptions,
@@ -105,7 +108,7 @@ export async function openConnection<T>(
 
   async function open(): Promise<T> {
     const opened = await connect(url.href, {
-      // Given apart, because amqplib does not decode what is not ASCII in a URL.
+      // Passed separately, because amqplib does not decode non-ASCII characters in a URL.
       credentials: credentials.plain(user, password),
       timeout: options.timeout,
       noDelay: true,
@@ -134,7 +137,7 @@ interface States {
   opened: boolean;
 }
 
-/** Listens from the first moment: an `error` that nobody listens to would end the process. */
+/** Listens from the start: an unhandled `error` event would end the process. */
 function watch(model: ChannelModel, events: ConnectionEvents, describe: (error: unknown) => string): States {
   const states: States = { blocked: null, end: null, leaving: false, opened: false };
   model.on('error', (error) => {
@@ -142,7 +145,7 @@ function watch(model: ChannelModel, events: ConnectionEvents, describe: (error: 
   });
   model.on('close', (error?: Error) => {
     states.end ??= error === undefined ? 'the connection was closed' : describe(error);
-    // One that is not ready yet fails by the promise of its opening.
+    // A connection that is not ready yet fails through the promise that opens it.
     if (states.opened && !states.leaving) events.lost(states.end);
   });
   model.on('blocked', (reason) => {
@@ -171,7 +174,7 @@ function connectionOn(name: string, model: ChannelModel, states: States): Connec
     },
     async close() {
       states.leaving = true;
-      // It may be gone already; and one that does not answer is not waited for.
+      // It may already be gone, and a silent broker is not waited for.
       await within(model.close(), leavePatience, 'no answer').catch(() => undefined);
       cut(model, 'closed');
     },

@@ -9,27 +9,30 @@ import type { PublishingOptions } from './publishing.js';
 import { type Delivery, type Stream, StreamFailure, type SubscribeOptions } from './stream.js';
 import type { Topology } from './topology.js';
 
-/** What the protocol has room for. */
+/** The protocol's maximum. */
 const mostPrefetch = 65_535;
-/** What lies in an own queue of a subscriber that is too slow for it; older messages are left out then. */
+/** The most messages in the own queue of a slow subscriber; older messages are dropped. */
 const ownQueueMessages = 10_000;
 
-/** One subscriber, over all the channels that it reads with. */
+/** One subscriber, across all channels that it uses. */
 interface Reader {
   stream: string;
   options: SubscribeOptions;
   closed: boolean;
   channel: Channel | undefined;
-  /** Its queue on that channel, as the broker knows it. */
+  /** The broker's name for its queue on that channel. */
   name: string | undefined;
-  /** Messages that were given out on the present channel and are not settled. */
+  /** Messages delivered on the current channel and not settled. */
   unsettled: number;
   done: Promise<void>;
   /** Once it leaves: resolves when the broker knows. */
   left: Promise<void> | undefined;
 }
 
-/** Reading the streams of a RabbitMQ broker: a channel for each subscriber, so that each has its own bound and end. */
+/**
+ * Reads the streams of a RabbitMQ broker: a channel for each subscriber, so that each has its own prefetch limit and
+ * end.
+ */
 export function amqpSubscriber(
   options: PublishingOptions,
   log: Logger,
@@ -41,10 +44,10 @@ export function amqpSubscriber(
   const readers = new Set<Reader>();
   let closed = false;
 
-  /** Streams that were declared on a connection, with all that hangs on them. */
+  /** Streams that were declared on a connection, with their queues and bindings. */
   const declared = new WeakMap<Connection, Map<string, Promise<void>>>();
 
-  /** Once for all readers of a stream: they may be many, and each would do it for all. */
+  /** Declares a stream once for all its readers, who may be many. */
   async function declareOnce(connection: Connection, stream: string): Promise<void> {
     const known = declared.get(connection) ?? new Map<string, Promise<void>>();
     declared.set(connection, known);
@@ -53,7 +56,7 @@ export function amqpSubscriber(
     await made;
   }
 
-  /** The queue, bound to its stream. Both are made if they are not there. */
+  /** The queue, bound to its stream. Both are created if missing. */
   async function declare(channel: Channel, { stream, options: { queue } }: Reader): Promise<string> {
     const own = { exclusive: true, autoDelete: true, durable: false, maxLength: ownQueueMessages };
     const made =
@@ -64,7 +67,7 @@ export function amqpSubscriber(
     return made.queue;
   }
 
-  /** The queues of those who follow hang on the exchange again. What fails there ends their channel, and they begin again. */
+  /** Binds the followers' queues to the exchange again. A failure ends their channel, and they start again. */
   async function bindFollowers(stream: string): Promise<void> {
     const bind = async ({ channel, name }: Reader) => {
       if (channel === undefined || name === undefined) return;
@@ -75,11 +78,11 @@ export function amqpSubscriber(
   }
   topology.onRestore(bindFollowers);
 
-  /** Nobody tells a reader that an exchange was deleted: its queue stays, and nothing comes any more. */
+  /** A reader does not notice that an exchange was deleted: its queue stays, but no more messages arrive. */
   async function bindAgain(): Promise<void> {
     const streams = [...readers].flatMap(({ stream, channel }) => (channel === undefined ? [] : [stream]));
     for (const stream of new Set(streams)) {
-      // A broker that is away now is asked again next time.
+      // If the broker is unreachable now, this is repeated next time.
       await apart((channel) => topology.restore(channel, stream)).catch(() => undefined);
     }
   }
@@ -94,14 +97,14 @@ export function amqpSubscriber(
     const { messageId, contentType, headers } = message.properties;
     let settled = false;
     const settle = (how: (channel: Channel) => void) => {
-      // On another channel the broker has given it out anew.
+      // The broker has redelivered it on another channel.
       if (settled || reader.channel !== channel) return;
       settled = true;
       reader.unsettled -= 1;
       try {
         how(channel);
       } catch {
-        // The channel is closing: the broker takes the message back.
+        // The channel is closing, so the broker takes the message back.
       }
     };
     return {
@@ -116,7 +119,7 @@ export function amqpSubscriber(
     };
   }
 
-  /** Reads with one channel. Resolves with the reason when that has come to its end. */
+  /** Reads with one channel. Resolves with the reason when the channel ends. */
   async function read(connection: Connection, reader: Reader, begun: () => void): Promise<string> {
     const { queue, prefetch, onMessage } = reader.options;
     const channel = await connection.model.createChannel();
@@ -134,14 +137,14 @@ export function amqpSubscriber(
       reader.unsettled = 0;
       const came = (message: ConsumeMessage | null) => {
         if (message === null) {
-          reason = 'the broker has ended the subscription: its queue is gone';
+          reason = 'the broker ended the subscription: its queue is gone';
           leave(channel);
         } else if (reader.channel === channel) {
           reader.unsettled += 1;
           onMessage(deliveryOf(message, channel, reader));
         }
       };
-      // Only one reads a queue that lasts, or its messages would be out of order.
+      // A durable queue has only one reader; otherwise its messages would get out of order.
       await channel.consume(name, came, { exclusive: queue !== null });
       if (reader.closed) leave(channel);
       else begun();
@@ -149,7 +152,7 @@ export function amqpSubscriber(
       return connection.end ?? reason;
     } catch (error) {
       leave(channel);
-      // The exchange may be gone since.
+      // The exchange may have been deleted since.
       declared.get(connection)?.delete(reader.stream);
       throw connection.end === null ? error : new Error(connection.end);
     } finally {
@@ -202,7 +205,7 @@ export function amqpSubscriber(
     return reader.left;
   }
 
-  /** Does something on a channel of its own: an error of the broker's ends the channel. For `atOnce` see `Link`. */
+  /** Runs work on a separate channel, since a broker error ends the channel. For `atOnce` see `Link`. */
   async function apart<T>(work: (channel: Channel) => Promise<T>, atOnce = false): Promise<T> {
     const connection = await link.connection(atOnce);
     let channel: Channel | undefined;
@@ -261,7 +264,7 @@ export function amqpSubscriber(
           ({ options, ...each }) => each.stream === stream && options.queue === null,
         );
         await Promise.all(own.map(depart));
-        // One that queues of others are bound to stays.
+        // An exchange with bound queues of others stays.
         return channel.deleteExchange(exchangeOf(stream), { ifUnused: true }).catch(unlessInUse);
       }, true);
     },
@@ -281,7 +284,7 @@ function unlessInUse(error: unknown): void {
   if ((error as { code?: number }).code !== 406) throw error;
 }
 
-/** Closes a channel that nobody needs any more; it may be closed already. */
+/** Closes a channel that is no longer needed; it may already be closed. */
 function leave(channel: Channel): void {
   channel.close().catch(() => undefined);
 }

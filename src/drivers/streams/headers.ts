@@ -1,10 +1,10 @@
-/** A value of an AMQP header as text, as far as it has any. */
+/** The value of an AMQP header as text, if it can be text. */
 function headerText(value: unknown): string {
   if (typeof value === 'string') return value;
   if (value === null || value === undefined) return '';
   if (Buffer.isBuffer(value)) return value.toString('utf8');
   if (typeof value !== 'object') return String(value);
-  // What amqplib makes of a type that JavaScript does not have.
+  // amqplib's form of types that JavaScript does not have.
   const { '!': type, value: inner } = value as { '!'?: string; value?: unknown };
   if (type === 'timestamp' && typeof inner === 'number' && Math.abs(inner) < 8.64e12) {
     return new Date(inner * 1000).toISOString();

@@ -2,8 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 
 /**
- * A thread that keeps messages in an SQLite file of their own. Waiting for the disk happens here, so that it holds up
- * nobody; what gathers meanwhile is committed together.
+ * A thread that keeps messages in a separate SQLite file. It waits for the disk, so that nobody else has to; changes
+ * that arrive meanwhile are committed together.
  */
 
 interface Addition {
@@ -12,29 +12,29 @@ interface Addition {
   id: string;
   contentType: string;
   headers: string;
-  /** In which queues it waits. */
+  /** The queues that hold it. */
   queues: readonly number[];
 }
 
-/** One change of what is kept. */
+/** One change to the journal. */
 export type Change = (Addition & { body: Uint8Array }) | OtherChange;
 
 type OtherChange =
-  /** A queue has done with a message; `last` if no other one needs it. */
+  /** A queue has settled a message; `last` if no other queue needs it. */
   | { kind: 'settle'; queue: number; position: number; last: boolean }
   | { kind: 'make'; queue: number; stream: string; name: string }
-  /** A queue goes, with the messages that are in no other one. */
+  /** A queue is deleted, with the messages that are in no other queue. */
   | { kind: 'drop'; queue: number; messages: readonly number[] }
   | { kind: 'mark'; queue: number; position: number };
 
 export type JournalRequest =
-  /** The bodies are in one piece, in the order of the additions, which say how long each is. */
+  /** All bodies in one buffer, in the order of the additions, which give their lengths. */
   | { kind: 'commit'; changes: readonly ((Addition & { body: number }) | OtherChange)[]; bytes: Uint8Array }
   | { kind: 'read'; positions: readonly number[] }
   | { kind: 'load' }
   | { kind: 'close' };
 
-/** A queue as it stands on the disk. */
+/** A queue as stored on disk. */
 export interface KeptQueue {
   id: number;
   stream: string;
@@ -55,7 +55,7 @@ export interface KeptMessage {
 export type JournalAnswer = { value: unknown } | { error: string };
 
 const database = new Database(workerData as string, { timeout: 5000 });
-// Every commit survives a loss of power. Pages that are free again are given back at the next start.
+// Every commit survives a power failure. Free pages are returned at the next start.
 database.exec(`
   PRAGMA auto_vacuum = INCREMENTAL;
   PRAGMA journal_mode = WAL;

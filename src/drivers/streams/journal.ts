@@ -3,18 +3,21 @@ import { programFile } from '../../lib/package.js';
 import type { Change, JournalAnswer, JournalRequest, KeptMessage, KeptQueue } from './journal-thread.js';
 import { StreamFailure, type StreamMessage } from './stream.js';
 
-/** What is committed together at most. */
+/** The most that is committed together. */
 const group = { changes: 2000, bytes: 16 * 2 ** 20 };
-/** Before what the disk would not take is tried again, in milliseconds. */
+/** Milliseconds before a failed write is retried. */
 const pause = 500;
 
 interface Pending {
   change: Change;
-  /** Null: nobody waits for it, and it is tried until it is done. */
+  /** Null: nobody waits for it, and it is retried until it succeeds. */
   settle: { resolve(): void; reject(error: StreamFailure): void } | null;
 }
 
-/** Changes with the bodies in one piece, which is given to the thread: a message would take its whole buffer along. */
+/**
+ * Changes with all bodies in one buffer that is transferred to the thread: a single body would take its whole
+ * underlying buffer along.
+ */
 function packed(changes: readonly Change[]): [JournalRequest, ArrayBuffer[]] {
   const bodies = changes.flatMap((change) => (change.kind === 'add' ? [change.body] : []));
   const bytes = new Uint8Array(bodies.reduce((sum, { length }) => sum + length, 0));
@@ -28,24 +31,27 @@ function packed(changes: readonly Change[]): [JournalRequest, ArrayBuffer[]] {
   return [{ kind: 'commit', changes: moved, bytes }, [bytes.buffer]];
 }
 
-/** Messages and queues on the disk. Changes are made in the order of the calls. */
+/** Messages and queues on disk. Changes are made in the order of the calls. */
 export interface Journal {
   load(): Promise<KeptQueue[]>;
   read(positions: readonly number[]): Promise<Map<number, StreamMessage>>;
-  /** Resolves once the change is on the disk; rejects with a StreamFailure if it will never be. */
+  /** Resolves once the change is on disk; rejects with a StreamFailure if it never will be. */
   commit(change: Change): Promise<void>;
-  /** The same without an answer: it is tried until the disk takes it. */
+  /** The same without an answer: it is retried until it succeeds. */
   note(change: Change): void;
-  /** Returns when everything is written. */
+  /** Resolves when everything has been written. */
   close(): Promise<void>;
 }
 
-/** Opens the file, and makes it if it is not there. */
+/** Opens the file, and creates it if missing. */
 export function openJournal(file: string): Journal {
   let thread: Thread | undefined;
   const asked: { resolve(value: unknown): void; reject(error: StreamFailure): void }[] = [];
   let queue: Pending[] = [];
-  /** How many changes at the head of the queue are tried without others, which may be why they failed. */
+  /**
+   * How many changes at the head of the queue are retried one by one, since another change may be why they failed
+   * together.
+   */
   let alone = 0;
   let running: Promise<void> | undefined;
   let closed = false;
@@ -57,7 +63,7 @@ export function openJournal(file: string): Journal {
     });
     made.unref();
     const ended = (reason: string) => {
-      // One that ends with an error says so twice; by then there may be another.
+      // A thread that ends with an error reports it twice; by then there may be a new one.
       if (thread !== made) return;
       thread = undefined;
       for (const { reject } of asked.splice(0)) reject(new StreamFailure(reason));
@@ -73,7 +79,7 @@ export function openJournal(file: string): Journal {
     return made;
   }
 
-  /** The thread answers in the order in which it is asked. One that has ended is started again. */
+  /** The thread answers in the order of requests. It is restarted if it has ended. */
   function ask<T>(request: JournalRequest, given: ArrayBuffer[] = []): Promise<T> {
     thread ??= start();
     const to = thread;
@@ -95,7 +101,7 @@ export function openJournal(file: string): Journal {
     return queue.splice(0, end < 0 ? most : Math.min(end, most));
   }
 
-  /** Tells everybody who waits in line: they would wait as long again, each in turn. */
+  /** Rejects every waiting change: otherwise each would in turn wait as long again. */
   function refuse(error: StreamFailure): void {
     for (const { settle } of queue) settle?.reject(error);
     queue = queue.filter(({ settle }) => settle === null);
@@ -113,7 +119,7 @@ export function openJournal(file: string): Journal {
         for (const { settle } of taken) settle?.reject(error as StreamFailure);
         const again = taken.filter(({ settle }) => settle === null);
         queue = [...again, ...queue];
-        // What lets go of messages makes room for others on a full disk.
+        // Changes that delete messages make room on a full disk.
         alone = again.length;
         if (again.length < taken.length) continue;
         refuse(error as StreamFailure);

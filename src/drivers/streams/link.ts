@@ -4,26 +4,25 @@ import type { Logger } from '../../lib/log.js';
 import { type Connection, type ConnectionOptions, nameOf, openConnection } from './connection.js';
 import { StreamFailure } from './stream.js';
 
-/** A connection that is made again and again, for as long as somebody wants it. */
+/** A connection that is reopened for as long as somebody needs it. */
 interface Link {
   readonly name: string;
   /**
-   * The connection; rejects with a StreamFailure if there is none and it is not due to be tried again, or if it cannot
-   * be made.
+   * The connection; rejects with a StreamFailure if there is none and no retry is due yet, or if connecting fails.
    *
-   * @param atOnce tries now, whatever the pause: for what a user has just asked for, since the broker may be back
+   * @param atOnce connects now, whatever the pause: for a user's request, since the broker may be back
    */
   connection(atOnce?: boolean): Promise<Connection>;
   /**
-   * Resolves when it is time to ask for the connection again.
+   * Resolves when it is time to request the connection again.
    *
-   * @param failures how often in a row whoever asks has failed by itself, with the connection there
+   * @param failures how many times in a row the caller failed by itself while the connection was up
    */
   pause(failures: number): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The way to a broker for whoever reads: one connection, opened when it is asked for, with pauses after failures. */
+/** The connection to a broker for readers: opened on request, with pauses after failures. */
 export function openLink(options: ConnectionOptions & { backoff: Backoff }, log: Logger): Link {
   const { backoff } = options;
   const name = nameOf(options.url);
@@ -46,7 +45,7 @@ export function openLink(options: ConnectionOptions & { backoff: Backoff }, log:
     try {
       const lost = (reason: string) => {
         opening = undefined;
-        // One that ends as soon as it is there is as good as none; one that has lasted is tried again soon.
+        // A connection that ends at once counts as a failure; after one that lasted, the next attempt comes soon.
         if (performance.now() - since > backoff.maximum * 1000) failures = 0;
         failed(new StreamFailure(`The broker ${name}: ${reason}`));
       };

@@ -17,27 +17,27 @@ interface ChannelContext {
   journal(): Journal;
 }
 
-/** Bodies of a durable stream that are kept in memory as well, in bytes: who reads along does not need the disk. */
+/** Bytes of a durable stream's bodies that are also kept in memory, so that fast readers do not need the disk. */
 const cached = 4 * 2 ** 20;
-/** What a subscriber's own queue holds at most. */
+/** The most messages in a subscriber's own queue. */
 const ownQueueMessages = 10_000;
 
 interface LastingQueue {
   queue: MemoryQueue;
-  /** Its number on the disk; null: it is not there. */
+  /** Its number on disk; null if it is not stored. */
   id: number | null;
 }
 
-/** One stream: its queues, and what comes to them. */
+/** One stream: its queues and their messages. */
 export class MemoryChannel {
   readonly #name: string;
   readonly #context: ChannelContext;
   readonly #lasting = new Map<string, LastingQueue>();
   readonly #own = new Set<MemoryQueue>();
-  /** Queues that are being made. */
+  /** Queues that are being created. */
   readonly #making = new Map<string, Promise<void>>();
   #cachedBytes = 0;
-  /** Publications that wait for the disk; a queue goes only after them. */
+  /** Publications that wait for the disk; a queue is only deleted after them. */
   readonly #going = new Set<Promise<unknown>>();
 
   constructor(name: string, context: ChannelContext) {
@@ -45,7 +45,7 @@ export class MemoryChannel {
     this.#context = context;
   }
 
-  /** Takes up queues as they were left on the disk. */
+  /** Restores queues from disk. */
   restore(queues: readonly KeptQueue[]): void {
     const entries = new Map<number, Entry>();
     for (const { id, name, mark, messages } of queues) {
@@ -59,7 +59,7 @@ export class MemoryChannel {
     }
   }
 
-  /** Resolves when every queue has the message, or the one that is named; all of them take it, or none. */
+  /** Resolves when every queue, or the named one, has the message; either all of them accept it or none. */
   async publish(message: StreamMessage, only?: string): Promise<void> {
     const { maxMessages } = this.#context.settings(this.#name);
     const most = { messages: maxMessages, bytes: this.#context.maxBytes };
@@ -68,7 +68,7 @@ export class MemoryChannel {
     const full = queues.find(([, { queue }]) => !queue.hasRoom(size, most));
     if (full !== undefined) {
       throw new StreamFailure(
-        `The queue ${full[0]} of the stream ${this.#name} is full: it holds ${most.messages} messages or ${most.bytes} bytes at most.`,
+        `The queue ${full[0]} of the stream ${this.#name} is full: it holds at most ${most.messages} messages or ${most.bytes} bytes.`,
         'full',
       );
     }
@@ -158,7 +158,7 @@ export class MemoryChannel {
   close(): void {
     for (const { queue, id } of this.#lasting.values()) {
       queue.close();
-      // Nothing is given out any more: what was not is known exactly.
+      // Nothing more is delivered, so what was delivered is known exactly.
       if (id !== null && queue.given > 0) {
         this.#context.journal().note({ kind: 'mark', queue: id, position: queue.given });
       }
@@ -166,7 +166,7 @@ export class MemoryChannel {
     for (const own of this.#own) own.close();
   }
 
-  /** The queue of that name, there before anything that is published from now on. */
+  /** Creates the queue of that name before anything else is published. */
   async #make(name: string): Promise<MemoryQueue> {
     const known = this.#lasting.get(name);
     if (known !== undefined) {
@@ -211,7 +211,7 @@ export class MemoryChannel {
     return lasting;
   }
 
-  /** One queue less needs the message. */
+  /** One queue fewer needs the message. */
   #release(entry: Entry): void {
     entry.holders -= 1;
     if (entry.holders > 0 || entry.message === null) return;

@@ -2,33 +2,33 @@ import type { Delivery, QueueCounts, StreamMessage, SubscribeOptions, Subscripti
 
 /** A message in queues. */
 export interface Entry {
-  /** Its number: messages are given out in the order of these. */
+  /** Its number: messages are delivered in this order. */
   position: number;
   size: number;
-  /** Null: it is on the disk only. */
+  /** Null: it is only on disk. */
   message: StreamMessage | null;
-  /** How many queues that last have not done with it. */
+  /** How many durable queues have not settled it. */
   holders: number;
 }
 
-/** How a queue's content is kept on the disk; without it, it is not. */
+/** Keeps a queue's content on disk; without it, the queue is only in memory. */
 export interface Keeping {
-  /** Messages that are on the disk, in any order. */
+  /** Loads messages from disk, in any order. */
   load(positions: readonly number[]): Promise<Map<number, StreamMessage>>;
   /**
-   * Notes that messages up to this position may have been given out. Resolves once that is certain to be known after
-   * a crash.
+   * Records that messages up to this position may have been delivered. Resolves once the record is certain to survive a
+   * crash.
    */
   mark(position: number): Promise<void>;
-  /** What was noted when the queue was read from the disk: messages up to here may have been given out before. */
+  /** The recorded position when the queue was loaded: messages up to here may have been delivered before. */
   marked: number;
 }
 
 interface QueueOptions {
   keeping: Keeping | null;
-  /** Called for each message that the queue has done with. */
+  /** Called for each message that the queue has settled. */
   done(entry: Entry): void;
-  /** What the queue holds at most, if it leaves out the oldest messages rather than refuse new ones. */
+  /** The most messages in the queue, if it drops the oldest ones rather than refuse new ones. */
   dropAbove: number | null;
 }
 
@@ -36,24 +36,24 @@ interface Reader extends SubscribeOptions {
   closed: boolean;
 }
 
-/** Others get their turn after so many messages. */
+/** How many messages to deliver before others get their turn. */
 const turn = 256;
-/** How far ahead it is noted what may have been given out: one write on the disk for so many messages. */
+/** How far ahead deliveries are recorded: one write to disk for so many messages. */
 const markAhead = 1000;
-/** Before what failed on the disk is tried again, in milliseconds. */
+/** Milliseconds before a failed disk operation is retried. */
 const retryPause = 500;
-/** How much is fetched from the disk at once. */
+/** How much is loaded from disk at once. */
 const fetched = { messages: 200, bytes: 2 ** 20 };
 
-/** One queue: what waits in it, who reads it, and what is out with the reader. */
+/** One queue: its waiting messages, its readers, and the messages that the reader holds. */
 export class MemoryQueue {
   readonly #options: QueueOptions;
   #backlog: Entry[] = [];
   #head = 0;
-  /** Messages that came back, by position; all of them are older than the backlog. */
+  /** Messages that were given back, by position; all of them are older than the backlog. */
   #returned: Entry[] = [];
   readonly #out = new Map<number, Entry>();
-  /** The first one reads, the others wait for it to leave. */
+  /** The first reader reads; the others wait for it to leave. */
   readonly #readers: Reader[] = [];
   readonly #loaded = new Map<number, StreamMessage>();
   #loading = false;
@@ -64,9 +64,9 @@ export class MemoryQueue {
   #pumping = false;
   #gone = false;
   #removed = false;
-  /** Bytes of everything that is in it. */
+  /** Bytes of everything in it. */
   bytes = 0;
-  /** Messages on their way to the disk, for which there has to be room. */
+  /** Messages being written to disk, for which room is reserved. */
   coming = { messages: 0, bytes: 0 };
 
   constructor(options: QueueOptions) {
@@ -81,12 +81,12 @@ export class MemoryQueue {
     };
   }
 
-  /** The highest position that has been given out; 0 if none. */
+  /** The highest position that has been delivered; 0 if none. */
   get given(): number {
     return this.#given;
   }
 
-  /** Everything that is in it. */
+  /** Everything in it. */
   entries(): Entry[] {
     return [...this.#returned, ...this.#out.values(), ...this.#backlog.slice(this.#head)];
   }
@@ -108,7 +108,7 @@ export class MemoryQueue {
     if (dropAbove !== null && this.#backlog.length - this.#head >= dropAbove) this.#finish(this.#shift());
     this.#backlog.push(entry);
     this.bytes += entry.size;
-    // Where messages may have to be left out, one that the reader takes at once does not wait for its turn.
+    // If messages may be dropped, one that the reader can take at once is delivered immediately.
     if (dropAbove !== null && !this.#scheduled) this.#pump();
     else this.#schedule();
   }
@@ -117,7 +117,7 @@ export class MemoryQueue {
     const reader: Reader = { ...options, closed: false };
     this.#readers.push(reader);
     if (this.#readers[0] === reader) reader.onLink?.(true, null);
-    else reader.onLink?.(false, 'somebody else reads this queue');
+    else reader.onLink?.(false, 'another subscriber reads this queue');
     this.#schedule();
     return {
       close: async () => {
@@ -134,14 +134,14 @@ export class MemoryQueue {
     };
   }
 
-  /** The same as `close`, for good: it has done with what is in it, and with what was on its way to it. */
+  /** Like `close`, but for good: it drops its messages, and those on their way to it. */
   remove(): Entry[] {
     this.#removed = true;
     this.close();
     return this.entries();
   }
 
-  /** Gives out what can be given out at once, and then no more. */
+  /** Delivers what can be delivered at once, and then no more. */
   close(): void {
     this.#pump();
     this.#gone = true;
@@ -149,7 +149,7 @@ export class MemoryQueue {
   }
 
   #schedule(): void {
-    // Whoever gives out messages just now notices by itself what has changed.
+    // A delivery loop in progress notices the change by itself.
     if (this.#pumping || this.#scheduled || this.#gone || this.#readers.length === 0) return;
     this.#scheduled = true;
     setImmediate(() => {
@@ -170,7 +170,7 @@ export class MemoryQueue {
     if (more) this.#schedule();
   }
 
-  /** Gives out what the reader takes; true if it stopped only to let others have their turn. */
+  /** Delivers as many as the reader accepts; true if it stopped only to give others a turn. */
   #giveOut(): boolean {
     for (let given = 0; ; given += 1) {
       const [reader] = this.#readers;
@@ -237,7 +237,7 @@ export class MemoryQueue {
     this.#schedule();
   }
 
-  /** False if it has to be noted first that this message may have been given out. */
+  /** False if the delivery of this message must be recorded first. */
   #isMarked(position: number): boolean {
     const { keeping } = this.#options;
     if (keeping === null) return true;
@@ -259,7 +259,7 @@ export class MemoryQueue {
     return position <= this.#marked;
   }
 
-  /** Fetches the next messages that are on the disk only. */
+  /** Loads the next messages that are only on disk. */
   async #fetch(): Promise<void> {
     const { keeping } = this.#options;
     if (this.#loading || keeping === null) return;
@@ -276,7 +276,7 @@ export class MemoryQueue {
     try {
       for (const [position, message] of await keeping.load(wanted)) this.#loaded.set(position, message);
     } catch {
-      // The disk may be there again by then.
+      // The disk may work again by then.
       this.#later(() => {
         this.#loading = false;
         this.#schedule();

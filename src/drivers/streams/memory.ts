@@ -4,11 +4,11 @@ import { MemoryChannel } from './memory-channel.js';
 import { type Stream, StreamFailure, type StreamSettings } from './stream.js';
 
 interface MemoryOptions {
-  /** The file in which durable streams are kept; it is made when the first one needs it. */
+  /** The file for durable streams; it is created when first needed. */
   file: string;
-  /** How a stream is kept. Asked at each call, so that a change counts at once. */
+  /** The settings of a stream. Read at each call, so that a change takes effect at once. */
   settings(name: string): StreamSettings;
-  /** What a queue holds at most, in bytes of bodies. */
+  /** The most bytes of bodies in a queue. */
   maxBytes: number;
 }
 
@@ -16,14 +16,14 @@ interface MemoryOptions {
 const patience = 10_000;
 
 /**
- * Streams in this process. A durable one keeps its messages in a file: a message counts as published when it is on the
- * disk, and whatever nobody has settled is there again after a restart.
+ * Streams in this process. A durable stream keeps its messages in a file: a message counts as published once it is on
+ * disk, and unsettled messages are back after a restart.
  */
 export function memoryStream(options: MemoryOptions): Stream {
   const channels = new Map<string, MemoryChannel>();
-  /** The numbers of messages and queues are given here, for all streams together. */
+  /** Numbers for messages and queues, shared by all streams. */
   const numbers = { message: 0, queue: 0 };
-  /** Publications that have no answer yet. */
+  /** Pending publications. */
   const going = new Set<Promise<void>>();
   let journal: Journal | undefined;
   let loaded: Promise<void> | undefined;
@@ -45,7 +45,7 @@ export function memoryStream(options: MemoryOptions): Stream {
     return known;
   }
 
-  /** Queues that were left on the disk collect from now on, whoever reads them. */
+  /** Restores the queues on disk: from now on they collect messages, with or without readers. */
   async function load(): Promise<void> {
     if (!existsSync(options.file)) return;
     const queues = await context.journal().load();
@@ -58,7 +58,7 @@ export function memoryStream(options: MemoryOptions): Stream {
     }
   }
 
-  /** What is on the disk is known first. A file that cannot be read is tried again with the next call. */
+  /** Waits until the file has been read. If that fails, the next call tries again. */
   async function ready(name: string): Promise<MemoryChannel> {
     if (closed) throw new StreamFailure('The streams have been closed.');
     if (options.settings(name).durable) {
@@ -108,13 +108,13 @@ export function memoryStream(options: MemoryOptions): Stream {
   };
 }
 
-/** The promise's outcome; or the signal's reason, or a failure when it takes too long, should that come first. */
+/** The promise's outcome, unless the signal or the timeout comes first. */
 function bounded(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const aborted = () => reject(signal?.reason as Error);
     if (signal?.aborted) aborted();
     signal?.addEventListener('abort', aborted, { once: true });
-    const late = `The disk did not take the message within ${patience / 1000} s.`;
+    const late = `The message could not be written to disk within ${patience / 1000} s.`;
     const timer = setTimeout(() => reject(new StreamFailure(late)), patience);
     promise.then(resolve, reject).finally(() => {
       clearTimeout(timer);

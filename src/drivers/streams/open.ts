@@ -5,22 +5,22 @@ import type { Stream, StreamSettings } from './stream.js';
 interface StreamOptions {
   /** The broker; null: there is none. */
   amqp_url: string | null;
-  /** Where the durable streams of this process are kept. */
+  /** The file for this process's durable streams. */
   file: string;
-  /** What a queue in this process holds at most, in bytes of bodies. */
+  /** The most bytes of bodies in a queue of this process. */
   maxQueueBytes: number;
-  /** How a stream of that name is kept. */
+  /** The settings of the stream of that name. */
   settings(name: string): StreamSettings;
 }
 
-/** The drivers of streams, by the type that a stream has. */
+/** The drivers of streams, by a stream's type. */
 interface StreamDrivers {
   memory: Stream;
   /** Null: no broker is configured. */
   amqp: Stream | null;
 }
 
-/** Opens the drivers. The client of the broker is loaded only where there is one: an idle server is to be small. */
+/** Opens the drivers. The broker's client is loaded only if there is a broker, so that an idle server stays small. */
 export async function openStreams(options: StreamOptions, log: Logger): Promise<StreamDrivers> {
   const { amqp_url: url, file, maxQueueBytes: maxBytes, settings } = options;
   return {

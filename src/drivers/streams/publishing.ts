@@ -8,19 +8,19 @@ import type { Topology } from './topology.js';
 
 export interface PublishingOptions {
   url: string;
-  /** How long publishing may take in all, connecting included, in milliseconds. */
+  /** How long publishing may take in all, including connecting, in milliseconds. */
   timeout?: number;
-  /** How many messages may be on their way at once. */
+  /** How many messages may be pending at once. */
   inFlight?: number;
-  /** Seconds; unless the URL says another. */
+  /** Seconds, unless the URL gives another value. */
   heartbeat?: number;
   /** The pauses between attempts to connect; publishing fails at once meanwhile. */
   backoff?: Backoff;
-  /** Milliseconds after which whoever reads sees to it again that the stream leads to their queue. */
+  /** Milliseconds between checks that the stream is still bound to its readers' queues. */
   rebind?: number;
 }
 
-/** One call of `publish`, from when it waits its turn until its caller has been answered. */
+/** One call of `publish`, from waiting for its turn until its caller has an answer. */
 interface Attempt {
   /** Sends the message. Settles with the broker's answer. */
   send(broker: Broker): Promise<void>;
@@ -33,23 +33,21 @@ interface Attempt {
 const closePatience = 2000;
 
 /**
- * Publishing to the streams of a RabbitMQ broker. There is one connection, made when it is first needed and made again,
- * after a pause, when it is needed again. Nothing is kept here: whoever publishes keeps the message until it is
+ * Publishing to the streams of a RabbitMQ broker. There is one connection, opened when needed, and after a failure
+ * reopened after a pause when needed again. Nothing is stored here: the publisher keeps the message until it is
  * confirmed.
  */
 export function amqpPublisher(options: PublishingOptions, log: Logger, topology: Topology): Publisher {
   const { url, timeout = 10_000, inFlight = 200, heartbeat = 20 } = options;
   const backoff = options.backoff ?? { initial: 0.5, factor: 2, maximum: 15 };
   if (!URL.canParse(url))
-    throw new StreamFailure(
-      'amqp_url is not a URL: its host, its port or its login is not written as in one.',
-    );
+    throw new StreamFailure('amqp_url is not a valid URL: check its host, port and login.');
   const name = nameOf(url);
   /** In the order of the calls, which is the order in which they are sent. */
   const line = new Set<Attempt>();
   let broker: Broker | undefined;
   let opening: Promise<void> | undefined;
-  // Attempts to connect, and connections that were lost before they took anything, since the latest that did.
+  // Failed attempts to connect, and connections lost before they accepted anything, since the last useful one.
   let failures = 0;
   let useful = false;
   let failure = new StreamFailure('not tried yet');
@@ -58,7 +56,7 @@ export function amqpPublisher(options: PublishingOptions, log: Logger, topology:
   let closed = false;
 
   function failed(reason: StreamFailure): void {
-    // One line for an outage, however long it lasts.
+    // One log line per outage, however long it lasts.
     if (failures === 0) log.warn({ broker: name, error: reason.message }, 'message broker unreachable');
     failures += 1;
     failure = reason;
@@ -69,7 +67,7 @@ export function amqpPublisher(options: PublishingOptions, log: Logger, topology:
     let lost = false;
     useful = false;
     try {
-      // Less than publishing may take, so that whoever waits for it is told why it failed.
+      // Less than publishing may take, so that the caller learns why it failed.
       const opened = await openBroker(
         { url, timeout: timeout / 2, heartbeat },
         {
@@ -102,7 +100,7 @@ export function amqpPublisher(options: PublishingOptions, log: Logger, topology:
     }
   }
 
-  /** The connection, if there is one that takes something. Begins to make one if that is due. */
+  /** The connection, if there is one that accepts messages. Starts connecting if that is due. */
   function ready(): Broker | undefined {
     if (closed) throw new StreamFailure(`The connection to the broker ${name} has been closed.`);
     if (broker !== undefined) return broker.blocked === null && busy < inFlight ? broker : undefined;
@@ -113,7 +111,7 @@ export function amqpPublisher(options: PublishingOptions, log: Logger, topology:
     return undefined;
   }
 
-  /** Sends whatever waits, as far as the connection takes it. */
+  /** Sends waiting messages, as far as the connection accepts them. */
   function serve(): void {
     for (const attempt of line) {
       let open: Broker | undefined;
@@ -144,20 +142,20 @@ export function amqpPublisher(options: PublishingOptions, log: Logger, topology:
     serve();
   }
 
-  /** Why there was no answer in time. A broker that is silent without having said that it is full is given up. */
+  /** Why there was no answer in time. A broker that is silent without having reported that it is full is given up. */
   function lateness({ broker: asked }: Attempt): StreamFailure {
     const seconds = `within ${timeout / 1000} s`;
     const blocked = (asked ?? broker)?.blocked ?? null;
     if (blocked !== null) {
       return new StreamFailure(
-        `The broker ${name} takes no messages (${blocked}), and not again ${seconds}.`,
+        `The broker ${name} accepts no messages (${blocked}), and did not recover ${seconds}.`,
       );
     }
     if (asked !== undefined) {
       asked.drop(`it confirmed nothing ${seconds}`);
       return new StreamFailure(`The broker ${name} did not confirm the message ${seconds}.`);
     }
-    return new StreamFailure(`The broker ${name} did not take the message ${seconds}.`);
+    return new StreamFailure(`The broker ${name} did not accept the message ${seconds}.`);
   }
 
   return {

@@ -2,21 +2,21 @@ import type { Channel } from 'amqplib';
 import { exchangeOf, queueOf } from './connection.js';
 
 /**
- * What hangs on the exchanges of streams. Whoever declares an exchange declares all of it: an exchange that was deleted
- * on the broker loses its bindings, and what is published past them is nobody's.
+ * The queues and bindings of the streams' exchanges. Declaring an exchange declares all of them: an exchange that was
+ * deleted on the broker loses its bindings, and messages published without them are lost.
  */
 export interface Topology {
-  /** A queue that lasts must have every message of its stream from now on. */
+  /** A durable queue must get every message of its stream from now on. */
   add(stream: string, queue: string): void;
-  /** The queue is to go. */
+  /** The queue will be deleted. */
   drop(stream: string, queue: string): void;
-  /** Whether there is a queue that must have what is published. */
+  /** Whether there is a queue that must get what is published. */
   expects(stream: string): boolean;
-  /** Makes the exchange, the queues that last, and their bindings, as far as they are not there. */
+  /** Creates the exchange, the durable queues, and their bindings, as far as they are missing. */
   declare(channel: Channel, stream: string): Promise<void>;
-  /** The same, and binds the queues of those who follow again, which only their own connection may do. */
+  /** The same, and has followers' queues bound again, which only their own connection may do. */
   restore(channel: Channel, stream: string): Promise<void>;
-  /** Called by `restore`. Its failures are its own. */
+  /** Called by `restore`. It must handle its own failures. */
   onRestore(listener: (stream: string) => Promise<void>): void;
 }
 

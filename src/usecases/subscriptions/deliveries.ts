@@ -44,7 +44,12 @@ const deliveryFields: Fields = {
     readonly: true,
     nullable: true,
   },
-  status: { type: 'integer', help_text: "The receiver's latest HTTP status.", readonly: true, nullable: true },
+  status: {
+    type: 'integer',
+    help_text: "The receiver's latest HTTP status.",
+    readonly: true,
+    nullable: true,
+  },
   error: { type: 'string', help_text: 'Why the latest attempt failed.', readonly: true, nullable: true },
   url: { type: 'string', help_text: 'The URL that it is sent to.', readonly: true },
   created: {

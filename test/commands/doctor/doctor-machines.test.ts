@@ -105,11 +105,11 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     away.mend();
     expect(all.status).toBe(1);
     expect(all.told('well')).toMatch(/ok .*GiB free/);
-    expect(all.told('user')).toMatch(/nobody-here@.* does not let us in.*\n.*AUTH_USER/);
-    expect(all.told('other-key')).toMatch(/does not let us in.*\n.*AUTH_KEYFILE/);
+    expect(all.told('user')).toMatch(/nobody-here@.* rejected the login.*\n.*AUTH_USER/);
+    expect(all.told('other-key')).toMatch(/rejected the login.*\n.*AUTH_KEYFILE/);
     expect(all.told('bad-key')).toMatch(/cannot be logged in to: .*\n.*AUTH_KEYFILE/);
-    expect(all.told('password')).toMatch(/does not let us in.*\n.*AUTH_PASSWORD/);
-    expect(all.told('away')).toMatch(/does not answer within 2 s|cannot be reached.*\n.*ADDRESS and PORT/);
+    expect(all.told('password')).toMatch(/rejected the login.*\n.*AUTH_PASSWORD/);
+    expect(all.told('away')).toMatch(/did not answer within 2 s|cannot be reached.*\n.*ADDRESS and PORT/);
     expect(all.told('port')).toMatch(/cannot be reached.*\n.*ADDRESS and PORT/);
     expect(all.told('known')).toMatch(/shows the host key SHA256:.*correct HOST_KEY of known in ssh.yaml/);
     expect(all.told('closed')).toMatch(/Cannot write to .*closed: Permission denied\.\n.*REMOTE_BASE_FOLDER/);
@@ -135,7 +135,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
       /note .*GiB free in .*its login shell prints "Have a nice day"\n.*start files/,
     );
     expect(said.told('boxed')).toMatch(
-      /WRONG .*does not run our commands: a forced command.* It said: backups only\n.*forced command/,
+      /WRONG .*does not run our commands: there is a forced command.* It printed: backups only\n.*forced command/,
     );
     expect(said.status).toBe(1);
     expect(readdirSync(base)).toEqual([]);
@@ -145,7 +145,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     machine.freeze();
     try {
       const hung = await examine([entryOf('one', machine), entryOf('two', away)], { CONNECT_TIMEOUT: 600 });
-      expect(hung.told('one')).toMatch(/does not answer within 10 s/);
+      expect(hung.told('one')).toMatch(/did not answer within 10 s/);
       expect(hung.told('two')).toMatch(/ok .*GiB free/);
       expect(hung.status).toBe(1);
       expect(hung.seconds * 1000).toBeLessThan(atPace(20_000));

@@ -77,7 +77,7 @@ describe('the doctor and the processing node', () => {
     expect(text).toContain("config: there is no program 'mytool' on this machine's PATH");
     writeFileSync(path.join(home, 'pns/cleanPTS.ori'), '#!/no/such\n');
     configure({});
-    expect(examine().text).toMatch(/clean: \S+cleanPTS is for the interpreter .*no.such/);
+    expect(examine().text).toMatch(/clean: \S+cleanPTS needs the interpreter .*no.such/);
   });
 
   test('users that there are not', () => {

@@ -85,12 +85,7 @@ describe('PUT /config', () => {
       { AUTH_KEYFILE: 'id_none' },
       /ssh\.yaml: the key file .*id_none does not exist/,
     ],
-    [
-      'no login for the cloud',
-      'nova.yaml',
-      { FLAVOR: 'm1.tiny' },
-      /nova\.yaml: a login of the cloud is needed/,
-    ],
+    ['no login for the cloud', 'nova.yaml', { FLAVOR: 'm1.tiny' }, /nova\.yaml: no login for the cloud/],
     ['an unknown file', 'nvoa.yaml', {}, /Penstock does not read .*nvoa\.yaml\. Did you mean nova\.yaml\?/],
   ])('refuses %s with the reason, and leaves everything as it was', async (_what, file, keys, reason) => {
     const before = await shown();

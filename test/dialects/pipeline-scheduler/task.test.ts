@@ -30,12 +30,12 @@ test.each<[object, string[]]>([
   [{ project: 'a\0b' }, ['/project: project contains a NUL character']],
   [
     { script: '../evil.sh' },
-    ['/script: "../evil.sh" cannot be a file name: it must not hold a slash, a backslash or NUL.'],
+    ['/script: "../evil.sh" cannot be a file name: it must not contain a slash, a backslash or NUL.'],
   ],
   [{ files: 'one.txt' }, ['/files: files must be a list of strings']],
   [
     { files: ['ok', '/etc/passwd'] },
-    ['/files/1: "/etc/passwd" cannot be a file name: it must not hold a slash, a backslash or NUL.'],
+    ['/files/1: "/etc/passwd" cannot be a file name: it must not contain a slash, a backslash or NUL.'],
   ],
   [{ options: '-a "b' }, [expect.stringMatching(/^\/options: options .*quot/i)]],
   [{ pwd_in_argv: 'yes' }, ['/pwd_in_argv: pwd_in_argv must be true or false']],

@@ -150,7 +150,7 @@ describe('a script that cannot be started', () => {
   };
   test.each([
     ['missing', () => {}, 'there is no program'],
-    ['not executable', (file: string) => writeFileSync(file, '#!/bin/sh\n'), 'may not be executed'],
+    ['not executable', (file: string) => writeFileSync(file, '#!/bin/sh\n'), 'cannot be executed'],
     ['a folder', (file: string) => mkdirSync(file), 'there is no program'],
   ])('because it is %s', async (_, prepare, why) => {
     const { result, message } = await put(prepare);
@@ -167,7 +167,7 @@ describe('a script that cannot be started', () => {
   ])('because of its interpreter%s', async (_, content, name) => {
     const { result, message } = await put((file) => writeFileSync(file, content, { mode: 0o755 }));
     expect([result, message]).toEqual([-1, { returncode: -1, message: expect.any(String) }]);
-    expect(message.message).toContain(`${script('configPTS')} is for the interpreter "${name}"`);
+    expect(message.message).toContain(`${script('configPTS')} needs the interpreter "${name}"`);
   });
 
   test('because of its format: the code is that of the shell that tried', async () => {
@@ -227,7 +227,7 @@ describe('a script that is', () => {
     const { answer, took } = await timed(node.post('run'));
     expect(answer.json).toMatchObject({
       result: -1,
-      message: expect.stringContaining('wrote no result.fits'),
+      message: expect.stringContaining('did not write result.fits'),
     });
     expect(linesOf(log)).toEqual(['run']);
     expect(took).toBeLessThan(atPace(1));

@@ -75,7 +75,7 @@ describe.skipIf(!isRoot)(
       writeFileSync(config(), text.replace('INTERPRETER', place('interpreter')));
       chmodSync(config(), mode);
       const { json } = await node.put('config');
-      const message = `exec: ${config()} may not be executed by 'nobody'`;
+      const message = `exec: ${config()} cannot be executed by 'nobody'`;
       expect(json).toMatchObject({ result: -1, message: { returncode: -1 } });
       expect(Object.keys(json.message)).toEqual(['returncode', 'message']);
       expect(json.message.message).toContain(message);

@@ -119,7 +119,7 @@ describe('port', () => {
         state: 'FAILED',
         outcome: {
           cause: 'platform',
-          reason: expect.stringMatching(/^It ended well, but never listened on the port \d+\.$/),
+          reason: expect.stringMatching(/^It succeeded, but never listened on the port \d+\.$/),
         },
       });
     }
@@ -137,14 +137,14 @@ describe('port', () => {
     const uuid = await begin(definition, 'secret');
     await waitFor(() => leftOf([uuid]).length > 0, 'the program to run');
     const second = await run(definition, 'x');
-    expect(second.outcome?.reason).toBe(`another job's program has the port ${port}`);
+    expect(second.outcome?.reason).toBe(`the port ${port} is taken by another job's program`);
     const heard = await listen(port);
     writeFileSync(fixed('listening'), '');
     expect((await jobOf(server, uuid, 20)).outcome?.reason).toContain(`never listened on the port ${port}`);
     expect(heard).toEqual([]);
     const third = await run(definition, 'x');
     expect(third).toMatchObject({ state: 'FAILED', attempt: 1, outcome: { cause: 'platform' } });
-    expect(third.outcome?.reason).toBe(`somebody listens on the port ${port} already`);
+    expect(third.outcome?.reason).toBe(`another program is already listening on the port ${port}`);
     expect(heard).toEqual([]);
   });
 
@@ -216,7 +216,7 @@ describe('append', () => {
     expect(job).toMatchObject({
       ...finished,
       outcome: {
-        reason: 'It had read all of its input and was quiet for 0.3 s: it was told to end, by SIGTERM.',
+        reason: 'It had read all its input and was quiet for 0.3 s, so it was sent SIGTERM.',
       },
     });
     expect(String(await outputOf(job))).toBe('before\nafter\n');
@@ -243,9 +243,7 @@ describe('append', () => {
       'a\n',
     );
     expect(idle).toMatchObject({ state: 'FAILED', outcome: { cause: 'platform' } });
-    expect(idle.outcome?.reason).toBe(
-      'The program does nothing any more, but has not read all of its input.',
-    );
+    expect(idle.outcome?.reason).toBe('The program is idle, but has not read all of its input.');
   });
 
   test('a program that computes for long between two lines is not quiet', async () => {

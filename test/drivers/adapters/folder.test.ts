@@ -172,7 +172,7 @@ describe('what comes out', () => {
       expect(await filesOf(shell(script, writes(place)))).toEqual({ new: 'new', same: 'b' });
     }
     expect(await refusalOf(shell(script, writes(place, ['new', 'old'])))).toBe(
-      `The output cannot be taken: old in ${place} is from before this run`,
+      `The output cannot be collected: old in ${place} is from before this run`,
     );
   });
 
@@ -194,14 +194,14 @@ describe('what comes out', () => {
     for (const [name, why] of told) {
       rmSync(place, { recursive: true, force: true });
       const reason = await refusalOf(shell(make.replace('out', place), writes(place, ['real', name])));
-      expect(reason).toBe(`The output cannot be taken: ${name} in ${place} ${why}`);
+      expect(reason).toBe(`The output cannot be collected: ${name} in ${place} ${why}`);
     }
   });
 
   test('a named file that is missing', async () => {
     const place = fixed('missing');
     const reason = await refusalOf(shell('true', writes(place, ['a.txt'])));
-    expect(reason).toBe(`The output cannot be taken: the program wrote no a.txt in ${place}`);
+    expect(reason).toBe(`The output cannot be collected: the program did not write a.txt in ${place}`);
     // Why the program failed counts for more than what it did not write.
     expect(await run(shell('exit 3', writes(place, ['a.txt'])))).toMatchObject({
       state: 'FAILED',
@@ -212,10 +212,10 @@ describe('what comes out', () => {
   test('a folder that the program took away, or put a link in place of', async () => {
     const place = fixed('gone');
     expect(await refusalOf(shell(`rmdir ${place}`, writes(place)))).toBe(
-      `The output cannot be taken: there is no folder ${place}`,
+      `The output cannot be collected: there is no folder ${place}`,
     );
     expect(await refusalOf(shell(`rmdir ${place}; ln -s /etc ${place}`, writes(place)))).toBe(
-      `The output cannot be taken: ${place} is a symbolic link, which is not followed`,
+      `The output cannot be collected: ${place} is a symbolic link, which is not followed`,
     );
     expect(await refusalOf(shell('true', writes(place)))).toBe(
       `${place} is a symbolic link, which is not followed`,
@@ -276,21 +276,21 @@ describe('what goes in', () => {
     ['no JSON', '{"a": ', 'it is not JSON ('],
     ['no UTF-8', new Uint8Array([0x22, 0xff, 0x22]), 'it is not JSON ('],
     ['no object', ['a'], 'the files must be an object of file name and content, not a list'],
-    ['..', { '..': 'x' }, '/..: ".." cannot be a file name: it is no name.'],
-    ['a/b', { 'a/b': 'x' }, '/a~1b: "a/b" cannot be a file name: it must not hold a slash'],
-    ['NUL', { 'a\0': 'x' }, 'it must not hold a slash, a backslash or NUL'],
+    ['..', { '..': 'x' }, '/..: ".." cannot be a file name: it is not a name.'],
+    ['a/b', { 'a/b': 'x' }, '/a~1b: "a/b" cannot be a file name: it must not contain a slash'],
+    ['NUL', { 'a\0': 'x' }, 'it must not contain a slash, a backslash or NUL'],
     [
       'a number',
       { good: 'x', b: 5 },
       '/b: the content of a file must be text or {"base64": "…"}, not the number 5',
     ],
-    ['no base64', { good: 'x', b: { base64: '*' } }, '/b/base64: that is not base64'],
+    ['no base64', { good: 'x', b: { base64: '*' } }, '/b/base64: this is not valid base64'],
     ['two mistakes', { b: 1, c: 2 }, '(and 1 more)'],
   ];
   test.each(refused)('refused before anything is written: %s', async (_, input, why) => {
     const place = fixed('refused');
     const reason = await refusalOf(shell('true', reads(place)), input);
-    expect(reason).toContain('The input is no JSON document of files: ');
+    expect(reason).toContain('The input is not a JSON document of files: ');
     expect(reason).toContain(why);
     expect(existsSync(place)).toBe(false);
   });
@@ -326,7 +326,7 @@ describe('what goes in', () => {
     );
     writeFileSync(fixed('file-in'), '');
     expect(await refusalOf(shell('true', reads(fixed('file-in'))), { a: 'x' })).toBe(
-      `${fixed('file-in')} is no folder`,
+      `${fixed('file-in')} is not a folder`,
     );
   });
 

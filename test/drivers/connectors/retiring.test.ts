@@ -37,7 +37,7 @@ test('what a connector was asked is answered before it is closed; who closes it 
     waiting[0]?.end('[]');
     expect(await listed).toEqual([]);
     await retired;
-    await expect(old.list()).rejects.toThrow('the connection was closed by us');
+    await expect(old.list()).rejects.toThrow('we closed the connection');
 
     const ending = open();
     const cut = ending.list().catch((error: unknown) => error);

@@ -76,8 +76,8 @@ test('a heat.yaml', () => {
 });
 
 test.each([
-  [{}, 'nova.yaml: a login of the cloud is needed: give CREDENTIALS_FILE or CLOUD'],
-  [{ CLOUD: 'a', CREDENTIALS_FILE: 'b' }, 'give CREDENTIALS_FILE or CLOUD, not both'],
+  [{}, 'nova.yaml: no login for the cloud: set CREDENTIALS_FILE or CLOUD'],
+  [{ CLOUD: 'a', CREDENTIALS_FILE: 'b' }, 'set CREDENTIALS_FILE or CLOUD, not both'],
 ])('%j has not one login', (content, message) => {
   expect(() => novaOptions(filled<NovaFile>('nova', content), '/')).toThrow(message);
 });

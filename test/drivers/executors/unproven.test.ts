@@ -73,7 +73,7 @@ test('a program that kills its runner is told of, too', async () => {
   const receipt = await executor.cancel(handle, 1);
   expect(receipt).toMatchObject({
     survivors: [],
-    unproven: expect.stringMatching(/watched over the program is gone/),
+    unproven: expect.stringMatching(/supervised the program is gone/),
   });
   await waitFor(() => alive(pid) === undefined, 'the end of the program');
   expect(await executor.wait(handle)).toMatchObject({ cause: 'lost' });

@@ -178,7 +178,7 @@ describe('a folder is left as it is', () => {
   test('a system that is not configured, a root or a prefix that is not there', async () => {
     for (const system of ['there', 'constructor', '__proto__', '']) {
       const answer = await clearArchive(systems, { system, path: '/products/v2/job' });
-      expect(answer).toMatchObject({ cleared: false, reason: expect.stringMatching(/does not reach/) });
+      expect(answer).toMatchObject({ cleared: false, reason: expect.stringMatching(/cannot reach/) });
     }
     const gone = { here: { root: path.join(root, 'gone'), prefixes: ['/products/v2'] } };
     const answer = await clearArchive(gone, { system: 'here', path: '/products/v2/job' });
@@ -233,7 +233,7 @@ test.skipIf(!isRoot)("what others' rights keep from being removed is told; the f
     process.seteuid?.(65534);
     expect(await clearIn('job')).toEqual({
       cleared: false,
-      reason: 'the folder is empty, but what was in it cannot be removed wholly: EACCES',
+      reason: 'the folder is empty, but its old content cannot be removed completely: EACCES',
     });
   });
   expect(readdirSync(at('job'))).toEqual([]);

@@ -152,11 +152,11 @@ describe.skipIf(noSshd !== null)(title('login shells'), () => {
   });
 
   test.each([
-    ['denied', /It said: Only backups are allowed here\./],
-    ['nologin', /It said: This account is currently not available\./],
+    ['denied', /It printed: Only backups are allowed here\./],
+    ['nologin', /It printed: This account is currently not available\./],
     ['sftponly', /a forced command, or a login shell that starts another program/],
     ['becomes', /a forced command, or a login shell that starts another program/],
-    ['reads', /its login shell reads what is meant for the command/],
+    ['reads', /its login shell reads the input of the command/],
   ])('%s: no command of ours runs, and it is said why', async (user, why) => {
     const proof = path.join(folder, `${user}-proof`);
     await as(user, async (host) => {

@@ -75,7 +75,7 @@ describe('what is not accepted', () => {
     const to = (url: string) =>
       outlet.send({ id: 'x', url, contentType: 'text/plain', body: '', secrets: [] }, never);
     expect((await to(gone.url)).error).toMatch(/ECONNREFUSED/);
-    expect((await to('http://nowhere.invalid/')).error).toMatch(/not known|did not answer/);
+    expect((await to('http://nowhere.invalid/')).error).toMatch(/is unknown|did not answer/);
     expect((await to('http://a:b@127.0.0.1/')).error).toMatch(/name or password/);
     expect((await to('ftp://127.0.0.1/')).error).toMatch(/http or https/);
   });
@@ -89,7 +89,7 @@ describe('what is not accepted', () => {
       const message = { id: 'x', url, contentType: 'text/plain', body: '', secrets };
       const answer = await careful.send(message, never);
       expect([host, answer.accepted, answer.status]).toEqual([host, false, null]);
-      expect(answer.error).toMatch(/no public address|not known/);
+      expect(answer.error).toMatch(/no public address|is unknown/);
     }
     expect(receiver.seen.length).toBe(before);
     await careful.close();

@@ -12,10 +12,10 @@ type Entries = Readonly<Record<string, unknown>>;
 const isMap = (value: unknown): value is Entries =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Where a clouds.yaml is looked for when none is named. */
+/** Where to look for a clouds.yaml by default. */
 const places = () => [path.join(os.homedir(), '.config/openstack/clouds.yaml'), '/etc/openstack/clouds.yaml'];
 
-/** What a cloud's `auth` may say, and the variable of an openrc file that says the same. */
+/** The keys of a cloud's `auth`, and the corresponding variables of an openrc file. */
 const authKeys: Readonly<Record<string, string>> = {
   auth_url: 'OS_AUTH_URL',
   username: 'OS_USERNAME',
@@ -46,12 +46,12 @@ const keyOf = new Map(
   Object.entries({ ...authKeys, ...cloudKeys }).map(([key, variable]) => [variable, key]),
 );
 
-/** What a clouds.yaml calls what an openrc file calls by that name. */
+/** The key of a clouds.yaml for a variable of an openrc file. */
 export const cloudKey = (variable: string): string =>
   keyOf.get(variable) ?? variable.replace(/^OS_/, '').toLowerCase();
 
 /**
- * What a clouds.yaml says of one cloud, as the variables of an openrc file. A `secure.yaml` beside it is laid over it.
+ * One cloud of a clouds.yaml, as the variables of an openrc file. A `secure.yaml` beside it overrides it.
  *
  * @param name the cloud's, under `clouds`
  * @param file null: where the `openstack` command looks, in the home and in /etc
@@ -82,7 +82,7 @@ export function cloudVariables(
   const take = (values: Entries, keys: Readonly<Record<string, string>>) => {
     for (const [key, value] of Object.entries(values)) {
       if (value === null || isMap(value) || Array.isArray(value)) continue;
-      // A key that is not known keeps its name: it may be a slip for one that is.
+      // An unknown key keeps its name: it may be a misspelling of a known one.
       variables.set(keys[key] ?? `OS_${key.toUpperCase()}`, { value: String(value), line: 0 });
     }
   };
@@ -91,7 +91,7 @@ export function cloudVariables(
   if (isMap(auth)) take(auth, authKeys);
   if (cloud.verify === false) variables.set('OS_INSECURE', { value: 'true', line: 0 });
   if (cloud.profile !== undefined && !variables.has('OS_AUTH_URL'))
-    throw new ConnectorError('refused', `${where}: profiles are not known here: give auth_url under auth`);
+    throw new ConnectorError('refused', `${where}: profiles are not supported: set auth_url under auth`);
   return { variables, where, folder };
 }
 
@@ -101,11 +101,11 @@ function cloudsOf(file: string): Entries {
   try {
     content = parse(text);
   } catch (error) {
-    // The parser's own message shows lines of the file, and so perhaps a password.
+    // The parser's own message quotes lines of the file, which may contain a password.
     const [place] = (error as { linePos?: { line: number }[] }).linePos ?? [];
     throw new ConnectorError(
       'refused',
-      `${file} is not right YAML${place ? `: see line ${place.line}` : ''}`,
+      `${file} is not valid YAML${place ? `: see line ${place.line}` : ''}`,
     );
   }
   const clouds = isMap(content) ? content.clouds : undefined;

@@ -8,7 +8,7 @@ import { readOpenrc, type Variable } from './openrc.js';
 /** By name, or by id. */
 export type Named = { id: string } | { name: string };
 
-/** Who signs in to a cloud, and where. What is secret in it is in no message and no log. */
+/** The login for a cloud. Its secrets appear in no message and no log. */
 export interface Credentials {
   /** Keystone's address up to and with `/v3`. */
   authUrl: string;
@@ -19,20 +19,20 @@ export interface Credentials {
         credential: { id: string } | { name: string; user: { id: string } | { name: string; domain: Named } };
         secret: string;
       };
-  /** Null with an application credential, which has its project. */
+  /** Null with an application credential, which implies its project. */
   project: { id: string } | { name: string; domain: Named } | null;
   region: string | null;
   interface: string | null;
-  /** Certificates in PEM that the cloud's own is checked by, instead of those that Node knows. */
+  /** CA certificates in PEM that replace Node's own. */
   ca: string | null;
-  /** Whether certificates are not checked at all. */
+  /** True if certificates are not checked at all. */
   insecure: boolean;
 }
 
 /** Where credentials are: in an openrc file, or under a name in a clouds.yaml. */
 export type CredentialsSource = { openrc: string } | { cloud: string; file: string | null };
 
-/** Reads and checks credentials. What is wrong is a ConnectorError that names file, variable, and what to do. */
+/** Reads and checks credentials. Throws a ConnectorError that names the file, the variable, and what to do. */
 export function readCredentials(source: CredentialsSource): Credentials {
   if ('openrc' in source) {
     const text = readText(source.openrc, 'the credentials file');
@@ -47,7 +47,7 @@ export function readCredentials(source: CredentialsSource): Credentials {
   return credentialsOf(variables, where, folder, cloudKey);
 }
 
-/** The variables that are looked at; any other is ignored, but may be a slip for one of these. */
+/** The known variables; any other is ignored, but may be a misspelling of one of these. */
 const known = [
   'OS_AUTH_URL',
   'OS_AUTH_TYPE',
@@ -76,11 +76,11 @@ const passwordTypes = ['password', 'v3password', 'v2password'];
 const applicationTypes = ['v3applicationcredential', 'application_credential'];
 
 /**
- * Makes credentials of variables as an openrc file has them.
+ * Makes credentials from the variables of an openrc file.
  *
- * @param where what messages call the place they come from
- * @param folder what relative paths start from
- * @param call what a variable is called there
+ * @param where where they come from, for messages
+ * @param folder the folder that relative paths start from
+ * @param call the name of a variable there
  */
 function credentialsOf(
   variables: ReadonlyMap<string, Variable>,
@@ -89,7 +89,7 @@ function credentialsOf(
   call: (name: string) => string,
 ): Credentials {
   const refuse = (detail: string) => new ConnectorError('refused', `${where}: ${detail}`);
-  /** The value of the first of these names that has one. Empty is as good as unset. */
+  /** The value of the first of these variables that has one. Empty counts as unset. */
   const optional = (...names: string[]): string | null => {
     for (const name of names) {
       const found = variables.get(name);
@@ -121,7 +121,7 @@ function credentialsOf(
     if (id !== null) return { id };
     const name = optional(`OS_${of}_DOMAIN_NAME`);
     if (name !== null) return { name };
-    // What the files of the time before domains leave out.
+    // Files from before domains existed leave it out.
     return { id: optional('OS_DEFAULT_DOMAIN') ?? 'default' };
   };
   const user = () => {
@@ -140,7 +140,7 @@ function credentialsOf(
   const type = optional('OS_AUTH_TYPE');
   if (type !== null && ![...passwordTypes, ...applicationTypes].includes(type))
     throw refuse(
-      `${call('OS_AUTH_TYPE')} is ${type}; only password and v3applicationcredential are known here`,
+      `${call('OS_AUTH_TYPE')} is ${type}; only password and v3applicationcredential are supported`,
     );
   const byApplication =
     type === null
@@ -166,7 +166,7 @@ function credentialsOf(
     login,
     project: byApplication ? null : project(),
     region: optional('OS_REGION_NAME'),
-    // The older word for the same: publicURL.
+    // The older name for the same: publicURL.
     interface: optional('OS_INTERFACE', 'OS_ENDPOINT_TYPE')?.replace(/URL$/, '') ?? null,
     ca:
       ca === null
@@ -176,7 +176,7 @@ function credentialsOf(
   };
 }
 
-/** Keystone's address in its third version, however the file has it: without a version, or with the second. */
+/** The address of Keystone's version 3, whether the file gives it with version 3, version 2 or none. */
 function keystoneAddress(
   text: string,
   call: (name: string) => string,
@@ -185,11 +185,11 @@ function keystoneAddress(
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol))
     throw refuse(
-      `${call('OS_AUTH_URL')} is no http or https address, such as https://cloud.example.org:5000/v3`,
+      `${call('OS_AUTH_URL')} is not an http or https address, such as https://cloud.example.org:5000/v3`,
     );
   if (url.username !== '' || url.password !== '')
     throw refuse(
-      `${call('OS_AUTH_URL')} has a login in it; that belongs in ${call('OS_USERNAME')} and ${call('OS_PASSWORD')}`,
+      `${call('OS_AUTH_URL')} contains a login; that belongs in ${call('OS_USERNAME')} and ${call('OS_PASSWORD')}`,
     );
   const base = url.pathname.replace(/\/+$/, '').replace(/\/v[23](\.\d+)?$/, '');
   return `${url.origin}${base}/v3`;

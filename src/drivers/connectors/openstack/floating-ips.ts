@@ -18,20 +18,20 @@ interface Marked {
   port: string | null;
 }
 
-/** Floating IPs that are taken for servers of ours, and given back with them. What is in use by others is left alone. */
+/** Floating IPs that are allocated for our servers and released with them. Those in use by others are left alone. */
 interface FloatingIps {
   /** All of ours. */
   list(): Promise<Marked[]>;
-  /** The address of a server: one is taken for it unless it has one. Null while the server has no port to tie it to. */
+  /** A server's address: one is allocated unless it has one. Null while the server has no port for it. */
   give(name: string, id: string, pool: string | true): Promise<string | null>;
-  /** Gives back what was taken for the server. True when there is nothing left of it. */
+  /** Releases what was allocated for the server. True when nothing is left. */
   release(name: string): Promise<boolean>;
-  /** Gives one of ours back, by its id. */
+  /** Releases one of ours by its id. */
   releaseOne(id: string): Promise<void>;
 }
 
 export function openFloatingIps(session: Session, names: Names, instance: string): FloatingIps {
-  // Said in the very request that takes it: so none is ever lost, whatever happens after.
+  // Set in the request that allocates it, so that none is ever lost, whatever happens next.
   const mark = `penstock-instance=${instance} server=`;
 
   async function list(): Promise<Marked[]> {
@@ -69,7 +69,7 @@ export function openFloatingIps(session: Session, names: Names, instance: string
           names.forget();
           throw new ConnectorError(
             'refused',
-            `a floating IP cannot be tied to server ${name}: ${(error as Error).message}`,
+            `a floating IP cannot be assigned to server ${name}: ${(error as Error).message}`,
           );
         })) as { floatingip: FloatingIp };
       return floatingip.floating_ip_address;
@@ -85,7 +85,7 @@ export function openFloatingIps(session: Session, names: Names, instance: string
   };
 }
 
-/** The port of a server that a floating IP is tied to: the first that has an address of version 4. */
+/** The port of a server that gets the floating IP: the first with an IPv4 address. */
 async function portOf(session: Session, server: string): Promise<string | null> {
   const ports = (await session.all('network', '/ports', 'ports', { device_id: server })) as {
     id: string;
@@ -96,14 +96,14 @@ async function portOf(session: Session, server: string): Promise<string | null> 
   );
 }
 
-/** Deletes what is at the path of Neutron; that it is gone already is as good. */
+/** Deletes the resource at a path of Neutron; it may already be gone. */
 async function remove(session: Session, path: string): Promise<void> {
   await session.request('network', 'DELETE', path).catch((error: unknown) => {
     if (!isMissing(error)) throw error;
   });
 }
 
-/** Deletes the ports that a server which is gone has left behind. True when there are none. */
+/** Deletes the ports that a deleted server left behind. True when there are none. */
 export async function removePorts(session: Session, server: string): Promise<boolean> {
   const left = (await session.all('network', '/ports', 'ports', { device_id: server })) as { id: string }[];
   for (const { id } of left) await remove(session, `/ports/${id}`);

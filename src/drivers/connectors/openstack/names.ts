@@ -2,7 +2,7 @@ import { nearest } from '../../../lib/nearest.js';
 import { ConnectorError } from '../connector.js';
 import type { Service, Session } from './session.js';
 
-/** What is named in an order, and where the names are. */
+/** The kinds of names in an order, and where they are listed. */
 const kinds = {
   image: { service: 'image', path: '/images', key: 'images', query: { limit: '500' } },
   flavor: { service: 'compute', path: '/flavors', key: 'flavors', query: {} },
@@ -15,7 +15,7 @@ const kinds = {
 
 export type Kind = keyof typeof kinds;
 
-/** One entry of a list, as far as it is looked at. */
+/** The fields of a list's entry that are used. */
 export interface Entry {
   id: string;
   name: string;
@@ -24,23 +24,23 @@ export interface Entry {
   project_id?: string;
 }
 
-/** Finds ids by names, or by the ids themselves. */
+/** Resolves names or ids to ids. */
 export interface Names {
-  /** The id; an unknown name is refused, with the nearest that there is. */
+  /** The id; an unknown name is refused, with the nearest one that exists. */
   idOf(kind: Kind, name: string): Promise<string>;
-  /** The name of what a name or an id means. */
+  /** The name for a name or an id. */
   nameOf(kind: Kind, name: string): Promise<string>;
-  /** Refuses a key pair that is not there. */
+  /** Refuses a key pair that does not exist. */
   keyPair(name: string): Promise<string>;
-  /** The network that floating IPs are taken from: the one of that name, or with `true` the default one, or the only one. */
+  /** The network that floating IPs are taken from: the one of that name, or with `true` the default or only one. */
   externalNetwork(name: string | true): Promise<string>;
   /** The networks of the project that a server can be in. */
   ownNetworks(): Promise<Entry[]>;
-  /** Forgets what it remembers: something of it was not right any more. */
+  /** Clears the cache, because something in it was out of date. */
   forget(): void;
 }
 
-/** Milliseconds that a list is good for: servers are made in bunches, and an image may be replaced under its name. */
+/** Milliseconds that a list is cached: servers are created in batches, and an image may be replaced under its name. */
 const goodFor = 30_000;
 
 export function openNames(session: Session): Names {
@@ -61,7 +61,7 @@ export function openNames(session: Session): Names {
     if (byId !== undefined) return byId;
     let found = among.filter((each) => each.name === name);
     if (found.length > 1) {
-      // Everybody has a security group named default.
+      // Every project has a security group named default.
       const project = await session.project();
       const own = found.filter(({ project_id }) => project_id === project);
       if (own.length === 1) found = own;
@@ -71,7 +71,7 @@ export function openNames(session: Session): Names {
     if (found.length > 1)
       throw new ConnectorError(
         'refused',
-        `the cloud has ${found.length} ${kind}s named ${name}: give the id of one: ${found.map(({ id }) => id).join(', ')}`,
+        `the cloud has ${found.length} ${kind}s named ${name}: use one of the ids ${found.map(({ id }) => id).join(', ')}`,
       );
     return only;
   }
@@ -96,10 +96,7 @@ export function openNames(session: Session): Names {
       if (name !== true) return (await find('network', name, external)).id;
       const found = external.find(({ is_default }) => is_default === true) ?? external[0];
       if (found === undefined)
-        throw new ConnectorError(
-          'refused',
-          'the cloud has no external network that floating IPs could be of',
-        );
+        throw new ConnectorError('refused', 'the cloud has no external network for floating IPs');
       return found.id;
     },
     async ownNetworks() {

@@ -2,21 +2,21 @@ import { type CredentialsSource, readCredentials } from './credentials.js';
 import { openSession, type Session } from './session.js';
 import { openWire } from './wire.js';
 
-/** How a cloud is signed in to and asked. */
+/** How to sign in to a cloud and send it requests. */
 export interface OpenStackOptions {
   credentials: CredentialsSource;
-  /** Instead of those that the credentials name. */
+  /** Overrides the credentials. */
   region: string | null;
   interface: 'public' | 'internal' | 'admin' | null;
   /** Milliseconds to connect in. */
   connectTimeout: number;
-  /** Milliseconds that one try of a request may take. */
+  /** Milliseconds that one attempt at a request may take. */
   requestTimeout: number;
-  /** How often a request that may be repeated is tried again. */
+  /** How many times a repeatable request is retried. */
   retries: number;
 }
 
-/** Reads the credentials, at once and once; the cloud is asked for nothing yet. */
+/** Reads the credentials at once, and only once; sends no request yet. */
 export function openStack(options: OpenStackOptions): Session {
   const credentials = readCredentials(options.credentials);
   const { ca, insecure } = credentials;

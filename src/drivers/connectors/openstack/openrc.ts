@@ -1,10 +1,10 @@
 import { split } from 'shlex';
 import { ConnectorError } from '../connector.js';
 
-/** What a file says of a variable: its value, or why only a shell could tell it. */
+/** A variable of a file: its value, or why only a shell could compute it. */
 export type Variable = { value: string; line: number } | { unknown: string; line: number };
 
-/** Words that begin and end what is done on a condition or several times. */
+/** Words that begin and end conditions and loops. */
 const opening = new Set(['if', 'for', 'while', 'until', 'case', '{']);
 const closing = new Set(['fi', 'done', 'esac', '}']);
 const passing = new Set(['then', 'else', 'elif', 'do', '!']);
@@ -26,9 +26,9 @@ const protect = (text: string) => text.replaceAll('$', '\uFDD0').replaceAll('`',
 const unprotect = (text: string) => text.replaceAll('\uFDD0', '$$').replaceAll('\uFDD1', '`');
 
 /**
- * Reads an openrc file as data: assignments with or without `export`, quotes, references to variables that are set
- * before in the file, `unset`. Nothing is executed, so what a `read`, a command or a condition would give is known to be
- * unknown, with the reason.
+ * Reads an openrc file as data: assignments with or without `export`, quotes, references to variables set earlier in
+ * the file, `unset`. Nothing is executed: a variable that depends on a `read`, a command or a condition is unknown,
+ * with the reason.
  *
  * @param source the text of the file
  * @param file its name, for messages
@@ -50,7 +50,7 @@ export function readOpenrc(source: string, file: string): Map<string, Variable> 
     }
     if (words[0] === 'read') asked(words, line, variables);
     else if (words[0] === 'unset') {
-      // In a condition it is the habit of clearing away what is empty, and empty is as good as unset.
+      // In a condition it usually unsets empty variables, and empty counts as unset.
       if (depth === 0) for (const word of words) variables.delete(word);
     } else assign(words, line, depth > 0, variables);
   }
@@ -89,13 +89,13 @@ function assign(
   }
 }
 
-/** `read -s -p prompt NAME`: only a person knows. */
+/** `read -s -p prompt NAME`: only a person knows the value. */
 function asked(words: readonly string[], line: number, variables: Map<string, Variable>): void {
   for (const name of words.slice(1)) {
     if (/^[A-Za-z_]\w*$/.test(name))
       variables.set(name, {
         unknown:
-          'is asked for at the keyboard (`read`), and nobody is asked here: put the value into the file',
+          'is read from the keyboard (`read`), which is not possible here: put the value into the file',
         line,
       });
   }

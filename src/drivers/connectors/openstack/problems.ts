@@ -1,7 +1,7 @@
 import { ConnectorError, type ConnectorProblem } from '../connector.js';
 import type { Answer } from './wire.js';
 
-/** A service of OpenStack did not do what it was asked. */
+/** A request to an OpenStack service failed. */
 export class OpenStackError extends ConnectorError {
   readonly status: number;
 
@@ -11,19 +11,19 @@ export class OpenStackError extends ConnectorError {
   }
 }
 
-/** True for what was thrown because there is no such thing. */
+/** True for an error that says that something does not exist. */
 export const isMissing = (error: unknown): boolean => error instanceof OpenStackError && error.status === 404;
 
 const longest = 500;
 
-/** What an answer's status and words mean; the first that fits. */
+/** What an answer's status and text mean; the first match counts. */
 const meanings: readonly { status: RegExp; words: RegExp; problem: ConnectorProblem }[] = [
   {
     status: /./,
     words: /no more IP addresses|no more .*addresses available|no valid host/i,
     problem: 'no-capacity',
   },
-  // Nova's quota has the status of a refused policy, Neutron's that of a conflict: the words tell.
+  // Nova's quota errors have the status of a refused policy, Neutron's that of a conflict: only the text differs.
   {
     status: /^(403|409|413)$/,
     words: /OverQuota|quota|maximum (number of|stacks)|exceed|over the limit/i,
@@ -31,15 +31,15 @@ const meanings: readonly { status: RegExp; words: RegExp; problem: ConnectorProb
   },
   { status: /^413$/, words: /./, problem: 'quota' },
   { status: /^409$/, words: /multiple possible networks|ambiguous/i, problem: 'refused' },
-  // It is in the middle of something else.
+  // It is busy with something else.
   { status: /^(409|408|425|429|5..)$/, words: /^/, problem: 'unavailable' },
   { status: /^3..$/, words: /^/, problem: 'refused' },
 ];
 
 /**
- * Makes an error of an answer that is none.
+ * Makes an error from an answer that reports one.
  *
- * @param asked what was asked of whom, such as `compute: POST /servers`
+ * @param asked the service and request, such as `compute: POST /servers`
  */
 export function problemOf(asked: string, answer: Answer): OpenStackError {
   const { status, body } = answer;
@@ -52,7 +52,7 @@ export function problemOf(asked: string, answer: Answer): OpenStackError {
   return new OpenStackError(problem, status, `${asked} ${detail}`);
 }
 
-/** What the fault of a server or stack means; null where its words do not tell. */
+/** What the fault of a server or stack means; null if its text does not tell. */
 export function problemOfFault(fault: string): ConnectorProblem | null {
   if (/no valid host|not enough hosts|no more .*addresses available|insufficient/i.test(fault))
     return 'no-capacity';
@@ -64,7 +64,7 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null;
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-/** The words of an error, out of the wrapper that each service has for them. */
+/** The text of an error, without the wrapper that each service puts around it. */
 function toldBy(body: unknown): { type: string; message: string } {
   if (typeof body === 'string') return { type: '', message: withoutMarkup(body) };
   if (!isMap(body)) return { type: '', message: '' };
@@ -78,13 +78,13 @@ function toldBy(body: unknown): { type: string; message: string } {
   return { type: '', message: textOf(body.message) || textOf(body.explanation) };
 }
 
-/** The text of a page of HTML, as Glance and proxies answer. */
+/** The text of an HTML page, as Glance and proxies answer with. */
 function withoutMarkup(html: string): string {
   const body = /<body[^>]*>([\s\S]*)/i.exec(html)?.[1] ?? html;
   return body.replace(/<[^>]*>/g, ' ').replace(/&[a-z#0-9]+;/gi, ' ');
 }
 
-/** An error's words without what was sent: services like to repeat a body that they do not take, passwords and all. */
+/** An error's text without the request: services like to repeat a body that they reject, passwords and all. */
 function harmless(message: string): string {
   const [first = ''] = message.trim().split(/\n\s*\n|\n\s*(?=Failed validating|On instance)/);
   const line = first

@@ -2,10 +2,10 @@ import type { CloudServer, ServerReference } from '../connector.js';
 import { isMissing, problemOfFault } from './problems.js';
 import type { Session } from './session.js';
 
-/** What a server carries that says which installation made it. */
+/** The metadata key that says which installation created a server. */
 export const instanceKey = 'penstock-instance';
 
-/** A server as Nova tells of it, as far as it is looked at. */
+/** The fields of Nova's servers that are used. */
 export interface NovaServer {
   id: string;
   name: string;
@@ -20,7 +20,7 @@ export interface NovaServer {
   'OS-SRV-USG:launched_at'?: string | null;
 }
 
-/** Nova's words for what a server is; any other is one that does not run. */
+/** Nova's states; any other state means that the server does not run. */
 const states: Readonly<Record<string, CloudServer['state']>> = {
   BUILD: 'building',
   REBUILD: 'building',
@@ -37,13 +37,13 @@ const states: Readonly<Record<string, CloudServer['state']>> = {
 export function shown(server: NovaServer): CloudServer {
   const { id, name, status, metadata, fault } = server;
   const deleting = server['OS-EXT-STS:task_state'] === 'deleting';
-  // Nova says that a server has failed a moment before it says why; one that failed later has been launched.
+  // Nova reports a failure a moment before its reason; a server that failed later has been launched.
   const state = deleting
     ? 'deleting'
     : isUnexplained(server) && !server['OS-SRV-USG:launched_at']
       ? 'building'
       : (states[status] ?? 'stopped');
-  const words = state === 'error' ? (fault?.message.trim() ?? 'the cloud does not say why') : null;
+  const words = state === 'error' ? (fault?.message.trim() ?? 'the cloud gives no reason') : null;
   return {
     id,
     name,
@@ -57,8 +57,8 @@ export function shown(server: NovaServer): CloudServer {
 const isUnexplained = ({ status, fault }: NovaServer) => status === 'ERROR' && fault === undefined;
 
 /**
- * All servers of the project. Nova's list does not tell why a server has failed that no compute has had: those are
- * asked for one by one, if they are the installation's.
+ * All servers of the project. Nova's list lacks the fault of a server that never reached a compute host: those are read
+ * one by one, if they belong to the installation.
  */
 export async function listServers(session: Session, instance: string): Promise<NovaServer[]> {
   const listed = (await session.all('compute', '/servers/detail', 'servers')) as NovaServer[];
@@ -71,7 +71,7 @@ export async function listServers(session: Session, instance: string): Promise<N
   );
 }
 
-/** A server that is known by its id; null if there is none. */
+/** The server with an id; null if there is none. */
 export async function serverOf(session: Session, id: string): Promise<NovaServer | null> {
   try {
     const { server } = (await session.request('compute', 'GET', `/servers/${encodeURIComponent(id)}`)) as {
@@ -84,9 +84,9 @@ export async function serverOf(session: Session, id: string): Promise<NovaServer
   }
 }
 
-/** All servers that have the name, the oldest first. */
+/** All servers with the name, oldest first. */
 export async function serversNamed(session: Session, name: string): Promise<NovaServer[]> {
-  // Nova takes the name for a regular expression; the database's dialect of it is not ours, so we compare again.
+  // Nova treats the name as a regular expression in its database's dialect, so we compare again.
   const pattern = `^${name.replace(/[^A-Za-z0-9_-]/g, '.')}$`;
   const found = (await session.all('compute', '/servers/detail', 'servers', {
     name: pattern,
@@ -96,7 +96,7 @@ export async function serversNamed(session: Session, name: string): Promise<Nova
     .sort((a, b) => a.created.localeCompare(b.created) || a.id.localeCompare(b.id));
 }
 
-/** The server that is meant, if it is one of the installation's: by its id, or else the oldest of its name. */
+/** The installation's server with this id, or else its oldest of this name. */
 export async function ownServer(
   session: Session,
   { id, name }: ServerReference,
@@ -112,7 +112,7 @@ export async function ownServer(
 }
 
 /**
- * A server's own address: of the networks in that order, or else of any; of version 4 before version 6.
+ * A server's own address: from these networks in order, or else from any; IPv4 before IPv6.
  *
  * @param networks their names
  */

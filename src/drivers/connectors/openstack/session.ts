@@ -13,11 +13,14 @@ export interface Request {
   repeatable?: boolean;
 }
 
-/** Somebody signed in to a project of a cloud. */
+/** A login to a project of a cloud. */
 export interface Session {
-  /** Asks a service by a path below its endpoint; gives the answer's body. Any status but 2xx is thrown as an OpenStackError. */
+  /**
+   * Sends a request to a path below a service's endpoint; returns the answer's body. Any status but 2xx throws an
+   * OpenStackError.
+   */
   request(service: Service, method: Ask['method'], path: string, request?: Request): Promise<unknown>;
-  /** All entries of a list, page by page. `key` is what the list is called in its answer. */
+  /** All entries of a list, page by page. `key` is the name of the list in the answer. */
   all(service: Service, path: string, key: string, query?: Request['query']): Promise<unknown[]>;
   /** The id of the project. */
   project(): Promise<string>;
@@ -32,7 +35,7 @@ interface Endpoint {
 
 interface Token {
   id: string;
-  /** When it is to be renewed, by our clock: milliseconds since the epoch. */
+  /** When to renew it, by our clock: milliseconds since the epoch. */
   until: number;
   project: string;
   catalog: { type: string; endpoints: Endpoint[] }[];
@@ -40,12 +43,12 @@ interface Token {
 
 export interface SessionOptions {
   credentials: Credentials;
-  /** Instead of those of the credentials. */
+  /** Overrides the credentials. */
   region: string | null;
   interface: string | null;
 }
 
-/** What a service's endpoint ends in, and what is added where the catalogue leaves it out. */
+/** How a service's endpoint ends, and what to add if the catalogue leaves that out. */
 const versions: Readonly<Record<Service, { there: RegExp; add: (project: string) => string }>> = {
   compute: { there: /\/v2(\.\d+)?(\/|$)/, add: () => '/v2.1' },
   network: { there: /\/v2\.0$/, add: () => '/v2.0' },
@@ -54,7 +57,7 @@ const versions: Readonly<Record<Service, { there: RegExp; add: (project: string)
 };
 const mostPages = 10_000;
 
-/** Signs in when it is first asked for something, and again when the token ends, or is refused before. */
+/** Signs in on the first request, and again when the token expires or is refused. */
 export function openSession(wire: Wire, options: SessionOptions): Session {
   const { credentials } = options;
   let current: Promise<Token> | null = null;
@@ -65,25 +68,25 @@ export function openSession(wire: Wire, options: SessionOptions): Session {
       method: 'POST',
       url: `${credentials.authUrl}/auth/tokens`,
       body: authenticationOf(credentials),
-      // A token more does no harm.
+      // An extra token does no harm.
       repeatable: true,
     });
     if (answer.status === 401)
       throw new ConnectorError(
         'refused',
-        `${asked} answered 401: the login is not accepted: user, password, domains or project are wrong, or the user has no role in the project`,
+        `${asked} answered 401: the login was rejected. The user, password, domains or project are wrong, or the user has no role in the project`,
       );
     const id = answer.headers.get('x-subject-token');
     if (answer.status !== 201 || id === null) throw problemOf(asked, answer);
     return tokenOf(id, answer);
   }
 
-  /** The token in use, which is not the one that was refused. */
+  /** The current token, or a new one if `refused` is the current one. */
   async function token(refused?: Token): Promise<Token> {
     const used = current;
     const known = await used;
     if (known !== null && known !== refused && known.until > performance.now()) return known;
-    // Many may find it ended at the same time: the first renews it.
+    // Many requests may find it expired at the same time: the first renews it.
     if (current === used) {
       const renewing = signIn();
       current = renewing;
@@ -115,7 +118,7 @@ export function openSession(wire: Wire, options: SessionOptions): Session {
     };
     const first = await token();
     let answer = await attempt(first);
-    // Revoked, or ended early: what was refused so has not been done.
+    // Revoked or expired early: a request refused like this was not carried out.
     if (answer.status === 401) answer = await attempt(await token(first));
     if (answer.status < 200 || answer.status > 299) throw problemOf(asked, answer);
     if (answer.body !== '' && (typeof answer.body !== 'object' || answer.body === null))
@@ -129,7 +132,7 @@ export function openSession(wire: Wire, options: SessionOptions): Session {
   return {
     request: (service, method, path, request = {}) => send(service, method, path, request),
     async all(service, path, key, query = {}) {
-      // By id: what changes its place in the list meanwhile is on two pages, as new servers of Nova are.
+      // By id: an entry that moves in the list meanwhile, such as a new server, is on two pages.
       const found = new Map<unknown, unknown>();
       let next: string | null = path;
       for (let page = 0; next !== null && page < mostPages; page += 1) {
@@ -139,12 +142,12 @@ export function openSession(wire: Wire, options: SessionOptions): Session {
         >;
         const entries = body[key];
         if (!Array.isArray(entries))
-          throw new ConnectorError('unavailable', `${service}: GET ${path} gave no list of ${key}`);
+          throw new ConnectorError('unavailable', `${service}: GET ${path} returned no list of ${key}`);
         for (const entry of entries) found.set((entry as { id?: unknown } | null)?.id ?? entry, entry);
-        // The way of Nova and Neutron, and that of Glance, whose link has no host.
+        // The links of Nova and Neutron, and those of Glance, which have no host.
         const links = body[`${key}_links`] as { rel: string; href: string }[] | undefined;
         const link: unknown = links?.find(({ rel }) => rel === 'next')?.href ?? body.next;
-        // Only what it asks for is taken of a link: a token goes where the catalogue says.
+        // Only the query of a link is used: a token must only go where the catalogue says.
         next =
           entries.length > 0 && typeof link === 'string'
             ? `${path}${new URL(link, 'http://links.invalid').search}`
@@ -160,7 +163,7 @@ export function openSession(wire: Wire, options: SessionOptions): Session {
 const named = (who: { id: string } | { name: string; domain: Named }) =>
   'id' in who ? { id: who.id } : { name: who.name, domain: who.domain };
 
-/** What Keystone is asked for a token with. */
+/** The body of a token request. */
 function authenticationOf({ login, project }: Credentials): unknown {
   if (login.by === 'password') {
     const password = { user: { ...named(login.user), password: login.password } };
@@ -191,10 +194,10 @@ function tokenOf(id: string, answer: Answer): Token {
     };
   };
   if (token === undefined)
-    throw new ConnectorError('unavailable', 'identity: the answer has no token in it: is it a Keystone?');
+    throw new ConnectorError('unavailable', 'identity: the answer has no token: is this a Keystone?');
   if (token.project === undefined || token.catalog === undefined)
-    throw new ConnectorError('refused', 'the login is for no project: OS_PROJECT_NAME is missing');
-  // Both times are Keystone's: our clock may differ from its.
+    throw new ConnectorError('refused', 'the login has no project: set OS_PROJECT_NAME');
+  // Both times come from Keystone: our clock may differ.
   const told = Date.parse(token.expires_at) - Date.parse(token.issued_at);
   const lifetime = told > 1000 ? told : 1000;
   const margin = Math.min(60_000, lifetime / 5);
@@ -206,7 +209,7 @@ function tokenOf(id: string, answer: Answer): Token {
   };
 }
 
-/** The address of a service, or an error that says what there is. */
+/** The address of a service, or an error that lists what exists. */
 function endpoint(token: Token, service: Service, options: SessionOptions): string {
   const kind = options.interface ?? options.credentials.interface ?? 'public';
   const region = options.region ?? options.credentials.region;
@@ -222,7 +225,7 @@ function endpoint(token: Token, service: Service, options: SessionOptions): stri
     throw refuse(`has no ${kind} interface of ${service}; it has ${listed(kinds)}`);
   }
   if (region === null && regions.length > 1)
-    throw refuse(`has ${service} in the regions ${listed(regions)}: say which, in REGION or OS_REGION_NAME`);
+    throw refuse(`has ${service} in the regions ${listed(regions)}: set REGION or OS_REGION_NAME`);
   const found = region === null ? ofKind[0] : ofKind.find((each) => each.region === region);
   if (found === undefined) {
     const close = nearest(region ?? '', regions);
@@ -231,7 +234,7 @@ function endpoint(token: Token, service: Service, options: SessionOptions): stri
     );
   }
   const url = found.url.replace(/\/+$/, '');
-  if (!URL.canParse(url)) throw refuse(`has no address of ${service}, but ${found.url}`);
+  if (!URL.canParse(url)) throw refuse(`has an invalid address for ${service}: ${found.url}`);
   const { there, add } = versions[service];
   return there.test(new URL(url).pathname) ? url : `${url}${add(token.project)}`;
 }

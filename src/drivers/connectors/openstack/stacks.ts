@@ -2,7 +2,7 @@ import type { CloudServer, ServerReference } from '../connector.js';
 import { isMissing, problemOfFault } from './problems.js';
 import type { Session } from './session.js';
 
-/** A stack as Heat tells of it, as far as it is looked at. */
+/** The fields of Heat's stacks that are used. */
 export interface Stack {
   id: string;
   stack_name: string;
@@ -12,7 +12,7 @@ export interface Stack {
   outputs?: { output_key: string; output_value: unknown; output_error?: string }[];
 }
 
-/** The tag that says which installation made a stack. */
+/** The tag that says which installation created a stack. */
 export const tagOf = (instance: string) => `penstock-instance=${instance}`;
 
 const tagged = /^penstock-instance=(.*)$/;
@@ -29,7 +29,7 @@ const states: readonly [RegExp, CloudServer['state']][] = [
   [/_COMPLETE$/, 'active'],
 ];
 
-/** @param fault of a resource that Heat goes on trying to make */
+/** @param fault the fault of a resource that Heat keeps retrying */
 export function shownStack(stack: Stack, fault: string | null): CloudServer {
   const { id, stack_name, stack_status, stack_status_reason } = stack;
   const told = states.find(([pattern]) => pattern.test(stack_status))?.[1] ?? 'building';
@@ -45,7 +45,7 @@ export function shownStack(stack: Stack, fault: string | null): CloudServer {
   };
 }
 
-/** A stack that is known by its id; null if there is none, or none any more. */
+/** The stack with an id; null if it does not exist, or no longer does. */
 async function stackOf(session: Session, name: string, id: string): Promise<Stack | null> {
   try {
     const { stack } = (await session.request('orchestration', 'GET', path(name, id))) as { stack: Stack };
@@ -58,7 +58,7 @@ async function stackOf(session: Session, name: string, id: string): Promise<Stac
 
 const path = (name: string, id: string) => `/stacks/${encodeURIComponent(name)}/${encodeURIComponent(id)}`;
 
-/** All stacks of the project, or those of a name. Heat lists one for a moment after it has told of its end. */
+/** All stacks of the project, or those of a name. Heat lists a stack for a moment after it has reported its deletion. */
 export async function listStacks(
   session: Session,
   query: Readonly<Record<string, string>> = {},
@@ -67,7 +67,7 @@ export async function listStacks(
   return found.filter(({ stack_status }) => stack_status !== 'DELETE_COMPLETE');
 }
 
-/** The stack that is meant, whosever it is: by its id, or else by its name, of which there is one. */
+/** The stack with this id, or else with this name, which is unique, whoever owns it. */
 export async function findStack(session: Session, { id, name }: ServerReference): Promise<Stack | null> {
   const named = (await listStacks(session, { name })).filter((stack) => stack.stack_name === name);
   if (id === null || named.some((stack) => stack.id === id)) {
@@ -77,7 +77,7 @@ export async function findStack(session: Session, { id, name }: ServerReference)
   return await stackOf(session, name, id);
 }
 
-/** Asks for a stack's end. */
+/** Requests the deletion of a stack. */
 export async function deleteStack(session: Session, { stack_name, id }: Stack): Promise<void> {
   await session.request('orchestration', 'DELETE', path(stack_name, id)).catch((error: unknown) => {
     if (!isMissing(error)) throw error;
@@ -85,8 +85,8 @@ export async function deleteStack(session: Session, { stack_name, id }: Stack): 
 }
 
 /**
- * Why a resource of a stack failed the last time, or null. Heat tries six times, with growing pauses, before the stack
- * itself says so; nobody has to wait for that.
+ * Why a resource of a stack last failed, or null. Heat retries six times, with growing pauses, before the stack itself
+ * fails; there is no need to wait for that.
  */
 export async function faultOf(session: Session, { stack_name, id }: Stack): Promise<string | null> {
   const events = (await session

@@ -8,13 +8,13 @@ import { ConnectorError } from '../connector.js';
 export interface WireOptions {
   /** Milliseconds to connect in. */
   connectTimeout: number;
-  /** Milliseconds that one try may take, to the last byte of its answer. */
+  /** Milliseconds that one attempt may take, to the last byte of its answer. */
   requestTimeout: number;
-  /** How often what may be repeated is tried again. */
+  /** How many times a repeatable request is retried. */
   retries: number;
-  /** Certificates in PEM that the other side's is checked by, instead of those that Node knows. */
+  /** CA certificates in PEM that replace Node's own. */
   ca: string | null;
-  /** Whether certificates are not checked at all. */
+  /** True if certificates are not checked at all. */
   insecure: boolean;
 }
 
@@ -23,31 +23,31 @@ export interface Ask {
   url: string;
   headers?: Readonly<Record<string, string>>;
   body?: unknown;
-  /** Whether asking twice does no harm. Unless it says: GET, PUT and DELETE. */
+  /** Whether the request may be repeated. By default GET, PUT and DELETE may. */
   repeatable?: boolean;
 }
 
 export interface Answer {
   status: number;
   headers: Response['headers'];
-  /** As JSON, or as text if it is none. */
+  /** Parsed JSON, or text if it is not JSON. */
   body: unknown;
 }
 
-/** Requests over HTTP that outlive a moment of weakness of the other side. Any status is an answer. */
+/** HTTP requests that survive short failures of the other side. Any status counts as an answer. */
 export interface Wire {
   send(ask: Ask): Promise<Answer>;
-  /** Ends what is under way. */
+  /** Ends requests in progress. */
   close(): Promise<void>;
 }
 
 const pauses = { initial: 0.5, factor: 2, maximum: 15 };
-/** Seconds: whoever tells us to wait longer is told of as unavailable instead. */
+/** Seconds: a service that asks us to wait longer counts as unavailable. */
 const longestRetryAfter = 60;
-/** Bytes that an answer may have, unpacked: who sends more does not answer what it was asked, nor shall fill our memory. */
+/** The most bytes of an answer, decompressed: a larger one cannot be right, and must not fill our memory. */
 const mostBytes = 64 * 2 ** 20;
 const weak = new Set([500, 502, 503, 504]);
-/** What failed before the request had left: nobody has heard of it. */
+/** Errors from before the request was sent: nothing was carried out. */
 const unsent = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -60,7 +60,7 @@ const unsent = new Set([
 export function openWire(options: WireOptions): Wire {
   const { connectTimeout, requestTimeout, retries, ca, insecure } = options;
   let opened: Promise<{ fetch: typeof import('undici').fetch; agent: Agent }> | null = null;
-  /** Only who has a cloud pays for it: 20 MB of memory. */
+  /** Loaded only if there is a cloud: it takes 20 MB of memory. */
   async function open() {
     const undici = await import('undici');
     const agent = new undici.Agent({
@@ -72,11 +72,11 @@ export function openWire(options: WireOptions): Wire {
     return { fetch: undici.fetch, agent };
   }
   const closing = new AbortController();
-  // One for each request under way.
+  // One listener for each request in progress.
   setMaxListeners(0, closing.signal);
 
   async function once({ method, url, headers = {}, body }: Ask): Promise<Answer> {
-    // By hand: what AbortSignal.any makes of a signal that lives long is kept as long in some versions of Node.
+    // By hand: in some versions of Node, AbortSignal.any leaks for as long as a long-lived source signal exists.
     const abort = new AbortController();
     const close = () => abort.abort();
     const timer = setTimeout(() => abort.abort(new DOMException('too slow', 'TimeoutError')), requestTimeout);
@@ -87,7 +87,7 @@ export function openWire(options: WireOptions): Wire {
       const { fetch, agent } = await opened;
       const response = await fetch(url, {
         method,
-        // A token is not carried to wherever an answer points.
+        // A token must not be sent to wherever an answer points.
         redirect: 'manual',
         dispatcher: agent,
         signal: abort.signal,
@@ -114,7 +114,7 @@ export function openWire(options: WireOptions): Wire {
         let pause = backoffDelay(pauses, tries, Math.random());
         try {
           const answer = await once(ask);
-          // What is told to come later was not done, whatever it was.
+          // A request that is told to come later was not carried out, whatever it was.
           const again = answer.status === 429 || (repeatable && weak.has(answer.status));
           const told = retryAfter(answer);
           if (!again || last || told > longestRetryAfter * 1000) return answer;
@@ -124,7 +124,7 @@ export function openWire(options: WireOptions): Wire {
           const again = failure.problem === 'unavailable' && (repeatable || unsent.has(code));
           if (!again || last || closing.signal.aborted) throw failure;
         }
-        // A pause that is cut short by close ends in the next try, which fails at once.
+        // If `close` cuts a pause short, the next attempt fails at once.
         await delay(pause, undefined, { signal: closing.signal }).catch(() => {});
       }
     },
@@ -155,7 +155,7 @@ function readBody(text: string): unknown {
   }
 }
 
-/** Milliseconds that an answer asks us to wait: it says seconds, or a date. */
+/** Milliseconds that an answer asks us to wait, given as seconds or a date. */
 function retryAfter({ headers }: Answer): number {
   const value = headers.get('retry-after') ?? '';
   if (/^\d+$/.test(value)) return Number(value) * 1000;
@@ -165,7 +165,7 @@ function retryAfter({ headers }: Answer): number {
 
 const certificate = /CERT|SIGNATURE|ALTNAME|ERR_TLS|ERR_SSL/;
 
-/** What a request without an answer failed of, in words. */
+/** Why a request got no answer, in words. */
 function failureOf(
   error: unknown,
   url: string,
@@ -179,16 +179,15 @@ function failureOf(
     code,
     failure: new ConnectorError(problem, `${origin} ${detail}`, { cause: error }),
   });
-  if (closed) return fail('was not waited for: the connection was closed by us');
+  if (closed) return fail('has not answered yet: we closed the connection');
   if (name === 'TimeoutError') return fail(`did not answer within ${requestTimeout / 1000} s`);
   if (code === 'UND_ERR_CONNECT_TIMEOUT')
-    return fail(`cannot be connected to within ${connectTimeout / 1000} s`);
+    return fail(`did not accept a connection within ${connectTimeout / 1000} s`);
   if (code === 'ECONNREFUSED') return fail('refuses connections: nothing listens there');
-  if (code === 'ENOTFOUND') return fail(`cannot be found: nobody knows the name ${host}`);
+  if (code === 'ENOTFOUND') return fail(`cannot be found: unknown host name ${host}`);
   if (code === 'EPROTO' || certificate.test(code)) {
-    const hint =
-      code === 'EPROTO' ? 'is it https?' : 'OS_CACERT names the file of the authority that signed it';
+    const hint = code === 'EPROTO' ? 'is it https?' : 'set OS_CACERT to the file of the CA that signed it';
     return fail(`cannot be trusted: ${messageOf(cause)} (${hint})`, 'refused');
   }
-  return fail(`gave no answer: ${messageOf(cause)}`);
+  return fail(`did not answer: ${messageOf(cause)}`);
 }

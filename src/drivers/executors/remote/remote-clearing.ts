@@ -5,38 +5,38 @@ import type { Host } from '../../hosts/host.js';
 import { clearScript, leftScript } from '../../hosts/scripts/remote-clear.js';
 import type { RemoteHandle } from './remote-handle.js';
 
-/** Where a run has its files, on which machine. */
+/** The machine and folder of a run. */
 type Left = Pick<RemoteHandle, 'host' | 'there'>;
 
 interface ClearingOptions {
   hostOf: (name: string) => Host | Promise<Host>;
-  /** Ends whatever runs of that folder. */
+  /** Ends all processes of that folder. */
   terminate: (host: Host, left: Left) => Promise<unknown>;
   /** True while a run is being cancelled: its folder stays until that is done. */
   isCancelling: (there: string) => boolean;
-  /** Which of these jobs have ended, for good. Of others nothing is touched. */
+  /** Which of these jobs have ended for good. Nothing of the others is touched. */
   isOver: (uuids: readonly string[]) => Promise<ReadonlySet<string>>;
 }
 
-/** Milliseconds in which folders of ended runs can be removed, large as they may be. */
+/** Milliseconds allowed for removing folders of ended runs, however large. */
 const removeTimeout = 600_000;
-/** Milliseconds that a machine may take to clear away, once we are to end. */
+/** Milliseconds that a machine may take to clean up at shutdown. */
 const closePatience = 2000;
-/** Milliseconds between two tries to look at a machine that was out of reach. */
+/** Milliseconds between two attempts to reach a machine that was unreachable. */
 const returning = { initial: 5000, factor: 2, maximum: 600_000 };
 
 /** The folder of all runs of ours on a machine, of which a run's own is `UUID/ATTEMPT`. */
 const rootOf = ({ there }: Left) => path.posix.dirname(path.posix.dirname(there));
 
-/** Clears away what ended runs left on their machines: soon after each, and once more what was missed then. */
+/** Cleans up what ended runs left on their machines: soon after each run, and later whatever was missed. */
 export function openClearing({ hostOf, terminate, isCancelling, isOver }: ClearingOptions) {
   const closing = new AbortController();
   const working = new Set<Promise<void>>();
   const batches = new Map<string, Map<string, Left>>();
-  /** Machines and folders that were looked through, or will be. */
+  /** Machines and folders that were searched, or will be. */
   const swept = new Set<string>();
 
-  /** Does it beside; what fails is a matter of room only, and is looked for again. */
+  /** Runs it in the background; a failure only costs disk space, and is made up for later. */
   function beside(act: () => Promise<void>): void {
     const work = act()
       .catch(() => {})
@@ -59,7 +59,7 @@ export function openClearing({ hostOf, terminate, isCancelling, isOver }: Cleari
     if (left.length > 0) await ask(left);
   }
 
-  /** Looks through the folder of all runs, for those of jobs that have ended. */
+  /** Searches the folder of all runs for those of ended jobs. */
   async function sweep(name: string, root: string): Promise<void> {
     const host = await hostOf(name);
     const { stdout } = await host.run(leftScript, { timeout: removeTimeout, args: [root] });
@@ -75,7 +75,7 @@ export function openClearing({ hostOf, terminate, isCancelling, isOver }: Cleari
   }
 
   return {
-    /** Removes what a run that has ended left on its machine: many at once, when there is time. */
+    /** Removes what an ended run left on its machine: many at once, when there is time. */
     clear(run: Left): void {
       const batch = batches.get(run.host);
       if (batch !== undefined) {
@@ -91,7 +91,7 @@ export function openClearing({ hostOf, terminate, isCancelling, isOver }: Cleari
       });
     },
 
-    /** A machine is used for the first time since our start: what was missed before is cleared away. */
+    /** A machine is used for the first time since our start: whatever was missed before is cleaned up. */
     arrived(run: Left): void {
       const key = `${run.host} ${rootOf(run)}`;
       if (swept.has(key)) return;
@@ -99,7 +99,7 @@ export function openClearing({ hostOf, terminate, isCancelling, isOver }: Cleari
       beside(() => sweep(run.host, rootOf(run)));
     },
 
-    /** A run was given up because its machine is away: what is left of it ends when that comes back. */
+    /** A run was given up because its machine is unreachable: its processes are ended when the machine comes back. */
     async lost(run: Left): Promise<void> {
       const { initial, factor, maximum } = returning;
       for (let wait = initial; !closing.signal.aborted; wait = Math.min(wait * factor, maximum)) {
@@ -108,7 +108,7 @@ export function openClearing({ hostOf, terminate, isCancelling, isOver }: Cleari
         try {
           return await sweep(run.host, rootOf(run));
         } catch {
-          // Still away, or not ours any more.
+          // Still unreachable, or no longer ours.
         }
       }
     },

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type Host, HostError } from '../../hosts/host.js';
 import type { FilePath } from '../executor.js';
 
-/** Says what is there: `file`, or `folder` and then what is in it, each name relative to it and ended by a NUL. */
+/** Prints what is there: `file`, or `folder` followed by its files, each as a relative name and a NUL. */
 const listScript = `
 if [ -d "$1" ]; then
   echo folder
@@ -14,11 +14,11 @@ else echo nothing
 fi
 `;
 
-/** Milliseconds that it may take to look for what is in a folder. */
+/** Milliseconds allowed for listing a folder. */
 const listTimeout = 600_000;
 
 /**
- * Brings files and folders of a machine here, those that are there. Fails with a `HostError`.
+ * Fetches those files and folders of a machine that exist. Fails with a `HostError`.
  *
  * @param bound.most bytes of each file, and of all files of a folder, that are fetched
  */
@@ -35,7 +35,7 @@ export async function fetchFiles(
     let left = most;
     for (const name of stdout.slice('folder\n'.length).split('\0').filter(Boolean)) {
       const target = path.join(to, name);
-      // The machine is not ours alone: no name of its leads out of the folder.
+      // The machine is not ours alone: none of its names may lead out of the folder.
       if (!target.startsWith(`${path.resolve(to)}/`)) continue;
       const size = await host.get(path.posix.join(from, name), target, { most: left });
       if (left !== null) left = Math.max(0, left - size);
@@ -44,15 +44,15 @@ export async function fetchFiles(
 }
 
 /**
- * Brings files there. What is not here is left out: whoever reads it there says so.
+ * Sends files there. Missing files are skipped: whatever reads them there will complain.
  *
- * @param signal aborted when they are not wanted any more; then it fails with its reason
+ * @param signal aborted when they are no longer wanted; then it fails with the signal's reason
  */
 export async function sendFiles(host: Host, paths: readonly FilePath[], signal?: AbortSignal): Promise<void> {
   for (const { from, to } of paths) {
     if (!existsSync(from)) continue;
     const stats = statSync(from);
-    if (!stats.isFile()) throw new HostError('missing', `${from} is no file, and so cannot be sent.`);
+    if (!stats.isFile()) throw new HostError('missing', `${from} is not a file, so it cannot be sent.`);
     await host.put(from, to, { mode: stats.mode & 0o777, ...(signal === undefined ? {} : { signal }) });
   }
 }

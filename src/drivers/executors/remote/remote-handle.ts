@@ -4,20 +4,20 @@ import type { Outcome } from '../../../domain/jobs/outcome.js';
 import type { RemoteIdentity } from '../../hosts/scripts/remote-launch.js';
 import type { FilePath, Handle } from '../executor.js';
 
-/** A run on another machine: all that is needed to go on with it. */
+/** A run on another machine: everything needed to continue with it. */
 export interface RemoteHandle extends Handle {
   uuid: string;
   host: string;
   /** Its folder on that machine. */
   there: string;
-  /** Null if the answer that told it was lost: then perhaps nothing was started, and nobody may start it any more. */
+  /** Null if the answer with it was lost: then perhaps nothing was started, and nothing may be started any longer. */
   runner: RemoteIdentity | null;
   stdout: string;
   stderr: string;
   fetch: readonly FilePath[];
-  /** Bytes that a file may have of those that are fetched, by the limits of the run; null if they do not say. */
+  /** The most bytes of each fetched file, from the run's limits; null for no limit. */
   most: number | null;
-  /** Limits that are not kept there. */
+  /** Limits that are not enforced there. */
   unkept_limits: string[];
 }
 
@@ -25,10 +25,10 @@ const placeFile = (folder: string) => path.join(folder, 'place');
 const outcomeFile = (folder: string) => path.join(folder, 'outcome');
 
 /**
- * Notes where a run is to be, before anything happens there; who notes it first decides.
+ * Records where a run will be before anything happens there; the first record decides.
  *
- * @param handle null notes that it is never to be started
- * @returns what is noted: another may have been first
+ * @param handle null records that it must never be started
+ * @returns what is recorded: somebody else may have been first
  */
 export function notePlace(folder: string, handle: RemoteHandle | null): RemoteHandle | null {
   try {
@@ -37,12 +37,12 @@ export function notePlace(folder: string, handle: RemoteHandle | null): RemoteHa
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     const noted = readFileSync(placeFile(folder), 'utf8');
-    // One that was being written when the machine went down was followed by nothing.
+    // If it was only half written when the machine went down, nothing else was done.
     return noted.endsWith('}') ? (JSON.parse(noted) as RemoteHandle) : null;
   }
 }
 
-/** How a run ended, once all of it is here; null before. */
+/** How a run ended, once everything has been fetched; null before. */
 export function readOutcome(folder: string): Outcome | null {
   const file = outcomeFile(folder);
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Outcome) : null;

@@ -8,12 +8,12 @@ import { fetchFiles } from './remote-files.js';
 import type { RemoteHandle } from './remote-handle.js';
 import type { Ending } from './remote-watch.js';
 
-/** What an ending means for the run, where that needs no further question. */
+/** The outcome of a run from the end of its watch. */
 export function outcomeOf({ host }: RemoteHandle, ending: Ending): Outcome {
   if (ending.by === 'patience') {
     const { problem, seconds } = ending;
     const since = problem.problem === 'gone' ? '' : `for ${Math.round(seconds)} s, `;
-    return ended('lost', `How the program ended is not known: ${since}${problem.message}`);
+    return ended('lost', `How the program ended is unknown: ${since}${problem.message}`);
   }
   const { seen, rebooted } = ending;
   const { status } = seen;
@@ -21,37 +21,37 @@ export function outcomeOf({ host }: RemoteHandle, ending: Ending): Outcome {
     const outcome = statusOutcome(status);
     if (!seen.full || outcome.cause === 'platform') return outcome;
     const how = outcome.signal ?? `exit code ${outcome.exit_code}`;
-    const reason = `There is no room left on ${host}; the program ended with ${how}.`;
+    const reason = `The disk of ${host} is full; the program ended with ${how}.`;
     return { ...outcome, cause: 'platform', reason };
   }
   if (seen.never)
-    return ended('platform', `The program was never begun on ${host}: the connection broke before it.`);
+    return ended('platform', `The program was never started on ${host}: the connection broke first.`);
   const why = rebooted
-    ? `${host} was started anew`
+    ? `${host} was restarted`
     : seen.state === 'absent'
       ? `its folder on ${host} is gone`
       : seen.full
-        ? `there is no room left on ${host}, and it could not be written there`
-        : `the shell that watched over it on ${host} is gone`;
-  return ended('lost', `How the program ended is not known: ${why}.`);
+        ? `the disk of ${host} is full, and its exit status could not be written`
+        : `the shell that supervised it on ${host} is gone`;
+  return ended('lost', `How the program ended is unknown: ${why}.`);
 }
 
-/** How a run ended of which not everything could be fetched; what was wrong before stays the reason. */
+/** The outcome of a run whose files could not all be fetched; an earlier problem stays the reason. */
 export function unfetched(outcome: Outcome, error: HostError): Outcome {
   if (outcome.cause === 'platform' || outcome.cause === 'lost') return outcome;
   const how = outcome.signal ?? `exit code ${outcome.exit_code}`;
-  const reason = `The program ended with ${how}, but not all that it wrote could be fetched: ${error.message}`;
+  const reason = `The program ended with ${how}, but not all its output could be fetched: ${error.message}`;
   return { ...outcome, cause: 'lost', reason };
 }
 
-/** True where processes of the run may live on, unwatched. */
+/** True if processes of the run may live on unsupervised. */
 export const leavesProcesses = (ending: Ending): boolean =>
   ending.by === 'seen' && !ending.seen.status.ended && !ending.seen.never && !ending.rebooted;
 
-/** One byte more than a file may have, by which it is told from one that has just as many: no machine fills our disk. */
+/** One byte more than the limit, which shows that a file exceeds it: no machine may fill our disk. */
 const bound = ({ most }: RemoteHandle) => ({ most: most === null ? null : most + 1 });
 
-/** Follows a run's streams: what they have more than before is fetched, one transfer for each at a time. */
+/** Follows a run's streams: fetches what is new in them, one transfer per stream at a time. */
 export function followStreams(host: () => Promise<Host>, handle: RemoteHandle) {
   const streams = (['stdout', 'stderr'] as const).map((name) => ({
     name,
@@ -70,7 +70,7 @@ export function followStreams(host: () => Promise<Host>, handle: RemoteHandle) {
           (size) => {
             stream.here = size;
           },
-          // The next look tells how things are.
+          // The next check shows how things are.
           () => {},
         )
         .finally(() => {
@@ -80,7 +80,7 @@ export function followStreams(host: () => Promise<Host>, handle: RemoteHandle) {
   };
 }
 
-/** Fetches all that a run left: its streams whole, and its files. What is not there is none. */
+/** Fetches everything that a run left: its complete streams, and its files. Missing files are skipped. */
 export async function fetchAll(host: Host, handle: RemoteHandle, seen: RunSeen): Promise<void> {
   const whole = async (name: 'stdout' | 'stderr') => {
     if (seen[name] === 0) return;
@@ -94,9 +94,9 @@ export async function fetchAll(host: Host, handle: RemoteHandle, seen: RunSeen):
 }
 
 /**
- * Tries again while the machine cannot be used.
+ * Retries while the machine cannot be used.
  *
- * @param patience told of each failure; gives for how many seconds it may go on
+ * @param patience called with each failure; returns for how many seconds to go on
  */
 export async function untilReached<T>(
   act: () => Promise<T>,
@@ -113,7 +113,7 @@ export async function untilReached<T>(
   }
 }
 
-/** Asks whether a run was ever begun, and sees to it that it never will be if it was not. */
+/** Finds out whether a run was ever started, and if not, makes sure that it never will be. */
 export async function settle(
   host: Host,
   handle: RemoteHandle,

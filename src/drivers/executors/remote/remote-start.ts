@@ -10,14 +10,14 @@ import { sendFiles } from './remote-files.js';
 import type { RemoteHandle } from './remote-handle.js';
 import { untilReached } from './remote-run.js';
 
-/** Seconds in which a launch is tried again whose answer was lost; later looks settle what became of it. */
+/** Seconds for retrying a launch whose answer was lost; later checks settle what became of it. */
 const launchPatience = 30;
 
-/** The handle of a run that is to be on another machine; throws for what cannot be done there. */
+/** The handle for a run on another machine; throws if it cannot run there. */
 export function planned(command: ExecutorCommand, files: ExecutorFiles): RemoteHandle {
-  if (files.place === undefined) throw new Error('A run on another machine needs to be told the machine.');
+  if (files.place === undefined) throw new Error('A run on another machine needs the name of the machine.');
   if (command.user !== null) {
-    const why = `run as '${command.user}': on another machine a program runs as whom Penstock logs in as there.`;
+    const why = `run as '${command.user}': on another machine a program always runs as the user that Penstock logs in as.`;
     throw new PenstockError('account-unusable', why);
   }
   const { cpus, processes } = command.limits;
@@ -37,7 +37,7 @@ export function planned(command: ExecutorCommand, files: ExecutorFiles): RemoteH
   };
 }
 
-/** What is sent before the program starts: its input, and files that it names. */
+/** The files to send before the program starts: its input, and files that its command names. */
 function sent(files: ExecutorFiles, stdin: string | null): FilePath[] {
   const input = stdin === null || files.stdin === null ? [] : [{ from: files.stdin, to: stdin }];
   return [...input, ...(files.send ?? [])];
@@ -46,13 +46,13 @@ function sent(files: ExecutorFiles, stdin: string | null): FilePath[] {
 const failed = ({ host }: RemoteHandle, { stderr }: Said): HostError =>
   scriptFailed(host, stderr, problemIn(stderr) === 'full');
 
-/** Before anything is sent there: what is made on the way to a file could be read by everybody on that machine. */
+/** Creates the folder before anything is sent: folders made on the way to a file could be readable by everybody there. */
 async function makeFolder(host: Host, handle: RemoteHandle, unwanted?: AbortSignal): Promise<void> {
   const said = await host.run(folderScript, { args: [handle.there], ...(unwanted && { signal: unwanted }) });
   if (said.code !== 0) throw failed(handle, said);
 }
 
-/** Starts a run, once, however often this is called; gives its handle with what is known of its runner. */
+/** Starts a run once, however often it is called; returns its handle with what is known about its runner. */
 export async function launch(
   host: Host,
   instance: string,
@@ -92,7 +92,7 @@ export async function launch(
     companions: files.companions,
     marks,
   });
-  // They are there from the beginning, for whoever follows them.
+  // They must exist from the beginning, for followers.
   for (const file of [files.stdout, files.stderr]) closeSync(openSync(file, 'a'));
   // Values of variables are in the input: an argument could be read by everybody on that machine.
   const search = (command.environment.PATH ?? '').replaceAll('\n', ':');
@@ -105,7 +105,7 @@ export async function launch(
       } catch (error) {
         if (!(error instanceof HostError)) throw error;
         begun ||= error.begun;
-        // Nothing was sent: somebody else may be asked to run it.
+        // Nothing was sent, so another machine may run it.
         if (!begun) throw new Error(error.message, { cause: error });
         throw error;
       }
@@ -117,7 +117,7 @@ export async function launch(
   });
   if (said === null) return handle;
   if (said.stdout.startsWith('program')) {
-    throw new PenstockError('not-found', `exec: ${command.exec} is no program on ${handle.host}`);
+    throw new PenstockError('not-found', `exec: there is no program ${command.exec} on ${handle.host}`);
   }
   if (said.code !== 0) throw failed(handle, said);
   return { ...handle, runner: readIdentity(said.stdout) };

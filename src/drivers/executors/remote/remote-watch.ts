@@ -3,54 +3,54 @@ import { type Host, HostError } from '../../hosts/host.js';
 import { pollScript, type RunSeen, readPoll } from '../../hosts/scripts/remote-poll.js';
 import type { RemoteHandle } from './remote-handle.js';
 
-/** How a watch ended: as the machine told, or because it could not be asked any more. */
+/** How a watch ended: by the machine's report, or because the machine could no longer be reached. */
 export type Ending =
   | { by: 'seen'; seen: RunSeen; rebooted: boolean }
   | { by: 'patience'; problem: HostError; seconds: number };
 
 interface Watched {
   handle: RemoteHandle;
-  /** Told of every look, while it runs. */
+  /** Called after every check while it runs. */
   look: (seen: RunSeen) => void;
   end: (ending: Ending) => void;
-  /** Milliseconds until the next look, which grow while nothing happens. */
+  /** Milliseconds until the next check, growing while nothing happens. */
   pause: number;
   next: number;
   bytes: number;
-  /** When it was first seen claimed without anybody who runs it. */
+  /** When it was first seen claimed but without a runner. */
   orphaned: number | null;
-  /** The trouble with its machine that it was told of. */
+  /** The last trouble that was reported for its machine. */
   told: string | null;
 }
 
 interface WatchOptions {
   hostOf: (name: string) => Host | Promise<Host>;
-  /** Seconds that a machine may stay out of reach, as of now; null is for ever. */
+  /** The current limit of seconds that a machine may stay unreachable; null is forever. */
   patience: () => number | null;
   trouble: (handle: RemoteHandle, problem: string | null) => void;
 }
 
-/** Milliseconds between two looks: soon at first, since most runs are short, then less and less often. */
+/** Milliseconds between two checks: short at first, since most runs are short, then longer and longer. */
 const shortest = 15;
 const longest = 1000;
 /** While a log grows somebody may be reading it. */
 const lively = 250;
-/** As long as a machine may take for one look. */
+/** The longest that one check may take. */
 const lookTimeout = 30_000;
-/** How long a run that was claimed may have no runner: one is started in the same breath. */
+/** How long a claimed run may lack a runner, which is normally started immediately. */
 const orphanPatience = 10_000;
-/** Seconds for a machine that shows another key or does not let us in any more: waiting rarely mends that. */
+/** Seconds for a machine with a changed key or a rejected login: waiting rarely helps. */
 const strangerPatience = 60;
 
 /**
- * Seconds after which nothing more is hoped for from a machine that has this problem.
+ * Seconds after which a machine with this problem is given up.
  *
- * @param patience seconds that it may stay out of reach; null is for ever
+ * @param patience seconds that it may stay unreachable; null is forever
  */
 export function patienceWith({ problem }: HostError, patience: number | null): number {
   if (problem === 'unreachable') return patience ?? Number.POSITIVE_INFINITY;
   const stranger = problem === 'host-key' || problem === 'refused' || problem === 'shell';
-  // What is gone for good does not come back, and what is full is not emptied by being asked.
+  // A deleted machine does not come back, and a full disk does not empty by itself.
   return stranger ? Math.min(patience ?? strangerPatience, strangerPatience) : 0;
 }
 
@@ -104,7 +104,7 @@ export function watchHost(name: string, options: WatchOptions) {
         looked.map(({ handle }) => handle.there),
       );
       if (poll === null)
-        throw new HostError('unreachable', `${name} was asked how runs are, and said: ${said.stderr}`);
+        throw new HostError('unreachable', `${name} could not report the state of its runs: ${said.stderr}`);
       for (const run of looked) tell(run, null);
       troubled = null;
       for (const [index, run] of looked.entries()) {
@@ -148,9 +148,9 @@ export function watchHost(name: string, options: WatchOptions) {
     const patience = patienceWith(error, options.patience());
     const seconds = (performance.now() - since) / 1000;
     for (const run of looked) {
-      // The host itself takes its time before it tries to reach the machine again.
+      // The host itself waits before it tries to reach the machine again.
       run.next = performance.now() + 100;
-      // Each by itself: one that came while its machine was away has heard of nothing yet.
+      // Each run by itself: one that was added while the machine was unreachable has not been told yet.
       tell(run, error.message);
       if (seconds >= patience) end(run, { by: 'patience', problem: error, seconds });
     }

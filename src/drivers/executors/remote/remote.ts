@@ -21,20 +21,20 @@ import { type Ending, patienceWith, watchHost } from './remote-watch.js';
 export interface RemoteOptions {
   /** Marks the processes of this installation among others on a machine. */
   instance: string;
-  /** The machine of that name, as `place.host` says it. It is not closed here: who made it does that. */
+  /** The machine of that name, as in `place.host`. Its owner closes it. */
   hostOf: (name: string) => Host | Promise<Host>;
-  /** Seconds that a machine may stay out of reach before its runs count as lost, as of now; null is for ever. */
+  /** The current limit of seconds that a machine may stay unreachable before its runs count as lost; null is forever. */
   patience?: () => number | null;
-  /** Told when a run's machine is out of reach and why, and with null when it is back. */
+  /** Called with the reason when a run's machine is unreachable, and with null when it is back. */
   trouble?: (handle: Handle, problem: string | null) => void;
-  /** Which of these jobs have ended: what their runs left on a machine is cleared away. None, if it is not told. */
+  /** Which of these jobs have ended: what their runs left on a machine is cleaned up. By default none. */
   isOver?: (uuids: readonly string[]) => Promise<ReadonlySet<string>>;
 }
 
 /** Milliseconds that a cancel may take beyond its grace. */
 const cancelTimeout = 30_000;
 
-/** Ends whatever a run has left running, or runs. `id` names this cancel: asked again with it, it tells the same. */
+/** Ends all processes of a run. `id` names this cancel: repeated with the same id, it gives the same answer. */
 async function endAll(
   host: Host,
   run: Pick<RemoteHandle, 'host' | 'there'>,
@@ -50,9 +50,9 @@ async function endAll(
 }
 
 /**
- * Runs commands on other machines, detached there from us and from the connection. Where a run is to be is said with its
- * files (`place`): the worker, who knows the machine and its base folder, makes the folder's name with `remoteFolder`
- * and fills in the command's placeholders with paths below it.
+ * Runs commands on other machines, detached from us and from the connection. The place of a run comes with its files
+ * (`place`): the worker, which knows the machine and its base folder, makes the folder's name with `remoteFolder` and
+ * fills in the command's placeholders with paths below it.
  */
 export function remoteExecutor(options: RemoteOptions): Executor {
   const {
@@ -63,7 +63,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
     isOver = async () => new Set(),
   } = options;
   const hostFor = async (handle: RemoteHandle) => hostOf(handle.host);
-  /** Milliseconds that are left for asking machines at a start of ours. What they did not tell, later looks settle. */
+  /** Milliseconds left for asking machines at startup. Later checks settle what they did not answer. */
   let recoverTime = 1000;
   let watches = new Map<string, ReturnType<typeof watchHost>>();
   const waits = new Map<string, Promise<Outcome>>();
@@ -76,7 +76,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
     return known;
   }
 
-  /** Asks a run's machine, again while it is out of reach, which is told of. */
+  /** Asks a run's machine, and retries and reports while it is unreachable. */
   async function reached<T>(handle: RemoteHandle, ask: (host: Host) => Promise<T>): Promise<T> {
     let told: string | null = null;
     const hope = (error: HostError) => {
@@ -107,7 +107,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
   });
 
   async function finish(handle: RemoteHandle, ending: Ending): Promise<Outcome> {
-    // Another executor of ours may have been first, and then has cleared away what was there.
+    // Another executor of ours may have been first, and has then already cleaned up.
     const known = readOutcome(handle.folder);
     if (known !== null) return known;
     if (ending.by === 'seen' && ending.seen.state === 'absent' && handle.runner === null) {
@@ -125,7 +125,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
     }
     keepOutcome(handle.folder, outcome);
     clearing.clear(handle);
-    // Its job ends with this, and what goes on over there with its machine.
+    // Its job ends here; its processes are ended when the machine comes back.
     if (ending.by === 'patience') void clearing.lost(handle);
     return outcome;
   }
@@ -148,7 +148,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
   return {
     async start(command: ExecutorCommand, files: ExecutorFiles): Promise<RemoteHandle> {
       const handle = notePlace(files.folder, planned(command, files));
-      if (handle === null) throw new Error(`The run in ${files.folder} was given up before it began.`);
+      if (handle === null) throw new Error(`The run in ${files.folder} was given up before it started.`);
       if (readOutcome(files.folder) !== null) return handle;
       clearing.arrived(handle);
       const launched = await launch(await hostFor(handle), instance, command, files, handle).catch(
@@ -158,7 +158,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
           throw error;
         },
       );
-      // Its streams are followed from the beginning; who waits later hears of what went wrong.
+      // Its streams are followed from the beginning; a later caller gets any error.
       waitFor(launched).catch(() => {});
       return launched;
     },
@@ -214,7 +214,7 @@ export function remoteExecutor(options: RemoteOptions): Executor {
     },
 
     async close(): Promise<void> {
-      // Whoever waits goes on waiting, as the runs go on running; whoever comes after us asks anew.
+      // Waiting calls keep waiting, as the runs go on; the next process asks again.
       for (const each of watches.values()) each.stop();
       watches = new Map();
       waits.clear();

@@ -1,8 +1,8 @@
 import { folderVariable } from '../../processes/members.js';
 
 /**
- * Removes the folders of runs that have ended, and names those that left processes behind: these stay until the
- * processes are ended. Input: a line for each. Says `left FOLDER` for each that stays.
+ * Removes the folders of ended runs, except those that left processes behind: these stay until the processes are ended.
+ * Input: a line for each. Prints `left FOLDER` for each that stays.
  */
 export const clearScript = `
 export LC_ALL=C
@@ -17,7 +17,7 @@ done
 :
 `;
 
-/** Names what runs have left below the folder of all of them, `UUID/ATTEMPT` a line. $1 the folder. */
+/** Lists the folders of runs below the folder of all runs, one `UUID/ATTEMPT` per line. $1 the folder. */
 export const leftScript = `
 cd "$1" 2>/dev/null || exit 0
 for run in */*; do [ -d "$run" ] && echo "$run"; done

@@ -2,20 +2,20 @@ import { runLaunched } from '../../processes/runner.js';
 import { processShell } from '../../processes/shell-process.js';
 import { HostError } from '../host.js';
 
-/** A process of another machine: its pid means nothing after another boot, nor without its start time. */
+/** A process on another machine: a pid means nothing after a reboot, or without its start time. */
 export interface RemoteIdentity {
   pid: number;
   start_time: number;
   boot_id: string;
 }
 
-/** Where a run has its files on a machine: its program works in the folder `work` of it. */
+/** A run's folder on a machine: its program works in `work` in there. */
 export const remoteFolder = (base: string, instance: string, uuid: string, attempt: string): string =>
   `${base}/penstock-${instance}/${uuid}/${attempt}`;
 
 /**
- * Makes the folder of a run, for us alone. The base folder may be everybody's, as /tmp is: whoever made the folder of our
- * installation there before us could read and change all that we put into it, so it has to be ours, and no link.
+ * Makes the folder of a run for us alone. The base folder may be shared, like /tmp: somebody who made our
+ * installation's folder before us could read and change everything in it, so it must be ours, and not a link.
  */
 const ownFolderShell = `
 own_folder() {
@@ -40,11 +40,11 @@ own_folder "$1"
 `;
 
 /**
- * Makes a run's folder and starts its command, unless somebody has: whoever makes the file `status` has the only right
- * to. The shell that runs it is in a session of its own and needs nobody. May be run again at any time.
+ * Makes a run's folder and starts its command, unless that has been done: only whoever creates the file `status` may
+ * start it. The shell that runs it is in its own session and needs no connection. May be repeated at any time.
  *
- * $1 the folder, $2 the bytes of its command, $3 the program, $4 the command's folder. Input: where programs are looked
- * for, a line, and the command. Says `runner PID START BOOT`; `program` if there is none of that name; `short`.
+ * $1 the folder, $2 the bytes of its command, $3 the program, $4 the command's folder. Input: a line with the search
+ * path, and the command. Prints `runner PID START BOOT`; `program` if there is no such program; or `short`.
  */
 export const launchScript = `
 export LC_ALL=C
@@ -75,13 +75,13 @@ if [ ! -e status ]; then
   set -C
   if command exec 3>status; then
     set +C
-    # Not by \`&\`, with which a shell has SIGINT and SIGQUIT ignored for ever: as the first part of a pipe whose second
-    # part ends the shell that would wait for it. Its name is that of the runners of this machine's.
+    # Not by \`&\`, which makes a shell ignore SIGINT and SIGQUIT forever: as the first part of a pipe whose second
+    # part kills the shell that would wait for it. It has the same name as the runners on our own machine.
     runner=$(/bin/sh -c '{ "$@" </dev/null 2>&3 3>&- 4>&-; } | { read -r pid; echo "$pid" >&4; kill -KILL $$; }' sh \
       $own env -i /bin/sh -c '${runLaunched}' penstock-runner 4>&1 2>/dev/null)
     ${processShell}
     identity "$runner"
-    # It is over already: nobody is to be looked for by its number.
+    # It is already over: nothing may be looked for by its pid.
     [ "$started" != ended ] || runner=0 started=0
     exec 3>&-
     echo "runner $runner $started $boot" >"runner.$$" && mv -f "runner.$$" runner
@@ -96,7 +96,7 @@ done
 if [ -e runner ]; then cat runner; else echo 'runner 0 0 -'; fi
 `;
 
-/** Makes the claim itself, so that nothing will ever be started in that folder; says who runs there if it comes too late. */
+/** Claims the folder, so that nothing will ever be started in it; prints the runner if it is too late. */
 export const claimScript = `
 export LC_ALL=C
 ${ownFolderShell}
@@ -113,18 +113,18 @@ else
 fi
 `;
 
-/** Reads `runner PID START BOOT`; null where it is not known. */
+/** Reads `runner PID START BOOT`; null if it is unknown. */
 export function readIdentity(text: string): RemoteIdentity | null {
   const match = /^runner (\d+) (\d+) (\S+)$/m.exec(text);
   if (match === null || match[1] === '0') return null;
   return { pid: Number(match[1]), start_time: Number(match[2]), boot_id: match[3] ?? '-' };
 }
 
-/** The failure of a script, told in its own words. */
+/** The failure of a script, in its own words. */
 export function scriptFailed(machine: string, stderr: string, full: boolean): HostError {
   const why = stderr.trim().split('\n').at(-1) ?? '';
   return new HostError(
     full ? 'full' : 'missing',
-    `On ${machine} a run cannot be begun: ${why || 'no reason was told'}.`,
+    `On ${machine} a run cannot be started: ${why || 'no reason was given'}.`,
   );
 }

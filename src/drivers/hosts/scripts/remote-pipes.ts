@@ -2,26 +2,26 @@ import type { Companion } from '../../processes/companions.js';
 import { processShell } from '../../processes/shell-process.js';
 
 /**
- * Stands beside a program on another machine, and joins its named pipes to files there, so that nothing depends on the
+ * Runs beside a program on another machine and connects its named pipes to files there, so that nothing depends on the
  * connection. The program may open them late, several times, or never; nobody waits for that longer than it runs.
  *
- * $1 is written into the pipe $2; the pipe $3 is read into the file $4, which gets at most $5 bytes; empty where there is
- * none. Works in the run's folder.
+ * $1 is written into the pipe $2; the pipe $3 is read into the file $4, which gets at most $5 bytes; empty for none.
+ * Works in the run's folder.
  */
 const pipesScript = `
 ${processShell}
 umask 077
 into=$2 from=$3 file=$4 most=$5
 nap() { sleep "$1" 2>/dev/null || sleep 1; }
-# Ends what copies, a child of $2, which may not even have said its number yet.
+# Ends the copying process, a child of $2, which may not have written its pid yet.
 stop() {
   until [ -s "$1.pid" ]; do nap 0.01; done
   [ -s "$1.end" ] || signal_child KILL "$(cat "$1.pid")" "$2"
 }
 for pipe in "$into" "$from"; do [ -z "$pipe" ] || mkfifo -m 600 "$pipe" || exit 1; done
 if [ -n "$into" ]; then
-  # Opened for both at first, which waits for nobody. The reading end is held to the end: nothing is lost that the
-  # program leaves while it does not have it open, and who opens it without waiting for a writer finds one.
+  # First opened for both, which never blocks. The reading end is held until the end: nothing is lost that the
+  # program leaves unread while it does not have it open, and a program that opens it without waiting finds a writer.
   exec 3<>"$into" 4<"$into" 5>"$into" 3<&-
   (
     cat "$1" >&5 &
@@ -29,7 +29,7 @@ if [ -n "$into" ]; then
     exec 5>&-
     wait $!
     echo $? >feed.end
-    # Whoever opens it from now on waits for a writer: one that comes and goes lets them read what is left, and the end.
+    # Later readers would wait for a writer: one that comes and goes lets them read the rest, and the end.
     while [ ! -e over ]; do : >"$into"; nap 0.05; done
   ) &
   feeding=$!
@@ -60,7 +60,7 @@ fi
 if [ -n "$from" ]; then
   # While this is open there is no end, whoever else has closed it.
   exec 7>&-
-  # What the program has left running may hold it open: it is heard for as long as it goes on, and not for ever.
+  # Processes left by the program may hold it open: they are read while they write, but not forever.
   before=-1 quiet=0 looks=0
   while [ ! -s keep.end ] && [ "$quiet" -lt 15 ] && [ "$looks" -lt 450 ]; do
     nap 0.02
@@ -76,21 +76,21 @@ fi
 exit "$code"
 `;
 
-/** Files and the named pipes that they are joined to, on the machine that a program runs on. Absolute paths. */
+/** Files and the named pipes that they are connected to, on the program's machine. Absolute paths. */
 export interface PipedFiles {
   /** The file that the program reads from the pipe. */
   input?: { file: string; pipe: string } | undefined;
-  /** The file that gets what the program writes into the pipe, and how many bytes it may have. */
+  /** The file for what the program writes into the pipe, and the most bytes that it may have. */
   output?: { file: string; pipe: string; limit: number | null } | undefined;
 }
 
-/** The companion that joins a program's named pipes to files, of a shell and nothing else. */
+/** The companion that connects a program's named pipes to files, made of nothing but a shell. */
 export function pipesCompanion({ input, output }: PipedFiles): Companion {
-  // One more than it may have, so that too much can be told from just enough.
+  // One more than the limit, to tell "too large" from "exactly full".
   const most = output?.limit == null ? '' : String(output.limit + 1);
   const args = [input?.file ?? '', input?.pipe ?? '', output?.pipe ?? '', output?.file ?? '', most];
   return {
-    name: 'what reads and writes its pipes',
+    name: 'the helper for its named pipes',
     argv: ['/bin/sh', '-c', pipesScript, 'penstock-pipes', ...args],
     attends: true,
   };

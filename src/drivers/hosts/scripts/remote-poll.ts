@@ -2,8 +2,8 @@ import { type RunnerStatus, readStatus } from '../../processes/runner.js';
 import { processShell } from '../../processes/shell-process.js';
 
 /**
- * Tells how runs are, many at once. Input: a line for each, `PID START FOLDER`. Says of each, in order, a line
- * `run STATE FULL`, the lines of its status, each after `s `, and at the end of all `boot BOOT` and what `ls` says of
+ * Reports the state of many runs at once. Input: a line `PID START FOLDER` for each. Prints for each, in order, a line
+ * `run STATE FULL` and the lines of its status, each after `s `; at the end `boot BOOT` and what `ls` prints about
  * their streams. STATE is `alive`, `dead` or `absent`; FULL is `full` if nothing can be written there.
  */
 export const pollScript = `
@@ -29,7 +29,7 @@ s exit '*) failed=1 ;;
       *) [ "$state" = alive ] || failed=1 ;;
     esac
     if [ -n "$failed" ]; then
-      # Whoever failed may have failed for want of room.
+      # The failure may be due to a full disk.
       dd if=/dev/zero of="$folder/room" bs=4096 count=1 2>/dev/null || full=full
       rm -f "$folder/room"
     fi
@@ -46,20 +46,20 @@ echo "boot $boot"
 :
 `;
 
-/** How a run is, as its machine tells. */
+/** The state of a run, as its machine reports it. */
 export interface RunSeen {
   state: 'alive' | 'dead' | 'absent';
-  /** True if nothing can be written beside it; asked for what failed only. */
+  /** True if nothing can be written beside it; only checked for failed runs. */
   full: boolean;
-  /** True if its folder was claimed so that it will never be started. */
+  /** True if its folder was claimed, so that it will never be started. */
   never: boolean;
   status: RunnerStatus;
-  /** Bytes of its streams, as far as they are there. */
+  /** Bytes of its streams, as far as they exist. */
   stdout: number;
   stderr: number;
 }
 
-/** Reads what the script said of runs in these folders; null if it did not say all. */
+/** Parses the script's output for runs in these folders; null if it is incomplete. */
 export function readPoll(text: string, folders: readonly string[]): { boot: string; runs: RunSeen[] } | null {
   const lines = text.split('\n');
   const boot = lines.findIndex((line) => line.startsWith('boot '));

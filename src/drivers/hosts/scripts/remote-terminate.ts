@@ -4,14 +4,14 @@ import { processShell } from '../../processes/shell-process.js';
 import type { Receipt } from '../../processes/terminate.js';
 
 /**
- * Ends every process of a run: SIGTERM, a grace, SIGKILL, until a look finds none. They are found by its folder, in
- * their environment and as where they work, by the runner's session and by descent; where there is no /proc, by the runner's
- * process group and by descent. What was not begun yet never will be. May be run again, also while another of it runs.
- * It goes on if the connection breaks, and then tells the same when it is asked again with the same name.
+ * Ends every process of a run: SIGTERM, a grace, SIGKILL, until a check finds none. They are found by its folder, in
+ * their environment or as their working folder, by the runner's session and by descent; without /proc, by the runner's
+ * process group and by descent. A run that has not started never will. May be repeated, even while another copy runs.
+ * It goes on if the connection breaks, and gives the same answer when repeated with the same name.
  *
- * $1 the folder, $2 the grace in ms, $3 a name for this cancel, $4 where processes are told of (/proc).
- * Says `p PID NAME` for each that it found, `k PID SIGNAL` for each signal, and at the end `left PID STATE NAME` for
- * each survivor and `done`.
+ * $1 the folder, $2 the grace in ms, $3 a name for this cancel, $4 where processes are listed (/proc). Prints `p PID
+ * NAME` for each that it found, `k PID SIGNAL` for each signal, and at the end `left PID STATE NAME` for each survivor
+ * and `done`.
  */
 export const terminateScript = `
 export LC_ALL=C
@@ -34,7 +34,7 @@ over() {
     case "$nl$(cat "$folder/status")" in *"$nl"exit\\ [0-9]*|"$nl"never*) return 0 ;; esac
   fi
   if [ "$runner" = 0 ] && [ -e "$folder/runner" ]; then read -r word runner began boot <"$folder/runner"; fi
-  # Claimed, and its runner is not told of yet: a moment, then nobody will come.
+  # Claimed, but its runner is not known yet: wait a moment, then there will be none.
   if [ "$runner" = 0 ] && [ -e "$folder/status" ] && [ "$spent" -lt 500 ]; then return 1; fi
   ! runner_lives
 }
@@ -52,7 +52,7 @@ table() {
   fi
 }
 
-# Sets found to the processes of the run, a line each: PID START STATE NAME. This script is not of it, nor what it runs.
+# Sets found to the processes of the run, a line each: PID START STATE NAME, without this script and its children.
 look() {
   known=
   if runner_lives; then known=$runner; fi
@@ -70,7 +70,7 @@ look() {
       name[pid] = $0
     }
     END {
-      # Nobody is taken for one of it by a runner that has just gone, nor by a session that is 0 or 1.
+      # A runner that has just gone identifies no process, nor does a session 0 or 1.
       if (known in session && session[known] > 1)
         for (pid in parent) if (session[pid] == session[known] || parent[pid] == known) mine[pid] = 1
       delete mine[0]
@@ -96,7 +96,7 @@ clock() {
     now=$(($(date +%s) * 1000))
   fi
 }
-# Sends a signal to a process that is still the one that was found, and says so once.
+# Sends a signal to a process if it is still the one that was found, and reports it once.
 told=' '
 send() {
   signal "$1" "$2" "$3" || return 0
@@ -104,7 +104,7 @@ send() {
   case "$told" in *" $2:$1 "*) ;; *) told="$told$2:$1 "; say "k $2 SIG$1" ;; esac
 }
 
-# The folder as the kernel calls it.
+# The path of the folder as the kernel shows it.
 real=$(cd "$folder" 2>/dev/null && pwd -P) || real=/no/such/folder
 clock
 from=$now spent=0 asked=' '
@@ -117,7 +117,7 @@ while :; do
   [ "$spent" -lt "$((grace + 10000))" ] || break
   signal=TERM
   [ "$spent" -lt "$grace" ] || signal=KILL
-  # They die together: none may see another's death and act on it.
+  # Kill them together: none may see another one die and react to it.
   if [ "$signal" = KILL ]; then
     while read -r pid start state name; do [ -z "$pid" ] || send STOP "$pid" "$start"; done <<END
 $found
@@ -128,14 +128,14 @@ END
     case "$told" in *" $pid:seen "*) ;; *) told="$told$pid:seen "; say "p $pid $name" ;; esac
     if [ "$signal" = KILL ]; then send KILL "$pid" "$start"
     else
-      # A signal is lost on a shell that was just forked: what it has become must hear it, too.
+      # A freshly forked shell may miss a signal: signal the program that it has become as well.
       case "$asked" in *" $pid:$name "*) ;; *) asked="$asked$pid:$name "; send TERM "$pid" "$start" ;; esac
       [ "$state" != T ] || send CONT "$pid" "$start"
     fi
   done <<END
 $found
 END
-  # A program can stop its runner, too, which then would never tell of the end.
+  # A program can also stop its runner, which would then never report the end.
   send CONT "$runner" "$began"
   sleep 0.03 2>/dev/null || sleep 1
   clock
@@ -148,11 +148,11 @@ END
 echo done
 `;
 
-/** Nothing there holds the processes of a run together. */
+/** On another machine nothing keeps the processes of a run together. */
 const notFoundThere =
-  'On another machine a process that has left the session, the folder and its parents, and has cleared its environment, is not found.';
+  'On another machine, a process that has left the session, the folder and its parents and has cleared its environment is not found.';
 
-/** Reads what the script said; null if it did not say all. */
+/** Parses the script's output; null if it is incomplete. */
 export function readReceipt(text: string): Receipt | null {
   const lines = text.split('\n');
   if (!lines.includes('done')) return null;

@@ -1,8 +1,11 @@
-/** Lets a bounded number of things be done at once; the rest wait, in order, and one place is kept for the urgent. */
+/** Lets a limited number of things run at once; the rest wait in order, and one slot is kept for urgent ones. */
 interface Turns {
-  /** Waits for a turn, and gives what ends it. */
+  /** Waits for a turn, and returns what ends it. */
   take(urgent?: boolean, signal?: AbortSignal): Promise<() => void>;
-  /** Never more at once than there are now, without the one that asks: the other side takes no more. False if alone. */
+  /**
+   * Lowers the limit to the current number without the caller: the other side accepts no more. False if the caller is
+   * alone.
+   */
   lower(): boolean;
 }
 
@@ -15,7 +18,7 @@ export function openChannelTurns(bound: number): Turns {
   let limit = bound;
   let taken = 0;
   let waiting: Waiting[] = [];
-  /** Who may go now: the urgent before the others, which leave one place free. */
+  /** Who may go now: urgent ones first; the others leave one slot free. */
   const fits = ({ urgent }: Waiting) => taken < (urgent ? limit : Math.max(1, limit - 1));
   const next = () => {
     for (;;) {

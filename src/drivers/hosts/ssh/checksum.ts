@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 
 /**
- * Compares what has come with what was sent, by the best checksum that is there, and gives it its name. Says what it
- * did: `done`; `other` where the sums differ; `cksum SUM BYTES` where that is all that it has: it was not named then.
+ * Compares the received file with what was sent, by the best checksum available, and renames it. Prints `done`; `other`
+ * if the sums differ; `cksum SUM BYTES` if it has nothing better, and then does not rename it.
  *
- * $1 what has come, $2 its name, $3 its mode or nothing, $4 its SHA-256, or `-` for any
+ * $1 the received file, $2 its name, $3 its mode or nothing, $4 its SHA-256, or `-` for any
  */
 export const nameScript = `
 export LC_ALL=C
@@ -34,7 +34,7 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value;
 });
 
-/** What POSIX `cksum` says of a file: its checksum and its length. */
+/** The output of POSIX `cksum` for a file: its checksum and its length. */
 export async function cksumOf(file: string): Promise<string> {
   let sum = 0;
   let length = 0;

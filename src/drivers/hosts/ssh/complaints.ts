@@ -8,6 +8,6 @@ const meanings: readonly [RegExp, HostProblem][] = [
   ],
 ];
 
-/** What a complaint of a shell or a tool means (in English: with `LC_ALL=C`); undefined if it is of another kind. */
+/** What an error message of a shell or a tool means (in English: with `LC_ALL=C`); undefined for any other message. */
 export const problemIn = (complaint: string): HostProblem | undefined =>
   meanings.find(([words]) => words.test(complaint))?.[1];

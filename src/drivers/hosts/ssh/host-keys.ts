@@ -8,7 +8,7 @@ function kindOf(key: Buffer): string {
 /** A host key as `known_hosts` and `*.pub` files have it: `ssh-ed25519 AAAA…`. */
 export const hostKeyLine = (key: Buffer): string => `${kindOf(key)} ${key.toString('base64')}`;
 
-/** A host key's fingerprint as `ssh-keygen -l` shows it: `SHA256:…`. Given a fingerprint, it is that. */
+/** A host key's fingerprint as `ssh-keygen -l` shows it: `SHA256:…`. A fingerprint is returned as it is. */
 export function fingerprintOf(key: Buffer | string): string {
   if (typeof key === 'string') {
     const [first = '', second] = key.trim().split(/\s+/);
@@ -29,7 +29,7 @@ const kinds = [
   'rsa-sha2-256',
 ] as const;
 
-/** The order in which kinds are asked for: a server has several keys, and the one that is known has to be shown. */
+/** The order in which to ask for kinds: a server has several keys, and must show the one that is known. */
 export function keyOrder(known: string | null): (typeof kinds)[number][] {
   const kind = known?.trim().split(/\s+/)[0] ?? '';
   const first = kinds.filter((each) => each === kind || (kind === 'ssh-rsa' && each.startsWith('rsa-')));

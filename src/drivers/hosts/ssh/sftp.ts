@@ -1,36 +1,36 @@
 import type { Client, SFTPWrapper } from 'ssh2';
 import { HostError } from '../host.js';
 
-/** One SFTP session of a connection, in promises. All of them fail when the connection breaks. */
+/** One SFTP session of a connection, with promises. All of them fail when the connection breaks. */
 export interface Sftp {
   open(file: string, flags: 'r' | 'r+' | 'wx'): Promise<Buffer>;
   close(handle: Buffer): Promise<void>;
-  /** Bytes of a file, or of an open one. */
+  /** The size in bytes of a file, by path or handle. */
   size(file: string | Buffer): Promise<number>;
   read(handle: Buffer, length: number, position: number): Promise<Buffer>;
   write(handle: Buffer, data: Buffer, position: number): Promise<void>;
 }
 
-/** The other side has no SFTP, or something talks in between, such as the start files of a login shell. */
+/** The other side has no SFTP, or something else prints, such as the start files of a login shell. */
 export class NoSftp extends Error {}
 
-/** Its session ended in the middle, although the connection is alive. */
+/** The session ended during a transfer, although the connection is alive. */
 export class SftpEnded extends HostError {}
 
 const sessions = new WeakMap<Client, Promise<Sftp>>();
 /**
- * Connections that have ended because ssh2 could not read what came. It takes the first bytes of a session for a length
- * with a sign; from 0x80 on, as in most that is not ASCII, it then fails as a whole.
+ * Connections that ended because ssh2 could not parse what it received. It reads the first bytes of a session as a
+ * signed length; with a first byte from 0x80 on, as in most non-ASCII text, the whole connection fails.
  */
 const garbled = new WeakSet<Client>();
 
 /**
- * The SFTP session of a connection: there is one, since each takes a channel.
+ * The SFTP session of a connection: only one, since each takes a channel.
  *
  * Fails with `NoSftp` where there is none.
  *
- * @param patience milliseconds that the other side may be silent while it is asked for something
- * @param prove done once it is open; it is closed again, and fails in the same way, if that fails
+ * @param patience milliseconds that the other side may be silent during a request
+ * @param prove called once it is open; if it fails, the session is closed and fails in the same way
  */
 export function sftpOf(
   client: Client,
@@ -57,17 +57,17 @@ function open(client: Client, name: string, patience: number, prove: () => Promi
     const broken = () =>
       fail(
         garbled.has(client)
-          ? new NoSftp('something else answers there')
-          : new HostError('unreachable', `The connection to ${name} broke while SFTP was asked for.`),
+          ? new NoSftp('something else answered')
+          : new HostError('unreachable', `The connection to ${name} broke while SFTP was being started.`),
       );
-    // What is wrong with the connection itself has a level.
+    // An error of the connection itself has a level.
     client.on('error', (error) => {
       if (error.level === undefined) garbled.add(client);
     });
     const late = setTimeout(() => fail(silent(name, patience)), patience);
     client.once('close', broken);
     client.sftp((error, session) => {
-      // If the connection has broken, that is the reason, and is told in a moment.
+      // If the connection broke, its own error comes in a moment.
       if (error) return void setImmediate(() => fail(new NoSftp(error.message)));
       session.on('error', () => {});
       session.once('close', () => sessions.delete(client));
@@ -89,7 +89,7 @@ const silent = (name: string, patience: number) =>
   new HostError('unreachable', `${name} did not answer during a transfer for ${patience / 1000} s.`);
 
 function wrap(client: Client, session: SFTPWrapper, name: string, patience: number): Sftp {
-  /** What is to be told when the connection breaks: one listener for all that is under way. */
+  /** Callbacks for when the connection breaks: one listener serves all transfers. */
   const underWay = new Set<(error: Error) => void>();
   let gone = false;
   let connected = true;
@@ -98,7 +98,7 @@ function wrap(client: Client, session: SFTPWrapper, name: string, patience: numb
     const how = `The connection to ${name} broke during a transfer.`;
     fail(garbled.has(client) ? new SftpEnded('unreachable', how) : new HostError('unreachable', how));
   };
-  /** If the connection has broken, that is the reason, and is told in a moment. */
+  /** If the connection broke, its own error comes in a moment. */
   const ended = () =>
     setImmediate(() => {
       sessions.delete(client);
@@ -112,7 +112,7 @@ function wrap(client: Client, session: SFTPWrapper, name: string, patience: numb
   };
   client.once('close', broken);
   session.once('close', ended);
-  // The connection may well be alive, and what is behind it not: the next transfer has a session of its own.
+  // The connection may be alive while the SFTP server is stuck: the next transfer gets a new session.
   const stuck = () => {
     sessions.delete(client);
     fail(silent(name, patience));
@@ -134,7 +134,7 @@ function wrap(client: Client, session: SFTPWrapper, name: string, patience: numb
       if (underWay.size === 1) heard();
       try {
         act((error, value) => {
-          // No answer of SFTP's: its session is over.
+          // Not an SFTP answer: the session is over.
           if (error && sftpCode(error) === undefined) return void ended();
           underWay.delete(lost);
           heard();
@@ -162,7 +162,7 @@ function wrap(client: Client, session: SFTPWrapper, name: string, patience: numb
         );
         return buffer.subarray(0, count);
       } catch (error) {
-        // The end of the file is told as an error.
+        // The end of the file is reported as an error.
         if (sftpCode(error) === 1) return Buffer.alloc(0);
         throw error;
       }
@@ -172,6 +172,6 @@ function wrap(client: Client, session: SFTPWrapper, name: string, patience: numb
   };
 }
 
-/** The number by which SFTP tells a problem: 1 end of file, 2 no such file, 3 permission denied, 4 any other. */
+/** SFTP's code for a problem: 1 end of file, 2 no such file, 3 permission denied, 4 any other. */
 export const sftpCode = (error: unknown): number | undefined =>
   typeof (error as { code?: unknown }).code === 'number' ? (error as { code: number }).code : undefined;

@@ -13,21 +13,21 @@ import { appendByShell, tailByShell } from './ssh-shell-files.js';
 export interface FileLink {
   name: string;
   run(script: string, options?: ScriptOptions): Promise<Said>;
-  /** The same, for words that are no text. */
+  /** The same, for output that is not text. */
   raw(script: string, options?: ScriptOptions): Promise<RawSaid>;
-  /** Null where there is none to be had. */
+  /** Null if it is unavailable. */
   sftp(signal?: AbortSignal): Promise<Sftp | null>;
 }
 
-/** Bytes of one request, and how many requests are on their way at once. */
+/** Bytes of one request, and how many requests are pending at once. */
 const piece = 32_768;
 const atOnce = 32;
-/** Up to this size a file travels with the command that stores it, in one go. Bytes. */
+/** Up to this size a file is sent as the input of the command that stores it. Bytes. */
 const small = 131_072;
 
 /**
- * $1 where it is to be until it is whole, $2 its name, $3 its mode or nothing, $4 its bytes. What a machine that went down
- * has left of earlier ones goes after a day.
+ * $1 the temporary name, $2 its name, $3 its mode or nothing, $4 its size. Leftovers of interrupted transfers are
+ * removed after a day.
  */
 const smallScript = `
 export LC_ALL=C
@@ -41,8 +41,8 @@ if [ -n "$3" ]; then chmod "$3" "$1" || exit; fi
 mv -f "$1" "$2" && echo done
 `;
 /**
- * Says how many bytes of a file have come already, 0 if there is none to go on with. What has that name and is no file of
- * ours alone, such as a link to another, is none, and goes if it can. $1 the file, $2 the bytes that it has at most
+ * Prints how many bytes of a file have already arrived, 0 if there is nothing to resume. Anything of that name that is
+ * not our own private file, such as a link, does not count and is removed if possible. $1 the file, $2 its maximum size
  */
 const partScript = `
 export LC_ALL=C
@@ -54,7 +54,7 @@ case "$mode $links $owner" in
 esac
 rm -f "$1" && echo 0
 `;
-/** Tries whether there is room: SFTP itself tells only of a failure. $1 a file that may be made. */
+/** Tests whether there is disk space: SFTP itself only reports a failure. $1 a file that may be created. */
 const roomScript = 'LC_ALL=C dd if=/dev/zero of="$1" bs=65536 count=1; code=$?; rm -f "$1"; exit $code';
 const above = (file: string) => path.posix.dirname(file);
 const beside = (file: string, what: string) =>
@@ -87,7 +87,7 @@ export async function putOver(
     } catch (error) {
       throw await told(link, error, part);
     }
-    // A slow disk is read in this time, too.
+    // The time includes reading a slow disk.
     const timeout = usualTimeout + size / 10_000;
     const naming = { args: [part, to, mode, sum], timeout, ...(signal && { signal }) };
     let said = await link.run(nameScript, naming);
@@ -97,15 +97,15 @@ export async function putOver(
     }
     if (said.stdout.trim() === 'done') return;
     if (said.code !== 0) throw putProblem(link.name, to, said);
-    // What was there of an earlier attempt was of another file: once more from its beginning.
+    // The leftover of an earlier attempt was from another file: start again from the beginning.
   }
-  throw new HostError('unreachable', `${from} came to ${link.name} as something else, twice.`);
+  throw new HostError('unreachable', `${from} arrived on ${link.name} with a wrong checksum, twice.`);
 }
 
 const putProblem = (name: string, to: string, said: Said) =>
   new HostError(
     problemIn(said.stderr) ?? 'unreachable',
-    `${to} cannot be written on ${name}: ${said.stderr.trim() || said.stdout.trim() || 'no reason was told'}.`,
+    `${to} cannot be written on ${name}: ${said.stderr.trim() || said.stdout.trim() || 'no reason was given'}.`,
   );
 
 async function upload(
@@ -122,7 +122,7 @@ async function upload(
   if (!/^\d+\s*$/.test(said.stdout)) throw putProblem(link.name, part, said);
   const start = Number(said.stdout);
   if (sftp === null) return appendByShell(link, from, part, { ...how, start, size, progress });
-  // Made anew it is nothing that somebody else has put there.
+  // Created exclusively, so it is not a file that somebody else has put there.
   const open = () => sftp.open(part, start > 0 ? 'r+' : 'wx');
   const handle = await open().catch(async (error: unknown) => {
     if (sftpCode(error) !== 2) throw error;
@@ -157,7 +157,7 @@ async function upload(
   if (failed !== null) throw failed;
 }
 
-/** What a failure of SFTP means. */
+/** The error for a failure of SFTP. */
 async function told(link: FileLink, error: unknown, file: string): Promise<unknown> {
   const code = sftpCode(error);
   if (code === undefined) return error;
@@ -169,9 +169,9 @@ async function told(link: FileLink, error: unknown, file: string): Promise<unkno
     args: [beside(file, `${randomBytes(6).toString('hex')}.room`)],
   });
   if (problemIn(stderr) === 'full') {
-    // An unfinished file must not take room from others.
+    // An unfinished file must not take up disk space.
     await link.run('rm -f "$1"', { args: [file] });
-    return new HostError('full', `There is no room left on ${link.name} for ${file}.`);
+    return new HostError('full', `The disk of ${link.name} has no space left for ${file}.`);
   }
   const { message } = error as Error;
   return new HostError(problemIn(stderr) ?? 'missing', `${file} on ${link.name}: ${message}.`);
@@ -186,7 +186,7 @@ export async function getOver(
   const sftp = await link.sftp(options.signal);
   let handle: Buffer | null = null;
   await mkdir(path.dirname(to), { recursive: true });
-  // Not to append: each byte is written to its own place, also by two that fetch the same.
+  // Not for appending: each byte is written at its own offset, even if two fetch the same file.
   const file = await open(to, 'a').then(async (made) => {
     await made.close();
     return open(to, 'r+');
@@ -223,13 +223,13 @@ async function download(
       }
       const wanted = Math.min(piece, total - done);
       const data = (await pieces.shift()) ?? Buffer.alloc(0);
-      // In order: however it ends, what is here is a beginning of what is there.
+      // In order, so that however it ends, the local file is a prefix of the remote one.
       await file.write(data, 0, data.length, done);
       done += data.length;
       progress?.(done, total);
       if (data.length === 0) break;
       if (data.length < wanted) {
-        // It gave less than it was asked for: the rest is asked for anew.
+        // It returned less than requested: request the rest again.
         await Promise.allSettled(pieces.splice(0));
         asked = done;
       }

@@ -4,16 +4,16 @@ import { backoffDelay } from '../../../lib/backoff.js';
 import { HostError } from '../host.js';
 import { logIn, nameOf, type SshConnection, type SshLogin, type SshTimes } from './ssh-login.js';
 
-/** One connection that is opened when it is needed, and again after it broke. */
+/** One connection that is opened when needed, and again after it broke. */
 interface SshLink {
-  /** The connection, once it is open. All who ask meanwhile share one attempt; after failures it waits a while first. */
+  /** The connection, once it is open. Concurrent callers share one attempt; after failures it waits a while first. */
   open(signal?: AbortSignal): Promise<Client>;
-  /** Ends the connection; whoever asks next gets a new one. */
+  /** Ends the connection; the next caller gets a new one. */
   renew(): void;
   close(): void;
 }
 
-/** Milliseconds that the other side has to end a connection properly. */
+/** Milliseconds for the other side to end a connection properly. */
 const goodbye = 500;
 /** Seconds before the next attempt, after one that failed. */
 const pauses = { initial: 0.25, factor: 2, maximum: 10 };
@@ -48,7 +48,7 @@ export function openLink(login: SshLogin, times: SshTimes): SshLink {
       throw error;
     }
   }
-  const closed = () => new HostError('unreachable', `The connection to ${nameOf(login)} was closed by us.`);
+  const closed = () => new HostError('unreachable', `Penstock closed the connection to ${nameOf(login)}.`);
 
   return {
     async open(signal) {
@@ -68,13 +68,13 @@ export function openLink(login: SshLogin, times: SshTimes): SshLink {
       const ending = current;
       if (ending === null) return;
       ending.end();
-      // A machine that is gone does not say goodbye: who is still waiting for it hears so.
+      // A machine that is gone does not answer: destroying the connection informs whoever still waits.
       setTimeout(() => ending.client.destroy(), goodbye).unref();
     },
   };
 }
 
-/** A promise that others wait for, too: one of them may go. */
+/** A shared promise from which one caller may withdraw. */
 function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {

@@ -4,7 +4,7 @@ import type { Client, ConnectConfig } from 'ssh2';
 import { HostError } from '../host.js';
 import { fingerprintOf, hostKeyLine, keyOrder } from './host-keys.js';
 
-/** Where a machine is, and how to be let in. One of `keyFile`, `agent` and `password` is enough; all may be given. */
+/** Where a machine is, and how to log in. One of `keyFile`, `agent` and `password` is enough; all may be given. */
 export interface SshLogin {
   address: string;
   port: number;
@@ -15,40 +15,40 @@ export interface SshLogin {
   agent?: string | null;
   password?: string | null;
   /**
-   * The machine's key (`ssh-ed25519 AAAA…`) or its fingerprint (`SHA256:…`); null takes the first that is shown, and
-   * holds to it. A function is asked at each connection.
+   * The machine's key (`ssh-ed25519 AAAA…`) or its fingerprint (`SHA256:…`); null accepts the first key and then only
+   * that one. A function is called for each connection.
    */
   hostKey: string | null | (() => string | null);
-  /** Told the key of a machine that was not known, once it has let us in. What it does is done before anything is run. */
+  /** Called with the key of an unknown machine after the login. It finishes before anything is run. */
   learned?: (hostKey: string) => void | Promise<void>;
-  /** What is to be done if it was made anew, and so shows another key; for messages. */
+  /** What to do if the machine was rebuilt and so shows another key; for messages. */
   ifChanged?: string;
-  /** Another machine that this one is reached through. */
+  /** The jump host for this machine. */
   jump?: SshLogin | null;
 }
 
 /** Times of a connection, in milliseconds. */
 export interface SshTimes {
-  /** For the connection and the login. */
+  /** For connecting and logging in. */
   connect: number;
-  /** Between two questions whether the other side is still there, and how many may stay without an answer. */
+  /** Between two keep-alive requests, and how many may stay unanswered. */
   keepAlive: number;
   unanswered: number;
-  /** For the next answer while a file is under way. */
+  /** For the next answer during a file transfer. */
   answer: number;
 }
 
-/** As the machine is called in messages. */
+/** The machine's name in messages. */
 export const nameOf = ({ user, address, port }: SshLogin): string =>
   `${user}@${address}${port === 22 ? '' : `:${port}`}`;
 
-/** An open connection and what opens with it, such as those to jump hosts. */
+/** An open connection, together with those to jump hosts. */
 export interface SshConnection {
   client: Client;
   end(): void;
 }
 
-/** The algorithms that Node's own cryptography does; ssh2 has others only with native parts. */
+/** The algorithms of Node's own cryptography; ssh2 supports others only with native parts. */
 const cipher: ConnectConfig['algorithms'] = {
   cipher: [
     'aes128-gcm@openssh.com',
@@ -63,7 +63,7 @@ const cipher: ConnectConfig['algorithms'] = {
 /**
  * Opens a connection and logs in. Fails with a `HostError`: `unreachable`, `refused` or `host-key`.
  *
- * @param known keys that were learned in this process, by machine, which are held to from then on
+ * @param known keys learned in this process, by machine, which are required from then on
  */
 export async function logIn(
   login: SshLogin,
@@ -90,7 +90,7 @@ export async function logIn(
   }
 }
 
-/** A way from a jump host to the machine behind it. */
+/** A tunnel from a jump host to the machine behind it. */
 function through(jump: Client, { address, port }: SshLogin, jumpName: string): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const told = (why: string) =>
@@ -113,10 +113,10 @@ async function connect(
   const hostKey =
     typeof login.hostKey === 'function' ? login.hostKey() : (login.hostKey ?? known.get(name) ?? null);
   let shown: Buffer | null = null;
-  // Only who has machines elsewhere pays for it: 15 MB of memory.
+  // Loaded only if there are remote machines: it takes 15 MB of memory.
   const ssh2 = await import('ssh2');
   const client = new ssh2.Client();
-  // Everything that is under way listens for the end of the connection.
+  // Everything in progress listens for the end of the connection.
   client.setMaxListeners(0);
   return new Promise((resolve, reject) => {
     let problem: string | null = null;
@@ -126,12 +126,12 @@ async function connect(
       client.destroy();
     };
     const late = setTimeout(
-      () => fail(new HostError('unreachable', `${name} does not answer within ${times.connect / 1000} s.`)),
+      () => fail(new HostError('unreachable', `${name} did not answer within ${times.connect / 1000} s.`)),
       times.connect,
     );
-    // Listened to for ever: an error that nobody hears ends the process.
+    // The listener stays: an unhandled error would end the process.
     client.on('error', (error) => {
-      // One way in was no good; another may be.
+      // One login method failed; another may work.
       if (error.level === 'agent') problem = `the agent ${login.agent}: ${error.message}`;
       else fail(connectError(login, error, hostKey, shown, problem));
     });
@@ -167,7 +167,7 @@ async function connect(
         },
       });
     } catch (error) {
-      // A key file that is missing or no key, as its message says.
+      // The key file is missing or is not a key, as the message says.
       fail(new HostError('refused', `${name} cannot be logged in to: ${(error as Error).message}.`));
     }
   });
@@ -184,16 +184,16 @@ function connectError(
   if (hostKey !== null && shown !== null && fingerprintOf(shown) !== fingerprintOf(hostKey)) {
     return new HostError(
       'host-key',
-      `${name} shows the host key ${fingerprintOf(shown)}, but ${fingerprintOf(hostKey)} is the one that is known. ` +
-        `If the machine was really made anew, ${login.ifChanged ?? 'have its old key forgotten'}; ` +
-        'if not, somebody else answers in its place.',
+      `${name} shows the host key ${fingerprintOf(shown)}, but the known key is ${fingerprintOf(hostKey)}. ` +
+        `If the machine was really rebuilt, ${login.ifChanged ?? 'delete its old key'}; ` +
+        'if not, another machine is answering in its place.',
     );
   }
   if (error.level === 'client-authentication') {
     const more = problem === null ? '' : ` (${problem})`;
     return new HostError(
       'refused',
-      `${name} does not let us in: check the user and the key or password${more}.`,
+      `${name} rejected the login: check the user and the key or password${more}.`,
     );
   }
   return new HostError('unreachable', `${name} cannot be reached: ${error.message}.`, { cause: error });

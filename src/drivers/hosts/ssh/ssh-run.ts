@@ -4,10 +4,10 @@ import { HostError, mostSaid, type Said, type ScriptOptions, usualTimeout } from
 import { type MarkedStream, markedStream } from './ssh-said.js';
 import { guard, newMark, scriptWords } from './ssh-words.js';
 
-/** The other side takes no further channel on this connection, or none at all. */
+/** The other side accepts no further channel on this connection, or none at all. */
 export class NoChannel extends Error {}
 
-/** What a script said, byte for byte. */
+/** A script's output, byte for byte. */
 export interface RawSaid extends Omit<Said, 'stdout'> {
   stdout: Buffer;
 }
@@ -17,16 +17,16 @@ export const endScript = `${processShell}
 signal_group KILL "$1" "$2"
 `;
 
-/** Milliseconds that a channel may stay open after a script's last word, for what its login shell has left running. */
+/** Milliseconds that a channel may stay open after a script's end, for processes left by its login shell. */
 const lingering = 1000;
 
-/** Connections over which a script has run: their login shell takes the commands that it is given. */
+/** Connections over which a script has run: their login shell runs our commands. */
 const proven = new WeakSet<Client>();
 
 /**
- * Runs a script over an open connection. Throws `NoChannel` if it was not begun since there are too many already.
+ * Runs a script over an open connection. Throws `NoChannel` if it was not started because there are already too many.
  *
- * @param endThere told the pid and start time of a script that was given up while it ran
+ * @param endThere called with the pid and start time of a script that was given up while it ran
  */
 export function runOver(
   client: Client,
@@ -49,7 +49,7 @@ export function runOver(
     const keep = (into: Buffer[]) => (bytes: Buffer) => {
       said += bytes.length;
       if (said <= mostSaid) into.push(bytes);
-      else useless(`${name} said more than ${mostSaid} bytes when it was asked something.`);
+      else useless(`${name} sent more than ${mostSaid} bytes in answer to a command.`);
     };
     const out = markedStream(mark.text, keep(kept.out));
     const err = markedStream(mark.text, keep(kept.err));
@@ -70,7 +70,7 @@ export function runOver(
         givenUp = true;
         endIt();
       });
-    /** Ends over there, too, what was given up. SSH's own signals do not reach what root runs. */
+    /** Also ends the abandoned script on the other side. SSH's own signals do not reach root's processes. */
     const endIt = () => {
       const [, pid, start] = /^(\d+) (\d+)$/.exec(out.head() ?? '') ?? [];
       if (pid === undefined || start === undefined || out.tail() !== null) return;
@@ -80,7 +80,7 @@ export function runOver(
     const broken = () =>
       end(() =>
         reject(
-          new HostError('unreachable', `The connection to ${name} broke while a command was under way.`, {
+          new HostError('unreachable', `The connection to ${name} broke while a command was running.`, {
             begun: true,
           }),
         ),
@@ -91,7 +91,7 @@ export function runOver(
       () =>
         useless(
           out.head() === null
-            ? `${name} did not begin a command within ${timeout / 1000} s: ${otherShell(out, err)}`
+            ? `${name} did not start a command within ${timeout / 1000} s: ${otherShell(out, err)}`
             : `${name} did not finish a command within ${timeout / 1000} s.`,
         ),
       timeout,
@@ -101,8 +101,11 @@ export function runOver(
       if (code === null && ended === null) return broken();
       if (out.head() === null || code === 'eaten') {
         const why =
-          code === 'eaten' ? 'its login shell reads what is meant for the command.' : otherShell(out, err);
-        const problem = new HostError('shell', `${name} lets us in, but does not run our commands: ${why}`);
+          code === 'eaten' ? 'its login shell reads the input of the command.' : otherShell(out, err);
+        const problem = new HostError(
+          'shell',
+          `${name} accepts the login, but does not run our commands: ${why}`,
+        );
         return end(() => reject(problem));
       }
       out.flush();
@@ -123,9 +126,9 @@ export function runOver(
 
     const started = (error: Error | undefined, opened: ClientChannel) => {
       if (error) {
-        // The channel is there, but the machine does not let a command run on it.
+        // The channel is open, but the machine does not allow a command on it.
         const refused = /unable to exec/i.test(error.message);
-        const why = `${name} lets us in, but does not run commands: ${error.message}.`;
+        const why = `${name} accepts the login, but does not run commands: ${error.message}.`;
         return end(() => reject(refused ? new HostError('shell', why) : new NoChannel(error.message)));
       }
       channel = opened;
@@ -137,11 +140,11 @@ export function runOver(
         opened.end(options.input ?? '');
       };
       opened.write(`${guard}\n`);
-      // Only what has run a script of ours is trusted with the input of one before it has said that it runs.
+      // Input is only sent ahead of the script's first output if the connection has already run a script.
       if (proven.has(client)) send();
       const heard = (stream: MarkedStream) => (chunk: Buffer) => {
         stream.feed(chunk);
-        // Its word that it runs may have been under way when it was given up.
+        // Its report that it runs may have been on the way when it was given up.
         if (givenUp) endIt();
         if (over) return;
         if (!sent && out.head() !== null) {
@@ -170,9 +173,9 @@ export function runOver(
   });
 }
 
-/** Why a script did not run, and what was said in its place. */
+/** Why a script did not run, and what was printed instead. */
 function otherShell(out: MarkedStream, err: MarkedStream): string {
   const words = [out.noise(), err.noise()].filter((each) => each !== '').join(' / ');
-  const told = words === '' ? 'It said nothing.' : `It said: ${words}`;
-  return `a forced command, or a login shell that starts another program, stands in the way. ${told}`;
+  const told = words === '' ? 'It printed nothing.' : `It printed: ${words}`;
+  return `there is a forced command, or a login shell that starts another program. ${told}`;
 }

@@ -1,20 +1,20 @@
-/** How much of what does not come from us is kept, for a person to read. Bytes. */
+/** How many bytes of other output are kept for people to read. */
 const sample = 200;
 
-/** One stream of a channel, as it comes: what stands between two marks is ours, and nothing else counts. */
+/** One stream of a channel: only what is between two marks is ours, and nothing else counts. */
 export interface MarkedStream {
   feed(chunk: Buffer): void;
-  /** What stands after the first mark, in its line; null before that came. */
+  /** The rest of the first mark's line; null before it has arrived. */
   head(): string | null;
-  /** What stands after the second mark. */
+  /** The rest of the second mark's line. */
   tail(): string | null;
-  /** How what came before the first mark begins, in one line. */
+  /** The beginning of what came before the first mark, in one line. */
   noise(): string;
-  /** Gives what was kept back since it could have been the beginning of the second mark. */
+  /** Passes on bytes that were held back because they could have begun the second mark. */
   flush(): void;
 }
 
-/** @param take gets the bytes between the marks, as they come */
+/** @param take gets the bytes between the marks as they arrive */
 export function markedStream(mark: string, take: (bytes: Buffer) => void): MarkedStream {
   const longest = mark.length - 1;
   let held: Buffer = Buffer.alloc(0);
@@ -22,7 +22,7 @@ export function markedStream(mark: string, take: (bytes: Buffer) => void): Marke
   let second: string | null = null;
   let before = '';
 
-  /** The rest of the line of the mark that the bytes begin with; null if its end has not come yet. */
+  /** The rest of the line of the mark that the bytes begin with; null if it is not complete yet. */
   function line(): string | null {
     const end = held.indexOf('\n');
     if (end < 0) return null;
@@ -30,7 +30,7 @@ export function markedStream(mark: string, take: (bytes: Buffer) => void): Marke
     held = held.subarray(end + 1);
     return text;
   }
-  /** Hands over what comes before the next mark, and is certain not to belong to it. True if that mark has come. */
+  /** Passes on everything before the next mark that certainly does not belong to it. True if that mark has arrived. */
   function upToMark(give: (bytes: Buffer) => void): boolean {
     const at = held.indexOf(mark);
     const length = at < 0 ? Math.max(0, held.length - longest) : at;

@@ -11,10 +11,10 @@ interface ShellLink {
 
 type TransferOf = { [Key in keyof Transfer]: Transfer[Key] | undefined };
 
-/** Bytes that one command moves: others, such as a cancel, get their turn in between. */
+/** Bytes moved by one command: other commands, such as a cancel, get their turn in between. */
 const piece = 4 * 2 ** 20;
 
-/** Adds its input to a file. $1 the file, $2 the bytes that it has, none if it is to be made. Says how many it has then. */
+/** Appends its input to a file. $1 the file, $2 its size, empty to create it. Prints its new size. */
 const appendScript = `
 export LC_ALL=C
 if [ "$2" = 0 ]; then
@@ -26,7 +26,10 @@ cat >>"$1" || exit 1
 echo "$(($(wc -c <"$1")))"
 `;
 
-/** Gives the bytes of a file from one on. $1 the file, $2 the first, $3 how many at most. First a line with its size. */
+/**
+ * Prints a line with the size of a file, then its bytes from an offset. $1 the file, $2 the first byte, $3 how many at
+ * most.
+ */
 const tailScript = `
 export LC_ALL=C
 if [ ! -f "$1" ]; then
@@ -41,7 +44,7 @@ echo "$size"
 tail -c "+$(($2 + 1))" <"$1" | head -c "$3"
 `;
 
-/** Sends what a file has beyond `start`, and adds it to what is there, by a shell and nothing else. */
+/** Sends a file's bytes from `start` on and appends them there, using nothing but a shell. */
 export async function appendByShell(
   link: ShellLink,
   from: string,
@@ -61,7 +64,7 @@ export async function appendByShell(
       });
       if (said.code !== 0) throw await failed(link, to, said.stderr);
       if (Number(said.stdout.toString()) !== done + bytesRead || bytesRead === 0) {
-        throw new HostError('unreachable', `Not all of ${from} came to ${link.name}.`);
+        throw new HostError('unreachable', `Not all of ${from} arrived on ${link.name}.`);
       }
       done += bytesRead;
       progress?.(done, size);
@@ -73,13 +76,13 @@ export async function appendByShell(
 
 async function failed(link: ShellLink, to: string, stderr: string): Promise<HostError> {
   const problem = problemIn(stderr);
-  // An unfinished file must not take room from others.
+  // An unfinished file must not take up disk space.
   if (problem === 'full') await link.raw('rm -f "$1"', { args: [to] });
-  const why = problem === 'full' ? 'There is no room left' : stderr.trim();
+  const why = problem === 'full' ? 'the disk is full' : stderr.trim();
   return new HostError(problem ?? 'missing', `${to} cannot be written on ${link.name}: ${why}.`);
 }
 
-/** Fetches what a file there has beyond the one here, and adds it, by a shell and nothing else. */
+/** Fetches what a file there has beyond the local one and appends it, using nothing but a shell. */
 export async function tailByShell(
   link: ShellLink,
   from: string,

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { shellWord } from '../../processes/shell-word.js';
 
 /**
- * What tells a script's words from all others on a channel: a login shell's start files, a forced command and what
- * these leave running may print whatever they like, before and after. It stands in no command line in one piece, so that a
- * shell that prints the commands which it is given does not say it.
+ * Marks a script's output on a channel: a login shell's start files, a forced command and their leftover processes may
+ * print anything before and after it. It appears in no command line in one piece, so that a shell that echoes its
+ * commands does not print it.
  */
 interface Mark {
   text: string;
@@ -17,14 +17,14 @@ export function newMark(): Mark {
 }
 
 /**
- * The first line of every script's input. A shell or a program that was started in the place of ours, and reads its
- * commands there, ends by it instead of running what comes after it.
+ * The first line of every script's input. A shell that was started in place of ours and reads commands from there exits
+ * on it instead of running what follows.
  */
 export const guard = 'exit';
 
 /**
- * Any byte that means something within single quotes to sh, csh, fish or zsh, or that may not get through in one piece,
- * as `printf %b` reads it.
+ * Encodes for `printf %b` every byte that is special within single quotes in sh, csh, fish or zsh, or that may not get
+ * through unchanged.
  */
 const encoded = (text: string): string =>
   [...Buffer.from(text)]
@@ -35,9 +35,9 @@ const encoded = (text: string): string =>
     .join('');
 
 /**
- * The words by which any login shell runs a script of a POSIX shell's, with its arguments. On standard output it first
- * says `MARK PID START` (see `processShell`), and last `MARK CODE`, or `MARK eaten` if the guard was not there for it to
- * read, and so nothing was run; on standard error `MARK` before and after.
+ * The command line by which any login shell runs a script in a POSIX shell, with its arguments. On standard output it
+ * first prints `MARK PID START` (see `processShell`), and last `MARK CODE`, or `MARK eaten` if it could not read the
+ * guard, and so ran nothing; on standard error `MARK` before and after.
  */
 export function scriptWords(script: string, args: readonly string[], { halves }: Mark): string {
   const whole = `mark=${halves[0]}

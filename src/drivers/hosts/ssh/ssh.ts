@@ -10,18 +10,21 @@ import { endScript, NoChannel, type RawSaid, runOver } from './ssh-run.js';
 
 export interface SshOptions extends SshLogin {
   times?: Partial<SshTimes>;
-  /** How many commands may be under way at once; sshd's own bound on channels is 10, and SFTP takes one. */
+  /** How many commands may run at once; sshd's own limit is 10 channels, and SFTP takes one. */
   channels?: number;
 }
 
-/** A dead link is noticed within the 15 to 20 s that people bear to wait, and no hiccup of a second is one. */
+/**
+ * A dead connection is noticed within the 15 to 20 s that people are willing to wait, and a hiccup of a second is
+ * tolerated.
+ */
 const defaultTimes: SshTimes = { connect: 15_000, keepAlive: 5000, unanswered: 2, answer: 60_000 };
 
-/** Milliseconds before a command is tried again that got no channel. */
+/** Milliseconds before a command that got no channel is retried. */
 const channelPause = 50;
 /**
- * Milliseconds for which commands may get no channel although no other is under way: then a new connection is tried, since
- * one that was given up may hold the last of this one; and then no more.
+ * Milliseconds for which commands may get no channel although no other is running. Then a new connection is tried once,
+ * since an abandoned command may hold the last channel of this one.
  */
 const renewAfter = 1000;
 const refusedAfter = 6000;
@@ -29,8 +32,8 @@ const refusedAfter = 6000;
 const endTimeout = 10_000;
 
 /**
- * A machine that is reached over SSH, by one connection that is opened when it is needed and again after it broke. What
- * was under way then fails as `unreachable`; it may go on there, so ask for nothing twice that must not be done twice.
+ * A machine reached over SSH, by one connection that is opened when needed and again after it broke. Commands that were
+ * running then fail as `unreachable`; they may go on there, so never repeat anything that must not be done twice.
  */
 export function sshHost(options: SshOptions): Host {
   const name = nameOf(options);
@@ -38,7 +41,7 @@ export function sshHost(options: SshOptions): Host {
   const link = openLink(options, times);
   const turns = openChannelTurns(options.channels ?? 8);
 
-  /** Since when no command has got a channel, and whether a new connection was tried since. */
+  /** Since when no command has got a channel, and whether a new connection has been tried since. */
   let refused: { since: number; renewed: boolean } | null = null;
   let renewals = 0;
   function refusedOnce({ message }: NoChannel): void {
@@ -51,7 +54,7 @@ export function sshHost(options: SshOptions): Host {
     }
     if (passed > refusedAfter) {
       refused = null;
-      throw new HostError('refused', `${name} lets us in, but runs no command: ${message}.`);
+      throw new HostError('refused', `${name} accepts the login, but runs no command: ${message}.`);
     }
   }
   async function raw(script: string, scriptOptions: ScriptOptions = {}): Promise<RawSaid> {
@@ -67,7 +70,7 @@ export function sshHost(options: SshOptions): Host {
           refused = null;
           throw error;
         }
-        // The first time the machine may not quite have let go of the channel before.
+        // The first time, the machine may not have released the previous channel yet.
         if (tries > 1 && !turns.lower()) refusedOnce(error);
       } finally {
         done();
@@ -79,19 +82,19 @@ export function sshHost(options: SshOptions): Host {
     const said = await raw(script, scriptOptions);
     return { ...said, stdout: said.stdout.toString() };
   }
-  /** Ends a script there that is not wanted any more: beside, and as well as it goes. */
+  /** Ends an abandoned script there, in the background and on a best-effort basis. */
   function endThere(pid: string, start: string): void {
     raw(endScript, { args: [pid, start], timeout: endTimeout, urgent: true }).catch(() => {});
   }
 
-  /** True once SFTP turned out not to be had there: then the shell moves files, too. */
+  /** True once SFTP turned out to be unavailable: then the shell moves files. */
   let shellOnly = false;
   async function sftp(signal?: AbortSignal): Promise<Sftp | null> {
     if (shellOnly) return null;
     const client: Client = await link.open(signal);
     try {
       return await sftpOf(client, name, times.answer, () =>
-        // It keeps its channel for good. A machine that has no second one could run no command any more.
+        // SFTP keeps its channel for good. Without a second channel, no command could run any longer.
         runOver(client, name, ':', { timeout: times.answer }, endThere),
       );
     } catch (error) {
@@ -102,8 +105,8 @@ export function sshHost(options: SshOptions): Host {
   }
   const files: FileLink = { name, raw, run, sftp };
   /**
-   * Moves a file. By the shell where SFTP ends in the middle of it, as it does when something else talks in between; again
-   * where we have ended its connection ourselves.
+   * Moves a file. Uses the shell if SFTP breaks off, as it does when something else prints in between; retries if we
+   * ended the connection ourselves.
    */
   async function move<T>(act: () => Promise<T>): Promise<T> {
     const before = renewals;

@@ -21,7 +21,7 @@ const limits = ['memory', 'cpus', 'processes'] as const satisfies readonly Group
 
 const period = 100_000; // microseconds over which the processor's share is counted
 
-/** Per limit: the controller, and what is written where. Version 1 has one hierarchy for each controller. */
+/** Per limit: the controller, and which files get which values. Version 1 has one hierarchy per controller. */
 const kinds: Record<
   1 | 2,
   Record<GroupLimit, { controller: string; settings: (value: number) => [string, string][] }>
@@ -76,8 +76,8 @@ const mayWrite = (folder: string): boolean =>
   });
 
 /**
- * Where groups may be made in a hierarchy of the second version: at its root, or, for an ordinary user, beside or below the
- * group that this server is in, as systemd hands one over with `Delegate=yes`.
+ * Where groups may be made in a version 2 hierarchy: at its root, or, for an ordinary user, beside or below the
+ * server's own group, if systemd delegates it with `Delegate=yes`.
  */
 function unifiedBase(root: string): string | undefined {
   if (!existsSync(path.join(root, 'cgroup.procs'))) return undefined;
@@ -88,9 +88,9 @@ function unifiedBase(root: string): string | undefined {
 }
 
 /**
- * The control groups of this machine, as far as this server may use them. Nothing is created before `create`.
+ * The control groups of this machine, as far as Penstock may use them. Nothing is created before `create`.
  *
- * @param name the folder of ours in each hierarchy
+ * @param name our folder in each hierarchy
  * @param root where control groups are mounted
  */
 export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
@@ -122,7 +122,7 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
     });
   }
 
-  /** Any hierarchy will do to know who descends from whom; best is one in which a group can be held still. */
+  /** Any hierarchy can track descendants; the best is one in which a group can be frozen. */
   const tracking =
     delegated ??
     ['freezer', 'pids'].map((one) => path.join(root, one)).find((base) => !unified && mayWrite(base));
@@ -130,16 +130,16 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
   const homes = tracking === undefined ? undefined : path.join(tracking, `${name}-runners`);
 
   return {
-    /** The names of ours in these. */
+    /** Our names in these. */
     names: [name, `${name}-runners`],
-    /** The folders in which this server, and others like it, make their groups. */
+    /** The folders in which Penstock installations make their groups. */
     bases: [...new Set([tracking, ...Object.values(bases)])].filter((base) => base !== undefined),
 
     /**
-     * Makes a home for a runner: a group without limits, which holds all that its programs start, however they
-     * detach themselves. A runner enters it once, so that a job costs nothing more.
+     * Makes a home for a runner: a group without limits that holds everything its programs start, however it detaches
+     * itself. A runner enters it once, so that it costs nothing per job.
      *
-     * @returns its folder, or null where groups cannot be made
+     * @returns its folder, or null if groups cannot be made
      */
     makeHome(key: string): string | null {
       if (homes === undefined) return null;
@@ -147,12 +147,12 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
       return attempt(() => mkdirSync(folder, { recursive: true })) ? folder : null;
     },
 
-    /** The homes that there are, also those of runners from before a restart. */
+    /** All homes, including those of runners from before a restart. */
     listHomes(): string[] {
       return homes === undefined ? [] : groupsIn(homes);
     },
 
-    /** The groups that were made for a job, also by a server that could not store its handle any more. */
+    /** The groups that were made for a job, even if its handle was never stored. */
     find(uuid: string): string[] {
       const folders = limits
         .flatMap((limit) => parentOf(limit) ?? [])
@@ -163,7 +163,7 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
     /**
      * Makes a job's groups.
      *
-     * @returns the folders made, and the limits that cannot be kept here
+     * @returns the folders made, and the limits that cannot be enforced here
      */
     create(uuid: string, wanted: GroupLimits): { folders: string[]; unkept: GroupLimit[] } {
       const folders = new Set<string>();
@@ -180,7 +180,7 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
             folders.add(folder);
             kinds[version][limit].settings(value).forEach(([file, text], index) => {
               const full = path.join(folder, file);
-              // The first is the limit itself. Not every kernel has every other (swap accounting can be off).
+              // The first is the limit itself. Some kernels lack the others (swap accounting can be off).
               if (index === 0 || existsSync(full)) writeFileSync(full, text);
             });
           });
@@ -192,7 +192,7 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
     /**
      * Removes groups. One that still has processes stays.
      *
-     * @returns those that stay
+     * @returns those that remain
      */
     remove(folders: readonly string[]): string[] {
       return folders.filter((folder) => !removeGroup(folder) && existsSync(folder));
@@ -202,7 +202,7 @@ export function openControlGroups(name: string, root = '/sys/fs/cgroup') {
 
 export type ControlGroups = ReturnType<typeof openControlGroups>;
 
-/** The groups in a group: a program that may can make some of its own. */
+/** The groups within a group: a program with the right to do so can make its own. */
 export function groupsIn(folder: string): string[] {
   try {
     return readdirSync(folder, { withFileTypes: true })
@@ -213,11 +213,11 @@ export function groupsIn(folder: string): string[] {
   }
 }
 
-/** Removes a group with those in it; false if somebody is there still. */
+/** Removes a group with its subgroups; false if it still has processes. */
 export const removeGroup = (folder: string): boolean =>
   groupsIn(folder).every(removeGroup) && attempt(() => rmdirSync(folder));
 
-/** The pids in groups, and in the groups in these. */
+/** The pids in groups and their subgroups. */
 export function groupMembers(folders: readonly string[]): Set<number> {
   const pids = new Set<number>();
   for (const folder of folders) {
@@ -231,7 +231,7 @@ export function groupMembers(folders: readonly string[]): Set<number> {
   return pids;
 }
 
-/** True if the kernel ended something in one of the groups for want of memory. */
+/** True if the kernel killed something in one of the groups for lack of memory. */
 export function ranOutOfMemory(folders: readonly string[]): boolean {
   return folders.some((folder) =>
     ['memory.events', 'memory.oom_control'].some((file) => {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** How a control group is held still, by the file that the kernel offers: the second version's, or the first's freezer. */
+/** How to freeze a control group, by the file that the kernel offers: version 2's, or version 1's freezer. */
 const kinds = [
   {
     file: 'cgroup.freeze',
@@ -18,26 +18,29 @@ const kinds = [
   },
 ];
 
-/** Milliseconds that may pass until all stand still: one that waits for a disk takes its time, and is killed as it is. */
+/**
+ * Milliseconds to wait until everything is frozen: a process that waits for a disk takes longer, and is killed without
+ * that.
+ */
 const patience = 200;
 
 const kindOf = (group: string) => kinds.find(({ file }) => existsSync(path.join(group, file)));
 
-/** Lets a group go on, if it was held still. */
+/** Thaws a group, if it was frozen. */
 export function release(group: string): void {
   const kind = kindOf(group);
   try {
     if (kind !== undefined) writeFileSync(path.join(group, kind.file), kind.release);
   } catch {
-    // It is gone, and whoever was in it.
+    // The group and its processes are gone.
   }
 }
 
 /**
- * Holds groups still, where the kernel can: nobody in them forks or leaves between a look and the signal. Signals that
- * they are sent meanwhile end them before they do anything more.
+ * Freezes groups if the kernel can, so that no process in them forks or leaves between a check and the signal. Signals
+ * sent meanwhile end them before they do anything else.
  *
- * @returns lets them go on
+ * @returns what thaws them
  */
 export async function holdStill(groups: readonly string[]): Promise<() => void> {
   const held: string[] = [];
@@ -50,7 +53,7 @@ export async function holdStill(groups: readonly string[]): Promise<() => void> 
       for (const end = performance.now() + patience; !kind.holds(group) && performance.now() < end; )
         await delay(1);
     } catch {
-      // It is gone, or not ours to hold: then what is in it is killed as it runs.
+      // It is gone, or cannot be frozen: then its processes are killed while they run.
     }
   }
   return () => held.forEach(release);

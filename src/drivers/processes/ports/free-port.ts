@@ -3,13 +3,13 @@ import { createServer } from 'node:net';
 import { PenstockError } from '../../../lib/errors.js';
 import { listenersOn } from './listeners.js';
 
-/** Below are the ports that services are known by. */
+/** Well-known services use the ports below. */
 const lowest = 10_000;
 
-/** Ports of 127.0.0.1 that runs of ours have, with the folder of the attempt that has each. */
+/** Ports of 127.0.0.1 taken by our runs, with the attempt's folder. */
 const held = new Map<number, string>();
 
-/** The first port that the kernel takes for connections of its own, which come and go all the time. */
+/** The first port of the kernel's ephemeral range, whose ports come and go all the time. */
 function fleeting(): number {
   try {
     return Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/)[0]) || 32_768;
@@ -22,13 +22,13 @@ const canListen = (port: number) =>
   new Promise<boolean>((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));
-    // On every address, of both versions where the machine has both.
+    // On every address, IPv4 and IPv6 if the machine has both.
     server.listen(port, () => server.close(() => resolve(true)));
   });
 
 /**
- * A port on which nobody listens, for the attempt with that folder: no other is given it before `releasePorts`. The
- * program has to listen on it soon, since strangers do not know that it is taken.
+ * A free port for the attempt with that folder: no other attempt gets it before `releasePorts`. The program must listen
+ * on it soon, since strangers do not know that it is taken.
  */
 export async function takeFreePort(folder: string): Promise<number> {
   const end = Math.max(fleeting(), lowest + 1000);
@@ -44,18 +44,22 @@ export async function takeFreePort(folder: string): Promise<number> {
   throw new Error(`there is no free port from ${lowest} to ${end - 1}`);
 }
 
-/** Takes one port for an attempt. Throws `conflict` if anybody else has it: what is sent there is for the program. */
+/**
+ * Takes a given port for an attempt. Throws `conflict` if anybody else has it, since everything sent there is meant for
+ * the program.
+ */
 export function takePort(port: number, folder: string): void {
   const holder = held.get(port);
   if (holder === folder) return;
-  if (holder !== undefined) throw new PenstockError('conflict', `another job's program has the port ${port}`);
+  if (holder !== undefined)
+    throw new PenstockError('conflict', `the port ${port} is taken by another job's program`);
   if (listenersOn(port).length > 0) {
-    throw new PenstockError('conflict', `somebody listens on the port ${port} already`);
+    throw new PenstockError('conflict', `another program is already listening on the port ${port}`);
   }
   held.set(port, folder);
 }
 
-/** The ports of an attempt are free for others again. */
+/** Releases the ports of an attempt. */
 export function releasePorts(folder: string): void {
   for (const [port, holder] of held) if (holder === folder) held.delete(port);
 }

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** Somebody listens on a port: where to connect to, and the socket by which its owner can be found. */
+/** A listener on a port: the address to connect to, and the socket, which identifies its owner. */
 interface Listening {
   host: string;
   inode: string;
@@ -25,13 +25,13 @@ export function listenersOn(port: number): Listening[] {
   });
 }
 
-/** Addresses are hexadecimal words in the machine's byte order, which is little endian on all that we know. */
+/** Addresses are hexadecimal words in the machine's byte order, which is little endian on all machines that we support. */
 function hostOf(hex: string): string {
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) =>
     (word.match(/../g) ?? []).reverse().map((byte) => Number.parseInt(byte, 16)),
   );
   if (bytes.length === 4) return bytes.every((byte) => byte === 0) ? '127.0.0.1' : bytes.join('.');
-  // A socket of the sixth version that listens everywhere may or may not take the fourth: the sixth it takes.
+  // An IPv6 socket that listens everywhere may or may not accept IPv4, but always accepts IPv6.
   if (bytes.every((byte) => byte === 0)) return '::1';
   const groups = Array.from({ length: 8 }, (_, at) =>
     (((bytes[2 * at] ?? 0) << 8) | (bytes[2 * at + 1] ?? 0)).toString(16),
@@ -39,7 +39,7 @@ function hostOf(hex: string): string {
   return groups.join(':');
 }
 
-/** True if the process has the socket open, as far as this may be seen. */
+/** True if the process has the socket open, as far as we may see. */
 export function hasSocket(pid: number, inode: string): boolean {
   try {
     return readdirSync(`/proc/${pid}/fd`).some((fd) => {

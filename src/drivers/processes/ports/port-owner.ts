@@ -2,8 +2,8 @@ import { membersOf, type RunMarks } from '../members.js';
 import { hasSocket, listenersOn } from './listeners.js';
 
 /**
- * True if a program that runs, or a process that it started, listens on the TCP port. The kernel's own tables tell: a
- * connection, to try it, would be taken for a client's.
+ * True if a running program, or a process that it started, listens on the TCP port. It reads the kernel's tables: the
+ * program would take a test connection for a client.
  */
 export function listensOn(port: number, program: RunMarks): boolean {
   const sockets = listenersOn(port);

@@ -133,15 +133,15 @@ describe('the words of an openrc file are those of a shell', () => {
     ['unset', 'A=b\nunset A', undefined],
     ['in a comment', '# A=b', undefined],
     ['in an echo', 'echo A=b', undefined],
-    ['made by a command', 'A=$(pass openstack)', 'is made by a shell'],
-    ['made by a command, of old', 'A=`pass openstack`', 'is made by a shell'],
-    ['made by a command in a piece', 'A="b$(echo ")")c"', 'is made by a shell'],
-    ['asked for', 'echo "Password: "\nread -sr B\nexport A=$B', 'asked for at the keyboard'],
-    ['asked for at once', 'read -s -p "Password: " A', 'asked for at the keyboard'],
+    ['made by a command', 'A=$(pass openstack)', 'needs a shell'],
+    ['made by a command, of old', 'A=`pass openstack`', 'needs a shell'],
+    ['made by a command in a piece', 'A="b$(echo ")")c"', 'needs a shell'],
+    ['asked for', 'echo "Password: "\nread -sr B\nexport A=$B', 'is read from the keyboard'],
+    ['asked for at once', 'read -s -p "Password: " A', 'is read from the keyboard'],
     ['of nowhere', 'A=$HOME/b', 'refers to $HOME'],
-    ['set on a condition', 'if [ -f x ]; then\n  A=b\nfi', 'on a condition'],
-    ['cut', 'B=c\nA=${B%/v3}', 'is made by a shell'],
-    ['an argument', 'A=$1', 'is made by a shell'],
+    ['set on a condition', 'if [ -f x ]; then\n  A=b\nfi', 'is set in a condition'],
+    ['cut', 'B=c\nA=${B%/v3}', 'needs a shell'],
+    ['an argument', 'A=$1', 'needs a shell'],
     ['of two words without quotes', 'A=${B:-c d}', 'is made by a shell'],
   ])('%s: it is not known', (_, text, reason) => {
     const found = readOpenrc(text, 'openrc').get('A');
@@ -281,13 +281,17 @@ describe('credentials of an openrc file', () => {
     [
       'a password that is asked for',
       `${without('OS_PASSWORD')}read -sr IN\nexport OS_PASSWORD=$IN`,
-      'OS_PASSWORD is asked for at the keyboard',
+      'OS_PASSWORD is read from the keyboard',
     ],
     ["what Horizon's file asks for", horizon, 'line 18, OS_PASSWORD is asked for at the keyboard'],
     ['the line of it', `${without('OS_PASSWORD')}read -sr IN\nexport OS_PASSWORD=$IN`, 'line 6, '],
     ['no project', without('OS_PROJECT_NAME'), 'OS_PROJECT_NAME or OS_TENANT_NAME is not set'],
-    ['no address', good.replace(/https:\S+/, 'cloud.example.org'), 'OS_AUTH_URL is no http or https address'],
-    ['a login in the address', good.replace('https://', 'https://ada:s3cret@'), 'has a login in it'],
+    [
+      'no address',
+      good.replace(/https:\S+/, 'cloud.example.org'),
+      'OS_AUTH_URL is not an http or https address',
+    ],
+    ['a login in the address', good.replace('https://', 'https://ada:s3cret@'), 'contains a login'],
     [
       'another way to sign in',
       `${good}OS_AUTH_TYPE=v3oidcpassword`,
@@ -360,8 +364,8 @@ clouds:
       'lab',
       'password is not set; there is passwrd: is that meant?',
     ],
-    ['a profile', 'clouds: { lab: { profile: vendor } }', 'lab', 'profiles are not known here'],
-    ['broken YAML', 'clouds:\n  lab: {password: "s3cret', 'lab', 'is not right YAML'],
+    ['a profile', 'clouds: { lab: { profile: vendor } }', 'lab', 'profiles are not supported'],
+    ['broken YAML', 'clouds:\n  lab: {password: "s3cret', 'lab', 'is not valid YAML'],
   ])('%s is refused', (_, text, cloud, message) => {
     const told = failure(() => clouds(text, cloud));
     expect(told).toContain(message);

@@ -225,7 +225,7 @@ describe('the catalogue', () => {
     expect(await ask({ interface: 'internal' })).toEqual({ path: '/inside' });
     await expect(ask({})).rejects.toMatchObject({
       problem: 'refused',
-      message: expect.stringContaining('compute in the regions One, Two: say which'),
+      message: expect.stringContaining('compute in the regions One, Two: set REGION'),
     });
     await expect(ask({ region: 'Tow' })).rejects.toThrow('no compute in the region Tow: is Two meant?');
     await expect(ask({ interface: 'admin' })).rejects.toThrow('it has internal, public');

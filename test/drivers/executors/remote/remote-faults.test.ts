@@ -257,7 +257,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? 'faults' : `faults (skipped: 
     const outcome = await executor.wait(handle);
     expect(outcome).toMatchObject({
       cause: 'lost',
-      reason: expect.stringContaining('shell that watched over it'),
+      reason: expect.stringContaining('shell that supervised it'),
     });
     expect(alive(pid)).toBeUndefined();
   });
@@ -269,7 +269,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? 'faults' : `faults (skipped: 
     const runner = { ...(handle.runner as object), boot_id: 'an-earlier-one' };
     const later = make();
     const outcome = await later.wait({ ...handle, runner });
-    expect(outcome).toMatchObject({ cause: 'lost', reason: expect.stringContaining('was started anew') });
+    expect(outcome).toMatchObject({ cause: 'lost', reason: expect.stringContaining('was restarted') });
     await later.close();
   });
 
@@ -301,7 +301,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? 'faults' : `faults (skipped: 
       closeSync(openSync(`${log()}.full`, 'w'));
       expect(await executor.wait(handle)).toMatchObject({
         cause: 'platform',
-        reason: expect.stringContaining('no room left'),
+        reason: expect.stringContaining('is full'),
       });
       expect(linesOf(log())).toHaveLength(1);
     } finally {
