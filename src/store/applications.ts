@@ -23,7 +23,7 @@ export function applicationRepository(reader: PrismaClient, writer: Writer) {
     all: async (): Promise<ApplicationRow[]> =>
       (await reader.application.findMany({ include, orderBy: { id: 'asc' } })).map(rowOf),
 
-    /** How many jobs that have not ended are for servers of an application: as they ask for it, or their definition. */
+    /** How many unfinished jobs are for servers of an application, named in the job's request or its definition. */
     unfinishedJobs(name: string): Promise<number> {
       const [any, own] = ['"application":', `"application":${JSON.stringify(name)}`];
       return reader.job.count({

@@ -1,7 +1,7 @@
 import type { Job } from '../domain/jobs/job.js';
 import { storedDate } from './sqlite/job-sql.js';
 
-/** A request that must make one job only, however often it is sent. */
+/** A request that must create only one job, however often it is sent. */
 export interface IdempotencyKey {
   key: string;
   fingerprint: string;
@@ -23,13 +23,13 @@ export interface JobCompanions {
   subscriptions?: readonly { url: string; events: readonly string[] | null; format: string }[] | undefined;
 }
 
-/** How companions are stored: the statement, and the arrays that it reads, each in the order of its columns. */
+/** How to store companions: the statement, and the arrays that it reads, each in the order of its columns. */
 interface Companion {
   sql: string;
   records: (write: JobCompanions & { job: Job }) => unknown[][];
 }
 
-/** Written in this order, and before the events: a subscription is told the first of them already. */
+/** Written in this order, and before the events, so that a subscription gets even the first event. */
 export const companions = {
   keys: {
     sql: `INSERT INTO "idempotency_key" ("owner_id", "key", "fingerprint", "job_id", "created")

@@ -26,7 +26,7 @@ export type ShownDelivery = Delivery & {
   event: { uuid: string; name: string };
 };
 
-/** A delivery that waits, as the dispatcher holds many of: little. Times in milliseconds. */
+/** A pending delivery in short form, since the dispatcher holds many. Times in milliseconds. */
 export interface PendingRow {
   id: number;
   subscriptionId: number;
@@ -37,11 +37,11 @@ export interface PendingRow {
   attempts: number;
   status: number | null;
   notBefore: number | null;
-  /** Since when it is tried: when the event was, or when it was replayed. */
+  /** The time of the event, or of the latest replay: attempts count from then. */
   since: number;
 }
 
-/** All that a message is made of, as it stands when it is sent. */
+/** Everything that a message is made of, as of the moment it is sent. */
 export interface Attempt extends ToldEvent {
   state: string;
   url: string;
@@ -63,13 +63,13 @@ export interface Settled {
   status: number | null;
   error: string | null;
   updated: Date;
-  /** The subscription to switch off because its receiver is gone for good; what it still waits for dies. */
+  /** The subscription to switch off because its receiver is gone for good; its pending deliveries become dead. */
   refused?: number;
 }
 
 const columns = { job: 'job.uuid', subscription: 'subscriptionId' };
 const flag = (value: unknown): boolean => value === true || Number(value) === 1;
-/** A date of a raw row is one already, or text. */
+/** A date of a raw row is either a Date or text. */
 const dateOf = (value: unknown): Date => (value instanceof Date ? value : new Date(String(value)));
 const time = (value: unknown): number | null => (value === null ? null : dateOf(value).getTime());
 
@@ -89,7 +89,7 @@ function pendingOf(row: Record<string, unknown>): PendingRow {
   };
 }
 
-/** The outbox: what is to be told to whom, and what became of it. */
+/** The outbox: which events to send where, and what became of them. */
 export function deliveryRepository(reader: PrismaClient, writer: Writer) {
   const rows = async (sql: string, ...values: unknown[]) =>
     reader.$queryRawUnsafe<Record<string, unknown>[]>(sql, ...values);
@@ -107,20 +107,20 @@ export function deliveryRepository(reader: PrismaClient, writer: Writer) {
         include,
       ),
 
-    /** How many wait. */
+    /** How many are pending. */
     waiting: (): Promise<number> => reader.delivery.count({ where: { state: 'pending' } }),
 
-    /** Those that wait, in the order of their events, after an id. */
+    /** Pending deliveries in the order of their events, after an id. */
     async pending(after: number, take: number): Promise<PendingRow[]> {
       return (await rows(pendingSql, after, take)).map(pendingOf);
     },
 
-    /** Those that wait of one job for one subscription. */
+    /** Pending deliveries of one job to one subscription. */
     async sequence(subscriptionId: number, jobId: number, take: number): Promise<PendingRow[]> {
       return (await rows(sequenceSql, subscriptionId, jobId, take)).map(pendingOf);
     },
 
-    /** The lowest number that waits for a subscription; null if nothing does. */
+    /** The lowest id that is pending for a subscription; null if none is. */
     async firstPending(subscriptionId: number): Promise<number | null> {
       const found = await reader.delivery.findFirst({
         where: { subscriptionId, state: 'pending' },
@@ -130,7 +130,7 @@ export function deliveryRepository(reader: PrismaClient, writer: Writer) {
       return found?.id ?? null;
     },
 
-    /** What is to be sent now; null if it is not there any more. */
+    /** What to send now; null if the delivery no longer exists. */
     async attempt(id: number): Promise<Attempt | null> {
       const [row] = await rows(attemptSql, id);
       if (row === undefined) return null;
@@ -150,7 +150,7 @@ export function deliveryRepository(reader: PrismaClient, writer: Writer) {
       };
     },
 
-    /** Stores what became of many attempts as one write. What is no longer pending stays as it is. */
+    /** Stores the results of many attempts in one write. Deliveries that are no longer pending stay as they are. */
     async settle(results: readonly Settled[]): Promise<void> {
       const records = results.map((result) => [
         result.id,
@@ -172,7 +172,7 @@ export function deliveryRepository(reader: PrismaClient, writer: Writer) {
     },
 
     /**
-     * Sends deliveries back to wait, to be tried for as long as if they were new.
+     * Makes deliveries pending again, with the same retry time as new ones.
      *
      * @param which one of them, or a subscription's, of events from a time on
      * @param states which ones; pending ones are left alone
@@ -195,10 +195,10 @@ export function deliveryRepository(reader: PrismaClient, writer: Writer) {
     },
 
     /**
-     * Looks at some deliveries in a state, in the order of their events, and removes those from before a time. None is
-     * removed that was replayed, or told, since then.
+     * Reads some deliveries in a state, in the order of their events, and removes those from before a time, except
+     * those replayed or delivered since then.
      *
-     * @returns how many were removed, and where to go on; null if what follows is newer
+     * @returns how many were removed, and where to continue; null if the rest is newer
      */
     async removeBefore(
       before: Date,

@@ -5,12 +5,12 @@ import type { Writer } from './sqlite/writer.js';
 /** A machine's host key: `host` is its address and port, `fingerprint` the key as `known_hosts` has it. */
 export type HostKeyRow = HostKey;
 
-/** Host keys of machines, as they were first shown. */
+/** The pinned host keys of machines. */
 export function hostKeyRepository(reader: PrismaClient, writer: Writer) {
   return {
     all: (): Promise<HostKeyRow[]> => reader.hostKey.findMany({ orderBy: { host: 'asc' } }),
 
-    /** Keeps a machine's key; the first one stays. */
+    /** Stores a machine's key; an existing one stays. */
     async add(row: HostKeyRow): Promise<void> {
       const { host } = row;
       await writer.one((client) => client.hostKey.upsert({ where: { host }, create: row, update: {} }));

@@ -6,7 +6,7 @@ import type { PrismaClient } from './sqlite/client.js';
 import type { Writer } from './sqlite/writer.js';
 import { whereOf } from './where.js';
 
-/** An event with what its followers want to know of its job. `id` rises in the order of the commits. */
+/** An event with what its followers need to know about its job. `id` increases in commit order. */
 export interface StoredEvent {
   id: number;
   event: JobEvent;
@@ -19,23 +19,23 @@ export interface StoredEvent {
   };
 }
 
-/** Some of what came after an id. Everything up to `reached` was looked at; `more` if that was not all. */
+/** Some events after an id. Everything up to `reached` was read; `more` if that was not all. */
 export interface EventPage {
   events: StoredEvent[];
   reached: number;
   more: boolean;
 }
 
-/** Filters that speak of the event itself: what the job was right after it. */
+/** Filters about the event itself: the job right after it. */
 const eventColumns = { state: 'state', last_event: 'name', updated: 'date' };
 
-/** So many events in a page, and so many ids looked at for it: no page holds up the others for long. */
+/** The most events in a page, and the most ids read for it, so that no page blocks others for long. */
 const pageSize = 500;
 const span = 5000;
 
-/** The events of all jobs, in the order in which they were committed. */
+/** The events of all jobs, in commit order. */
 export function jobEventRepository(reader: PrismaClient, writer: Writer) {
-  /** The highest id ever given, also to events whose jobs are deleted by now; 0 before the first. */
+  /** The highest id ever used, even by events of deleted jobs; 0 before the first. */
   async function lastId(): Promise<number> {
     const rows = await reader.$queryRawUnsafe<{ seq: bigint | number }[]>(
       "SELECT seq FROM sqlite_sequence WHERE name = 'job_event'",
@@ -47,8 +47,7 @@ export function jobEventRepository(reader: PrismaClient, writer: Writer) {
     lastId,
 
     /**
-     * Forgets starts and ends of services that go on, from before a time. What is still to be told to subscribers is
-     * kept.
+     * Deletes old starts and ends of running services. Events with pending deliveries are kept.
      *
      * @returns how many events, at most `take` of each service
      */
@@ -58,7 +57,7 @@ export function jobEventRepository(reader: PrismaClient, writer: Writer) {
         select: { id: true },
       });
       let forgotten = 0;
-      // By their jobs, of which there are few: events have no index by their date.
+      // By job, since there are few services: events have no index by date.
       for (const { id: jobId } of services) {
         const rows = await reader.jobEvent.findMany({
           where: {
@@ -80,11 +79,12 @@ export function jobEventRepository(reader: PrismaClient, writer: Writer) {
     },
 
     /**
-     * A page of events after an id. There is one writer, so whatever is committed later has a higher id: nothing is
-     * missed by going on from `reached`.
+     * A page of events after an id. There is one writer, so later commits have higher ids: continuing from `reached`
+     * misses nothing.
      *
      * @param ownerId whose jobs; null: everybody's
-     * @param query filters as of the list of jobs; those in `eventColumns` speak of the event, others of its job now
+     * @param query filters as for the list of jobs; those in `eventColumns` apply to the event, others to the current
+     * job
      */
     async page(ownerId: number | null, query: ListQuery, after: number): Promise<EventPage> {
       const last = await lastId();
@@ -99,7 +99,7 @@ export function jobEventRepository(reader: PrismaClient, writer: Writer) {
       });
       const reached = rows.length === pageSize ? (rows.at(-1)?.id ?? end) : end;
 
-      // Jobs by their ids, not joined: a join might start from all jobs of an owner.
+      // Jobs are read by id, not joined: a join might start from all jobs of an owner.
       const jobs = await reader.job.findMany({
         where: {
           id: { in: [...new Set(rows.map(({ jobId }) => jobId))] },

@@ -9,7 +9,7 @@ import type { PrismaClient } from './sqlite/client.js';
 import type { Writer } from './sqlite/writer.js';
 import { exactValues, orderOf, whereOf } from './where.js';
 
-/** Where a job's fields are, if not under their own name. */
+/** Columns of a job's fields that are not under their own name. */
 export const jobColumns = {
   process_definition: 'processDefinitionId',
   pipeline: 'pipelineId',
@@ -26,7 +26,7 @@ export const jobColumns = {
 const parse = (text: string | null): unknown => (text === null ? null : JSON.parse(text));
 const size = (value: bigint | null): number | null => (value === null ? null : Number(value));
 
-/** A job as it is stored, read. */
+/** A job from its row. */
 export function jobOf(row: JobRow): Job {
   return {
     ...row,
@@ -44,14 +44,14 @@ export function jobOf(row: JobRow): Job {
   };
 }
 
-/** An entry of the history as it is stored, read. */
+/** An entry of the history from its row. */
 export const eventOf = (row: EventRow): JobEvent & { id: number } => ({
   ...row,
   state: row.state as State,
   data: row.data === null ? null : (parseWritten(row.data) as JobEvent['data']),
 });
 
-/** An unfinished job as the queue needs it: little, since there may be many. */
+/** An unfinished job in the short form that the queue needs, since there may be many. */
 export interface QueuedRow {
   id: number;
   uuid: string;
@@ -70,14 +70,14 @@ export interface QueuedRow {
 /**
  * Jobs and their events.
  *
- * @param addingSubscriptions is given the writes that add subscriptions
+ * @param addingSubscriptions wraps the writes that add subscriptions
  */
 export function jobRepository(
   reader: PrismaClient,
   writer: Writer,
   addingSubscriptions: (work: Promise<void>) => Promise<void>,
 ) {
-  /** Exact totals without a walk: the triggers' counters, if the filters are only on what they count by. */
+  /** Exact totals without scanning, from the triggers' counters, if all filters are on columns that they count by. */
   async function total(where: object, ownerId: number | null, query: ListQuery): Promise<number> {
     const counted = query.filters.every(
       (filter) =>
@@ -153,7 +153,7 @@ export function jobRepository(
       return new Set((await reader.job.findMany({ where, select: { uuid: true } })).map(({ uuid }) => uuid));
     },
 
-    /** Everything that has not reached its end, oldest first; `after` an id, for reading in pieces. */
+    /** All unfinished jobs, oldest first; `after` an id, for reading in pieces. */
     async unfinished(after: number, take: number): Promise<QueuedRow[]> {
       const rows = await reader.job.findMany({
         where: {
@@ -185,7 +185,7 @@ export function jobRepository(
       }));
     },
 
-    /** The latest jobs of an operation, the latest first, as far as they tell of their messages. */
+    /** The latest jobs of an operation that know their messages, latest first. */
     async messagesOfOperation(
       operationId: number,
       take: number,
@@ -199,13 +199,13 @@ export function jobRepository(
       return rows.map((row) => ({ ...row, request: parse(row.request) as Job['request'] }));
     },
 
-    /** The services of an operation that have not reached their end, the latest first. */
+    /** The unfinished services of an operation, latest first. */
     async servicesOfOperation(operationId: number): Promise<Job[]> {
       const rows = await reader.job.findMany({
         where: {
           operationId,
           state: { in: [...unfinishedStates] },
-          // In a text of somebody's the quotes would be escaped.
+          // In a user's text the quotes would be escaped.
           request: { contains: '"feed":{' },
         },
         orderBy: { id: 'desc' },
@@ -213,12 +213,12 @@ export function jobRepository(
       return rows.map(jobOf);
     },
 
-    /** The jobs that somebody waited for and that have not reached their end. */
+    /** The unfinished jobs that somebody waited for. */
     async unfinishedAttended(): Promise<Job[]> {
       const rows = await reader.job.findMany({
         where: {
           state: { in: [...unfinishedStates] },
-          // In a text of somebody's the quotes would be escaped.
+          // In a user's text the quotes would be escaped.
           request: { contains: '"attended":true' },
         },
       });
@@ -226,12 +226,12 @@ export function jobRepository(
     },
 
     /**
-     * Jobs that ended before a time, oldest first: candidates for clearing or deleting. Those of steps go with the
-     * whole.
+     * Jobs that ended before a time, oldest first: candidates for clearing or deleting. The jobs of steps are handled
+     * with their pipeline's.
      */
     async endedBefore(date: Date, options: { cleared: boolean; take: number }) {
       return reader.job.findMany({
-        // What ran elsewhere has no files here.
+        // A job that ran elsewhere has no files here.
         where: {
           ended: { lt: date },
           parentId: null,
@@ -275,7 +275,7 @@ export function jobRepository(
       await writer.batch((client) => [client.job.deleteMany({ where: { id: { in: [...ids] } } })]);
     },
 
-    /** The highest id ever given: the numbers of deleted jobs are not used again. */
+    /** The highest id ever used: ids of deleted jobs are not reused. */
     async lastId(): Promise<number> {
       const rows = await reader.$queryRawUnsafe<{ seq: bigint | number }[]>(
         "SELECT seq FROM sqlite_sequence WHERE name = 'job'",

@@ -14,7 +14,7 @@ export function nonceRepository(reader: PrismaClient, writer: Writer) {
     byHash: (hash: string): Promise<NonceRow | null> => reader.nonce.findUnique({ where: { hash }, include }),
     byName: (name: string): Promise<NonceRow | null> => reader.nonce.findUnique({ where: { name }, include }),
 
-    /** An actor's nonces, oldest first, but for those of single jobs' callbacks. `ownerId` null: everybody's. */
+    /** An actor's nonces, oldest first, except those of single jobs' callbacks. `ownerId` null: everybody's. */
     list: (actor: string, ownerId: number | null): Promise<NonceRow[]> =>
       reader.nonce.findMany({
         where: { actor, jobId: null, ...ownedBy(ownerId) },
@@ -29,7 +29,7 @@ export function nonceRepository(reader: PrismaClient, writer: Writer) {
       await writer.batch((client) => [client.nonce.deleteMany({ where: { id } })]);
     },
 
-    /** Gives a job's callback another nonce, and its events another token; those before are good no more. */
+    /** Replaces the nonce of a job's callback and the token for its events; the old ones become invalid. */
     async replaceOfJob(
       job: { id: number; ownerId: number; tokenHash: string },
       nonce: StoredNonce | null,
@@ -48,7 +48,7 @@ export function nonceRepository(reader: PrismaClient, writer: Writer) {
     },
 
     /**
-     * Takes uses of a nonce that has only so many, as many as are wanted and left, in one transaction.
+     * Takes up to `wanted` of the remaining uses of a nonce in one transaction.
      *
      * @returns how many were taken
      */
@@ -62,7 +62,7 @@ export function nonceRepository(reader: PrismaClient, writer: Writer) {
       return nonce === null ? 0 : Math.min(wanted, nonce.maxUses - nonce.currentUses);
     },
 
-    /** Counts uses of nonces that have any number of them, all at once. */
+    /** Counts uses of unlimited nonces, all at once. */
     async count(uses: readonly (readonly [id: number, uses: number])[], date: Date): Promise<void> {
       await writer.batch((client) => [
         client.$executeRaw`UPDATE "nonce" SET "last_use" = ${date}, "current_uses" = "current_uses" + t."uses"

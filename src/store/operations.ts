@@ -10,7 +10,7 @@ type Stored = Operation & {
   owner: { username: string };
   definition: { processType: string; revision: number };
 };
-/** An operation with what its owner and its definition are called. */
+/** An operation with the names of its owner and its definition. */
 export type OperationRow = Omit<Stored, 'document'> & { document: OperationDocument };
 
 const rowOf = (row: Stored): OperationRow => ({ ...row, document: JSON.parse(row.document) });
@@ -28,7 +28,7 @@ const columns = {
   output_stream: 'outputStream',
 };
 
-/** Operations: what binds streams to definitions. */
+/** Operations, which connect streams to definitions. */
 export function operationRepository(reader: PrismaClient, writer: Writer) {
   return {
     async byId(id: number): Promise<OperationRow | null> {
@@ -47,7 +47,7 @@ export function operationRepository(reader: PrismaClient, writer: Writer) {
     all: async (): Promise<OperationRow[]> =>
       (await reader.operation.findMany({ include, orderBy: { id: 'asc' } })).map(rowOf),
 
-    /** The names of those that run a definition, a few of them. */
+    /** The names of a few operations that run a definition. */
     async ofDefinition(processDefinitionId: number): Promise<string[]> {
       const rows = await reader.operation.findMany({
         where: { processDefinitionId },
@@ -58,13 +58,13 @@ export function operationRepository(reader: PrismaClient, writer: Writer) {
       return rows.map(({ name }) => name);
     },
 
-    /** The ids of those that read a stream. */
+    /** The ids of the operations that read a stream. */
     async readersOf(inputStream: string): Promise<number[]> {
       const rows = await reader.operation.findMany({ where: { inputStream }, select: { id: true } });
       return rows.map(({ id }) => id);
     },
 
-    /** The names of those that read a stream or put something on it, a few of them. */
+    /** The names of a few operations that read a stream or publish on it. */
     async ofStream(name: string): Promise<string[]> {
       const rows = await reader.operation.findMany({
         where: {

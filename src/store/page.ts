@@ -1,9 +1,9 @@
 import type { ListQuery } from '../domain/query.js';
 import { type ColumnMap, orderOf, whereOf } from './where.js';
 
-/** What a list needs of one of Prisma's tables. */
+/** The methods of a Prisma table that a list needs. */
 interface Table {
-  // biome-ignore lint/suspicious/noExplicitAny: each table has types of its own, which a page is the same for
+  // biome-ignore lint/suspicious/noExplicitAny: each table has its own types, and a page works for all
   count(args: any): Promise<number>;
   // biome-ignore lint/suspicious/noExplicitAny: as above
   findMany(args: any): Promise<any[]>;
@@ -12,7 +12,7 @@ interface Table {
 /**
  * A page of what a query asks for, and how many there are in all.
  *
- * @param scope what belongs to the one who asks
+ * @param scope the rows that the actor may see
  * @param include what of other tables comes with each row
  * @param rowOf makes of a row what the repository gives
  */
@@ -34,10 +34,10 @@ export async function pageOf<Row>(
     take: query.limit,
   });
   const objects = rows.map(rowOf);
-  // A first page that is not full has told the total already.
+  // A first page that is not full already gives the total.
   const isAll = query.offset === 0 && objects.length < query.limit;
   return { total: isAll ? objects.length : await table.count({ where }), objects };
 }
 
-/** Whose rows are meant; null is everybody's. */
+/** The condition for an owner's rows; null is everybody's. */
 export const ownedBy = (ownerId: number | null) => (ownerId === null ? {} : { ownerId });

@@ -23,13 +23,13 @@ export type DefinitionWrite =
 
 const columns = { process_type: 'processType', owner: 'owner.username' };
 
-/** A row as the SQL takes it: dates are stored as Prisma stores them. */
+/** A row for the SQL, with dates in Prisma's format. */
 const stored = (row: Partial<ProcessDefinition>): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(row).map(([key, value]) => [key, value instanceof Date ? storedDate(value) : value]),
   );
 
-/** A statement for a list, if there is anything in it, that must change a row for each. */
+/** A statement for a list, unless it is empty, that must change one row for each entry. */
 const changing = (client: PrismaClient, sql: string, list: readonly unknown[]) =>
   list.length === 0
     ? []
@@ -38,7 +38,7 @@ const changing = (client: PrismaClient, sql: string, list: readonly unknown[]) =
         client.$queryRawUnsafe(mustHaveChangedSql, list.length),
       ];
 
-/** The id of each write; ids that were made rise in the order of the rows. */
+/** The id of each write; generated ids increase in the order of the rows. */
 function idsOfWrites(writes: readonly DefinitionWrite[], inserted: readonly number[]): number[] {
   const chosen = new Set(writes.map((write) => (write.op === 'create' ? write.row.id : write.id)));
   const made = inserted.filter((id) => !chosen.has(id)).sort((a, b) => a - b);
@@ -46,8 +46,8 @@ function idsOfWrites(writes: readonly DefinitionWrite[], inserted: readonly numb
 }
 
 /**
- * Whether a write failed because somebody else was faster: a row was changed or gone (the check of `changes()`), an id
- * was taken, or an operation runs the definition since a moment ago.
+ * Whether a write failed because somebody else was faster: a row was changed or deleted (the check of `changes()`), an
+ * id was taken, or an operation has just begun to run the definition.
  */
 const isOvertaken = (error: unknown): boolean =>
   /malformed JSON|UNIQUE constraint failed|FOREIGN KEY constraint failed|P2002|P2003/.test(
@@ -56,7 +56,7 @@ const isOvertaken = (error: unknown): boolean =>
 
 /** Process definitions and their revisions. */
 export function definitionRepository(reader: PrismaClient, writer: Writer) {
-  /** Names of owners: users are never renamed, and one who owns something is never deleted. */
+  /** Names of owners: users are never renamed, and not deleted while they own anything. */
   const owners = new Map<number, string>();
 
   /** Rows with their owners' names, without joining the same few users to every page. */
@@ -103,7 +103,7 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
       return rows.map((row) => row.id);
     },
 
-    /** The ids that a list's filters select, the lowest first: those above `after`, at most so many. */
+    /** The ids above `after` that a list's filters select, lowest first, at most `most`. */
     async idsOf(ownerId: number | null, query: ListQuery, most: number, after = 0): Promise<number[]> {
       const where = { ...ownedBy(ownerId), ...whereOf(query.filters, columns) };
       const rows = await reader.processDefinition.findMany({
@@ -115,7 +115,7 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
       return rows.map((row) => row.id);
     },
 
-    /** The first of those that a list's filters select which an operation runs; null if there is none. */
+    /** The first definition selected by a list's filters that an operation runs; null if there is none. */
     async firstUsed(ownerId: number | null, query: ListQuery): Promise<number | null> {
       const where = { ...ownedBy(ownerId), ...whereOf(query.filters, columns) };
       const row = await reader.processDefinition.findFirst({
@@ -157,7 +157,7 @@ export function definitionRepository(reader: PrismaClient, writer: Writer) {
       }
     },
 
-    /** One revision of a definition; the last of that number, since an id can be deleted and made anew. */
+    /** One revision of a definition; the latest of that number, since an id can be deleted and created again. */
     revision: (processDefinitionId: number, revision: number): Promise<DefinitionRevision | null> =>
       reader.definitionRevision.findFirst({
         where: { processDefinitionId, revision },

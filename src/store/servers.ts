@@ -17,7 +17,7 @@ export type NewServer = Pick<
   ServerRow,
   'name' | 'application' | 'revision' | 'connector' | 'order' | 'created'
 >;
-/** What may be written of a server, besides its state. */
+/** The columns of a server that may be changed besides its state. */
 export type ServerChange = Partial<
   Pick<ServerRow, 'cloudId' | 'reach' | 'uses' | 'reason' | 'missing' | 'booted' | 'idleSince' | 'deleted'>
 >;
@@ -36,7 +36,7 @@ const columns = {
   idle_since: 'idleSince',
 };
 
-/** The ledger of servers, and which job had which. */
+/** The ledger of servers, and which jobs used them. */
 export function serverRepository(reader: PrismaClient, writer: Writer) {
   return {
     async byId(id: number): Promise<ServerRow | null> {
@@ -53,26 +53,26 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
       return (await reader.server.findMany({ where, orderBy: { id: 'asc' } })).map(rowOf);
     },
 
-    /** Those of these names that were ever ours, whatever has become of them. */
+    /** Our servers with these names, in whatever state. */
     named: async (names: readonly string[]): Promise<ServerRow[]> =>
       (await reader.server.findMany({ where: { name: { in: [...names] } } })).map(rowOf),
 
-    /** Writes that a server is wanted, before anybody is asked for it. */
+    /** Records that a server is wanted, before the cloud is asked for it. */
     async add(row: NewServer): Promise<ServerRow> {
       const data = { ...row, order: JSON.stringify(row.order), state: 'requested', updated: row.created };
       return rowOf(await writer.one((client) => client.server.create({ data })));
     },
 
-    /** What is found out about a server that stays in its state. */
+    /** Stores what was learned about a server without changing its state. */
     async note(id: number, change: ServerChange, updated: Date): Promise<void> {
       const data = { ...stored(change), updated };
       await writer.one((client) => client.server.update({ where: { id }, data }));
     },
 
     /**
-     * Changes a server's state, if it is in one that the new state may follow upon.
+     * Changes a server's state, if the new state may follow its current one.
      *
-     * @returns the row as it is now; null if it was in another state, and nothing was changed
+     * @returns the new row; null if it was in another state and nothing was changed
      */
     async change(
       id: number,
@@ -105,7 +105,7 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
     usesFor: (jobId: number) =>
       reader.serverUse.findMany({ where: { jobId }, include: { server: true }, orderBy: { id: 'asc' } }),
 
-    /** The uses that have not ended, each with the name of its server, and how far its job is. */
+    /** The open uses, each with its server's name and its job's progress. */
     openUses: () =>
       reader.serverUse.findMany({
         where: { ended: null },
@@ -117,9 +117,9 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
       }),
 
     /**
-     * Gives an idle server to an attempt of a job: the server's change and its use are stored together, or neither is.
+     * Gives an idle server to an attempt of a job: the server's change and its use are stored together or not at all.
      *
-     * @returns the server as it is now; null if it is not idle any more
+     * @returns the new row; null if the server is no longer idle
      */
     async assign(id: number, jobId: number, attempt: number, now: Date): Promise<ServerRow | null> {
       const change = { state: 'busy', uses: { increment: 1 }, idleSince: null, updated: now };
@@ -141,9 +141,9 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
     },
 
     /**
-     * Takes a server back from an attempt that was never begun there: it does not count as a use.
+     * Takes a server back from an attempt that never started there: it does not count as a use.
      *
-     * @returns the server as it is now; null if it was not busy, and only the use is forgotten
+     * @returns the new row; null if it was not busy and only the use was deleted
      */
     async unassign(id: number, jobId: number, attempt: number, now: Date): Promise<ServerRow | null> {
       const change = { state: 'idle', uses: { decrement: 1 }, idleSince: now, updated: now };
@@ -161,7 +161,7 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
       ]);
     },
 
-    /** Forgets servers that were deleted before a moment, a few at a time; tells how many. */
+    /** Deletes the rows of servers that were deleted before a date, a few at a time; returns how many. */
     async forget(before: Date, most: number): Promise<number> {
       const rows = await reader.server.findMany({
         where: { state: 'deleted', deleted: { lt: before } },
@@ -174,7 +174,7 @@ export function serverRepository(reader: PrismaClient, writer: Writer) {
       return rows.length;
     },
 
-    /** How many servers there are in each state that is not the last. */
+    /** How many servers there are in each state except `deleted`. */
     async counts(): Promise<Record<string, number>> {
       const groups = await reader.server.groupBy({
         by: ['state'],

@@ -4,7 +4,7 @@ import { jobOf } from './jobs.js';
 import type { PrismaClient } from './sqlite/client.js';
 import type { Writer } from './sqlite/writer.js';
 
-/** How many of a step's jobs are in one state, and, where there is only one, which it is. Dates as stored. */
+/** How many of a step's jobs are in one state, and if there is only one, which it is. Dates as stored. */
 export interface StepCount {
   step: string;
   state: State;
@@ -19,7 +19,7 @@ export interface StepCount {
 /** The jobs that are steps of a pipeline's job. */
 export function stepJobRepository(reader: PrismaClient, writer: Writer) {
   return {
-    /** The pipelines' own jobs that have not reached their end, oldest first. */
+    /** The unfinished jobs of pipelines themselves, oldest first. */
     async unfinishedPipelines(): Promise<Job[]> {
       const rows = await reader.job.findMany({
         where: { state: { in: [...unfinishedStates] }, executor: pipelineExecutor },
@@ -52,14 +52,14 @@ export function stepJobRepository(reader: PrismaClient, writer: Writer) {
       }));
     },
 
-    /** What came of some of them, in whatever order. */
+    /** The outputs of some of them, in any order. */
     outputs: (uuids: readonly string[]) =>
       reader.job.findMany({
         where: { uuid: { in: [...uuids] } },
         select: { uuid: true, outputPath: true, outputName: true },
       }),
 
-    /** How far the steps are: one row for each step and state. */
+    /** The progress of the steps: one row for each step and state. */
     async counts(parentId: number): Promise<StepCount[]> {
       const rows = await reader.$queryRawUnsafe<(Omit<StepCount, 'count'> & { count: bigint | number })[]>(
         `SELECT "step", "state", COUNT(*) AS "count", MAX("uuid") AS "uuid", MAX("attempt") AS "attempt",
@@ -70,7 +70,7 @@ export function stepJobRepository(reader: PrismaClient, writer: Writer) {
       return rows.map((row) => ({ ...row, count: Number(row.count), attempt: Number(row.attempt) }));
     },
 
-    /** Another input for a job that is run again. */
+    /** Replaces the input of a job that runs again. */
     async setInput(id: number, input: { name: string; size: number } | null): Promise<void> {
       const data = { inputName: input?.name ?? null, inputSize: input === null ? null : BigInt(input.size) };
       await writer.batch((client) => [client.job.updateMany({ where: { id }, data })]);

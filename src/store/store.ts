@@ -23,8 +23,8 @@ import { tokenRepository } from './tokens.js';
 import { userRepository } from './users.js';
 
 /**
- * Opens the database, brought up to date: one repository per noun. Reads have a connection of their own, so that
- * they never see half of a write.
+ * Opens and migrates the database: one repository per noun. Reads have their own connection, so that they never see
+ * half of a write.
  *
  * @param file the database's path
  */
@@ -32,7 +32,7 @@ export async function openStore(file: string) {
   const migrations = await migrate(file);
   const reserve = new Reserve(path.dirname(file));
   const writer = new Writer(file, reserve);
-  // The first connection may have to put right what a crash left, for which it needs the file to itself.
+  // The first connection may have to recover from a crash, for which it needs exclusive access.
   await writer.batch(() => []);
   const reader = openReader(file);
   const subscriptions = subscriptionRepository(reader, writer);
@@ -59,7 +59,7 @@ export async function openStore(file: string) {
 
     reserve,
 
-    /** Proves that the database can be written to. Throws what keeps it from that, after a moment at the latest. */
+    /** Checks that the database can be written to. Throws the reason if not, after a moment at the latest. */
     async check(): Promise<void> {
       checking ??= this.keepSetting('checked', String(process.pid)).finally(() => {
         checking = null;
@@ -67,12 +67,12 @@ export async function openStore(file: string) {
       await inTime(checking);
     },
 
-    /** A value of this installation, or null if it was never made. */
+    /** A value of this installation, or null if it was never set. */
     async knownSetting(key: string): Promise<string | null> {
       return (await reader.setting.findUnique({ where: { key } }))?.value ?? null;
     },
 
-    /** Keeps a value of this installation, in place of an older one. */
+    /** Stores a value of this installation, replacing an older one. */
     async keepSetting(key: string, value: string): Promise<void> {
       await writer.batch((client) => [
         client.setting.upsert({ where: { key }, create: { key, value }, update: { value } }),
@@ -95,7 +95,7 @@ export async function openStore(file: string) {
   };
 }
 
-/** Who asks whether all is well does not wait longer than this, in milliseconds. */
+/** The longest that a health check waits, in milliseconds. */
 const patience = 2000;
 
 async function inTime(work: Promise<void>): Promise<void> {
@@ -111,8 +111,7 @@ const slow = `The database has not taken a write for ${patience / 1000} s: anoth
 export type Store = Awaited<ReturnType<typeof openStore>>;
 
 /**
- * Copies a database, also one in use, to a new file: a consistent copy as of one moment, made by SQLite's own
- * online backup.
+ * Copies a database, even one in use, to a new file: a consistent snapshot by SQLite's own online backup.
  *
  * @param progress called with pages done and pages in all
  */

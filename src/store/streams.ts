@@ -11,7 +11,7 @@ export type StreamRow = Stream & { owner: { username: string } };
 const include = { owner: { select: { username: true } } } as const;
 const columns = { owner: 'owner.username', max_messages: 'maxMessages' };
 
-/** Streams: what they are called, whose they are, and how they are kept. Their messages are elsewhere. */
+/** Streams: their names, owners and settings. Their messages are elsewhere. */
 export function streamRepository(reader: PrismaClient, writer: Writer) {
   return {
     all: (): Promise<StreamRow[]> => reader.stream.findMany({ include }),

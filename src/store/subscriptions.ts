@@ -18,16 +18,16 @@ export type ShownSubscription = Subscription & {
 
 const columns = { owner: 'owner.username', job: 'job.uuid', pipeline: 'pipelineId' };
 
-/** Who wants to be told of which events. */
+/** Subscriptions to events. */
 export function subscriptionRepository(reader: PrismaClient, writer: Writer) {
-  /** Kept here so that an event costs nothing where nobody is to be told: false only when that is certain. */
+  /** Kept here so that an event costs nothing without subscriptions: false only if there certainly are none. */
   let any = true;
   let additions = 0;
   const noteAddition = () => {
     any = true;
     additions += 1;
   };
-  /** What adds is noted before and after it is written: a look in between may have missed it. */
+  /** Sets the flag before and after adding, since a check in between may have missed the new row. */
   async function adding<T>(work: Promise<T>): Promise<T> {
     noteAddition();
     try {
@@ -42,7 +42,7 @@ export function subscriptionRepository(reader: PrismaClient, writer: Writer) {
     mayBeAny: (): boolean => any,
     adding,
 
-    /** Looks whether there is any active subscription. */
+    /** Checks whether there is any active subscription. */
     async lookForAny(): Promise<void> {
       const before = additions;
       const found = (await reader.subscription.findFirst({ where: { active: true } })) !== null;
@@ -52,14 +52,14 @@ export function subscriptionRepository(reader: PrismaClient, writer: Writer) {
     byId: (id: number): Promise<ShownSubscription | null> =>
       reader.subscription.findUnique({ where: { id }, include }),
 
-    /** The installation's own: they belong to nobody. */
+    /** The installation's own subscriptions, without an owner. */
     unowned: (): Promise<Subscription[]> => reader.subscription.findMany({ where: { ownerId: null } }),
 
-    /** A job's own, oldest first. */
+    /** A job's own subscriptions, oldest first. */
     ofJob: (jobId: number): Promise<ShownSubscription[]> =>
       reader.subscription.findMany({ where: { jobId }, include, orderBy: { id: 'asc' } }),
 
-    /** How many a user has to one job, or to none in particular. */
+    /** How many a user has for one job, or (null) for no particular job. */
     count: (ownerId: number, jobId: number | null): Promise<number> =>
       reader.subscription.count({ where: { ownerId, jobId } }),
 

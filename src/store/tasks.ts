@@ -8,7 +8,7 @@ import type { PrismaClient } from './sqlite/client.js';
 export function taskRepository(reader: PrismaClient) {
   return {
     /**
-     * The tasks that have not reached their end, oldest first: those after the job of that id, at most so many.
+     * Unfinished tasks, oldest first: those after the job of that id, at most `most`.
      *
      * @param ownerId null: everybody's
      */

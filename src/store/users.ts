@@ -29,7 +29,7 @@ export function userRepository(reader: PrismaClient, writer: Writer) {
       await writer.batch((client) => [client.user.delete({ where: { id } })]);
     },
 
-    /** How much of theirs there is: a user who owns something is not deleted, but made inactive. */
+    /** How much a user owns: a user who owns anything cannot be deleted, only made inactive. */
     async owned(id: number): Promise<{
       definitions: number;
       jobs: number;

@@ -13,7 +13,7 @@ function condition(filter: Filter): unknown {
     case 'contains':
       return { contains: String(first) };
     case 'startswith':
-      // As a range it can use the column's index.
+      // As a range, it can use the column's index.
       return { gte: String(first), lt: `${String(first)}\u{10ffff}` };
     case 'gt':
     case 'gte':
@@ -33,14 +33,14 @@ const nest = (path: string, value: unknown): Record<string, unknown> =>
     unknown
   >;
 
-/** Prisma's `where` for filters, which were checked when they were read. */
+/** Prisma's `where` for filters that have already been validated. */
 export function whereOf(filters: readonly Filter[], columns: ColumnMap): Record<string, unknown> {
   return {
     AND: filters.map((filter) => {
       const path = columns[filter.field] ?? filter.field;
       const wanted = condition(filter);
       const [relation = path, ...beyond] = path.split('.');
-      // What is nothing beyond a relation, or is not, is the relation itself.
+      // A null behind a relation means that the relation itself is missing.
       if (beyond.length > 0 && (wanted === null || filter.lookup === 'isnull')) {
         return { [relation]: wanted === null ? null : { isNot: null } };
       }
@@ -57,7 +57,7 @@ export function orderOf(order: readonly Order[], columns: ColumnMap): Record<str
   return [...asked, { id: order[0]?.descending ? 'desc' : 'asc' }];
 }
 
-/** The values of an `exact` or `in` filter on a field, if that is all that is asked of it. */
+/** The values of an `exact` or `in` filter on a field, if it is the only filter on it. */
 export function exactValues(filters: readonly Filter[], field: string): FilterValue[] | undefined {
   const mine = filters.filter((filter) => filter.field === field);
   if (mine.length !== 1 || !(mine[0]?.lookup === 'exact' || mine[0]?.lookup === 'in')) return undefined;

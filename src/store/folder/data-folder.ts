@@ -17,10 +17,10 @@ import { reserveFile } from './reserve.js';
 /** A data folder that cannot be used as it is. The message says what to do. */
 class DataFolderError extends Error {}
 
-/** What SQLite keeps beside a database. */
+/** Suffixes of the files that SQLite keeps for a database. */
 const besides = ['', '-wal', '-shm', '-journal'];
 
-/** Every file of ours that lies beside the folders of jobs. */
+/** All our files beside the folders of jobs. */
 const filesOf = (data: string, database: string): string[] => [
   ...[database, streamsFile(data), lockFile(data)].flatMap((file) => besides.map((end) => file + end)),
   webhookKeyFile(data),
@@ -34,10 +34,10 @@ const octal = ({ mode }: Stats): string => (mode & 0o7777).toString(8).padStart(
 const found = (place: string): Stats | undefined => statSync(place, { throwIfNoEntry: false });
 
 /**
- * Sees to it that there is a data folder, and that nobody but its owner can look into it, whoever made it: 0700, and
- * 0600 for our files. Throws a DataFolderError for a folder that cannot be made, or that is not ours to close.
+ * Makes sure that the data folder exists and that only its owner can read it, whoever created it: 0700, and 0600 for
+ * our files. Throws a DataFolderError for a folder that cannot be created, or whose mode we must not change.
  *
- * @param database the database's path; it may lie elsewhere, in a folder that others need
+ * @param database the database's path; it may be elsewhere, in a folder that others need
  * @returns the lock that keeps a second server away
  */
 export function openDataFolder(data: string, database: string): ReturnType<typeof lockFolder> {
@@ -49,7 +49,7 @@ export function openDataFolder(data: string, database: string): ReturnType<typeo
   return lockFolder(data);
 }
 
-/** What others may read of a data folder, in words; the doctor tells. */
+/** What others may read of a data folder, in words, for the doctor. */
 export function readableByOthers(data: string, database: string): string[] {
   return [data, ...foldersOf(data), ...filesOf(data, database)].flatMap((place) => {
     const stats = found(place);
@@ -62,7 +62,7 @@ const reasons: Readonly<Record<string, string>> = {
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOSPC: 'the disk is full',
-  ENOENT: 'no folders can be made there',
+  ENOENT: 'no folders can be created there',
   ENOTDIR: 'something on the way to it is a file',
 };
 
@@ -72,8 +72,8 @@ const reasonOf = (error: unknown): string => {
 };
 
 /**
- * Makes the folder if there is none, and checks that this user can work in it. Throws a DataFolderError.
- * Step by step: `recursive` of Node.js never ends where a folder takes no others, as /proc does not (ENOENT).
+ * Creates the folder if missing, and checks that this user can write to it. Throws a DataFolderError. It goes step by
+ * step, because Node's `recursive` never ends if a folder cannot hold others, like /proc (ENOENT).
  */
 export function makeDataFolder(folder: string): void {
   makeFolder(folder);
@@ -90,7 +90,7 @@ function makeFolder(folder: string, wanted = folder): void {
   try {
     const stats = found(folder);
     if (stats?.isDirectory()) return;
-    // Newer versions of Node.js say of what is below a file that there is nothing, and not that the file is no folder.
+    // For a path below a file, newer versions of Node.js report a missing entry instead of ENOTDIR.
     if (stats !== undefined && folder !== wanted) throw Object.assign(new Error(), { code: 'ENOTDIR' });
     if (stats !== undefined) {
       throw new DataFolderError(
@@ -102,12 +102,12 @@ function makeFolder(folder: string, wanted = folder): void {
   } catch (error) {
     if (error instanceof DataFolderError) throw error;
     throw new DataFolderError(
-      `the data folder ${wanted} cannot be made: ${reasonOf(error)}. Make it yourself for the user that the server runs as, or name another folder with --data`,
+      `the data folder ${wanted} cannot be created: ${reasonOf(error)}. Create it yourself for the user that the server runs as, or name another folder with --data`,
     );
   }
 }
 
-/** Closes the folder itself. One with somebody else's things in it is never closed: that might be /var/lib. */
+/** Makes the folder itself private, but never a folder with somebody else's files: that might be /var/lib. */
 function closeFolder(data: string, database: string): void {
   const stats = statSync(data);
   if (othersMay(stats)) {
@@ -115,14 +115,14 @@ function closeFolder(data: string, database: string): void {
     const there = readdirSync(data).filter((name) => name !== 'lost+found');
     if (there.length > 0 && !ours.some(existsSync)) {
       throw new DataFolderError(
-        `the data folder ${data} can be read by other users (mode ${octal(stats)}), and what is in it is not Penstock's. Name a folder of its own, such as --data ${path.join(data, 'penstock')}, or close this one with: chmod 700 ${data}`,
+        `the data folder ${data} can be read by other users (mode ${octal(stats)}), and contains files that are not Penstock's. Name a separate folder, such as --data ${path.join(data, 'penstock')}, or make this one private with: chmod 700 ${data}`,
       );
     }
   }
   close(data, 0o700);
 }
 
-/** Takes away what others may do with a file or folder of ours, if it is there. */
+/** Removes others' permissions from one of our files or folders, if it exists. */
 function close(place: string, mode: number): void {
   const before = found(place);
   if (before === undefined || !othersMay(before)) return;

@@ -19,12 +19,12 @@ import { promisify } from 'node:util';
 
 const sync = promisify(fdatasync);
 
-/** Where the messages of durable streams are that this server keeps itself. */
+/** The file with the messages of durable streams that this server keeps itself. */
 export const streamsFile = (data: string): string => path.join(data, 'streams.sqlite');
 
 /**
- * Where a job's files are. An upload is made in `incoming/` and moved to `jobs/` when its job is in the database,
- * so that what was never accepted can be told from what was.
+ * Where a job's files are. An upload is written to `incoming/` and moved to `jobs/` once its job is in the database, so
+ * that accepted uploads can be told from others.
  *
  *   jobs/3f/1073f…/input               what came in; a program that wants a path finds it by its name in
  *   jobs/3f/1073f…/1/input/NAME        the attempt's folder
@@ -55,7 +55,7 @@ export class JobFiles {
     return path.join(this.folder(uuid), String(attempt));
   }
 
-  /** What an attempt wrote to its standard output or error. */
+  /** The log of an attempt's standard output or error. */
   log(uuid: string, attempt: number, stream: 'stdout' | 'stderr'): string {
     return path.join(this.attempt(uuid, attempt), stream);
   }
@@ -74,33 +74,33 @@ export class JobFiles {
     return path.join(this.attempt(uuid, attempt), 'outputs', name);
   }
 
-  /** Where what comes in is, before it is a job's. */
+  /** The folder for an upload that does not belong to a job yet. */
   incoming(uuid: string): string {
     return path.join(this.#incoming, uuid);
   }
 
-  /** A folder for what comes in, before it is known whether a job will come of it. */
+  /** Makes the folder for an upload before it is known whether it becomes a job. */
   receive(uuid: string): string {
-    // Whether its place among the jobs can be had shows now, before there is a job.
+    // A problem with its place among the jobs must show now, before there is a job.
     accessSync(this.#shard(uuid), constants.W_OK | constants.X_OK);
     const folder = path.join(this.#incoming, uuid);
     mkdirSync(folder, { mode: 0o700 });
     return folder;
   }
 
-  /** The folder that a job's folder is in. */
+  /** The parent folder of a job's folder. */
   #shard(uuid: string): string {
     const folder = path.join(this.#jobs, uuid.slice(3, 5));
     if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
     return folder;
   }
 
-  /** Removes a shard that no job is in any more. At once, so that no job can come into it between. */
+  /** Removes an empty shard. Synchronously, so that no job can be put into it meanwhile. */
   #dropShard(name: string): void {
     try {
       rmdirSync(path.join(this.#jobs, name));
     } catch {
-      // There are jobs in it; or it cannot be removed, which harms nobody.
+      // There are jobs in it, or it cannot be removed, which does no harm.
     }
   }
 
@@ -109,7 +109,7 @@ export class JobFiles {
     for (const name of await readdir(this.#jobs)) if (/^[0-9a-f]{2}$/.test(name)) this.#dropShard(name);
   }
 
-  /** Moves what came in to its job. Doing it twice is the same as doing it once. */
+  /** Moves an upload to its job. Idempotent. */
   accept(uuid: string): void {
     this.#shard(uuid);
     const from = path.join(this.#incoming, uuid);
@@ -126,7 +126,7 @@ export class JobFiles {
     writeFileSync(path.join(folder, 'environment'), JSON.stringify(environment), { mode: 0o600 });
   }
 
-  /** The values that were kept. */
+  /** The stored values. */
   environment(uuid: string): Record<string, string> {
     return JSON.parse(readFileSync(path.join(this.folder(uuid), 'environment'), 'utf8')) as Record<
       string,
@@ -134,7 +134,7 @@ export class JobFiles {
     >;
   }
 
-  /** Forgets an attempt's command, which they went into. */
+  /** Deletes an attempt's command, which contains them. */
   forgetCommand(uuid: string, attempt: number): void {
     rmSync(path.join(this.attempt(uuid, attempt), 'command'), { force: true });
   }
@@ -148,18 +148,18 @@ export class JobFiles {
     }
   }
 
-  /** Forgets them once no attempt needs them any more, and the command that they went into. */
+  /** Deletes them once no attempt needs them any longer, and the command that contains them. */
   forgetEnvironment(uuid: string, attempt: number): void {
     rmSync(path.join(this.folder(uuid), 'environment'), { force: true });
     this.forgetCommand(uuid, attempt);
   }
 
-  /** Drops what came in for a job that will not be. */
+  /** Deletes an upload that will not become a job. */
   async reject(uuid: string): Promise<void> {
     await rm(path.join(this.#incoming, uuid), { recursive: true, force: true });
   }
 
-  /** The uuids of what came in and was neither accepted nor rejected: a crash left them. */
+  /** The UUIDs of uploads that a crash left neither accepted nor rejected. */
   async received(): Promise<string[]> {
     return readdir(this.#incoming);
   }
@@ -172,9 +172,9 @@ export class JobFiles {
 }
 
 /**
- * A file's size in bytes, or null if there is no such file, or none that can be reached: programs make links that lead
- * in circles, and folders that nobody may enter. At once, not in a thread of the pool: the kernel knows it by heart,
- * and asking it costs a tenth of handing the question over.
+ * A file's size in bytes, or null if it does not exist or cannot be reached: programs make circular links, and folders
+ * that nobody may enter. Synchronous, because the kernel has it cached and the call costs a tenth of using the thread
+ * pool.
  */
 export function fileSize(file: string | Buffer): number | null {
   try {
@@ -185,7 +185,7 @@ export function fileSize(file: string | Buffer): number | null {
   }
 }
 
-/** Returns when the file's bytes are on the disk. */
+/** Returns when the file's bytes are on disk. */
 export async function makeDurable(file: string): Promise<void> {
   const descriptor = openSync(file, 'r');
   try {

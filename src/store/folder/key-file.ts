@@ -13,12 +13,12 @@ import path from 'node:path';
 
 const bytes = 32;
 
-/** Where the key is that the secrets of webhooks are derived from. */
+/** The file with the key that webhook secrets are derived from. */
 export const webhookKeyFile = (data: string): string => path.join(data, 'webhook-key');
 
 /**
- * The key in a file, made at the first start. It is no part of the database, so that a copy of that gives nobody
- * the means to sign. Throws where the file holds something else: a new key would make every receiver refuse.
+ * The key in a file, created at the first start. It is not in the database, so that a copy of the database is not
+ * enough to sign. Throws if the file holds something else: a new key would make every receiver refuse.
  *
  * @returns 32 bytes, and whether they are new
  */
@@ -28,13 +28,13 @@ export function keyFile(file: string): { key: Buffer; made: boolean } {
   const key = readFileSync(file);
   if (key.length !== bytes) {
     throw new Error(
-      `${file} is not a key of ${bytes} bytes. Put the file from a backup in its place; without it all secrets of webhooks are lost`,
+      `${file} is not a key of ${bytes} bytes. Put the file from a backup in its place; without it all webhook secrets are lost`,
     );
   }
   return { key, made };
 }
 
-/** Under another name until it is on the disk, so that a start that is cut off leaves no half of a key. */
+/** Under another name until it is on disk, so that an interrupted start leaves no half-written key. */
 function makeKey(file: string): void {
   const partial = `${file}.partial`;
   rmSync(partial, { force: true });

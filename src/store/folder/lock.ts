@@ -2,12 +2,12 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 
-/** The file that the lock is held on. */
+/** The lock file. */
 export const lockFile = (data: string): string => path.join(data, 'lock.sqlite');
 
 /**
  * Keeps a second server away from a data folder. The lock is SQLite's own, held on a file beside the database: the
- * kernel lets it go when this process ends, however it ends.
+ * kernel releases it when this process ends, however it ends.
  */
 export function lockFolder(folder: string): { release: () => void } {
   const file = lockFile(folder);

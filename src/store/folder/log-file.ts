@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 
 /**
- * A log whose older part was cut away keeps the places of its bytes: the file begins with a hole, and beside it stands
- * where the log begins now.
+ * A log whose older part was cut away keeps the offsets of its bytes: the file begins with a hole, and a file beside it
+ * says where the log now begins.
  */
 const noteOf = (file: string) => `${file}.from`;
 
@@ -17,7 +17,7 @@ export function logStart(file: string): number {
   }
 }
 
-/** Says where a log begins from now on. It is there as a whole, or as it was. */
+/** Sets where a log begins. The change is atomic. */
 export async function setLogStart(file: string, start: number): Promise<void> {
   await writeFile(`${noteOf(file)}.new`, String(start), { mode: 0o600 });
   await rename(`${noteOf(file)}.new`, noteOf(file));

@@ -3,14 +3,14 @@ import { rmSync, statSync } from 'node:fs';
 import { open, rename, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
 
-/** The file beside the database that is let go when the disk is full. */
+/** The file beside the database that is deleted when the disk is full. */
 export const reserveFile = (data: string): string => path.join(data, 'reserve');
 
 const mebibyte = 1024 * 1024;
-/** Enough for the ends and removals of hundreds of jobs. */
+/** Enough to end and remove hundreds of jobs. */
 const usualSize = 8 * mebibyte;
 
-/** With less than this, in bytes, people should make room. */
+/** With fewer free bytes than this, people should make room. */
 export const lowRoom = 1024 ** 3;
 
 /** Bytes that this user can still write to the file system of a folder, and the size of the whole. */
@@ -20,8 +20,8 @@ export async function roomOf(folder: string): Promise<{ free: number; total: num
 }
 
 /**
- * Room on the database's disk that is kept for a bad day. When the disk is full, the reserve is let go, so that jobs
- * can still be ended, cancelled and removed; nothing that only adds is stored until there is room for it again.
+ * Reserved space on the database's disk. When the disk is full, the reserve is released, so that jobs can still be
+ * ended, cancelled and removed; new data is refused until there is room for the reserve again.
  */
 export class Reserve {
   readonly #file: string;
@@ -33,12 +33,12 @@ export class Reserve {
     this.#file = reserveFile(folder);
   }
 
-  /** True from the moment that the reserve was let go, or could not be made, until it could be made again. */
+  /** True from when the reserve was released, or could not be made, until it can be made again. */
   get spent(): boolean {
     return this.#spent;
   }
 
-  /** Lets it go. @returns whether there was anything to let go */
+  /** Releases it. @returns whether there was anything to release */
   letGo(): boolean {
     this.#spent = true;
     const there = statSync(this.#file, { throwIfNoEntry: false }) !== undefined;
@@ -46,7 +46,7 @@ export class Reserve {
     return there;
   }
 
-  /** Makes it, if it is not there and there is room for more than it. */
+  /** Makes it if it is missing and there is more than enough space. */
   make(): Promise<void> {
     this.#making ??= this.#make().finally(() => {
       this.#making = null;
@@ -72,14 +72,14 @@ export class Reserve {
       await rename(partial, this.#file);
       this.#spent = false;
     } catch {
-      // Somebody else was faster to take the room.
+      // Somebody else took the space first.
       await rm(partial, { force: true });
       this.#spent = true;
     }
   }
 }
 
-/** Random bytes: a file system that compresses would keep no room for others. */
+/** Random bytes: a compressing file system would reserve no space for zeros. */
 async function fill(file: string, size: number): Promise<void> {
   const handle = await open(file, 'w', 0o600);
   try {

@@ -6,12 +6,12 @@ import { insertEventsSql, insertJobsSql, updateJobsSql } from './job-sql.js';
 import { busyTimeout } from './pragmas.js';
 
 /**
- * The thread that writes. Waiting for the disk and for another program's lock happens here, so that it holds up no
- * request; and what gathers meanwhile makes up the next group. It has the one connection that writes: job writes come
- * as groups, everything else as the statements of a transaction of Prisma's.
+ * The writing thread. It waits for the disk and for other programs' locks, so that no request has to; writes that
+ * arrive meanwhile form the next group. It has the only writing connection: job writes come as groups, everything else
+ * as the statements of a Prisma transaction.
  */
 
-/** One group of job writes; each list is JSON for its statement, or null if there is nothing of it. */
+/** One group of job writes; each list is JSON for its statement, or null if it is empty. */
 export interface Group {
   inserts: string | null;
   updates: string | null;
@@ -27,8 +27,8 @@ export type WriteRequest =
   | { kind: 'close' };
 
 /**
- * Of a group the events that were written, which is how a lost compare-and-set shows; of a statement its result. Or why
- * nothing was written: in words, and as Prisma wants to be told.
+ * For a group, the events that were written, so that a lost compare-and-set shows; for a statement, its result. Or why
+ * nothing was written, in words and in Prisma's form.
  */
 export type WriteAnswer = { value: unknown } | { error: string; cause?: DriverAdapterError['cause'] };
 
@@ -53,23 +53,23 @@ const commit = database.transaction((group: Group): string[] => {
   return statements.events.all(group.events) as string[];
 });
 
-/** Milliseconds that a lock is waited for once somebody has waited for all of `busyTimeout` in vain. */
+/** Milliseconds to wait for a lock after somebody has waited the whole `busyTimeout` in vain. */
 const knownBusy = 100;
 let patience = busyTimeout;
 
-/** Waits for a lock only as long as it may still be a short one, so that not every caller waits for it in turn. */
+/** Limits the wait for a lock that has already been held long, so that callers do not all wait for it in turn. */
 function waitAtMost(milliseconds: number): void {
   if (patience === milliseconds) return;
   patience = milliseconds;
   database.pragma(`busy_timeout = ${milliseconds}`);
 }
 
-/** What a transaction left open that Prisma gave up is not to become a part of the next one. */
+/** Rolls back a transaction that Prisma abandoned, so that it does not become part of the next one. */
 function endStray(): void {
   if (database.inTransaction) database.exec('ROLLBACK');
 }
 
-/** Does what takes the database's lock. */
+/** Runs an action that takes the database's lock. */
 async function locking<T>(action: () => Promise<T>): Promise<T> {
   try {
     const done = await action();

@@ -1,5 +1,5 @@
 /**
- * Writing many process definitions at once: a whole list goes in as one JSON parameter, so that a thousand cost one
+ * Writing many process definitions at once: a whole list is one JSON parameter, so that a thousand need only one
  * statement. Column names are those of `prisma/schema.prisma`.
  */
 
@@ -16,11 +16,11 @@ const names = {
 } as const;
 const columns = Object.entries(names);
 
-/** Takes a list of rows; an id that is null is made. Returns the ids. */
+/** Takes a list of rows; a null id is generated. Returns the ids. */
 export const insertDefinitionsSql = `INSERT INTO "process_definition" ("id", ${columns.map(([, column]) => `"${column}"`).join(', ')})
 SELECT value ->> 'id', ${columns.map(([key]) => `value ->> '${key}'`).join(', ')} FROM json_each(?) RETURNING "id"`;
 
-/** Takes a list of `{"id", "from", …}`: what is named is changed, in rows that are still at the revision `from`. */
+/** Takes a list of `{"id", "from", …}`: changes the given columns in rows that are still at the revision `from`. */
 export const updateDefinitionsSql = `UPDATE "process_definition"
 SET ${columns.map(([key, column]) => `"${column}" = iif(json_type(t.value, '$.${key}') IS NULL, "${column}", t.value ->> '${key}')`).join(', ')}
 FROM json_each(?) AS t
@@ -29,5 +29,5 @@ WHERE "process_definition"."id" = t.value ->> 'id' AND "process_definition"."rev
 /** Takes a list of ids. */
 export const deleteDefinitionsSql = `DELETE FROM "process_definition" WHERE "id" IN (SELECT value FROM json_each(?))`;
 
-/** Fails, and the whole transaction with it, unless the statement before it changed so many rows. */
+/** Fails the whole transaction unless the previous statement changed exactly that many rows. */
 export const mustHaveChangedSql = `SELECT json(iif(changes() = ?, 'true', 'changed by somebody else')) AS "right"`;

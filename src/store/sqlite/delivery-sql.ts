@@ -1,6 +1,6 @@
 /**
- * The outbox's hot path: many deliveries a second go through these. Column names are those of
- * `prisma/schema.prisma`; the names that they are read by, those of `deliveries.ts`.
+ * The outbox's hot path: many deliveries a second go through it. Column names are those of `prisma/schema.prisma`;
+ * their aliases are those of `deliveries.ts`.
  */
 
 const pendingColumns = `d."id", d."subscription_id" AS "subscriptionId", d."job_id" AS "jobId",
@@ -29,7 +29,7 @@ LEFT JOIN "user" AS o ON o."id" = s."owner_id"
 LEFT JOIN "pipeline" AS p ON p."id" = j."pipeline_id"
 WHERE d."id" = ?`;
 
-/** Only what still waits: a replay that came in between is not undone. */
+/** Only pending rows: a replay that came in between is not undone. */
 export const settleSql = `UPDATE "delivery" SET "state" = t."state", "attempts" = t."attempts",
   "not_before" = t."not_before", "status" = t."status", "error" = t."error", "updated" = t."updated"
 FROM (SELECT value ->> 0 AS "id", value ->> 1 AS "state", value ->> 2 AS "attempts", value ->> 3 AS "not_before",
@@ -39,7 +39,7 @@ WHERE "delivery"."id" = t."id" AND "delivery"."state" = 'pending'`;
 export const refusedSql = `UPDATE "delivery" SET "state" = 'dead', "error" = ?, "updated" = ?
 WHERE "subscription_id" = ? AND "state" = 'pending'`;
 
-/** What is replayed is tried for as long as if it were new. */
+/** A replayed delivery gets the same retry time as a new one. */
 export const replaySql = (column: 'id' | 'subscription_id'): string => `UPDATE "delivery"
 SET "state" = 'pending', "attempts" = 0, "not_before" = NULL, "replayed" = ?, "updated" = ?
 WHERE "${column}" = ? AND "state" IN (SELECT "value" FROM json_each(?)) AND "created" >= ?`;

@@ -2,8 +2,8 @@ import type { Job, JobEvent } from '../../domain/jobs/job.js';
 import { stringifyWritten } from '../../domain/json/written-json.js';
 
 /**
- * The hot path's SQL. A whole group of jobs goes in as one JSON parameter, so that the cost of a statement is
- * paid once for many rows. Column names are those of `prisma/schema.prisma`.
+ * The hot path's SQL. A whole group of jobs is one JSON parameter, so that many rows cost only one statement. Column
+ * names are those of `prisma/schema.prisma`.
  */
 
 /** The text that Prisma's SQLite adapter stores for a date. */
@@ -12,7 +12,7 @@ const maybeDate = (date: Date | null): string | null => (date === null ? null : 
 const maybeJson = (value: unknown): string | null =>
   value === null || value === undefined ? null : JSON.stringify(value);
 
-/** What a client sent, as it was written. */
+/** What a client sent, with its numbers as written. */
 const maybeWritten = (value: unknown): string | null =>
   value === null || value === undefined ? null : stringifyWritten(value);
 
@@ -85,9 +85,9 @@ const changingNames = Object.keys(changingColumns);
 const eventEntries = Object.entries(eventColumns);
 const eventNames = eventEntries.map(([name]) => name);
 
-/** A job as an array, in the order that the SQL below reads it. */
+/** A job as an array, in the order in which the SQL below reads it. */
 export const jobRecord = (job: Job): unknown[] => jobColumns.map(([, read]) => read(job));
-/** An event as an array, in the order that the SQL below reads it. */
+/** An event as an array, in the order in which the SQL below reads it. */
 export const eventRecord = (event: JobEvent): unknown[] => eventEntries.map(([, read]) => read(event));
 
 const extract = (names: readonly string[], all: readonly string[]) =>
@@ -96,12 +96,12 @@ const extract = (names: readonly string[], all: readonly string[]) =>
 export const insertJobsSql = `INSERT INTO "job" (${jobNames.map((name) => `"${name}"`).join(', ')})
 SELECT ${extract(jobNames, jobNames)} FROM json_each(?)`;
 
-/** What decides who may send an event, and whether one is taken. */
+/** The columns that decide who may send an event, and whether it is accepted. */
 const deciding = ['token_hash', 'hidden'];
 
 /**
- * Compare and set: a row that is no longer at the revision before, or that meanwhile got another token or was hidden,
- * is left as it is.
+ * Compare and set: a row that is no longer at the previous revision, or has meanwhile got another token or been hidden,
+ * stays unchanged.
  */
 export const updateJobsSql = `UPDATE "job" SET ${changingNames.map((name) => `"${name}" = t."${name}"`).join(', ')}
 FROM (SELECT value ->> 0 AS "id", ${extract([...changingNames, ...deciding], jobNames)} FROM json_each(?)) AS t

@@ -22,7 +22,7 @@ async function readMigrations(): Promise<{ name: string; sql: string }[]> {
 
 const now = () => new Date().toISOString().replace('Z', '+00:00');
 
-/** Prisma's own record of migrations, so that its tools can read the database, too. */
+/** Prisma's own record of migrations, so that its tools can read the database. */
 const record = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
     "id" TEXT PRIMARY KEY NOT NULL,
     "checksum" TEXT NOT NULL,
@@ -34,7 +34,7 @@ const record = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
     "applied_steps_count" INTEGER UNSIGNED NOT NULL DEFAULT 0
 )`;
 
-/** The migrations that a database's record has, and whether each ran to its end. */
+/** The migrations recorded in a database, and whether each was completed. */
 function recorded(database: Database.Database): { name: string; done: boolean }[] {
   const known = database
     .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_prisma_migrations'")
@@ -48,21 +48,21 @@ function recorded(database: Database.Database): { name: string; done: boolean }[
   return rows.map(({ name, done }) => ({ name, done: done === 1 }));
 }
 
-/** What a start says of a database that SQLite cannot use, by SQLite's code. */
+/** The startup error for a database that SQLite cannot use, by SQLite's code. */
 const unusable: readonly (readonly [RegExp, string])[] = [
   [/^SQLITE_BUSY/, 'is locked by another program. End its transaction, or the program, and start again'],
   [/^SQLITE_READONLY/, 'cannot be written to. Give it to the user that the server runs as'],
   [/^SQLITE_FULL/, 'cannot be brought up to date: the disk is full. Make room and start again'],
-  [/^SQLITE_(NOTADB|CORRUPT)/, 'is damaged, or no database. Put back a backup (docs/operations.md)'],
+  [/^SQLITE_(NOTADB|CORRUPT)/, 'is damaged, or not a database. Restore a backup (docs/operations.md)'],
 ];
 
 /**
- * Brings a database to the state of this program, creating it if need be. Each migration is one transaction, its
- * record included: a crash in the middle leaves the database as it was before it, and the next start applies it.
- * (Prisma's engine would leave half of it, and then refuse to go on.)
- * Throws when the database has migrations that this program does not know: it is newer, and is left alone.
+ * Migrates a database to this program's schema, creating it if needed. Each migration is one transaction, including its
+ * record: after a crash in the middle the database is unchanged, and the next start applies the migration. (Prisma's
+ * engine would leave half of it, and then refuse to continue.) Throws if the database has unknown migrations: it is
+ * newer, and is left alone.
  *
- * @returns the names of the migrations that were applied now
+ * @returns the names of the migrations that were applied
  */
 export async function migrate(file: string): Promise<string[]> {
   const migrations = await readMigrations();
@@ -80,13 +80,13 @@ export async function migrate(file: string): Promise<string[]> {
     const broken = before.find(({ done }) => !done);
     if (broken !== undefined) {
       throw new Error(
-        `the database ${file} has only a part of the migration ${broken.name}: a program before this one was ended while it was applied. ` +
+        `the database ${file} has only a part of the migration ${broken.name}: an earlier program was interrupted while applying it. ` +
           'Restore a backup, or give another --data folder.',
       );
     }
     const applied = new Set(before.map(({ name }) => name));
     const missing = migrations.filter(({ name }) => !applied.has(name));
-    // Here, while there is no other connection: to change to it takes the file for oneself.
+    // Here, while there is no other connection: changing the mode needs exclusive access.
     database.pragma('journal_mode = WAL');
     for (const { name, sql } of missing) {
       database

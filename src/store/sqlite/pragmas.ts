@@ -1,9 +1,9 @@
-/** Milliseconds that the first write waits for another program's lock, in the committing thread. */
+/** Milliseconds that the first write waits for another program's lock, in the writing thread. */
 export const busyTimeout = 5000;
 
 /**
- * WAL lets readers go on while the one writer writes. `synchronous=FULL` makes every commit survive a loss of
- * power; the writer commits in groups, so that it costs one sync for many jobs.
+ * WAL lets readers go on while the one writer writes. `synchronous=FULL` makes every commit survive a power failure;
+ * the writer commits in groups, so that many jobs cost only one sync.
  */
 export const pragmas = `
   PRAGMA journal_mode = WAL;

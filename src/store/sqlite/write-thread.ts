@@ -13,7 +13,7 @@ interface Asked {
   reject(error: unknown): void;
 }
 
-/** Our end of the thread that writes. It answers in the order in which it is asked. */
+/** Our end of the writing thread. It answers in the order of requests. */
 export class WriteThread {
   readonly #file: string;
   #thread: Thread | undefined;
@@ -28,16 +28,16 @@ export class WriteThread {
     return this.#ask({ kind: 'commit', group });
   }
 
-  /** Returns when the thread has let go of the database. */
+  /** Returns when the thread has closed the database. */
   async close(): Promise<void> {
     if (this.#thread !== undefined) await this.#ask({ kind: 'close' });
   }
 
   /**
-   * What Prisma runs its statements by. Only whole transactions are run: one after the other, which the writer's queue
-   * sees to.
+   * The adapter that runs Prisma's statements. It only runs whole transactions, one after the other, as the writer's
+   * queue ensures.
    *
-   * @param mayAdd is asked before each statement that adds rows; false ends the transaction as a full disk would
+   * @param mayAdd called before each statement that adds rows; false ends the transaction like a full disk
    */
   adapter(mayAdd: () => boolean): SqlDriverAdapter {
     const look = ({ sql }: SqlQuery) => {
@@ -58,7 +58,7 @@ export class WriteThread {
     return {
       ...queryable,
       executeScript: async () => {
-        throw new Error('scripts are not run in the thread that writes');
+        throw new Error('the writing thread does not run scripts');
       },
       startTransaction: async () => {
         await this.#ask({ kind: 'begin' });
@@ -84,7 +84,7 @@ export class WriteThread {
       workerData: this.#file,
       resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128 },
     });
-    /** Whoever waits for an answer is told; the next request starts another thread. */
+    /** Rejects all waiting calls; the next request starts another thread. */
     const ended = (reason: string) => {
       if (this.#thread !== thread) return;
       this.#thread = undefined;
@@ -92,19 +92,19 @@ export class WriteThread {
     };
     thread.on('message', (answer: WriteAnswer) => {
       const waiting = this.#asked.shift();
-      // An idle thread does not keep the process.
+      // An idle thread does not keep the process alive.
       if (this.#asked.length === 0) thread.unref();
       if ('value' in answer) waiting?.resolve(answer.value);
       else if (answer.cause === undefined) waiting?.reject(new Error(answer.error));
       else waiting?.reject(new DriverAdapterError(answer.cause));
     });
-    thread.on('error', (error: Error) => ended(`the thread that writes has failed: ${error.message}`));
-    thread.on('exit', () => ended('the thread that writes has ended'));
+    thread.on('error', (error: Error) => ended(`the writing thread has failed: ${error.message}`));
+    thread.on('exit', () => ended('the writing thread has ended'));
     return thread;
   }
 }
 
-/** What SQLite itself says of a full disk. */
+/** SQLite's own error for a full disk. */
 const full = { kind: 'sqlite', extendedCode: 13, message: 'database or disk is full' } as const;
 
 const done = async (): Promise<void> => {};

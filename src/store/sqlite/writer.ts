@@ -9,7 +9,7 @@ import { WriteThread } from './write-thread.js';
 
 const companionKinds = Object.keys(companions) as CompanionKind[];
 
-/** A job's new row, or its next one, with the event that goes with it. */
+/** A new or changed row of a job, with its event. */
 interface JobWrite extends JobCompanions {
   kind: 'insert' | 'update';
   job: Job;
@@ -26,9 +26,9 @@ interface BatchWrite {
 }
 
 /**
- * The one writer. SQLite takes one write at a time, and every commit costs a sync to the disk: so writes queue
- * here, and whatever has gathered is committed together, in order. A caller is answered only after its commit. All of
- * it happens in a thread of its own: a disk that is slow, or a lock of another program, holds up no request.
+ * The only writer. SQLite takes one write at a time, and every commit costs a sync to disk: so writes queue here, and
+ * whatever has gathered is committed together, in order. A caller is answered only after its commit. Commits run in a
+ * separate thread, so that a slow disk or another program's lock holds up no request.
  */
 export class Writer {
   readonly #thread: WriteThread;
@@ -39,7 +39,7 @@ export class Writer {
   /** True if the batch that is being run adds rows. */
   #adding = false;
 
-  /** @param reserve room for what must be written on a full disk, too */
+  /** @param reserve space for what must be written even on a full disk */
   constructor(file: string, reserve: Reserve) {
     this.#thread = new WriteThread(file);
     this.#reserve = reserve;
@@ -50,15 +50,15 @@ export class Writer {
     this.#client = openWriter(adapter);
   }
 
-  /** Returns when everything is written and the thread has let go of the database. */
+  /** Returns when everything is written and the thread has closed the database. */
   async close(): Promise<void> {
-    // A database that is out of order is no reason to stay.
+    // Even if the database is broken, close.
     if (this.#running) await this.batch(() => []).catch(() => []);
     await this.#thread.close().catch(() => {});
     await this.#client.$disconnect();
   }
 
-  /** Stores a new job with its first event, and what belongs to it. */
+  /** Stores a new job with its first event and its companions. */
   async insertJob(job: Job, event: JobEvent, companions: JobCompanions): Promise<void> {
     if (this.#reserve.spent) await this.#reserve.make();
     if (this.#reserve.spent) throw diskFull();
@@ -68,7 +68,7 @@ export class Writer {
   }
 
   /**
-   * Stores a job's next row and the event that led to it, only if the row is still at the revision before.
+   * Stores a job's next row and the event that led to it, only if the row is still at the previous revision.
    *
    * @returns false if somebody else was first; then nothing was written
    */
@@ -129,7 +129,7 @@ export class Writer {
   }
 
   async #runBatch(write: BatchWrite): Promise<void> {
-    // There may be room again since the latest look.
+    // There may be space again.
     if (this.#reserve.spent) await this.#reserve.make().catch(() => {});
     const run = () => {
       this.#adding = false;
@@ -142,7 +142,7 @@ export class Writer {
     }
   }
 
-  /** Runs what may use the reserve once more after the disk was full. */
+  /** After a full disk, retries writes that may use the reserve. */
   async #makingRoom<T>(run: () => Promise<T>, may: () => boolean): Promise<T> {
     try {
       return await run();
@@ -155,8 +155,8 @@ export class Writer {
   }
 
   /**
-   * Tells writes why they failed. A locked database has kept them waiting for long; who has queued up behind them would
-   * wait as long again, each in turn, and is told at once.
+   * Rejects failed writes. If the database was locked for long, the writes queued behind them would each wait as long
+   * again, so they are rejected at once.
    */
   #fail(writes: readonly (JobWrite | BatchWrite)[], error: unknown): void {
     const all = error instanceof PenstockError && error.code === 'store-unavailable';
@@ -183,7 +183,7 @@ export class Writer {
     } catch (error) {
       const known = storeError(error);
       const code = known instanceof PenstockError ? known.code : null;
-      // One that cannot be written must not take the others with it: each for itself.
+      // One bad write must not fail the others: retry each by itself.
       if (writes.length > 1 && code !== 'store-unavailable') {
         for (const write of writes) await this.#runJobs([write]);
         return;
@@ -193,7 +193,7 @@ export class Writer {
   }
 }
 
-/** True for what only adds to the database: new jobs, and what is told of them from outside as they go on. */
+/** True for writes that only add to the database: new jobs, and updates of running jobs from outside. */
 const adds = (write: JobWrite): boolean => write.kind === 'insert' || write.event.name === 'update';
 
 const diskFull = (cause?: unknown): PenstockError =>
@@ -203,7 +203,7 @@ const diskFull = (cause?: unknown): PenstockError =>
     { cause },
   );
 
-/** What the caller is told when the database will not: what heals by itself says so. Other errors pass through. */
+/** The error for the caller if the database fails: temporary failures say so. Other errors pass through. */
 export function storeError(error: unknown): unknown {
   if (error instanceof PenstockError) return error;
   const text = error instanceof Error ? error.message : String(error);

@@ -89,14 +89,16 @@ export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
     const known = streams.all().flatMap((row) => (row.ownerId === ownerId ? [row.name] : []));
     if (known.includes(name)) return;
     const near = nearest(name, known);
-    const hint = near === undefined ? 'create it first with a POST to /api/stream/' : `did you mean "${near}"?`;
+    const hint =
+      near === undefined ? 'create it first with a POST to /api/stream/' : `did you mean "${near}"?`;
     throw wrong(pointer, `the operation's owner has no stream ${quoted(name)}; ${hint}`);
   }
 
   /** Checks that results do not return to the input: such messages would circulate forever. */
   function checkLoop(input: string, body: Pick<OperationDocument, 'output_stream' | 'dead_letters'>): void {
     for (const key of ['output_stream', 'dead_letters'] as const) {
-      if (body[key] === input) throw wrong(`/${key}`, 'it is the input stream, so messages would circulate forever');
+      if (body[key] === input)
+        throw wrong(`/${key}`, 'it is the input stream, so messages would circulate forever');
     }
     const { output_stream: output, dead_letters: dead } = body;
     if (dead && dead === output)
