@@ -74,7 +74,7 @@ function shown(end: 'input' | 'output', place: Place): string {
   return place.kind === 'port' ? `port ${placeValues(end, place)[`${end}_port`]}` : place.path;
 }
 
-/** The values of a run that is not begun, and where its input and output would be, in words or as paths. */
+/** The values of a run that has not started, and where its input and output would be, in words or as paths. */
 export function shownPlaces(run: PlacedRun): { values: BaseValues; input: string; output: string } {
   const { inputs, outputs } = namedFiles(run.definition);
   const input = inputPlace(run);

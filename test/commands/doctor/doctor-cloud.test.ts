@@ -163,7 +163,7 @@ test('a cloud that is not there, or says nothing, is told before long', async ()
   const gone = await examine({ 'nova.yaml': whole }, 'http://127.0.0.1:9/v3');
   expect(gone).toMatchObject({ status: 1, states: { 'cloud of nova.yaml': 'wrong' } });
   expect(gone.told['cloud of nova.yaml']).toMatch(
-    /gave no answer: .*→ check that this machine can reach the cloud/,
+    /did not answer: .*→ check that this machine can reach the cloud/,
   );
   silent = '/v2/images';
   const hung = await examine({ 'nova.yaml': { ...whole, REQUEST_TIMEOUT: 1 } });

@@ -77,14 +77,14 @@ function assign(
   const passes = !declares && words.some((word) => !assignment.test(word));
   for (const word of words) {
     const [, name, add, text = ''] = assignment.exec(word) ?? [];
-    // `export NAME` says nothing new.
+    // `export NAME` changes nothing.
     if (name === undefined) continue;
     const before = variables.get(name);
     if (conditional && before !== undefined && !isEmpty(before)) continue;
     const value: Variable = conditional
-      ? { unknown: 'is set on a condition, and conditions are not evaluated', line }
+      ? { unknown: 'is set in a condition, and conditions are not evaluated', line }
       : expand(add === '+' ? `\${${name}:-}${text}` : text, line, variables);
-    // `NAME=value command` sets it for the command only; `NAME=$(a command)` looks like it.
+    // `NAME=value command` sets it for that command only; `NAME=$(a command)` looks the same.
     if (!passes || 'unknown' in value) variables.set(name, value);
   }
 }
@@ -109,9 +109,9 @@ function expand(text: string, line: number, variables: ReadonlyMap<string, Varia
   const value = text.replace(reference, (_, bare?: string, braced?: string, otherwise?: string) => {
     const name = bare ?? braced;
     const found = name === undefined ? undefined : variables.get(name);
-    let piece = found ?? { unknown: `refers to $${name}, which the file does not set before` };
+    let piece = found ?? { unknown: `refers to $${name}, which the file has not set before` };
     if (name === undefined)
-      piece = { unknown: 'is made by a shell, and the file is read as data and never executed' };
+      piece = { unknown: 'needs a shell, but the file is only read as data and never executed' };
     else if (otherwise !== undefined && isEmpty(found)) piece = expand(otherwise, line, variables);
     if ('value' in piece) return piece.value;
     unknown ??= piece.unknown;
