@@ -78,7 +78,7 @@ export function resourceRoutes(
       properties: { objects: { type: 'array', maxItems: bounds.objects, items: sent }, ...more },
     });
   const ifMatch: Parameters = {
-    'If-Match': [{ type: 'string' }, 'Only if the ETag is still this one.'],
+    'If-Match': [{ type: 'string' }, 'Only if the object still has this ETag.'],
   };
 
   type Told = Omit<Route, 'handle'>;
@@ -98,9 +98,9 @@ export function resourceRoutes(
       },
     },
     POST: {
-      summary: `Add a ${name}`,
+      summary: `Add one ${name}`,
       body: body(sent),
-      answers: { 201: answer('Added; Location says where') },
+      answers: { 201: answer('Added; `Location` is its URL') },
       errors: [...change, 'invalid-definition'],
     },
     PUT: {
@@ -136,7 +136,7 @@ export function resourceRoutes(
       answers: { 200: answer('The object', shown), 304: answer('Unchanged') },
       errors: ['not-found'],
     },
-    POST: { summary: 'Not for one object', answers: {}, errors: ['detail-post'] },
+    POST: { summary: 'Not possible on one object', answers: {}, errors: ['detail-post'] },
     PUT: {
       summary: `Change one ${name}, or add it under this id`,
       headers: ifMatch,
@@ -182,7 +182,7 @@ export function resourceRoutes(
     routes: {
       ...routesOf('list', '/'),
       'GET /schema/': {
-        summary: `Fields of a ${name}`,
+        summary: `Describe the fields of ${name}`,
         answers: { 200: answer('The schema', { type: 'object' }) },
         handle: [checkAccept, verbs.schema],
       },
@@ -190,7 +190,7 @@ export function resourceRoutes(
         summary: `Read several ${name}`,
         answers: {
           200: answer(
-            'Those found, in the order asked for',
+            'The objects found, in the order of the ids',
             object({
               objects: { type: 'array', items: shown },
               not_found: { type: 'array', items: { type: 'string' } },

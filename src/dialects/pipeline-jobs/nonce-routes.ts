@@ -36,7 +36,7 @@ export function nonceRoutes(options: {
     login,
     routes: {
       'GET /{actor}/nonces': {
-        summary: 'The nonces of an actor',
+        summary: 'List the nonces of an actor',
         answers: { 200: answer('Nonces, oldest first', envelope) },
         async handle(request, response) {
           const rows = await nonces.list(actorOf(response), actorName(request));
@@ -46,9 +46,11 @@ export function nonceRoutes(options: {
       },
       'POST /{actor}/nonces': {
         id: 'nonce_add',
-        summary: 'Make a nonce',
+        summary: 'Create a nonce',
         body: () => ({ content: jsonContent(bodySchema('nonce')) }),
-        answers: { 201: answer('The nonce: `id` is what to send, and is not shown again', envelope) },
+        answers: {
+          201: answer('The nonce; its `id` is what clients send, and is not shown again', envelope),
+        },
         errors: readingJson,
         async handle(request, response) {
           const text = textOf(await readBody(request, options.maxBodySize));
@@ -60,7 +62,7 @@ export function nonceRoutes(options: {
       },
       'GET /{actor}/nonces/{id}': {
         id: 'nonce',
-        summary: 'One nonce',
+        summary: 'Read one nonce',
         answers: { 200: answer('The nonce', envelope) },
         async handle(request, response) {
           const row = await nonces.get(actorOf(response), actorName(request), String(request.params.id));
@@ -71,7 +73,7 @@ export function nonceRoutes(options: {
       'DELETE /{actor}/nonces/{id}': {
         id: 'nonce_delete',
         summary: 'Delete a nonce',
-        answers: { 200: answer('It is gone', envelope) },
+        answers: { 200: answer('Deleted', envelope) },
         async handle(request, response) {
           await nonces.remove(actorOf(response), actorName(request), String(request.params.id));
           sendJson(response, 200, success('The nonce was deleted.', ''));

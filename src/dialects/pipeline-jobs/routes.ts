@@ -23,10 +23,10 @@ const text = { type: 'string' };
 export const common: Omit<Routes, 'routes'> = {
   name: 'pipeline-jobs',
   security: [{ basic: [] }, { bearer: [] }, {}],
-  query: { 'x-nonce': [text, 'A nonce, for who has no login.'] },
+  query: { 'x-nonce': [text, 'A nonce, for clients without a login.'] },
   keys: {
     actor: [text, 'Name of the manager, such as `pipelinejobs-manager`.'],
-    id: [text, 'Its name, or the whole of it.'],
+    id: [text, 'Its name, or the whole nonce.'],
   },
   errors: ['nonce-unknown', 'nonce-expired', 'nonce-used-up', 'nonce-too-low', 'not-found'],
   errorSchema: envelope,
@@ -137,24 +137,25 @@ export function messageRoutes(options: MessageOptions): Routes {
     routes: {
       'POST /{actor}/messages': {
         id: 'message',
-        summary: "Tell a job's event, create a job, or hide one",
+        summary: 'Send an event of a job, create a job, or hide one',
         description:
-          'With `name`, `event`, `status` or `state` in the URL the body is the data of that event; else `action` ' +
-          'makes it an action, `pipeline_uuid` a new job, and everything else an event. The content type does not matter.',
+          'With `name`, `event`, `status` or `state` in the URL, the body is the data of that event. ' +
+          'Otherwise a body with `action` is an action, one with `pipeline_uuid` is a new job, and anything else is an event. ' +
+          'The content type does not matter.',
         query: () => ({
           ...common.query,
           uuid: [text, 'Which job.'],
           token: [text, "The job's token, or an admin token."],
-          name: [text, 'Name of the event; `event` means the same.'],
-          status: [text, "Another platform's status; `state` means the same."],
+          name: [text, 'Name of the event; `event` is another name for it.'],
+          status: [text, "Another platform's status; `state` is another name for it."],
           context: [
             { type: 'object', additionalProperties: text },
-            "Anything else, such as the `session` of a job's callback or what a platform adds. It is ignored.",
+            "Anything else, such as the `session` of a job's callback, or keys that a platform adds. Ignored.",
           ],
         }),
         body: () => ({ content: jsonContent({ anyOf: ['event', 'action', 'create'].map(bodySchema) }) }),
         answers: {
-          200: answer("What it came to: the job's state before and after, and the history entry", envelope),
+          200: answer("The job's state before and after, and the history entry", envelope),
           201: answer('A new job, with its token and its callback', envelope),
         },
         errors: [

@@ -83,7 +83,7 @@ export function firstRoutes(options: SchedulerRouteOptions): Routes {
     routes: {
       'GET /pipeline': {
         id: 'pipelines',
-        summary: "Tasks, as the first version's clients ask for them",
+        summary: 'List tasks, for clients of the first version',
         body: body(shown.wanted, false),
         answers: {
           200: told('Pipelines', { anyOf: [byState(shown.pipeline), shown.pipeline, list(shown.pipeline)] }),
@@ -106,7 +106,7 @@ export function firstRoutes(options: SchedulerRouteOptions): Routes {
       },
       'POST /pipeline': {
         id: 'register_pipeline',
-        summary: 'Register a pipeline or several',
+        summary: 'Register one or more pipelines',
         body: body({ anyOf: [pipelineBody, several(pipelineBody)] }),
         answers: registered(shown.pipeline),
         errors: [...asking, 'queue-full', 'shutting-down'],
@@ -129,7 +129,7 @@ export function firstRoutes(options: SchedulerRouteOptions): Routes {
       },
       'DELETE /pipeline': {
         id: 'delete_pipeline',
-        summary: 'Never supported',
+        summary: 'Not supported',
         answers: {},
         errors: ['method-not-allowed'],
         handle() {
@@ -138,7 +138,7 @@ export function firstRoutes(options: SchedulerRouteOptions): Routes {
       },
       'GET /instance': {
         id: 'instances',
-        summary: "Servers, as the first version's clients ask for them",
+        summary: 'List servers, for clients of the first version',
         body: body(shown.wanted, false),
         answers: {
           200: told('Instances', { anyOf: [byState(shown.instance), shown.instance, list(shown.instance)] }),
@@ -161,8 +161,8 @@ export function firstRoutes(options: SchedulerRouteOptions): Routes {
       },
       'DELETE /instance': {
         id: 'delete_instances',
-        summary: 'The same as for /servers/untracked',
-        answers: { 200: told('That it is done', text) },
+        summary: 'The same as /servers/untracked',
+        answers: { 200: told('Deleted', text) },
         errors: ['forbidden', 'connector-failed'],
         async handle(_request, response) {
           options.mayKeep(actorOf(response));
@@ -175,7 +175,7 @@ export function firstRoutes(options: SchedulerRouteOptions): Routes {
         },
       },
       'POST /error': {
-        summary: 'Never supported',
+        summary: 'Not supported',
         answers: {},
         errors: ['method-not-allowed'],
         handle() {

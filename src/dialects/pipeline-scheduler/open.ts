@@ -95,10 +95,10 @@ export function openPipelineScheduler(given: {
     routes: {
       'GET /': {
         id: 'start',
-        summary: 'Whether the scheduler is there; a browser is led to the docs',
+        summary: 'Check that the scheduler is up; browsers are sent to the docs',
         answers: {
-          200: told('It is there', text),
-          302: answer('To /api/docs/, for whoever asks for HTML'),
+          200: told('It is up', text),
+          302: answer('To /api/docs/, for clients that ask for HTML'),
         },
         handle: (_request, response) => send(response, 200, 'success', 'A cloudy day!'),
       },

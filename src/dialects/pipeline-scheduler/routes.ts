@@ -56,7 +56,7 @@ export interface SchedulerRouteOptions {
 export const common = ({ login }: SchedulerRouteOptions): Omit<Routes, 'routes'> => ({
   name: 'pipeline-scheduler',
   login,
-  query: { token: [text, 'A line of the file `tokens`; or log in.'] },
+  query: { token: [text, 'A line of the file `tokens`. You can log in instead.'] },
   keys: { task: [text, 'Which task.'], server: [text, 'Which server: its id or name.'] },
   errorSchema: envelope({}),
 });
@@ -99,7 +99,7 @@ export function taskRoutes(options: SchedulerRouteOptions): Routes {
 
   const stream = (name: 'stdout' | 'stderr'): Route => ({
     id: name,
-    summary: `What a task has written to its ${name}`,
+    summary: `Read what a task has written to its ${name}`,
     answers: {
       200: { description: 'The bytes', content: bytes },
       206: { description: 'Part of them', content: bytes },
@@ -116,7 +116,7 @@ export function taskRoutes(options: SchedulerRouteOptions): Routes {
     ...common(options),
     routes: {
       'GET /tasks': {
-        summary: 'Tasks that have not ended, or those of these ids',
+        summary: 'List tasks that have not ended, or those with these ids',
         query: idQuery,
         body: body(ids, false),
         answers: { 200: told('Tasks', { anyOf: [byState(shown.task), list(shown.taskEntry)] }) },
@@ -127,7 +127,7 @@ export function taskRoutes(options: SchedulerRouteOptions): Routes {
       },
       'POST /tasks': {
         id: 'register',
-        summary: 'Register a task or several; or list those of these ids',
+        summary: 'Register one or more tasks, or list those with these ids',
         body: body({ anyOf: [taskBody, several(taskBody), ids] }),
         answers: registered(shown.task),
         errors: [...asking, 'queue-full', 'shutting-down'],
@@ -152,7 +152,7 @@ export function taskRoutes(options: SchedulerRouteOptions): Routes {
       },
       'GET /tasks/{task}': {
         id: 'task',
-        summary: 'One task, ended or not',
+        summary: 'Read one task, ended or not',
         answers: { 200: told('The task', shown.taskEntry) },
         errors: ['not-found'],
         async handle(request, response) {
@@ -163,7 +163,7 @@ export function taskRoutes(options: SchedulerRouteOptions): Routes {
       'DELETE /tasks/{task}': {
         id: 'cancel',
         summary: 'Cancel a task',
-        answers: { 200: told('The task as it is now', shown.taskEntry) },
+        answers: { 200: told('The task', shown.taskEntry) },
         errors: ['not-found', 'illegal-transition'],
         async handle(request, response) {
           const actor = actorOf(response);

@@ -50,16 +50,16 @@ export function serverRoutes(options: SchedulerRouteOptions): Routes {
   return {
     ...common(options),
     routes: {
-      'GET /servers': listing('Servers that the scheduler has, or those of these ids'),
-      'POST /servers': { ...listing('Servers of these ids'), id: 'servers_by_id' },
+      'GET /servers': listing('List all servers, or those with these ids'),
+      'POST /servers': { ...listing('List the servers with these ids'), id: 'servers_by_id' },
       'DELETE /servers/untracked': {
         id: 'untracked',
-        summary: 'Delete the servers of ours in the cloud that nobody here needs',
+        summary: 'Delete our servers in the cloud that Penstock does not need',
         query: {
           dry_run: [zeroOrOne, 'Only list them.'],
           all: [
             zeroOrOne,
-            'Also those that are not ours: every server of the project that is not in the ledger.',
+            'Also servers that are not ours: every server of the project that Penstock does not know.',
           ],
         },
         answers: {
@@ -77,7 +77,7 @@ export function serverRoutes(options: SchedulerRouteOptions): Routes {
       },
       'GET /servers/{server}': {
         id: 'server',
-        summary: 'One server',
+        summary: 'Read one server',
         answers: { 200: told('The server', shown.server) },
         errors: ['not-found'],
         async handle(request, response) {
@@ -90,7 +90,7 @@ export function serverRoutes(options: SchedulerRouteOptions): Routes {
         },
       },
       'GET /config': {
-        summary: 'The configuration, without secrets',
+        summary: 'Read the configuration, without secrets',
         answers: {
           200: told('application.yaml, ssh.yaml and nova.yaml (or heat.yaml)', list({ type: 'object' })),
         },
@@ -100,9 +100,12 @@ export function serverRoutes(options: SchedulerRouteOptions): Routes {
       },
       'PUT /config': {
         id: 'reload',
-        summary: 'Read the configuration again, all or nothing',
+        summary: 'Reload the configuration, all or nothing',
         answers: {
-          200: told('As it is now; `needs_restart` names what waits for one', list({ type: 'object' })),
+          200: told(
+            'The new configuration; `needs_restart` names what takes effect after a restart',
+            list({ type: 'object' }),
+          ),
         },
         errors: ['forbidden', 'config-refused'],
         handle(_request, response) {

@@ -114,16 +114,16 @@ export const envelope = (content: Json): Json => ({
 export const told = (description: string, content: Json): Json => answer(description, envelope(content));
 export const body = (value: Json, required = true): Json => ({ required, content: jsonContent(value) });
 
-export const idQuery: Parameters = { id: [ids, 'Only these; may be repeated.'] };
+export const idQuery: Parameters = { id: [ids, 'Only the object with this id; may be repeated.'] };
 
 /** What every request may get that has a body. */
 export const asking: ErrorCode[] = [...readingJson, 'bad-request'];
 
 /** What a POST of the tasks of either version may get: one, or a list in which the good ones are taken. */
 export const registered = (one: Json): Json => ({
-  200: told('What was asked for', { anyOf: [list(one), byState(one)] }),
+  200: told('The tasks', { anyOf: [list(one), byState(one)] }),
   201: told('Registered', { anyOf: [one, list(one)] }),
-  207: told('Some were registered; each other one says why it was not', list(one)),
+  207: told('Some were registered; each of the others says why not', list(one)),
 });
 
 const wanted = { type: 'object', required: ['id'], maxProperties: bounds.keys, properties: { id: text } };

@@ -42,7 +42,7 @@ export function lastEventId(request: Request): number | null {
 /** How a client says that, for the API's description. */
 export const resuming = (id: Json = { type: 'integer' }): { query: Parameters; headers: Parameters } => ({
   query: { last_event_id: [id, 'The same, for clients that cannot set headers.'] },
-  headers: { 'Last-Event-ID': [id, 'Where a stream broke off.'] },
+  headers: { 'Last-Event-ID': [id, 'The id of the last event received, to resume a stream.'] },
 });
 
 /** The same as text, for streams with other ids. */

@@ -21,12 +21,12 @@ export const definitionTestRoutes = (options: DefinitionTestRouteOptions): Route
   errors: ['not-found'],
   routes: {
     'POST /{id}/test/': {
-      summary: 'Run the examples that it carries, and report each',
+      summary: 'Run its examples, and report on each',
       query: {
-        wait: [{ type: 'number', minimum: 0 }, 'Seconds to wait for them in all.'],
-        name: [{ type: 'string' }, 'Only the example of this name; may be repeated.'],
+        wait: [{ type: 'number', minimum: 0 }, 'Seconds to wait for all of them together.'],
+        name: [{ type: 'string' }, 'Only run the example of this name; may be repeated.'],
       },
-      answers: { 200: answer('How many passed and failed, and each one', { type: 'object' }) },
+      answers: { 200: answer('How many passed and failed, and the result of each', { type: 'object' }) },
       errors: ['conflict', 'shutting-down'],
       async handle(request, response) {
         const actor = actorOf(response);

@@ -69,10 +69,10 @@ const htmlPage = (id: string, summary: string, html: string): Routes => ({
 });
 
 /** The page that the `type` of an error points to. */
-export const errorsPageRoutes = htmlPage('docs_errors', 'What each error means', errorsPage);
+export const errorsPageRoutes = htmlPage('docs_errors', 'Read what each error means', errorsPage);
 
 /** A page to read and try the API, without requests to other servers. */
-export const docsPageRoutes = htmlPage('docs', 'The API, to read and to try', page);
+export const docsPageRoutes = htmlPage('docs', 'Read the API and try it out', page);
 
 /** What that page loads. */
 export function docsAssets(): Router {

@@ -25,7 +25,7 @@ export const followJobs = (options: FollowJobsOptions): Besides => ({
   query: {
     follow: [
       { enum: ['0', '1'] },
-      "Live: the events of all jobs that pass the filters, as server-sent events without an end. `state`, `last_event` and `updated` speak of the event, other filters of its job. An event's data are those of the history, with `job`, `job_uuid`, `owner`, `pipeline`, `process_definition` and `session`.",
+      'Stream the events of all jobs that match the filters, as endless server-sent events. `state`, `last_event` and `updated` filter by the event, all other filters by its job. The data of an event are those of the history, with `job`, `job_uuid`, `owner`, `pipeline`, `process_definition` and `session`.',
     ],
     ...resuming().query,
   },

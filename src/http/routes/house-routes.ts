@@ -34,8 +34,8 @@ export function houseRoutes({ log, metrics, health, services, document }: HouseR
     routes: {
       'GET /healthz': {
         id: 'health',
-        summary: 'Whether the server is well',
-        answers: { 200: answer('It is', any), 503: answer('It is not', any) },
+        summary: 'Check that the server is healthy',
+        answers: { 200: answer('Healthy', any), 503: answer('Not healthy', any) },
         async handle(_request, response) {
           try {
             sendJson(response, 200, { status: 'ok', ...(await health()) });
@@ -48,7 +48,7 @@ export function houseRoutes({ log, metrics, health, services, document }: HouseR
         },
       },
       'GET /metrics': {
-        summary: 'Numbers for Prometheus',
+        summary: 'Metrics for Prometheus',
         answers: {
           200: { description: 'Text format', content: { 'text/plain': { schema: { type: 'string' } } } },
           304: answer('Unchanged'),
@@ -57,9 +57,9 @@ export function houseRoutes({ log, metrics, health, services, document }: HouseR
       },
       'GET /api/': {
         id: 'index',
-        summary: 'All nouns',
-        query: { fullschema: [{ type: 'boolean' }, 'Schemas included.'] },
-        answers: { 200: answer('Where their lists and schemas are', any) },
+        summary: 'List all nouns',
+        query: { fullschema: [{ type: 'boolean' }, 'Include their schemas.'] },
+        answers: { 200: answer('The URLs of their lists and schemas', any) },
         handle(request, response) {
           const full = ['true', 'True', '1'].includes(queryValue(request, 'fullschema') ?? '');
           const whole = () =>

@@ -38,17 +38,17 @@ const notBoth = new PenstockError(
 const range: Parameters = { Range: [{ type: 'string' }, 'Part of the bytes.'] };
 const logResuming = resuming({ type: 'string', pattern: '^([1-9][0-9]{0,8}[.])?[0-9]{1,15}$' });
 const logQuery: Parameters = {
-  follow: [{ enum: ['0', '1'] }, 'Live, as server-sent events, ending with an `end` event.'],
-  attempt: [{ type: 'integer', minimum: 1 }, 'The log of that attempt; without it that of the latest.'],
+  follow: [{ enum: ['0', '1'] }, 'Stream it as server-sent events that finish with an `end` event.'],
+  attempt: [{ type: 'integer', minimum: 1 }, 'The attempt whose log to read; by default the latest.'],
   as: [
     { enum: ['json'] },
-    'With `follow`: the data of each event is JSON, the exact text, or `{"base64": "…"}` where it is not UTF-8.',
+    'With `follow`: the data of each event is JSON, the exact text, or `{"base64": "…"}` if it is not UTF-8.',
   ],
   offset: [
     { type: 'integer' },
     'From where on, in bytes from the first that was ever written, whatever was cut away since; below 0 from the end. Whole lines are sent, and `Log-Start`, `Log-From`, `Log-To`, `Log-End` and `Log-Attempt` say where they stand.',
   ],
-  length: [{ type: 'integer', minimum: 1 }, 'How many bytes of it, at most.'],
+  length: [{ type: 'integer', minimum: 1 }, 'The greatest number of bytes to send.'],
   ...logResuming.query,
 };
 
@@ -107,7 +107,10 @@ export function jobBytesRoutes(options: JobBytesOptions): Routes {
       }),
       'GET /{uuid}/output/': route('output', {
         query: {
-          name: [{ type: 'string' }, 'Another output: what the program wrote to `${output_file.NAME}`.'],
+          name: [
+            { type: 'string' },
+            'The name of another output: what the program wrote to `${output_file.NAME}`.',
+          ],
         },
         async handle(request, response) {
           const job = await find(request, response);

@@ -63,11 +63,8 @@ export function waitForJob({
 }: Pick<JobRouteOptions, 'jobs' | 'show' | 'maxWait'>): Besides {
   return {
     query: {
-      wait: [{ type: 'number', minimum: 0 }, 'Seconds to wait for its end.'],
-      until: [
-        { enum: ['end', 'ready'] },
-        'With `wait`: `ready` waits no longer than until a service does its work.',
-      ],
+      wait: [{ type: 'number', minimum: 0 }, 'Seconds to wait for the job to end.'],
+      until: [{ enum: ['end', 'ready'] }, 'With `wait`: `ready` also returns once a service is ready.'],
     },
     async handle(request, response, next) {
       if (request.query.wait === undefined && request.query.until === undefined) return next();
@@ -83,7 +80,7 @@ export function waitForJob({
   };
 }
 
-const receipt = { 200: answer('What was signalled, and that nothing survived', ref('Receipt')) };
+const receipt = { 200: answer('The processes that were signalled, and those that survived', ref('Receipt')) };
 
 /** The routes that only jobs have, except for those of their files: their history, and what can be done to them. */
 export function jobRoutes(options: JobRouteOptions): Routes {
@@ -108,12 +105,12 @@ export function jobRoutes(options: JobRouteOptions): Routes {
     keys: jobKey,
     errors: ['not-found'],
     routes: {
-      'POST /{uuid}/stop/': control('stop', 'End a service, which has finished then'),
-      'POST /{uuid}/restart/': control('restart', 'End the program of a service, and start it anew at once'),
+      'POST /{uuid}/stop/': control('stop', 'Stop a service, which then counts as finished'),
+      'POST /{uuid}/restart/': control('restart', 'Restart the program of a service'),
       'GET /{uuid}/history/': {
-        summary: 'Its events, oldest first',
+        summary: 'List its events, oldest first',
         query: {
-          follow: [{ enum: ['0', '1'] }, 'Live, as server-sent events, ending with an `end` event.'],
+          follow: [{ enum: ['0', '1'] }, 'Stream it as server-sent events that finish with an `end` event.'],
           ...resuming().query,
         },
         headers: resuming().headers,
@@ -133,7 +130,7 @@ export function jobRoutes(options: JobRouteOptions): Routes {
         },
       },
       'POST /{uuid}/cancel/': {
-        summary: 'End it, with every process it started',
+        summary: 'Cancel the job, with every process that it started',
         answers: receipt,
         errors: ['illegal-transition', 'job-hidden'],
         async handle(request, response) {
@@ -143,7 +140,7 @@ export function jobRoutes(options: JobRouteOptions): Routes {
       },
       'POST /{uuid}/resume/': {
         tags: ['pipeline'],
-        summary: "Begin a failed pipeline's job again where it failed",
+        summary: 'Resume a failed pipeline where it failed',
         body: {
           content: jsonContent({
             ...object({
@@ -152,7 +149,7 @@ export function jobRoutes(options: JobRouteOptions): Routes {
             additionalProperties: false,
           }),
         },
-        answers: { 202: answer('It goes on', ref('Job')) },
+        answers: { 202: answer('Resumed', ref('Job')) },
         errors: [...readingJson, 'illegal-transition', 'conflict', 'queue-full', 'shutting-down'],
         async handle(request, response) {
           const job = await find(request, response);

@@ -19,7 +19,7 @@ export const jobTokenRoutes = ({ authenticate, jobEvents, callback }: JobTokenRo
   errors: ['not-found'],
   routes: {
     'POST /{uuid}/token/': {
-      summary: 'A new token for its events, and a new callback; those before are good no more',
+      summary: 'Create a new token and callback for its events; the old ones stop working',
       answers: { 200: answer('`uuid`, `token`, `callback`', { type: 'object' }) },
       async handle(request, response) {
         request.resume();

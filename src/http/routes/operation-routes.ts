@@ -31,13 +31,13 @@ export function operationRoutes({ authenticate, operations }: OperationRouteOpti
     keys: { id: [{ type: 'integer' }, 'Which operation.'] },
     errors: ['forbidden', 'not-found'],
     routes: {
-      'POST /{id}/start/': change(true, 'Take messages; one that fails is begun anew'),
-      'POST /{id}/stop/': change(false, 'Take no messages, and end its service; messages wait'),
+      'POST /{id}/start/': change(true, 'Start taking messages; an operation that has failed starts afresh'),
+      'POST /{id}/stop/': change(false, 'Stop taking messages and end its service; messages wait'),
       'GET /{id}/dead_letters/': {
-        summary: 'The first 100 messages that have no result, the oldest first; they stay',
+        summary: 'List its first 100 dead letters, oldest first, and keep them',
         answers: {
           200: answer(
-            'The dead letters, how many there are, and on which stream',
+            'The dead letters, their number, and their stream',
             object({
               stream: { type: 'string' },
               total: { type: 'integer' },
@@ -50,13 +50,13 @@ export function operationRoutes({ authenticate, operations }: OperationRouteOpti
       },
       'DELETE /{id}/dead_letters/': {
         id: 'dead_letters_discard',
-        summary: 'Throw its dead letters away',
+        summary: 'Delete its dead letters',
         answers: { 200: answer('How many', object({ discarded: { type: 'integer' } })) },
         errors: ['stream-unavailable'],
         handle: sendOf(operations.discard, noStore),
       },
       'POST /{id}/dead_letters/replay/': {
-        summary: 'Give its dead letters to it once more, each once',
+        summary: 'Process its dead letters again, each once',
         answers: { 200: answer('How many', object({ replayed: { type: 'integer' } })) },
         errors: ['conflict', 'stream-full', 'stream-unavailable'],
         handle: sendOf(operations.replay),

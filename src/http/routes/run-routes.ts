@@ -103,19 +103,19 @@ function runRoute<Found>(runnable: Runnable<Found>, refusal: ErrorCode, options:
     tags: ['job'],
     summary: 'Run it',
     description:
-      'The body is the input itself, whatever its content type, but for multipart (`input_file`, `job`) and JSON.',
+      'The body is the input, whatever its content type, except for multipart (`input_file`, `job`) and JSON.',
     query: {
       wait: [
         { type: 'number', minimum: 0 },
         'Seconds to wait for the end of the job, or until a service is ready.',
       ],
-      output: [{ enum: ['raw'] }, "With `wait`: the answer's body is the output."],
+      output: [{ enum: ['raw'] }, 'With `wait`: `raw` sends the output as the body of the answer.'],
       output_name: [{ type: 'string' }, 'File name for the output.'],
       input_name: [{ type: 'string' }, 'File name for the input.'],
-      dry_run: [{ enum: ['0', '1'] }, 'Only say what would run.'],
+      dry_run: [{ enum: ['0', '1'] }, 'Only show what would run.'],
     },
     headers: {
-      'Idempotency-Key': [{ type: 'string', maxLength: 255 }, 'The same key and request: the same job.'],
+      'Idempotency-Key': [{ type: 'string', maxLength: 255 }, 'The same key and request give the same job.'],
       Prefer: [{ type: 'string' }, '`wait=SECONDS`'],
     },
     body: {
@@ -132,10 +132,10 @@ function runRoute<Found>(runnable: Runnable<Found>, refusal: ErrorCode, options:
     },
     answers: {
       200: {
-        description: 'It has ended, or is a service that is ready: the job, or with `output=raw` its output',
+        description: 'The job, which has ended or is a service that is ready; with `output=raw`, its output',
         content: { ...jsonContent(ref('Job')), ...bytes },
       },
-      202: answer('Accepted, not ended yet', ref('Job')),
+      202: answer('Accepted; the job has not ended yet', ref('Job')),
     },
     errors: [
       'invalid-body',
@@ -256,7 +256,7 @@ export function definitionRunRoutes(options: RunRouteOptions): Routes {
     routes: {
       'POST /{id}/run/': runRoute(runnable, 'services-full', options),
       'GET /{id}/revisions/': {
-        summary: 'All that it ever said',
+        summary: 'List its revisions',
         answers: { 200: answer('Revisions, oldest first', { type: 'object' }) },
         handle: sendOf(async (actor, id) => {
           const objects = await definitions.revisions(actor, id);

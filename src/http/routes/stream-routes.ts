@@ -37,29 +37,29 @@ export function streamRoutes(options: StreamRouteOptions): Routes {
     routes: {
       'GET /{name}/messages/': {
         id: 'follow',
-        summary: 'Its messages from now on, as server-sent events',
+        summary: 'Stream its messages from now on, as server-sent events',
         description:
-          'Events are `message` (`id`, `content_type`, `headers`, `text` or `base64`), `left_out` (`count` messages that came while the client did not read), `link` (`linked`, `reason`: the way to the broker) and `end` (`reason`).',
-        query: { follow: [{ enum: ['1'] }, 'It has to be said.'] },
-        answers: { 200: { description: 'Events without an end', content: sse } },
+          'Events are `message` (`id`, `content_type`, `headers`, `text` or `base64`), `left_out` (`count` messages were dropped because the client did not read them), `link` (`linked`, `reason`: the connection to the broker) and `end` (`reason`).',
+        query: { follow: [{ enum: ['1'] }, 'Required: `1`.'] },
+        answers: { 200: { description: 'Endless events', content: sse } },
         handle: (request, response) => follow(options, nameOf(request, response), request, response),
       },
       'POST /{name}/messages/': {
         id: 'publish',
-        summary: 'Put a message on it, or one for each line',
+        summary: 'Publish a message, or one for each line',
         description:
-          'The body is the message and its content type that of the message. Every `Message-Header-<Name>` becomes a header of the message, in lower case.',
+          'The body is the message, with its content type. Every `Message-Header-<Name>` becomes a header of the message, in lower case.',
         query: {
           framing: [
             { enum: ['line', 'none'] },
-            '`line`: each line is a message, in order; with `application/x-ndjson` a JSON document.',
+            '`line`: each line is a message, in order; with `application/x-ndjson`, each is a JSON document.',
           ],
         },
-        headers: { 'Message-Id': [{ type: 'string', maxLength: 255 }, 'Made up if it is left out.'] },
+        headers: { 'Message-Id': [{ type: 'string', maxLength: 255 }, 'Generated if it is left out.'] },
         body: { content: bytes },
         answers: {
           201: answer(
-            'The stream has it',
+            'Published',
             object({
               id: { type: 'string', description: 'Of the message.' },
               published: { type: 'integer', description: 'With `framing=line`: how many.' },

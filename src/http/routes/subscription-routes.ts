@@ -12,7 +12,7 @@ interface SubscriptionRouteOptions extends Door {
   deliveries: DeliveryService;
 }
 
-const replayed = { 200: answer('How many wait again', object({ replayed: { type: 'integer' } })) };
+const replayed = { 200: answer('How many were queued again', object({ replayed: { type: 'integer' } })) };
 
 /** The routes that only subscriptions have: their secret, a ping, and replay. */
 export function subscriptionRoutes(options: SubscriptionRouteOptions): Routes {
@@ -24,7 +24,7 @@ export function subscriptionRoutes(options: SubscriptionRouteOptions): Routes {
     errors: ['not-found'],
     routes: {
       'GET /{id}/secret/': {
-        summary: 'The secret that signatures are checked with; for the owner',
+        summary: 'Read the secret that signatures are checked with; only its owner may',
         answers: { 200: answer('The secret', object({ secret: { type: 'string' } })) },
         errors: ['forbidden'],
         handle: sendOf(async (actor, id) => ({ secret: await subscriptions.secret(actor, id) }), {
@@ -32,10 +32,10 @@ export function subscriptionRoutes(options: SubscriptionRouteOptions): Routes {
         }),
       },
       'POST /{id}/ping/': {
-        summary: 'Try the receiver out with one message of type `ping`',
+        summary: 'Send one message of type `ping` to the receiver',
         answers: {
           200: answer(
-            'What came of it',
+            'What the receiver answered',
             object({
               accepted: { type: 'boolean' },
               status: { type: ['integer', 'null'] },
@@ -48,7 +48,7 @@ export function subscriptionRoutes(options: SubscriptionRouteOptions): Routes {
       },
       'POST /{id}/replay/': {
         tags: ['delivery'],
-        summary: 'Tell once more what is dead, or all',
+        summary: 'Send dead deliveries again, or all of them',
         body: () => ({ content: jsonContent(schema('replay') as Json) }),
         answers: replayed,
         errors: ['invalid-body', 'bad-json', 'too-slow', 'too-large'],
@@ -74,7 +74,7 @@ export const deliveryRoutes = ({
   errors: ['not-found'],
   routes: {
     'POST /{id}/replay/': {
-      summary: 'Tell it once more',
+      summary: 'Send it again',
       answers: replayed,
       errors: ['conflict'],
       handle: sendOf(deliveries.replay),
