@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { catalogue } from '../src/lib/errors.js';
 import { root } from './support/paths.js';
+import { weights } from './support/weights.js';
 
 const source = path.join(root, 'src');
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
@@ -187,6 +188,10 @@ describe('one place for each thing', () => {
       .filter(({ lines }) => lines >= 300);
     expect(long).toEqual([]);
   });
+});
+
+test('every file of tests that weighs more than others is there', () => {
+  expect(Object.keys(weights).filter((file) => !existsSync(path.join(root, file)))).toEqual([]);
 });
 
 describe('docs/errors.md', () => {

@@ -122,7 +122,7 @@ describe.skipIf(noRabbitmq !== null)(
         ),
       );
       for (const { text, took } of failures) {
-        expect(text).toMatch(/takes no messages \(low on memory\)/);
+        expect(text).toMatch(/accepts no messages \(low on memory\)/);
         expect(took).toBeLessThan(atPace(3000));
       }
       // Those that wait when it has room again are taken.

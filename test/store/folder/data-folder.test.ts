@@ -127,8 +127,8 @@ test('a folder that cannot be one is named, with what to do', () => {
   const file = path.join(root, 'notes.txt');
   writeFileSync(file, 'x');
   expect(serve(file)).toMatch(/notes\.txt is a file. Name a folder with --data/);
-  expect(serve(path.join(file, 'below'))).toMatch(/cannot be made: something on the way to it is a file/);
-  expect(serve('/proc/penstock/data')).toMatch(/cannot be made: no folders can be made there.*--data/s);
+  expect(serve(path.join(file, 'below'))).toMatch(/cannot be created: something on the way to it is a file/);
+  expect(serve('/proc/penstock/data')).toMatch(/cannot be created: no folders can be created there.*--data/s);
 });
 
 test.skipIf(!isRoot)('a folder of another user is refused, with the command that gives it over', () => {
@@ -142,7 +142,7 @@ test.skipIf(!isRoot)('a folder of another user is refused, with the command that
   const closed = path.join(root, 'closed');
   mkdirSync(closed, { mode: 0o755 });
   expect(serve(closed, nobody)).toMatch(/closed cannot be written to: permission denied/);
-  expect(serve(path.join(closed, 'new'), nobody)).toMatch(/closed\/new cannot be made: permission denied/);
+  expect(serve(path.join(closed, 'new'), nobody)).toMatch(/closed\/new cannot be created: permission denied/);
   chownSync(closed, nobody.uid, nobody.gid);
   expect(existsSync(path.join(closed, 'penstock.sqlite'))).toBe(false);
 });

@@ -283,7 +283,7 @@ describe('credentials of an openrc file', () => {
       `${without('OS_PASSWORD')}read -sr IN\nexport OS_PASSWORD=$IN`,
       'OS_PASSWORD is read from the keyboard',
     ],
-    ["what Horizon's file asks for", horizon, 'line 18, OS_PASSWORD is asked for at the keyboard'],
+    ["what Horizon's file asks for", horizon, 'line 18, OS_PASSWORD is read from the keyboard'],
     ['the line of it', `${without('OS_PASSWORD')}read -sr IN\nexport OS_PASSWORD=$IN`, 'line 6, '],
     ['no project', without('OS_PROJECT_NAME'), 'OS_PROJECT_NAME or OS_TENANT_NAME is not set'],
     [
