@@ -1,12 +1,16 @@
 /** How much may run at once: the weights of all files that are being run never add up to more. */
 export const slots = 4;
 
-/** Files of tests that take more than one slot: they keep a core busy, or measure how long something takes. */
+/**
+ * Files of tests that take more than one slot, since they keep a core busy or measure how long something takes. They begin first,
+ * so that light ones fit in beside them and none of these is left for the end.
+ */
 export const weights: Readonly<Record<string, number>> = {
   'test/dialects/pipeline-jobs/crash.test.ts': 2,
   'test/dialects/processing-node/large.test.ts': 2,
   'test/dialects/processing-node/memory.test.ts': 2,
   'test/drivers/adapters/folder.test.ts': 2,
+  'test/drivers/adapters/pairs.test.ts': 2,
   'test/drivers/executors/remote/remote-faults.test.ts': 2,
   'test/drivers/hosts/login-shells.test.ts': 2,
   'test/drivers/streams/amqp-faults.test.ts': 2,

@@ -59,7 +59,7 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
     expect(await jobOf(cloud, job)).toMatchObject({ state: 'FINISHED', attempt: 2 });
     const reset = (await historyOf(cloud, job)).find(({ name }) => name === 'reset');
     expect(reset?.data).toMatchObject({
-      outcome: { cause: 'lost', reason: expect.stringMatching(/not known: for \d+ s, /) },
+      outcome: { cause: 'lost', reason: expect.stringMatching(/is unknown: for \d+ s, /) },
     });
     const servers = await cloud.servers();
     expect(servers).toHaveLength(2);
