@@ -204,6 +204,7 @@ describe.skipIf(noSshd !== null)(title('login shells'), () => {
       const unharmed = await bystander(user);
       await as(user, async (host) => {
         const file = path.join(folder, `${user}-pid`);
+        rmSync(file, { force: true });
         const control = new AbortController();
         const run = host.run('echo $$ >"$1"; exec sleep 1000', { args: [file], signal: control.signal });
         const ended = expect(run).rejects.toThrow('not wanted');
