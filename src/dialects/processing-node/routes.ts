@@ -190,6 +190,8 @@ function refuseUnknown(routes: Routes['routes']): Router {
         const known = here.filter(({ method }) => method === asked).map((route) => nameOf(route.path));
         const name = String(request.params.command);
         if (!known.includes(name)) throw unknown(asked, name, known);
+        // The routes that follow match the path as it was sent, which may be percent-encoded.
+        request.url = request.url.replace(/^\/[^/?]+/, `/${name}`);
         next();
       },
     );

@@ -77,6 +77,14 @@ describe('the envelope', () => {
     }
   });
 
+  test('a command may be percent-encoded', async () => {
+    expect((await node.call('GET', 'pnsconf%69g')).json.result).toEqual(
+      (await node.call('GET', 'pnsconfig')).json.result,
+    );
+    expect((await node.call('POST', '%65cho?_=1', { a: 1 })).json.result).toEqual({ a: 1 });
+    expect((await node.call('GET', '%3Fx')).status).toBe(400);
+  });
+
   test('every answer is later than all that came before it, errors and pages too', async () => {
     const asks = [
       () => node.call('POST', 'echo', '1'),
