@@ -15,11 +15,12 @@ const quick = [
   'test/lib',
   'test/usecases',
   'test/store',
-  'test/cli',
+  'test/cli/client',
+  'test/cli/commands/run.test.ts',
   'test/http/tastypie.test.ts',
   'test/http/routes/run.test.ts',
   'test/drivers/executors/local.test.ts',
-  'test/drivers/adapters/pairs.test.ts',
+  'test/drivers/adapters/file.test.ts',
 ];
 
 const folder = path.join(root, 'node_modules', '.cache', 'penstock', `node-${version}`);

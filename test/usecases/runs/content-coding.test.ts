@@ -87,7 +87,8 @@ describe('what cannot be decoded is told', () => {
     );
   });
 
-  test.skipIf(zstdCompressSync !== undefined)('zstd, where Node.js has it not', async () => {
+  const has = zstdCompressSync === undefined ? '' : ' (skipped: this Node.js has it)';
+  test.skipIf(has !== '')(`zstd, where Node.js has it not${has}`, async () => {
     expect(await refusal(fetched(Buffer.from('x'), 'zstd'))).toMatch(
       /^input-source-failed: .*Node\.js .*22\.15/,
     );
