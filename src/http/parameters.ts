@@ -8,7 +8,7 @@ import type { Json } from './openapi/openapi-parts.js';
 /** Parameters by name: the schema of each, and what it means. */
 export type Parameters = Readonly<Record<string, readonly [schema: Json, description: string]>>;
 
-/** What a route's query takes. A function is for those that read all of it themselves; it is called for the description only. */
+/** The query parameters of a route. A function means that the route checks them itself; only OpenAPI calls it. */
 export type Query = Parameters | (() => Parameters);
 
 /** Throws `bad-query` for the first unknown parameter, so that a misspelt one is not silently ignored. */

@@ -19,12 +19,12 @@ import type { Parameters } from './parameters.js';
 import { resourceVerbs } from './resource-verbs.js';
 import type { Route, Routes } from './route.js';
 
-/** What a GET of a noun's list, or of one object, takes and gives beyond what those of all nouns do. */
+/** What a GET of one noun's list or object accepts and answers beyond what every noun's does. */
 export interface Besides {
   query: Parameters;
   headers?: Parameters;
   content?: Json;
-  /** Answers what asks for it, and leaves all else to the next handler. */
+  /** Answers the requests that are meant for it, and passes on all others. */
   handle: RequestHandler;
 }
 
@@ -59,7 +59,7 @@ function filters(fields: Fields): Parameters {
 const keyTypes: Record<string, Json> = { id: { type: 'integer' }, uuid: { type: 'string', format: 'uuid' } };
 const change: ErrorCode[] = [...readingJson, 'forbidden', 'conflict'];
 
-/** The routes that every noun has; which methods, it says itself. */
+/** The routes of every noun, with the methods that the noun allows. */
 export function resourceRoutes(
   service: ResourceService,
   { authenticate, maxBodySize }: Door,

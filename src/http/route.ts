@@ -5,51 +5,51 @@ import { overrides } from './guards/method-override.js';
 import type { Json } from './openapi/openapi-parts.js';
 import { checkQuery, type Parameters, type Query } from './parameters.js';
 
-/** What one method does at one path, and how the API's description tells of it. */
+/** What one method does at one path, and how OpenAPI describes it. */
 export interface Route {
-  /** What its `operationId` is made of, with the name of its group; left out, the fixed parts of its path. */
+  /** Forms the `operationId` with the name of the group. Default: the fixed parts of the path. */
   id?: string;
-  /** Besides the name of its group, which is the first. */
+  /** Tags to add after the name of the group. */
   tags?: readonly string[];
   summary: string;
   description?: string;
-  /** Where it is not that of its group. */
+  /** Overrides the group's. */
   security?: readonly Json[];
-  /** All that its query takes: anything else is refused before its handlers run. */
+  /** The query parameters that it accepts. Any other is refused before the handlers run. */
   query?: Query;
   headers?: Parameters;
-  /** OpenAPI's `requestBody`; a function where it takes files to say. */
+  /** OpenAPI's `requestBody`; a function if it must read schema files. */
   body?: Json | (() => Json);
-  /** OpenAPI's `responses`, but for errors. */
+  /** OpenAPI's `responses`, without errors. */
   answers: Json;
-  /** Which errors it may answer with, besides those of its group. */
+  /** The errors that it may answer with, in addition to those of its group. */
   errors?: readonly ErrorCode[];
   handle: RequestHandler | readonly RequestHandler[];
 }
 
-/** Routes, and what they have in common. */
+/** A group of routes, and what they share. */
 export interface Routes {
-  /** Tells them apart in the description: the noun, or the dialect. Without it they are the house's own. */
+  /** The noun or the dialect; absent for routes that belong to neither. */
   name?: string;
-  /** Empty for those that need no login; without it, what the whole API says. */
+  /** Empty if no login is needed. Default: that of the whole API. */
   security?: readonly Json[];
-  /** Asked first of all, whatever the path. */
+  /** Runs first, whatever the path. */
   before?: RequestHandler;
-  /** Asked once the method and the query are right. */
+  /** Runs once the method and the query have been accepted. */
   login?: RequestHandler;
-  /** What stands in the paths. */
+  /** The path parameters. */
   keys?: Parameters;
-  /** What the query of each takes, but for those that read all of it themselves. */
+  /** Query parameters of every route, except those that check their query themselves. */
   query?: Parameters;
-  /** Which errors each may answer with, besides those of a login, a query and a path. */
+  /** Errors that every route may answer with, in addition to those of a login, a query and a path. */
   errors?: readonly ErrorCode[];
   /** The schema of an error, if it is not our own. */
   errorSchema?: Json;
-  /** By method and path below where they are mounted, as OpenAPI writes it: `GET /{uuid}/history/`. */
+  /** By method and path, relative to where they are mounted, as OpenAPI writes it: `GET /{uuid}/history/`. */
   routes: Readonly<Record<`${Method} /${string}`, Route>>;
 }
 
-/** Each route with its method and path, and all that its query takes. */
+/** Each route with its method, its path, and every query parameter that it accepts. */
 export const listed = (group: Routes) =>
   Object.entries(group.routes).map(([key, route]) => {
     const [method, path] = key.split(' ') as [Method, string];

@@ -16,7 +16,7 @@ export type Place =
 /** What the places of a run depend on. */
 export interface PlacedRun {
   definition: ProcessDefinition;
-  /** Of an output: with those of the input's place. */
+  /** For an output, with the values of the input's place. */
   values: BaseValues;
   /** The attempt's own folder on the machine that the program runs on, absolute. */
   folder: string;
@@ -34,7 +34,7 @@ export function inputPlace(run: PlacedRun): Place {
   if (input?.type === 'port') return { kind: 'port', port: input.port === null ? null : String(input.port) };
   if (input === null || !('path' in input)) return { kind: 'stream', stream: 'STDIN' };
   if (input.path !== '${input_file}') return { kind: 'file', path: absolute(run, input.path), chosen: false };
-  // A file that is followed has the name that the definition says, whatever is sent.
+  // A file that the program follows keeps the name in the definition, whatever name was sent.
   const [said, sent] = [input.fileName, run.input?.name];
   const name = (input.type === 'append' ? (said ?? sent) : (sent ?? said)) ?? 'input';
   return { kind: 'file', path: posix.join(folder, 'input', name), chosen: true };
@@ -53,7 +53,7 @@ export function outputPlace(run: PlacedRun): Place {
   if (output === null || !('path' in output)) return { kind: 'stream', stream: output?.stream ?? 'STDOUT' };
   if (output.path !== '${output_file}')
     return { kind: 'file', path: absolute(run, output.path), chosen: false };
-  // The program may rotate what it appends to, which has a folder of its own.
+  // The program may rotate the file that it appends to, so the file has a folder of its own.
   const below = output.type === 'append' ? 'grown' : 'output';
   return { kind: 'file', path: posix.join(folder, below, outputName), chosen: true };
 }

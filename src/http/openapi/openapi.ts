@@ -20,10 +20,10 @@ function pipelineSchemas(): Json {
   };
 }
 
-/** Routes, and the path that they are mounted at. */
+/** A group of routes, and the path where it is mounted. */
 export type Mounted = readonly [path: string, routes: Routes];
 
-/** What every route with a login may answer. */
+/** Errors that every route with a login may answer with. */
 const login = ['unauthenticated', 'too-many-failed-logins'] as const;
 
 const parametersOf = (place: 'query' | 'path' | 'header', parameters: Parameters = {}): Json[] =>
@@ -40,7 +40,7 @@ const parametersOf = (place: 'query' | 'path' | 'header', parameters: Parameters
 
 const some = <T>(list: T[]): T[] | undefined => (list.length === 0 ? undefined : list);
 
-/** What is mounted, by path and method. */
+/** OpenAPI's `paths` of everything that is mounted. */
 function pathsOf(mounted: readonly Mounted[]): Json {
   const paths: Record<string, Json> = {};
   for (const [base, group] of mounted) {
