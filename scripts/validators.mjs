@@ -9,7 +9,7 @@ import { addressOf, schema, schemaNames, validatorFile } from '../dist/schemas.j
 for (const allErrors of [true, false])
   for (const useDefaults of [true, false]) {
     const way = { allErrors, useDefaults };
-    const ajv = openAjv(way);
+    const ajv = openAjv(way, { code: { source: true } });
     for (const name of schemaNames()) ajv.addSchema(schema(name), addressOf(name));
     for (const name of schemaNames()) {
       const file = validatorFile(name, way);

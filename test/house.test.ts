@@ -53,6 +53,7 @@ const nouns = [
   'definitions',
   'deliveries',
   'external-jobs',
+  'inputs',
   'jobs',
   'operations',
   'pipelines',

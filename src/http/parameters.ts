@@ -17,10 +17,14 @@ export function checkQuery(request: Request, query: Query = {}): void {
   refuseFormats(request);
   if (typeof query === 'function') return;
   const unknown = queryPairs(request).find(
-    ([name]) => !Object.hasOwn(query, name) && !everywhere.includes(name),
+    ([name]) => !Object.hasOwn(query, name) && !isNamed(name, query) && !everywhere.includes(name),
   );
   if (unknown !== undefined) throw notTaken(unknown[0], Object.keys(query));
 }
+
+/** Whether a parameter such as `inputs.bitrate` is one of `inputs.NAME`. */
+const isNamed = (name: string, query: Parameters): boolean =>
+  /^\w+\../.test(name) && Object.hasOwn(query, `${name.slice(0, name.indexOf('.'))}.NAME`);
 
 /** The query of a list. Throws an error that names the wrong parameter. */
 export function listQuery(

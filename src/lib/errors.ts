@@ -15,6 +15,7 @@ export const catalogue = {
   'bad-header': { status: 400, title: 'Invalid header' },
   'invalid-body': { status: 400, title: 'Invalid request body' },
   'invalid-definition': { status: 400, title: 'Invalid process definition' },
+  'invalid-input': { status: 400, title: 'Invalid input of a run' },
   'invalid-input-url': { status: 400, title: 'Unusable input URL' },
   unauthenticated: { status: 401, title: 'Login required' },
   'nonce-unknown': { status: 401, title: 'Unknown nonce' },

@@ -36,6 +36,7 @@ export function jobOf(row: JobRow): Job {
     data: row.data === null ? null : parseWritten(row.data),
     links: parse(row.links) as Job['links'],
     outcome: parse(row.outcome) as Job['outcome'],
+    outputs: parse(row.outputs) as Job['outputs'],
     plan: parse(row.plan),
     service: parse(row.service),
     task: parse(row.task) as Job['task'],

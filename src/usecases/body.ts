@@ -23,7 +23,7 @@ export function objectBody(body: unknown, known: readonly string[], what: string
 
 /** The error for a list of problems: the first one is the headline. */
 export function invalid(
-  code: 'invalid-body' | 'invalid-definition',
+  code: 'invalid-body' | 'invalid-definition' | 'invalid-input',
   problems: readonly Problem[],
 ): PenstockError {
   const [first] = problems;

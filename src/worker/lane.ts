@@ -7,6 +7,7 @@ import { isBrokenPipe } from '../domain/pipelines/pipeline.js';
 import type { Receipt } from '../drivers/executors/executor.js';
 import { nothingToEnd } from '../drivers/processes/terminate.js';
 import { messageOf, PenstockError } from '../lib/errors.js';
+import { forgetSecrets } from './attempt/forget-secrets.js';
 import { type Again, type RetryOptions, retry } from './attempt/retry.js';
 import { newRun, persist, type Run, type RunContext } from './attempt/run.js';
 import { collect, startProgram, waitForProgram } from './attempt/run-job.js';
@@ -206,8 +207,8 @@ export class Lane {
   }
 
   /** The values of a run's variables are kept only as long as an attempt may need them. */
-  #forgetSecrets({ job }: Run): void {
-    if (job.request.environment !== undefined) this.options.files.forgetEnvironment(job.uuid, job.attempt);
+  #forgetSecrets({ job, definition }: Pick<Run, 'job' | 'definition'>): void {
+    forgetSecrets(this.options.files, job, definition);
   }
 
   /**

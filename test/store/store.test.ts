@@ -50,7 +50,7 @@ test('a migration that fails changes nothing, and is tried again', async () => {
     'plan',
   );
   database.exec('DROP TABLE "stream"');
-  expect(await migrate(file)).toEqual(['0003_pipelines_and_streams', '0004_servers']);
+  expect(await migrate(file)).toEqual(['0003_pipelines_and_streams', '0004_servers', '0005_outputs']);
   database.close();
 });
 

@@ -66,7 +66,7 @@ export function nodeCalc(given: {
     const asked = seconds === undefined ? {} : { timeout: seconds };
     const job = await nodeJobs.submit(actor, found, inputFor(definition, request), asked);
     const output: Piece = definition.output?.type === 'folder' ? rawFile(outputOf(job)) : named(job);
-    return jobAnswer({ files, fileValue }, job, [definition.exec, ...definition.argv], output);
+    return jobAnswer({ files, fileValue }, job, [definition.exec, ...definition.argv.map(String)], output);
   };
 }
 

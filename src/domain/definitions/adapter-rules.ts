@@ -1,9 +1,10 @@
 import type { Problem } from '../../lib/errors.js';
 import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { below } from '../../lib/pointer.js';
-import { type AdapterParameters, commandTexts } from './definition-document.js';
+import { type AdapterParameters, argumentsIn, commandTexts } from './definition-document.js';
 import { fileNameProblem } from './file-name.js';
 import {
+  declaredIn,
   isNamedFile,
   isPlaceholder,
   type PlaceholderName,
@@ -17,8 +18,9 @@ export function whyMeaningless(
   input: AdapterParameters | undefined,
   output: AdapterParameters | undefined,
 ): string | undefined {
-  // A named file needs no adapter: the run supplies it.
+  // A named or declared file needs no adapter: the run supplies it.
   if (name === 'work_dir' || name === 'job_uuid' || isNamedFile(name)) return undefined;
+  if (declaredIn(name) !== undefined) return undefined;
   const [end, kind] = name.split('_') as ['input' | 'output', 'file' | 'pipe' | 'port'];
   const adapter = end === 'input' ? input : output;
   if (kind !== 'file') {
@@ -42,6 +44,10 @@ export function whyMeaningless(
   const stream = adapter.parameters.stream_name ?? (end === 'input' ? 'STDIN' : 'STDOUT');
   return `means nothing here, because the ${end} is ${stream}; for a file give ${end}_adapter ${remedy}`;
 }
+
+/** Whether a placeholder may be part of a path that a definition names. */
+export const inPaths = (name: PlaceholderName): boolean =>
+  name === 'work_dir' || name === 'job_uuid' || declaredIn(name)?.end === 'inputs';
 
 /** Parameters of one adapter must describe a stream or a file, not both. */
 export function parameterProblems(
@@ -111,7 +117,7 @@ function folderProblems({ parameters, pointer, path, pathKey }: AdapterParameter
   if (path === '') return [{ pointer: place, detail: `${pathKey} is required but missing` }];
   const problems = placeholderProblems(path, place);
   for (const name of placeholdersIn(path)) {
-    if (name === 'work_dir' || name === 'job_uuid') continue;
+    if (inPaths(name)) continue;
     problems.push({ pointer: place, detail: `\${${name}} means nothing in this ${pathKey}` });
   }
   if (leavesFolder(path)) problems.push({ pointer: place, detail: outside(pathKey, path) });
@@ -136,7 +142,7 @@ function pathProblems(
   if (isPlaceholder(path, own)) return [];
   const problems = placeholderProblems(path, pointer);
   for (const name of placeholdersIn(path)) {
-    if (name === 'work_dir' || name === 'job_uuid') continue;
+    if (inPaths(name)) continue;
     const detail = name === own ? `must be all of ${key} or no part of it` : `means nothing in this ${key}`;
     problems.push({ pointer, detail: `\${${name}} ${detail}` });
   }
@@ -156,7 +162,15 @@ export function unusedFiles(
   input: AdapterParameters | undefined,
   output: AdapterParameters | undefined,
 ): Problem[] {
-  const used = new Set(commandTexts(definition).flatMap(({ text }) => placeholdersIn(text)));
+  const used = new Set<string>(commandTexts(definition).flatMap(({ text }) => placeholdersIn(text)));
+  for (const { argument } of argumentsIn(definition)) {
+    if (typeof argument !== 'string') used.add(`inputs.${argument.input}`);
+  }
+  // A declared input or output that an adapter carries stands for the adapter's own placeholder.
+  const stands = {
+    input: `inputs.${definition.input_adapter?.input}`,
+    output: `outputs.${definition.output_adapter?.output}`,
+  };
   const unused = (adapter: AdapterParameters | undefined, end: 'input' | 'output', verb: string) => {
     if (adapter === undefined) return [];
     const say = (key: string, detail: string) => [
@@ -166,6 +180,7 @@ export function unusedFiles(
       },
     ];
     const { type, pathKey, parameters } = adapter;
+    if (used.has(stands[end])) return [];
     if (type === 'pipe') {
       return used.has(`${end}_pipe`) ? [] : say('', `use \${${end}_pipe} in argv`).map(inAdapter);
     }

@@ -1,5 +1,8 @@
 import { posix } from 'node:path';
+import type { Argument } from '../../lib/generated/process-definition.js';
 import type { RunDocument } from '../../lib/generated/run-request.js';
+import { argumentsOf } from '../inputs/argument.js';
+import type { InputText } from '../inputs/value-text.js';
 import { timeoutOf } from '../jobs/timeout.js';
 import {
   isNamedFile,
@@ -29,29 +32,73 @@ export type BaseValues = PlaceholderValues & { work_dir: string; job_uuid: strin
  * placeholders as those do.
  *
  * @param defaultTimeout the server's; see `timeoutOf`
+ * @param inputs what the declared inputs stand for; `values` has those that are one text
  */
 export function buildCommand(
   definition: ProcessDefinition,
   request: Pick<RunDocument, 'environment' | 'timeout'>,
   values: BaseValues,
   defaultTimeout: number | null,
+  inputs: InputTexts = noInputs,
 ): Command {
   const environment = { ...definition.environment, ...request.environment };
   return {
     exec: definition.exec,
-    argv: definition.argv.map((argument) => substitute(argument, values)),
+    argv: definition.argv.flatMap((argument) => argumentOf(argument, values, inputs)),
     // fromEntries, because `__proto__` is a legal variable name and assigning to it would lose it.
     environment: Object.fromEntries(
-      Object.entries(environment).map(([name, value]) => [name, substitute(value, values)]),
+      Object.entries(environment).flatMap(([name, text]) => {
+        const value = environmentValue(text, values, inputs);
+        return value === null ? [] : [[name, value]];
+      }),
     ),
     cwd: workingDirectory(definition, values),
     timeout: timeoutOf(definition, request, defaultTimeout),
   };
 }
 
+/** The values with those of the main input and output, whose paths or ports only their adapters know. */
+export function withMain({ mainInput, mainOutput }: ProcessDefinition, values: BaseValues): BaseValues {
+  const input = values.input_file ?? values.input_pipe ?? values.input_port;
+  const output = values.output_file ?? values.output_pipe ?? values.output_port;
+  return {
+    ...values,
+    ...(mainInput === null || input === undefined ? {} : { [`inputs.${mainInput}`]: input }),
+    ...(mainOutput === null || output === undefined ? {} : { [`outputs.${mainOutput}`]: output }),
+  };
+}
+
+/** What declared inputs stand for, by name. */
+export type InputTexts = ReadonlyMap<string, InputText>;
+const noInputs: InputTexts = new Map();
+
+/** The arguments that one element of `argv` becomes. */
+export function argumentOf(
+  element: string | Argument,
+  values: PlaceholderValues,
+  inputs: InputTexts,
+): string[] {
+  if (typeof element !== 'string') return argumentsOf(element, inputs.get(element.input) ?? null);
+  const alone = onlyInput(element);
+  const value = alone === undefined ? undefined : inputs.get(alone);
+  if (value === null) return [];
+  if (typeof value === 'object') return [...value];
+  return [substitute(element, values)];
+}
+
+/** A variable's value; null: it is not set, because it is nothing but an absent input. */
+function environmentValue(text: string, values: PlaceholderValues, inputs: InputTexts): string | null {
+  const alone = onlyInput(text);
+  return alone !== undefined && inputs.get(alone) === null ? null : substitute(text, values);
+}
+
+/** The input that a text is nothing but; undefined if it is anything else. */
+export const onlyInput = (text: string): string | undefined =>
+  /^\$\{inputs\.([A-Za-z_][A-Za-z0-9_-]{0,63})\}$/.exec(text)?.[1];
+
 /** Whether the command (argv, environment, cwd) mentions a placeholder, so that what it stands for must be created. */
 export function usesPlaceholder(definition: ProcessDefinition, name: PlaceholderName): boolean {
-  const texts = [...definition.argv, ...Object.values(definition.environment), definition.cwd ?? ''];
+  const texts = [...textsOf(definition), definition.cwd ?? ''];
   return texts.some((text) => placeholdersIn(text).includes(name));
 }
 
@@ -64,8 +111,9 @@ export function needsInput(
   definition: ProcessDefinition,
   environment: Readonly<Record<string, string>> = {},
 ): boolean {
-  const { input } = definition;
-  if (input?.type !== 'file' || input.via !== 'path') return false;
+  const { input, inputs } = definition;
+  // Declared inputs say themselves whether they are required.
+  if (inputs !== null || input?.type !== 'file' || input.via !== 'path') return false;
   const variables = { ...definition.environment, ...environment };
   return usesPlaceholder({ ...definition, environment: variables }, 'input_file');
 }
@@ -76,12 +124,17 @@ export const missingInput = ({ name, exec }: ProcessDefinition): string =>
 
 /** The names of the files that the command reads besides its input and writes besides its output. */
 export function namedFiles(definition: ProcessDefinition): { inputs: string[]; outputs: string[] } {
-  const texts = [...definition.argv, ...Object.values(definition.environment)];
+  const texts = textsOf(definition);
   const names = new Set(texts.flatMap(placeholdersIn).filter(isNamedFile));
   const of = (end: string) =>
     [...names].filter((name) => name.startsWith(`${end}.`)).map((name) => name.slice(end.length + 1));
   return { inputs: of('input_file'), outputs: of('output_file') };
 }
+
+const textsOf = ({ argv, environment }: ProcessDefinition): string[] => [
+  ...argv.filter((argument) => typeof argument === 'string'),
+  ...Object.values(environment),
+];
 
 /** Where the program starts, as an absolute path; a relative `cwd` is resolved from the job's own folder. */
 export function workingDirectory(definition: ProcessDefinition, values: BaseValues): string {

@@ -1,4 +1,4 @@
-import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
+import type { Argument, DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { below } from '../../lib/pointer.js';
 import { isPlaceholder } from './placeholder.js';
 
@@ -70,11 +70,20 @@ export function outputParameters({
   return read(adapter.output_type, adapter[key] ?? {}, `/output_adapter/${key}`, 'output_file');
 }
 
+/** The arguments of a definition, in either spelling, each with its place. */
+export function argumentsIn(
+  definition: Pick<DefinitionDocument, 'argv' | 'args'>,
+): { argument: string | Argument; pointer: string }[] {
+  const key = definition.argv === undefined ? 'args' : 'argv';
+  return (definition[key] ?? []).map((argument, index) => ({ argument, pointer: `/${key}/${index}` }));
+}
+
 /** The texts of a definition that make up the command, each with its place. */
 export function commandTexts(definition: DefinitionDocument): { text: string; pointer: string }[] {
-  const key = definition.argv === undefined ? 'args' : 'argv';
   return [
-    ...(definition[key] ?? []).map((text, index) => ({ text, pointer: `/${key}/${index}` })),
+    ...argumentsIn(definition).flatMap(({ argument, pointer }) =>
+      typeof argument === 'string' ? [{ text: argument, pointer }] : [],
+    ),
     ...Object.entries(definition.environment ?? {}).map(([name, text]) => ({
       text,
       pointer: below('/environment', name),

@@ -1,9 +1,13 @@
 import type { Problem } from '../../lib/errors.js';
 import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
+import { nearest } from '../../lib/nearest.js';
 import { below } from '../../lib/pointer.js';
 import { parseSize } from '../../lib/size.js';
+import { declarationProblems, type Use, useProblems } from '../inputs/input-rules.js';
+import { outputProblems } from '../inputs/output-rules.js';
 import { serviceProblems } from '../services/service-rules.js';
 import {
+  inPaths,
   leavesFolder,
   literal,
   outside,
@@ -12,13 +16,15 @@ import {
   unusedFiles,
   whyMeaningless,
 } from './adapter-rules.js';
+import { onlyInput } from './command.js';
 import {
   type AdapterParameters,
+  argumentsIn,
   commandTexts,
   inputParameters,
   outputParameters,
 } from './definition-document.js';
-import { placeholderProblems, placeholdersIn } from './placeholder.js';
+import { declaredIn, isNamedFile, placeholderProblems, placeholdersIn } from './placeholder.js';
 import { remoteProblems } from './remote-rules.js';
 
 /** The longest list of problems: a single argument can hold thousands of unknown names. */
@@ -43,6 +49,7 @@ export function checkDefinition(definition: DefinitionDocument, prefix = ''): Pr
     ...ofPorts,
     // A misspelt placeholder is the likeliest reason why a file seems unused, and has been reported already.
     ...(inTexts.length + ofPorts.length > 0 ? [] : unusedFiles(definition, input, output)),
+    ...declaredProblems(definition, input),
     ...sizeProblems(definition, input),
     ...numberProblems(definition),
     ...serviceProblems(definition),
@@ -114,10 +121,94 @@ function textProblems(
   }
   const { cwd = '' } = definition;
   if (leavesFolder(cwd)) problems.push({ pointer: '/cwd', detail: outside('cwd', cwd) });
-  if (placeholdersIn(cwd).some((name) => name !== 'work_dir' && name !== 'job_uuid')) {
+  if (placeholdersIn(cwd).some((name) => !inPaths(name))) {
     problems.push({ pointer: '/cwd', detail: `cwd is a folder; ${literal(cwd)} is not` });
   }
   return problems;
+}
+
+/** Problems of declared inputs and outputs, and of how they are used. */
+function declaredProblems(definition: DefinitionDocument, input: AdapterParameters | undefined): Problem[] {
+  const own = declarationProblems(definition.inputs, '/inputs');
+  if (own.length > 0) return own;
+  const { outputs = {} } = definition;
+  const wrong = commandTexts(definition).flatMap(({ text, pointer }) =>
+    placeholdersIn(text).flatMap((found): Problem[] => {
+      const { end, name = '' } = declaredIn(found) ?? {};
+      if (end === 'outputs') {
+        const detail = outputUse(definition, name);
+        return detail === undefined ? [] : [{ pointer, detail }];
+      }
+      if (!isNamedFile(found)) return [];
+      const [file = '', own = ''] = found.split('.');
+      const declared = file === 'input_file' ? definition.inputs : definition.outputs;
+      if (declared === undefined) return [];
+      const key = file === 'input_file' ? 'inputs' : 'outputs';
+      return [{ pointer, detail: `with declared ${key}, write \${${key}.${own}} for \${${found}}` }];
+    }),
+  );
+  const paths = [
+    ...(input === undefined ? [] : [{ text: input.path, pointer: below(input.pointer, input.pathKey) }]),
+    ...adapterPath(outputParameters(definition)),
+    ...Object.entries(outputs).flatMap(([name, { file_path, folder_path }]) =>
+      Object.entries({ file_path, folder_path }).flatMap(([key, text]) =>
+        text === undefined ? [] : [{ text, pointer: below(below('/outputs', name), key) }],
+      ),
+    ),
+  ];
+  return [...wrong, ...useProblems(definition, usesOf(definition, paths)), ...outputProblems(definition)];
+}
+
+const adapterPath = (adapter: AdapterParameters | undefined) =>
+  adapter === undefined ? [] : [{ text: adapter.path, pointer: below(adapter.pointer, adapter.pathKey) }];
+
+/** Why the command cannot name that output; undefined if it can. */
+function outputUse({ outputs }: DefinitionDocument, name: string): string | undefined {
+  const output = outputs?.[name];
+  if (output === undefined) {
+    const near = nearest(name, Object.keys(outputs ?? {}));
+    const hint = near === undefined ? 'declare it in "outputs"' : `did you mean "${near}"?`;
+    return `there is no output "${name}"; ${hint}`;
+  }
+  const path = output.file_path ?? output.folder_path;
+  const chosen = path === undefined || path === `\${outputs.${name}}`;
+  if (
+    (output.type === 'file' || output.type === 'folder' || output.file_path !== undefined) &&
+    chosen &&
+    output.from === undefined
+  )
+    return undefined;
+  return `"${name}" has no path that the server chooses`;
+}
+
+/** Every use of a declared input, with its place. */
+function usesOf(definition: DefinitionDocument, paths: readonly { text: string; pointer: string }[]): Use[] {
+  const inText = (
+    text: string,
+    pointer: string,
+    whole: 'argument' | 'variable' | null,
+    argv: boolean,
+  ): Use[] =>
+    placeholdersIn(text).flatMap((found): Use[] => {
+      const { end, name = '' } = declaredIn(found) ?? {};
+      if (end !== 'inputs') return [];
+      const as = whole === null ? 'path' : onlyInput(text) === undefined ? 'part' : whole;
+      return [{ name, pointer, as, argv }];
+    });
+  return [
+    ...argumentsIn(definition).flatMap(({ argument, pointer }): Use[] =>
+      typeof argument === 'string'
+        ? inText(argument, pointer, 'argument', true)
+        : [{ name: argument.input, pointer, as: argument, argv: true }],
+    ),
+    ...Object.entries(definition.environment ?? {}).flatMap(([key, text]) =>
+      inText(text, below('/environment', key), 'variable', false),
+    ),
+    ...[
+      ...(definition.cwd === undefined ? [] : [{ text: definition.cwd, pointer: '/cwd' }]),
+      ...paths,
+    ].flatMap(({ text, pointer }) => inText(text, pointer, null, false)),
+  ];
 }
 
 /** The schema checks only the form of a size; its value is checked here. */

@@ -16,7 +16,12 @@ export const placeholderNames = [
 /** Files of a step that has several inputs or outputs: `input_file.NAME` and `output_file.NAME`. */
 export type NamedFile = `${'input_file' | 'output_file'}.${string}`;
 
-export type PlaceholderName = (typeof placeholderNames)[number] | NamedFile;
+/** What a definition declares: `inputs.NAME` is a value as text or the path of a file, `outputs.NAME` a path. */
+export type DeclaredName = `${'inputs' | 'outputs'}.${string}`;
+
+export type NamedPlaceholder = NamedFile | DeclaredName;
+
+export type PlaceholderName = (typeof placeholderNames)[number] | NamedPlaceholder;
 
 /** What each placeholder stands for in one run. Which of them exist depends on the adapters. */
 export type PlaceholderValues = Partial<Record<PlaceholderName, string>>;
@@ -28,6 +33,12 @@ const namedFile = /^(?:input_file|output_file)\.[A-Za-z0-9_-]+$/;
 
 /** True for a placeholder of a named file. */
 export const isNamedFile = (name: string): name is NamedFile => namedFile.test(name);
+
+/** The input or output that a placeholder names; undefined if it is another placeholder. */
+export function declaredIn(name: string): { end: 'inputs' | 'outputs'; name: string } | undefined {
+  const [, end, own] = /^(inputs|outputs)\.([A-Za-z_][A-Za-z0-9_-]{0,63})$/.exec(name) ?? [];
+  return own === undefined ? undefined : { end: end as 'inputs' | 'outputs', name: own };
+}
 
 // Read from the left, so that `$$${x}` is `$` and then the literal `${x}`. One pass: substituted values are never
 // scanned again, so a file named `${job_uuid}` keeps its name.
@@ -75,7 +86,7 @@ export function placeholderProblems(text: string, pointer: string): Problem[] {
 }
 
 function unknownName(name: string, written: string): string {
-  const [, end, own] = /^\$\{((?:in|out)put_file)\.(.*)\}$/s.exec(written) ?? [];
+  const [, end, own] = /^\$\{((?:in|out)put_file|inputs|outputs)\.(.*)\}$/s.exec(written) ?? [];
   if (end !== undefined) {
     const shownName = own === '' ? 'no name' : JSON.stringify(own?.slice(0, 60));
     return `\${${end}.NAME} needs a name of letters, digits, - and _, and has ${shownName}`;
@@ -100,7 +111,8 @@ function classify(written: string, curly: string | undefined, angle: string | un
   if (written === '$${') return { kind: 'escape' };
   if (written === '${') return { kind: 'unclosed' };
   const name = curly ?? angle ?? '';
-  const known = isNamedFile(name) && angle === undefined ? name : findName(name);
+  const isNamed = angle === undefined && (isNamedFile(name) || declaredIn(name) !== undefined);
+  const known = isNamed ? (name as PlaceholderName) : findName(name);
   if (angle === undefined) {
     return known ? { kind: 'placeholder', name: known, written } : { kind: 'unknown', name, written };
   }

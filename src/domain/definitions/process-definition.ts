@@ -1,5 +1,7 @@
-import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
+import type { Argument, DefinitionDocument } from '../../lib/generated/process-definition.js';
 import { parseSize } from '../../lib/size.js';
+import { type InputDeclaration, inputsOf } from '../inputs/declaration.js';
+import { mainOf, type OutputDeclaration, outputsOf } from '../inputs/output-declaration.js';
 import { type ServiceRules, serviceOf } from '../services/service.js';
 import type { Buffering, ExecutorName, ProcessType } from './definition-document.js';
 import { inputParameters, outputParameters } from './definition-document.js';
@@ -30,7 +32,7 @@ export interface ProcessDefinition {
   name: string | null;
   description: string | null;
   exec: string;
-  argv: string[];
+  argv: (string | Argument)[];
   environment: Record<string, string>;
   /** As written, with placeholders; null is the job's own folder. */
   cwd: string | null;
@@ -44,6 +46,14 @@ export interface ProcessDefinition {
   host: string | null;
   input: Input | null;
   output: Output | null;
+  /** The inputs that it declares; null if it declares none, and takes what its adapter and its placeholders say. */
+  inputs: InputDeclaration[] | null;
+  /** The outputs that it declares; null as for the inputs. */
+  outputs: OutputDeclaration[] | null;
+  /** The declared input that `input` carries: standard input's, or that of the adapter. */
+  mainInput: string | null;
+  /** The declared output that `output` collects. */
+  mainOutput: string | null;
   metadata: Record<string, unknown>;
   priority: number;
   concurrency: number | null;
@@ -91,8 +101,7 @@ export function normalise(document: DefinitionDocument): ProcessDefinition {
     application: document.application ?? null,
     executor: document.executor ?? 'local',
     host: document.host ?? null,
-    input: inputOf(document),
-    output: outputOf(document),
+    ...declared(document),
     metadata: document.metadata ?? {},
     priority: document.priority ?? 0,
     concurrency: document.concurrency ?? null,
@@ -122,6 +131,36 @@ export function normalise(document: DefinitionDocument): ProcessDefinition {
       };
     }),
   };
+}
+
+/** The adapters, and what is declared. Without an adapter, the declarations say what goes through the standard streams. */
+function declared(
+  document: DefinitionDocument,
+): Pick<ProcessDefinition, 'input' | 'output' | 'inputs' | 'outputs' | 'mainInput' | 'mainOutput'> {
+  const inputs = document.inputs === undefined ? null : inputsOf(document.inputs);
+  const outputs = document.outputs === undefined ? null : outputsOf(document.outputs);
+  const stdin = inputs?.find((input) => input.stdin);
+  const main = mainOf(outputs ?? []);
+  const byAdapter = document.output_adapter !== undefined;
+  return {
+    input: inputOf(document) ?? (stdin === undefined ? null : { type: 'file', via: 'stream' }),
+    output: byAdapter || main === undefined ? outputOf(document) : fileOf(main),
+    inputs,
+    outputs,
+    mainInput: inputs === null ? null : (document.input_adapter?.input ?? stdin?.name ?? null),
+    mainOutput:
+      outputs === null ? null : ((byAdapter ? document.output_adapter?.output : main?.name) ?? null),
+  };
+}
+
+/** The declared file that is collected as the main output. */
+function fileOf({ name, from, path, fileName: wanted }: OutputDeclaration): Output {
+  if (from === 'stdout' || from === 'stderr') {
+    const stream = from === 'stdout' ? 'STDOUT' : 'STDERR';
+    return { type: 'file', via: 'stream', stream, fileName: wanted ?? name };
+  }
+  if (path === null) return { type: 'file', via: 'path', path: '${output_file}', fileName: wanted ?? name };
+  return { type: 'file', via: 'path', path, ...fileName(wanted ?? undefined) };
 }
 
 function inputOf(document: DefinitionDocument): Input | null {

@@ -1,11 +1,14 @@
 import type { RunDocument } from '../../lib/generated/run-request.js';
 import type { Framing } from '../feeder/framing.js';
+import type { StoredInputs } from '../inputs/input-texts.js';
 import type { ServerWishes } from '../servers/application.js';
 import type { EventName, State } from './job-state.js';
 import type { Outcome } from './outcome.js';
 
 /** What one run asks for beyond its definition, apart from its input. Only Penstock itself sets the keys below. */
-export interface RunRequest extends Omit<RunDocument, 'input'> {
+export interface RunRequest extends Omit<RunDocument, 'input' | 'inputs'> {
+  /** The declared inputs, checked, with their defaults; files by their names and sizes. */
+  inputs?: StoredInputs;
   /** What else it wants of its server, besides its application. */
   server?: ServerWishes;
   /** Files of LOCAL_SCRIPTS_FOLDER to copy into the base folder of the machine that it runs on. */
@@ -49,6 +52,12 @@ export interface JobLinks {
   task?: string | null;
 }
 
+/** The declared outputs of a job: its files, with their paths below the job's folder, and its values. */
+export interface JobOutputs {
+  files: Record<string, { name: string; size: number; path: string }[]>;
+  values: Record<string, unknown>;
+}
+
 /** One execution, here or elsewhere. Sizes in bytes. */
 export interface Job {
   id: number;
@@ -78,6 +87,8 @@ export interface Job {
   outputSize: number | null;
   /** Where the output is, below the job's folder. */
   outputPath: string | null;
+  /** The outputs that its definition declares; null before its end, and if it declares none. */
+  outputs: JobOutputs | null;
   /** SHA-256 of the token that lets others send events; null for jobs older than tokens. */
   tokenHash: string | null;
   session: string | null;
@@ -137,6 +148,7 @@ export const newJob = (uuid: string, ownerId: number, executor: string): NewJob 
   outputName: null,
   outputSize: null,
   outputPath: null,
+  outputs: null,
   tokenHash: null,
   session: null,
   archiveSystem: null,
@@ -181,6 +193,7 @@ export type JobChange = Partial<
     | 'outputName'
     | 'outputSize'
     | 'outputPath'
+    | 'outputs'
     | 'notBefore'
     | 'started'
     | 'ended'

@@ -46,6 +46,8 @@ export interface ExecutorFiles {
   place?: { host: string; folder: string };
   /** Files to send to that machine before the program starts. Absolute paths, here and there. */
   send?: readonly FilePath[];
+  /** Folders to make in its folder there, each a relative path. */
+  folders?: readonly string[];
   /** Aborted when the run is no longer wanted: sending stops, and nothing is started. */
   unwanted?: AbortSignal;
   /** Files and folders to fetch when it has ended, if they exist: paths there and here. */

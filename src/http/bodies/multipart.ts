@@ -2,40 +2,34 @@ import type { Readable } from 'node:stream';
 import { Busboy, type BusboyHeaders } from '@fastify/busboy';
 import type { Request } from 'express';
 import { messageOf, PenstockError } from '../../lib/errors.js';
-import type { Received, Receiver } from '../../usecases/runs/receive.js';
+import { nearest } from '../../lib/nearest.js';
+import { below } from '../../lib/pointer.js';
+import type { Intake } from '../../usecases/runs/intake.js';
 import { checkedFileName } from '../../usecases/runs/receive.js';
 import { watchBody } from '../guards/patience.js';
 import { parseJson, textOf } from './body.js';
 import { preferExtendedNames } from './part-names.js';
 
-/** The parts of a multipart run. */
-interface Multipart {
-  /** The part `job`, parsed; undefined if there was none. */
-  job: unknown;
-  /** The name of the file in the part `input_file`. */
-  fileName: string | undefined;
-}
-
-/** The name of an additional input. Null for other parts. */
-const namedInput = (part: string): string | null =>
-  /^input_file\.([A-Za-z0-9_-]{1,64})$/.exec(part)?.[1] ?? null;
-
 /** A reader that stops early leaves the parser alone; `fail` ends it, with the reason. */
 const piecesOf = (stream: Readable) => stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
 
 /**
- * Reads a `multipart/form-data` run. The files `input_file` and `input_file.NAME` go straight to their place on the
- * disk. The part `job` is JSON, as a field or a file. Refuses any other part.
+ * Reads a `multipart/form-data` run. Each part is an input by its name, or `job`, which is JSON. Files go straight to
+ * their place on the disk. Refuses any other part.
+ *
+ * @param options `name`: what the main input is to be called, whatever its part says
+ * @returns the part `job`, parsed; undefined if there was none
  */
 export async function readMultipart(
   request: Request,
-  receiver: Receiver,
-  received: Received,
+  intake: Intake,
   options: { maxBodySize: number; digest: boolean; name: string | undefined },
-): Promise<Multipart> {
-  const result: Multipart = { job: undefined, fileName: undefined };
-  let files = 0;
+): Promise<unknown> {
+  let job: unknown;
+  let textSize = 0;
+  const { inputs, main, declared } = intake.taken;
   let failure: unknown;
+  const files = new Set<string>();
   const stores: Promise<void>[] = [];
   const open = new Set<Readable>();
   let stop = () => {};
@@ -51,11 +45,20 @@ export async function readMultipart(
   const wrongPart = (name: string) =>
     new PenstockError(
       'invalid-body',
-      `Unknown part '${name}'. The parts are input_file (the input), input_file.NAME (additional inputs) and job (JSON).`,
+      declared
+        ? `Unknown part ${JSON.stringify(name.slice(0, 100))}. The parts are the inputs (${inputs.map((input) => input.name).join(', ')}) and job (JSON).`
+        : `Unknown part '${name}'. The parts are input_file (the input), input_file.NAME (additional inputs) and job (JSON).`,
       {
-        problems: [{ pointer: `/${name}`, detail: 'unknown part; send input_file or job' }],
+        problems: [{ pointer: below('', name), detail: unknownPart(name) }],
       },
     );
+  const unknownPart = (name: string) => {
+    if (!declared) return 'unknown part; send input_file or job';
+    const near = nearest(name, [...inputs.map((input) => input.name), 'job']);
+    return near === undefined
+      ? 'unknown part; send the inputs and job'
+      : `unknown part; did you mean "${near}"?`;
+  };
 
   const unreadablePart = () =>
     new PenstockError(
@@ -72,7 +75,7 @@ export async function readMultipart(
   try {
     parser = new Busboy({
       headers: request.headers as BusboyHeaders,
-      limits: { fields: 10, files: 110, parts: 130, fieldSize: options.maxBodySize, headerPairs: 100 },
+      limits: { fields: 1100, files: 1000, parts: 2100, fieldSize: options.maxBodySize, headerPairs: 100 },
     });
   } catch (error) {
     throw new PenstockError('bad-header', `Content-Type: ${messageOf(error)}`);
@@ -81,7 +84,7 @@ export async function readMultipart(
   preferExtendedNames(parser, () => {
     missing += 1;
   });
-  parser.on('file', (name, stream, fileName) => {
+  parser.on('file', (name, stream, fileName, _encoding, mimeType) => {
     missing -= 1;
     open.add(stream);
     stream.on('error', fail);
@@ -99,38 +102,18 @@ export async function readMultipart(
       });
       return;
     }
-    const beside = namedInput(name);
-    if (beside !== null) {
-      if (Object.hasOwn(received.named, beside)) {
-        fail(new PenstockError('invalid-body', `There is more than one ${name}.`));
-        stream.resume();
-        return;
-      }
-      received.named[beside] = null;
-      stores.push(
-        receiver.storeNamed(received, beside, piecesOf(stream), { digest: options.digest }).catch(fail),
-      );
-      return;
-    }
-    files += 1;
-    if (name !== 'input_file' || files > 1) {
-      fail(
-        name === 'input_file'
-          ? new PenstockError('invalid-body', 'There is more than one input_file.')
-          : wrongPart(name),
-      );
-      stream.resume();
-      return;
-    }
     try {
+      const input = intake.nameOf(name);
+      if (input === undefined) throw wrongPart(name);
+      if (!declared && files.has(name))
+        throw new PenstockError('invalid-body', `There is more than one ${name}.`);
+      files.add(name);
+      const isMain = input === main;
       const given =
-        fileName === '' || fileName === undefined ? undefined : checkedFileName(fileName, '/input_file');
-      result.fileName = given;
-      stores.push(
-        receiver
-          .store(received, options.name ?? given ?? 'input', piecesOf(stream), { digest: options.digest })
-          .catch(fail),
-      );
+        fileName === '' || fileName === undefined ? undefined : checkedFileName(fileName, below('', name));
+      const called =
+        (isMain ? options.name : undefined) ?? given ?? (isMain && !declared ? 'input' : undefined);
+      stores.push(intake.file(input, called, piecesOf(stream), mimeType).catch(fail));
     } catch (error) {
       fail(error);
       stream.resume();
@@ -138,15 +121,30 @@ export async function readMultipart(
   });
   parser.on('field', (name, value, _nameTruncated, valueTruncated) => {
     missing -= 1;
-    if (name !== 'job') fail(wrongPart(name));
-    else if (valueTruncated) fail(jobTooLarge());
-    else setJob(Buffer.from(value));
+    if (name === 'job') {
+      if (valueTruncated) fail(jobTooLarge());
+      else setJob(Buffer.from(value));
+      return;
+    }
+    try {
+      textSize += value.length;
+      const input = declared ? intake.nameOf(name) : undefined;
+      if (input === undefined) throw wrongPart(name);
+      if (valueTruncated || textSize > options.maxBodySize) {
+        throw new PenstockError(
+          'too-large',
+          `The values are larger than ${options.maxBodySize} bytes (MAX_BODY_SIZE).`,
+        );
+      }
+      intake.text(input, value);
+    } catch (error) {
+      fail(error);
+    }
   });
   function setJob(bytes: Buffer): void {
     try {
-      if (result.job !== undefined)
-        throw new PenstockError('invalid-body', 'There is more than one part job.');
-      result.job = parseJson(textOf(bytes));
+      if (job !== undefined) throw new PenstockError('invalid-body', 'There is more than one part job.');
+      job = parseJson(textOf(bytes));
     } catch (error) {
       fail(
         error instanceof PenstockError
@@ -176,5 +174,5 @@ export async function readMultipart(
     request.unpipe(parser);
     throw failure;
   }
-  return result;
+  return job;
 }

@@ -6,13 +6,22 @@ import type { RunDocument } from '../../lib/generated/run-request.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import type { Actor } from '../../usecases/actor.js';
 import type { DefinitionService, FoundDefinition } from '../../usecases/definitions/process-definitions.js';
-import { jobFile } from '../../usecases/jobs/job-files.js';
+import { jobFile, outputFiles } from '../../usecases/jobs/job-files.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
 import type { Shown } from '../../usecases/resource.js';
+import type { TakenInputs } from '../../usecases/runs/intake.js';
 import { checkedFileName, type Received } from '../../usecases/runs/receive.js';
 import type { RunService } from '../../usecases/runs/runs.js';
 import type { Submitted } from '../../usecases/runs/submitted.js';
-import { actorOf, goneSignal, originOf, queryValue, sendJson, sendOf } from '../answers/answer.js';
+import {
+  actorOf,
+  goneSignal,
+  originOf,
+  queryPairs,
+  queryValue,
+  sendJson,
+  sendOf,
+} from '../answers/answer.js';
 import { sendBytes } from '../answers/send-bytes.js';
 import { type RunBodyOptions, readRunBody } from '../bodies/run-body.js';
 import type { Door } from '../door.js';
@@ -31,6 +40,8 @@ interface Runnable<Found> {
   check(actor: Actor, found: Found, raw: boolean): void;
   /** The file name that the program requires for its input, if any. */
   inputName(found: Found): string | undefined;
+  /** The inputs that a run may have. */
+  takenInputs(found: Found): TakenInputs;
   checkedDocument(found: Found, value: unknown): RunDocument;
   submit(
     actor: Actor,
@@ -39,7 +50,7 @@ interface Runnable<Found> {
     document: RunDocument,
     key: string | null,
   ): Promise<Submitted>;
-  dryRun(actor: Actor, found: Found, document: RunDocument, inputName: string | null): Shown | Promise<Shown>;
+  dryRun(actor: Actor, found: Found, document: RunDocument, received: Received): Shown | Promise<Shown>;
 }
 
 interface RunDoorOptions extends Door, RunBodyOptions {
@@ -83,6 +94,12 @@ function runQuery(request: Request, longest: number) {
   };
 }
 
+/** The values of inputs in a query: `inputs.NAME=VALUE`. */
+const inputValues = (request: Request) =>
+  queryPairs(request).flatMap(([name, text]) =>
+    name.startsWith('inputs.') ? [[name.slice('inputs.'.length), text] as const] : [],
+  );
+
 function idempotencyKey(request: Request): string | null {
   const key = request.get('idempotency-key');
   if (key === undefined) return null;
@@ -98,12 +115,12 @@ function idempotencyKey(request: Request): string | null {
  * @param refusal how one may be refused that the others are not
  */
 function runRoute<Found>(runnable: Runnable<Found>, refusal: ErrorCode, options: RunDoorOptions): Route {
-  const { jobs, receiver } = options;
+  const { jobs, files, receiver } = options;
   return {
     tags: ['job'],
     summary: 'Run it',
     description:
-      'The body is the input, whatever its content type, except for multipart (`input_file`, `job`) and JSON.',
+      'The body is the input file, whatever its content type, except for JSON and multipart. A part of a form is an input by its name (`input_file` if the definition declares none), or `job`, which is JSON.',
     query: {
       wait: [
         { type: 'number', minimum: 0 },
@@ -112,6 +129,10 @@ function runRoute<Found>(runnable: Runnable<Found>, refusal: ErrorCode, options:
       output: [{ enum: ['raw'] }, 'With `wait`: `raw` sends the output as the body of the answer.'],
       output_name: [{ type: 'string' }, 'File name for the output.'],
       input_name: [{ type: 'string' }, 'File name for the input.'],
+      'inputs.NAME': [
+        { type: 'string' },
+        'The value of the declared input NAME, as text; several times for an array.',
+      ],
       dry_run: [{ enum: ['0', '1'] }, 'Only show what would run.'],
     },
     headers: {
@@ -125,7 +146,7 @@ function runRoute<Found>(runnable: Runnable<Found>, refusal: ErrorCode, options:
         'multipart/form-data': {
           schema: {
             ...object({ input_file: { type: 'string', format: 'binary' }, job: ref('RunRequest') }),
-            maxProperties: 130,
+            maxProperties: 2100,
           },
         },
       },
@@ -139,6 +160,7 @@ function runRoute<Found>(runnable: Runnable<Found>, refusal: ErrorCode, options:
     },
     errors: [
       'invalid-body',
+      'invalid-input',
       'bad-json',
       'bad-header',
       'invalid-input-url',
@@ -165,12 +187,14 @@ function runRoute<Found>(runnable: Runnable<Found>, refusal: ErrorCode, options:
           name: query.inputName ?? runnable.inputName(found),
           output: query.outputName,
           digest: key !== null,
+          taken: runnable.takenInputs(found),
+          values: inputValues(request),
+          find: async (uuid, name) => outputFiles(files, await jobs.get(actor, uuid), name),
           checked: (value) => runnable.checkedDocument(found, value),
         });
         if (query.dry) {
-          const inputName = received.input?.name ?? null;
           await receiver.drop(received);
-          sendJson(response, 200, await runnable.dryRun(actor, found, document, inputName));
+          sendJson(response, 200, await runnable.dryRun(actor, found, document, received));
           return;
         }
         submitted = await runnable.submit(actor, found, received, document, key);
@@ -246,7 +270,7 @@ export function definitionRunRoutes(options: RunRouteOptions): Routes {
     inputName({ definition: { input } }) {
       return input?.type === 'file' && input.via === 'path' ? input.fileName : undefined;
     },
-    dryRun: (_actor, found, document, inputName) => runs.dryRun(found, document, inputName),
+    dryRun: (_actor, found, document, received) => runs.dryRun(found, document, received),
   };
   return {
     name: 'process_definition',

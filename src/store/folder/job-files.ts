@@ -13,7 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { copyFile, constants as fsConstants, link, readdir, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
@@ -28,7 +28,7 @@ export const streamsFile = (data: string): string => path.join(data, 'streams.sq
  *
  *   jobs/3f/1073f…/input               what came in; a program that wants a path finds it by its name in
  *   jobs/3f/1073f…/1/input/NAME        the attempt's folder
- *   jobs/3f/1073f…/inputs/NAME         inputs beside it
+ *   jobs/3f/1073f…/inputs/NAME         inputs beside it; NAME/0, NAME/1 … if one has several files
  *   jobs/3f/1073f…/1/                  the first attempt: command, status, stdout, stderr
  *   jobs/3f/1073f…/1/work/             its working folder
  *   jobs/3f/1073f…/1/output/NAME       its output, where the program writes a file
@@ -67,6 +67,24 @@ export class JobFiles {
   /** An input beside the main one: `${input_file.NAME}`. */
   namedInput(uuid: string, name: string): string {
     return path.join(this.folder(uuid), 'inputs', name);
+  }
+
+  /** A file of a declared input that has several; see `filesOf` for their order. */
+  inputFile(uuid: string, name: string, index: number): string {
+    return path.join(this.folder(uuid), 'inputs', name, String(index));
+  }
+
+  /** Puts a file that is here already in another place: as a hard link, or as a copy on another file system. */
+  async link(file: string, target: string): Promise<void> {
+    try {
+      // A link to a symbolic link would lead to bytes that may change.
+      await link(await realpath(file), target);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK') throw error;
+      await copyFile(file, target, fsConstants.COPYFILE_EXCL | fsConstants.COPYFILE_FICLONE);
+      await makeDurable(target);
+    }
   }
 
   /** An output beside the main one: `${output_file.NAME}`. */
@@ -134,6 +152,17 @@ export class JobFiles {
     >;
   }
 
+  /** Keeps the values of a run's secret inputs in the same way. */
+  keepSecrets(uuid: string, secrets: Readonly<Record<string, unknown>>, folder = this.incoming(uuid)): void {
+    writeFileSync(path.join(folder, 'secrets'), JSON.stringify(secrets), { mode: 0o600 });
+  }
+
+  /** The stored secret inputs; empty if there are none. */
+  secrets(uuid: string): Record<string, unknown> {
+    const file = path.join(this.folder(uuid), 'secrets');
+    return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>) : {};
+  }
+
   /** Deletes an attempt's command, which contains them. */
   forgetCommand(uuid: string, attempt: number): void {
     rmSync(path.join(this.attempt(uuid, attempt), 'command'), { force: true });
@@ -150,7 +179,8 @@ export class JobFiles {
 
   /** Deletes them once no attempt needs them any longer, and the command that contains them. */
   forgetEnvironment(uuid: string, attempt: number): void {
-    rmSync(path.join(this.folder(uuid), 'environment'), { force: true });
+    for (const name of ['environment', 'secrets'])
+      rmSync(path.join(this.folder(uuid), name), { force: true });
     this.forgetCommand(uuid, attempt);
   }
 

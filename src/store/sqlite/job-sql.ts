@@ -62,6 +62,7 @@ const changingColumns: Readonly<Record<string, (job: Job) => unknown>> = {
   output_name: (job) => job.outputName,
   output_size: (job) => job.outputSize,
   output_path: (job) => job.outputPath,
+  outputs: (job) => maybeJson(job.outputs),
   updated: (job) => storedDate(job.updated),
   not_before: (job) => maybeDate(job.notBefore),
   started: (job) => maybeDate(job.started),

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { externalExecutor, type Job, pipelineExecutor } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { PenstockError } from '../../lib/errors.js';
+import { nearest } from '../../lib/nearest.js';
 import { fileSize, type JobFiles } from '../../store/folder/job-files.js';
 import { logStart } from '../../store/folder/log-file.js';
 
@@ -108,9 +109,52 @@ interface LogRange {
   end: number;
 }
 
+/**
+ * The files of a declared output; without a name, the main output. Throws as `jobFile` does, and `not-found` if the job
+ * made no such output. `identity` tells the bytes from all others.
+ */
+export function outputFiles(
+  files: JobFiles,
+  job: Job,
+  name: string | undefined,
+): { file: string; name: string; identity: string }[] {
+  const identity = `${job.uuid}/${job.attempt}/${name ?? ''}`;
+  if (name === undefined) {
+    const { file, name: shown } = jobFile(files, job, 'output');
+    return [{ file, name: shown, identity }];
+  }
+  // The errors for the main output hold for the others as well.
+  if (job.cleared !== null || isUnfinished(job.state)) jobFile(files, job, 'output');
+  if (job.outputs === null) {
+    const { file, name: shown } = namedOutput(files, job, name);
+    return [{ file, name: shown, identity }];
+  }
+  const made = job.outputs.files[name];
+  if (made === undefined) throw noSuchOutput(job, name);
+  return made.map((one) => {
+    const file = path.join(files.folder(job.uuid), one.path);
+    return { file: present(file, one.name).file, name: one.name, identity: `${identity}/${one.name}` };
+  });
+}
+
+/** The error for an output that a job does not have. */
+function noSuchOutput({ outputs }: Job, name: string): PenstockError {
+  const names = Object.keys(outputs?.files ?? {});
+  const near = nearest(name, names);
+  const known = names.length === 0 ? 'It has none' : `It has ${names.slice(0, 20).join(', ')}`;
+  const hint = near === undefined ? `${known}.` : `Did you mean '${near}'?`;
+  return new PenstockError('not-found', `This job produced no output '${name.slice(0, 64)}'. ${hint}`);
+}
+
 /** The file of a named output: what the program wrote to `${output_file.NAME}`. */
 export function namedOutput(files: JobFiles, job: Job, name: string): JobFile {
   // The errors for the main output hold for this one as well.
+  if (job.outputs !== null) {
+    const [one, ...more] = outputFiles(files, job, name);
+    if (one !== undefined && more.length === 0) return { file: one.file, name: one.name, start: 0 };
+    const detail = `The output '${name}' is several files: see /api/job/${job.uuid}/outputs/.`;
+    throw new PenstockError('not-found', detail);
+  }
   if (job.outputPath === null || job.cleared !== null) jobFile(files, job, 'output');
   const file = /^[A-Za-z0-9_-]{1,64}$/.test(name) ? files.namedOutput(job.uuid, job.attempt, name) : null;
   if (file !== null && fileSize(file) !== null) return { file, name, start: 0 };

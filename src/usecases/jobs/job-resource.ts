@@ -6,9 +6,10 @@ import type { JobFiles } from '../../store/folder/job-files.js';
 import type { Store } from '../../store/store.js';
 import { type Actor, mayUse } from '../actor.js';
 import type { ResourceService, Shown } from '../resource.js';
+import { jobFields } from './job-fields.js';
 import { logRanges } from './job-files.js';
 import { shownSteps } from './job-steps.js';
-import { jobFields, jobUri, showJob } from './job-view.js';
+import { jobUri, showJob } from './job-view.js';
 import type { JobService } from './jobs.js';
 
 /** Jobs as a resource: listed, read, and, once they have ended, deleted. */

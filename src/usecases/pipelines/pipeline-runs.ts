@@ -3,9 +3,10 @@ import { checkEnvironment } from '../../domain/definitions/definition-rules.js';
 import { type Job, newJob, pipelineExecutor } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { stepsAgain } from '../../domain/pipelines/pipeline.js';
-import { sourceText } from '../../domain/pipelines/pipeline-document.js';
+import { type Step, sourceText, stepsOf } from '../../domain/pipelines/pipeline-document.js';
 import { type Plan, type PlannedStep, sourcesOf } from '../../domain/pipelines/pipeline-plan.js';
 import { PenstockError, type Problem } from '../../lib/errors.js';
+import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
 import type { RunDocument } from '../../lib/generated/run-request.js';
 import { nearest } from '../../lib/nearest.js';
 import type { IdempotencyKey } from '../../store/companions.js';
@@ -18,9 +19,11 @@ import { newJobToken } from '../external-jobs/job-tokens.js';
 import { definitionUri } from '../jobs/job-view.js';
 import type { JobService } from '../jobs/jobs.js';
 import type { Shown } from '../resource.js';
+import { checkNamed, namedDigests } from '../runs/checked-inputs.js';
 import type { Once } from '../runs/idempotency.js';
+import { olderInputs, type TakenInputs } from '../runs/intake.js';
 import type { Received, Receiver } from '../runs/receive.js';
-import { checkedRequest, checkNamed, namedDigests, namesOnly, type RunService } from '../runs/runs.js';
+import { checkedRequest, namesOnly, type RunService } from '../runs/runs.js';
 import type { Submitted } from '../runs/submitted.js';
 import type { WhereService } from '../runs/whereabouts.js';
 import { hashToken } from '../users/logins.js';
@@ -81,7 +84,7 @@ export function pipelineRunService(given: {
     document: RunDocument,
     key: IdempotencyKey | null,
   ): Promise<Submitted> {
-    const { input: _, ...request } = document;
+    const { input: _, inputs: _inputs, ...request } = document;
     const { environment } = request;
     const planned = await pipelines.planFor(actor, row, request);
     const { plan } = planned;
@@ -139,6 +142,11 @@ export function pipelineRunService(given: {
 
     // The definition of the step that takes it names it.
     inputName: (_row: PipelineRow): string | undefined => undefined,
+
+    takenInputs: (row: PipelineRow): TakenInputs =>
+      olderInputs(
+        row.type === 'steps' ? ownInputs(stepsOf(JSON.parse(row.document) as PipelineDocument)) : [],
+      ),
 
     checkedDocument: (_row: PipelineRow, value: unknown): RunDocument => checkedRequest(value),
 
@@ -233,7 +241,7 @@ export function pipelineRunService(given: {
 }
 
 /** The names of a pipeline's inputs besides its main one: `pipeline.NAME` in its steps. */
-const ownInputs = ({ steps }: Plan): string[] => [
+const ownInputs = ({ steps }: { steps: readonly Step[] }): string[] => [
   ...new Set(
     steps
       .flatMap(sourcesOf)

@@ -1,10 +1,14 @@
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, fdatasync, mkdirSync, openSync, writeSync, writev } from 'node:fs';
+import { closeSync, fdatasync, mkdirSync, openSync, statSync, writeSync, writev } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { fileNameProblem } from '../../domain/definitions/file-name.js';
+import type { InputDeclaration } from '../../domain/inputs/declaration.js';
+import { mostFiles, tooLargeFile } from '../../domain/inputs/input-values.js';
 import { PenstockError } from '../../lib/errors.js';
+import { below } from '../../lib/pointer.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
+import { invalid } from '../body.js';
 
 const syncFile = promisify(fdatasync);
 const writeMany = promisify(writev);
@@ -23,6 +27,17 @@ export interface Received {
   digest: string | null;
   /** Inputs beside it, by their names: the digest of each. */
   named: Record<string, string | null>;
+  /** The files of declared inputs, the main one included. */
+  files: Record<string, ReceivedFile[]>;
+  /** The values of declared inputs, as they were sent. */
+  values: Record<string, unknown>;
+}
+
+/** A file of a declared input. The digest, if it was requested, tells it from others. */
+export interface ReceivedFile {
+  name: string;
+  size: number;
+  digest: string | null;
 }
 
 /** A file name from outside, or an error if it could lead out of its folder. */
@@ -99,6 +114,17 @@ function after(chunks: Buffer[], written: number): Buffer[] {
   return [];
 }
 
+const tooLargeProblem = (input: InputDeclaration, name: string) => ({
+  pointer: below('/inputs', input.name),
+  detail: tooLargeFile(input, name),
+});
+
+/** How many bytes a file may have, and the error for more. */
+interface Limit {
+  bytes: number;
+  error: () => Error;
+}
+
 /** Stores bytes from outside on disk: streamed, bounded, and durable before it returns. */
 export function receiver(files: JobFiles, limit: number) {
   /** Writes a stream to a new file. */
@@ -106,6 +132,7 @@ export function receiver(files: JobFiles, limit: number) {
     file: string,
     stream: AsyncIterable<Buffer | string>,
     digest: boolean,
+    most: Limit = { bytes: limit, error: () => tooLarge(limit) },
   ): Promise<{ size: number; digest: string | null }> {
     const hash: Hash | null = digest ? createHash('sha256') : null;
     const gathered: Buffer[] = [];
@@ -116,7 +143,7 @@ export function receiver(files: JobFiles, limit: number) {
       for await (const piece of stream) {
         const chunk = typeof piece === 'string' ? Buffer.from(piece) : piece;
         size += chunk.length;
-        if (size > limit) throw tooLarge(limit);
+        if (size > most.bytes) throw most.error();
         hash?.update(chunk);
         if (sink !== null) await sink.write(chunk);
         else {
@@ -142,13 +169,42 @@ export function receiver(files: JobFiles, limit: number) {
     return { size, digest: hash?.digest('hex') ?? null };
   }
 
+  /** The place of the next file of an input. */
+  function reserve(received: Received, input: InputDeclaration, main: boolean, name: string) {
+    const given = received.files[input.name] ?? [];
+    if (given.length >= (input.kind === 'file' ? 1 : mostFiles)) {
+      const detail =
+        input.kind === 'file'
+          ? `${input.name} is one file, and more were sent`
+          : `${input.name} may have at most ${mostFiles} files`;
+      throw invalid('invalid-input', [{ pointer: below('/inputs', input.name), detail }]);
+    }
+    const file: ReceivedFile = { name, size: 0, digest: null };
+    received.files[input.name] = [...given, file];
+    const folder = files.incoming(received.uuid);
+    if (main) return { file, place: path.join(folder, 'input') };
+    const place =
+      input.kind === 'file'
+        ? path.join(folder, 'inputs', input.name)
+        : path.join(folder, 'inputs', input.name, String(given.length));
+    mkdirSync(path.dirname(place), { recursive: true, mode: 0o700 });
+    return { file, place };
+  }
+
+  function settle(received: Received, input: InputDeclaration, main: boolean, file: ReceivedFile): void {
+    if (main) {
+      received.input = { name: file.name, size: file.size };
+      received.digest = file.digest;
+    } else received.named[input.name] = file.digest;
+  }
+
   return {
     limit,
 
     /** Makes a folder for a future job. */
     begin(uuid: string): Received {
       files.receive(uuid);
-      return { uuid, input: null, digest: null, named: {} };
+      return { uuid, input: null, digest: null, named: {}, files: {}, values: {} };
     },
 
     /** Stores an input. Throws `too-large`, and whatever the stream or the disk throws. */
@@ -164,16 +220,47 @@ export function receiver(files: JobFiles, limit: number) {
       received.digest = digest;
     },
 
-    /** Stores an input beside the main one, under a name that has been checked. Throws as `store` does. */
-    async storeNamed(
+    /**
+     * Stores a file of a declared input, after those that it has already. Throws as `store` does, and `invalid-input` if it
+     * is larger than its declaration allows.
+     *
+     * @param main whether it is the main input
+     * @returns where it is stored
+     */
+    async storeFile(
       received: Received,
+      input: InputDeclaration,
+      main: boolean,
       name: string,
       stream: AsyncIterable<Buffer | string>,
       options: { digest: boolean },
-    ): Promise<void> {
-      const folder = path.join(files.incoming(received.uuid), 'inputs');
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-      received.named[name] = (await write(path.join(folder, name), stream, options.digest)).digest;
+    ): Promise<string> {
+      const { file, place } = reserve(received, input, main, name);
+      const bytes = Math.min(limit, input.maxSize ?? limit);
+      const error = () =>
+        bytes === input.maxSize ? invalid('invalid-input', [tooLargeProblem(input, name)]) : tooLarge(limit);
+      Object.assign(file, await write(place, stream, options.digest, { bytes, error }));
+      settle(received, input, main, file);
+      return place;
+    },
+
+    /** Takes a file that is here already, such as another job's output, as a file of a declared input: a link, or a copy. */
+    async linkFile(
+      received: Received,
+      input: InputDeclaration,
+      main: boolean,
+      name: string,
+      from: { file: string; identity: string },
+    ): Promise<string> {
+      const { file, place } = reserve(received, input, main, name);
+      const size = statSync(from.file).size;
+      if (size > Math.min(limit, input.maxSize ?? limit)) {
+        throw size > limit ? tooLarge(limit) : invalid('invalid-input', [tooLargeProblem(input, name)]);
+      }
+      await files.link(from.file, place);
+      Object.assign(file, { size, digest: from.identity });
+      settle(received, input, main, file);
+      return place;
     },
 
     /** Deletes what was received. */

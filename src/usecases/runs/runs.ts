@@ -5,15 +5,16 @@ import {
   namedFiles,
   needsInput,
   outputNameOf,
+  withMain,
 } from '../../domain/definitions/command.js';
 import { checkEnvironment } from '../../domain/definitions/definition-rules.js';
 import { shownPlaces } from '../../domain/definitions/places.js';
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
+import { shownInputs } from '../../domain/inputs/shown-inputs.js';
 import { type Job, type NewJob, newJob, type RunRequest } from '../../domain/jobs/job.js';
 import { newServiceState } from '../../domain/services/service.js';
 import { PenstockError } from '../../lib/errors.js';
 import type { RunDocument } from '../../lib/generated/run-request.js';
-import { nearest } from '../../lib/nearest.js';
 import { validator } from '../../lib/schemas.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import type { DefinitionRow } from '../../store/process-definitions.js';
@@ -24,7 +25,9 @@ import { newJobToken } from '../external-jobs/job-tokens.js';
 import type { JobService } from '../jobs/jobs.js';
 import type { Shown } from '../resource.js';
 import { hashToken } from '../users/logins.js';
+import { checkedInputs, checkNamed, namedDigests } from './checked-inputs.js';
 import type { Once } from './idempotency.js';
+import { type TakenInputs, takenInputs } from './intake.js';
 import { checkedFileName, type Received, type Receiver } from './receive.js';
 import type { Submitted } from './submitted.js';
 import type { WhereService } from './whereabouts.js';
@@ -102,7 +105,8 @@ export function runService(given: {
     fields: Inside['fields'] = {},
   ): Promise<Submitted> {
     const { row, revisionId, definition } = found;
-    checkNamed(namedFiles(definition).inputs, received);
+    const inputs = checkedInputs(definition, received);
+    if (definition.inputs === null) checkNamed(namedFiles(definition).inputs, received);
     if (received.input === null && request.feed === undefined && needsInput(definition, request.environment))
       throw invalid('invalid-body', [{ pointer: '/input', detail: missingInput(definition) }]);
     const executor = request.executor ?? definition.executor;
@@ -111,6 +115,8 @@ export function runService(given: {
     else if (request.attended !== true) checkQueue(actor);
     const { environment } = request;
     if (environment !== undefined) files.keepEnvironment(received.uuid, environment);
+    if (inputs !== null && Object.keys(inputs.secrets).length > 0)
+      files.keepSecrets(received.uuid, inputs.secrets);
     const token = newJobToken();
     const job = await jobs.create(
       {
@@ -118,7 +124,11 @@ export function runService(given: {
         processDefinitionId: row.id,
         definitionRevisionId: revisionId,
         priority: request.priority ?? definition.priority,
-        request: environment === undefined ? request : { ...request, environment: namesOnly(environment) },
+        request: {
+          ...request,
+          ...(inputs === null ? {} : { inputs: inputs.stored }),
+          ...(environment === undefined ? {} : { environment: namesOnly(environment) }),
+        },
         inputName: received.input?.name ?? null,
         inputSize: received.input?.size ?? null,
         outputName: outputNameOf(definition, request.output?.name),
@@ -161,40 +171,65 @@ export function runService(given: {
       actor: Actor,
       found: FoundDefinition,
       received: Received,
-      document: RunDocument & RunRequest,
+      document: RunDocument & Omit<RunRequest, 'inputs'>,
       key: string | null,
       inside: Inside = {},
     ): Promise<Submitted> {
-      const { input: _, ...request } = document;
+      const { input: _, inputs: _inputs, ...request } = document;
       if (key === null) {
         return accept(actor, found, received, { ...request, ...inside.request }, null, inside.fields);
       }
       return once(
         actor,
         key,
-        [found.row.id, document, received.input?.name ?? null, received.digest, ...namedDigests(received)],
+        [
+          found.row.id,
+          document,
+          received.input?.name ?? null,
+          received.digest,
+          ...namedDigests(received),
+          ...(found.definition.inputs === null ? [] : [received.values, received.files]),
+        ],
         (stored) => accept(actor, found, received, request, stored),
         () => receiver.drop(received),
       );
     },
 
-    /** What would run. Starts and stores nothing. */
-    dryRun(found: FoundDefinition, document: RunDocument, inputName: string | null): Shown {
+    /** The inputs that a run may send. */
+    takenInputs: ({ definition }: FoundDefinition): TakenInputs => takenInputs(definition),
+
+    /**
+     * What would run. Starts and stores nothing.
+     *
+     * @param received what was sent; null where the inputs are not known yet
+     */
+    dryRun(found: FoundDefinition, document: RunDocument, received: Received | null): Shown {
       const { definition } = found;
       checkPlace(found, document);
       const uuid = '00000000-0000-0000-0000-000000000000';
       const place = where.show(definition, document, uuid);
       const folder = place?.folder ?? files.attempt(uuid, 1);
-      const values = { work_dir: path.join(folder, 'work'), job_uuid: uuid };
+      const inputs = received === null ? null : checkedInputs(definition, received);
+      const declared = shownInputs(definition, inputs, folder);
+      const values = { ...declared.values, work_dir: path.join(folder, 'work'), job_uuid: uuid };
       const outputName = outputNameOf(definition, document.output?.name);
+      const inputName = received?.input?.name ?? null;
       const input = inputName === null ? null : { name: inputName };
       const shown = shownPlaces({ definition, values, folder, input, outputName });
       return {
-        ...buildCommand(definition, document, shown.values, given.defaultTimeout),
+        ...buildCommand(
+          definition,
+          document,
+          withMain(definition, shown.values),
+          given.defaultTimeout,
+          declared.texts,
+        ),
+        ...(inputs === null ? {} : { inputs: inputs.stored }),
         executor: document.executor ?? definition.executor,
         ...place?.shown,
         files: {
-          input: shown.input,
+          // Declared files have places of their own, which argv shows.
+          input: definition.inputs !== null && definition.mainInput === null ? null : shown.input,
           output: shown.output,
           output_name: outputName,
         },
@@ -204,31 +239,6 @@ export function runService(given: {
     },
   };
 }
-
-/** The named inputs received must be exactly those that the command reads. */
-export function checkNamed(wanted: readonly string[], { named }: Received): void {
-  const given = Object.keys(named);
-  const problems = [
-    ...wanted
-      .filter((name) => !given.includes(name))
-      .map((name) => ({
-        pointer: `/input_file.${name}`,
-        detail: `the command reads \${input_file.${name}}, but it was not sent`,
-      })),
-    ...given
-      .filter((name) => !wanted.includes(name))
-      .map((name) => {
-        const near = nearest(name, wanted);
-        const hint = near === undefined ? '' : `; did you mean input_file.${near}?`;
-        return { pointer: `/input_file.${name}`, detail: `nothing reads \${input_file.${name}}${hint}` };
-      }),
-  ];
-  if (problems.length > 0) throw invalid('invalid-body', problems);
-}
-
-/** What distinguishes one request's named inputs from another's; empty without named inputs. */
-export const namedDigests = ({ named }: Received): unknown[] =>
-  Object.keys(named).length === 0 ? [] : [Object.entries(named).sort()];
 
 /** A run's JSON, checked as far as possible without its definition. */
 export function checkedRequest(value: unknown): RunDocument {

@@ -6,6 +6,7 @@ import type { ProcessDefinition } from '../../domain/definitions/process-definit
 import { socketFile } from '../../domain/feeder/feeder-plan.js';
 import { unbuffered } from '../../domain/feeder/feeding.js';
 import type { Framing } from '../../domain/feeder/framing.js';
+import { inputTexts } from '../../domain/inputs/input-texts.js';
 import type { Job } from '../../domain/jobs/job.js';
 import type {
   Adapter,
@@ -48,7 +49,18 @@ export function adapterContext(files: JobFiles, { job, definition, place }: Plac
     definition,
     folder,
     there,
-    values: { work_dir: path.join(there ?? folder, 'work'), job_uuid: job.uuid },
+    values: {
+      // Those of secrets are missing: they stand in no path.
+      ...inputTexts(
+        definition.inputs ?? [],
+        job.request.inputs ?? {},
+        {},
+        definition.mainInput,
+        there ?? folder,
+      ).values,
+      work_dir: path.join(there ?? folder, 'work'),
+      job_uuid: job.uuid,
+    },
     input: job.inputName === null ? null : { file: files.input(job.uuid), name: job.inputName },
     outputName: outputNameOf(definition, job.request.output?.name),
     feed: job.request.feed ?? null,

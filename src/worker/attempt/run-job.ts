@@ -1,7 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type BaseValues, buildCommand } from '../../domain/definitions/command.js';
+import {
+  type BaseValues,
+  buildCommand,
+  type InputTexts,
+  withMain,
+} from '../../domain/definitions/command.js';
+import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import type { Job, JobChange } from '../../domain/jobs/job.js';
 import { ended, type Outcome, succeeded } from '../../domain/jobs/outcome.js';
 import { timeoutOf } from '../../domain/jobs/timeout.js';
@@ -17,6 +23,7 @@ import { oversize } from './oversize.js';
 import { persist, type Run, type RunContext } from './run.js';
 import { goOnStopping, stopRun } from './stop-run.js';
 import { syncEarly } from './sync-early.js';
+import { takeOutputs } from './take-outputs.js';
 
 /**
  * Prepares and starts the program. The `run` event is stored while the program is already starting.
@@ -29,7 +36,7 @@ export async function startProgram(
   more: { change?: () => JobChange; data?: object } = {},
 ): Promise<{ recorded: Promise<Job> }> {
   if (run.place !== null) run.unwanted.signal.throwIfAborted();
-  const { setting } = run;
+  const { setting, definition } = run;
   mkdirSync(setting.folder, { mode: 0o700 });
   if (setting.there === null) mkdirSync(setting.values.work_dir, { mode: 0o700 });
   const named = await placeNamedFiles(context.files, run, setting.there);
@@ -41,8 +48,10 @@ export async function startProgram(
       files.unwanted = run.unwanted.signal;
       files.send = [...(files.send ?? []), ...named.send];
       files.fetch = [...(files.fetch ?? []), ...named.fetch];
+      files.folders = named.folders;
     }
-    handle = await launch(context, run, { ...setting.values, ...prepared.values, ...named.values }, prepared);
+    const values = withMain(definition, { ...setting.values, ...prepared.values, ...named.values });
+    handle = await launch(context, run, values, named.texts, prepared);
   } catch (error) {
     await clearUp(context, run);
     throw error;
@@ -79,13 +88,20 @@ function launch(
   context: RunContext,
   run: Run,
   values: BaseValues,
+  texts: InputTexts,
   { files, before }: { files: ExecutorFiles; before: readonly string[] },
 ): Promise<Handle> {
   const { definition } = run;
   const { request, uuid } = run.job;
   const environment =
     request.environment === undefined ? {} : { environment: context.files.environment(uuid) };
-  const command = buildCommand(definition, { ...request, ...environment }, values, context.defaultTimeout);
+  const command = buildCommand(
+    definition,
+    { ...request, ...environment },
+    values,
+    context.defaultTimeout,
+    texts,
+  );
   // A file that is appended to may already have been large.
   const bounded = definition.output?.type === 'append' ? [] : [definition.limits.outputSize];
   const sizes = [...bounded, definition.limits.logSize].filter((size) => size !== null);
@@ -192,6 +208,10 @@ async function watchSizes(context: RunContext, run: Run, signal: AbortSignal): P
   }
 }
 
+/** Whether a run may succeed without its main output. */
+const isOptional = ({ outputs, mainOutput }: ProcessDefinition): boolean =>
+  outputs?.find(({ name }) => name === mainOutput)?.optional === true;
+
 /** Collects the output, makes everything durable, and returns the outcome. Logs are kept whatever else fails. */
 export async function collect(
   context: RunContext,
@@ -210,14 +230,19 @@ export async function collect(
       await makeDurable(taken.output);
       if (final.reason === null && succeeded(final, definition.successCodes))
         final = { ...final, reason: taken.note ?? null };
-    } else if (succeeded(final, definition.successCodes) && !passesOn(job)) {
+    } else if (succeeded(final, definition.successCodes) && !passesOn(job) && !isOptional(definition)) {
       final = {
         ...final,
         cause: 'platform',
-        reason: 'It succeeded, but there is no output file at the path in the definition.',
+        reason:
+          definition.mainOutput === null
+            ? 'It succeeded, but there is no output file at the path in the definition.'
+            : `It succeeded, but there is no output ${definition.mainOutput}.`,
       };
     }
-    const missing = await takeNamedFiles(context.files, run);
+    const declared = await takeOutputs(context.files, run, final, change);
+    change.outputs = declared.outputs;
+    const missing = (await takeNamedFiles(context.files, run)) ?? declared.missing;
     if (missing !== null && succeeded(final, definition.successCodes)) {
       final = { ...final, cause: 'platform', reason: missing };
     }

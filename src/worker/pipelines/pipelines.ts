@@ -88,7 +88,15 @@ class Pipelines {
    */
   async resume(job: Job, again: string[], by: string): Promise<Job> {
     const plan: Plan = { ...(job.plan as Plan), stop: null, again };
-    const change = { plan, outcome: null, ended: null, started: null, outputPath: null, outputSize: null };
+    const change = {
+      plan,
+      outcome: null,
+      ended: null,
+      started: null,
+      outputPath: null,
+      outputSize: null,
+      outputs: null,
+    };
     const { job: reset } = await this.#context.jobs.record(
       job,
       'reset',

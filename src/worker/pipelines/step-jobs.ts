@@ -201,6 +201,7 @@ export function resetStepJob(context: RunContext, job: Job): Promise<Job> {
     notBefore: null,
     waiting: null,
     outputPath: null,
+    outputs: null,
     outputSize: null,
     programFailures: 0,
     platformFailures: 0,

@@ -7,6 +7,7 @@ import { secondsSince } from '../../drivers/processes/boot-clock.js';
 import { messageOf } from '../../lib/errors.js';
 import { logStart } from '../../store/folder/log-file.js';
 import { clearUp } from '../attempt/adapt.js';
+import { forgetSecrets } from '../attempt/forget-secrets.js';
 import { describe } from '../attempt/retry.js';
 import { newRun, type Run, type RunContext } from '../attempt/run.js';
 import { collect } from '../attempt/run-job.js';
@@ -105,8 +106,7 @@ export async function conclude(
     { ...change, attempt, outcome: final, ended: new Date(), waiting: null, notBefore: null },
     final,
   );
-  const { uuid, request } = one.job;
-  if (request.environment !== undefined) context.files.forgetEnvironment(uuid, attempt);
+  forgetSecrets(context.files, { ...one.job, attempt }, one.definition);
 }
 
 /** The output of the last start, if its program ran. */

@@ -76,10 +76,14 @@ describe('a script', () => {
   function run(more: object): string[] {
     const checked = xnatTask({ ...task, ...more });
     if (!checked.ok) throw new Error(JSON.stringify(checked.problems));
-    const { status, stdout, stderr } = spawnSync(xnatDefinition.exec, xnatDefinition.argv ?? [], {
-      env: { PATH: process.env.PATH, PENSTOCK_BASE_FOLDER: folder, ...checked.value.environment },
-      encoding: 'utf8',
-    });
+    const { status, stdout, stderr } = spawnSync(
+      xnatDefinition.exec,
+      (xnatDefinition.argv ?? []).map(String),
+      {
+        env: { PATH: process.env.PATH, PENSTOCK_BASE_FOLDER: folder, ...checked.value.environment },
+        encoding: 'utf8',
+      },
+    );
     expect([status, stderr]).toEqual([0, '']);
     return stdout.split('\0').slice(0, -1);
   }

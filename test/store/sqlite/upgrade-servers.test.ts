@@ -39,7 +39,7 @@ function makeOld(file: string): void {
     expect(old.prepare(`SELECT count(*) AS "count" FROM "${table}"`).get()).toEqual({ count: 0 });
     old.exec(`DROP TABLE "${table}"`);
   }
-  old.exec('ALTER TABLE "job" DROP COLUMN "task"');
+  for (const column of ['task', 'outputs']) old.exec(`ALTER TABLE "job" DROP COLUMN "${column}"`);
   old.prepare(`DELETE FROM "_prisma_migrations" WHERE "migration_name" > ?`).run(before.at(-1));
   // It is what those migrations make of an empty one.
   const fresh = new Database(':memory:');

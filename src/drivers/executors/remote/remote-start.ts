@@ -47,8 +47,13 @@ const failed = ({ host }: RemoteHandle, { stderr }: Said): HostError =>
   scriptFailed(host, stderr, problemIn(stderr) === 'full');
 
 /** Creates the folder before anything is sent: folders made on the way to a file could be readable by everybody there. */
-async function makeFolder(host: Host, handle: RemoteHandle, unwanted?: AbortSignal): Promise<void> {
-  const said = await host.run(folderScript, { args: [handle.there], ...(unwanted && { signal: unwanted }) });
+async function makeFolder(
+  host: Host,
+  handle: RemoteHandle,
+  { folders = [], unwanted }: ExecutorFiles,
+): Promise<void> {
+  const args = [handle.there, ...folders];
+  const said = await host.run(folderScript, { args, ...(unwanted && { signal: unwanted }) });
   if (said.code !== 0) throw failed(handle, said);
 }
 
@@ -65,7 +70,7 @@ export async function launch(
   const empty = files.stdin !== null && existsSync(files.stdin) && statSync(files.stdin).size === 0;
   const stdin = files.stdin === null || files.stdin === '/dev/null' || empty ? null : `${there}/stdin`;
   const sending = sent(files, stdin);
-  if (sending.length > 0) await makeFolder(host, handle, files.unwanted);
+  if (sending.length > 0 || (files.folders ?? []).length > 0) await makeFolder(host, handle, files);
   await sendFiles(host, sending, files.unwanted);
   files.unwanted?.throwIfAborted();
   const marks = {

@@ -32,11 +32,13 @@ own_folder() {
 }
 `;
 
-/** Makes a run's folder, $1, before anything is sent there. */
+/** Makes a run's folder, $1, and the other arguments as folders in it, before anything is sent there. */
 export const folderScript = `
 export LC_ALL=C
 ${ownFolderShell}
-own_folder "$1"
+own_folder "$1" && cd "$1" || exit
+shift
+[ "$#" -eq 0 ] || mkdir -p "$@"
 `;
 
 /**

@@ -1,0 +1,82 @@
+import { createRequire } from 'node:module';
+import type { Ajv2020 } from 'ajv/dist/2020.js';
+import { openAjv } from './ajv.js';
+import { messageOf, type Problem } from './errors.js';
+import { Kept } from './kept.js';
+import { explain } from './validate.js';
+
+const load = createRequire(import.meta.url);
+
+/** A JSON Schema (2020-12) as a user wrote it, for one value. */
+export type ValueSchema = Readonly<Record<string, unknown>>;
+
+/** Returns the problems of a value. `prefix` is the pointer to the value in the whole body. */
+export type ValueCheck = (value: unknown, prefix?: string) => Problem[];
+
+/** Characters of schemas whose checks are kept. */
+const mostKept = 400_000;
+/** The code that ajv makes of a schema takes several times the memory of its text. */
+const ownWeight = 2000;
+/** No format needs more characters, and some take long for long ones. */
+const longestFormatted = 4096;
+
+const kept = new Kept<string, ValueCheck>(mostKept);
+let opened: Ajv2020 | undefined;
+
+/**
+ * Patterns are run by RE2, in a time linear in the text: with JavaScript's own engine, a pattern of a user's could stop
+ * the server for years.
+ */
+function linearPattern(pattern: string): { test(text: string): boolean } {
+  const { RE2JS } = load('re2js') as typeof import('re2js');
+  const compiled = RE2JS.compile(pattern);
+  return { test: (text) => compiled.matcher(text).find() };
+}
+/** Part of the code that ajv would write into a file of its own. */
+linearPattern.code = 'linearPattern';
+
+function open(): Ajv2020 {
+  const ajv = openAjv(
+    { allErrors: true, useDefaults: false },
+    { code: { regExp: linearPattern as never }, multipleOfPrecision: 9, addUsedSchema: false },
+  );
+  for (const [name, format] of Object.entries(ajv.formats)) {
+    if (format === undefined || typeof format === 'boolean') continue;
+    const fits =
+      format instanceof RegExp
+        ? (text: string) => format.test(text)
+        : typeof format === 'function'
+          ? format
+          : undefined;
+    if (fits === undefined) continue;
+    ajv.addFormat(name, (text: string) => text.length <= longestFormatted && fits(text));
+  }
+  return ajv;
+}
+
+/**
+ * The check that a schema stands for. The schema must be bounded and must not refer to itself, since its author may be
+ * anybody.
+ *
+ * @param pointer the place of the schema, for its own problems
+ * @returns the check, or what is wrong with the schema itself
+ */
+export function compileSchema(schema: ValueSchema, pointer = ''): ValueCheck | Problem[] {
+  const text = JSON.stringify(schema);
+  const known = kept.get(text);
+  if (known !== undefined) return known;
+  opened ??= open();
+  if (opened.validateSchema(schema) !== true) return explain(opened.errors ?? [], pointer);
+  try {
+    const compiled = opened.compile(schema);
+    const check: ValueCheck = (value, prefix = '') =>
+      compiled(value) ? [] : explain(compiled.errors ?? [], prefix);
+    kept.set(text, check, text.length + ownWeight);
+    return check;
+  } catch (error) {
+    return [{ pointer, detail: messageOf(error).replace(/^strict mode: /, '') }];
+  } finally {
+    // Otherwise ajv keeps every schema that it has ever seen.
+    opened.removeSchema(schema);
+  }
+}
