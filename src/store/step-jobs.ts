@@ -71,8 +71,16 @@ export function stepJobRepository(reader: PrismaClient, writer: Writer) {
     },
 
     /** Replaces the input of a job that runs again. */
-    async setInput(id: number, input: { name: string; size: number } | null): Promise<void> {
-      const data = { inputName: input?.name ?? null, inputSize: input === null ? null : BigInt(input.size) };
+    async setInput(
+      id: number,
+      input: { name: string; size: number } | null,
+      request: Job['request'],
+    ): Promise<void> {
+      const data = {
+        request: JSON.stringify(request),
+        inputName: input?.name ?? null,
+        inputSize: input === null ? null : BigInt(input.size),
+      };
       await writer.batch((client) => [client.job.updateMany({ where: { id }, data })]);
     },
   };

@@ -15,6 +15,8 @@ export interface OperationSettings {
   maxDeliveries: number;
   /** The name of the stream for its dead letters; null is a stream of its own. */
   deadLetters: string | null;
+  /** Declared inputs of the definition: values, or `{"message": POINTER}`. */
+  inputs: Readonly<Record<string, unknown>>;
 }
 
 /** The keys of the document, in the order in which they are shown. */
@@ -26,6 +28,7 @@ export const documentKeys = [
   'concurrency',
   'max_deliveries',
   'dead_letters',
+  'inputs',
 ] as const;
 
 /** @param row an operation as it is stored; its document has passed the schema, whose defaults these are */
@@ -39,6 +42,7 @@ export function operationSettings({ document }: { document: OperationDocument })
     concurrency: document.concurrency ?? 1,
     maxDeliveries: document.max_deliveries ?? 5,
     deadLetters: document.dead_letters ?? null,
+    inputs: (document.inputs as Record<string, unknown> | undefined) ?? {},
   };
 }
 

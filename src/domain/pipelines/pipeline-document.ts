@@ -1,4 +1,5 @@
 import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
+import type { ProcessDefinition } from '../definitions/process-definition.js';
 
 /** A step as it is sent. */
 export type StepDocument = PipelineDocument['steps'][number];
@@ -26,6 +27,8 @@ export interface Step {
   needs: string[];
   input: Source | null;
   inputs: Record<string, Source>;
+  /** The values of declared inputs, in which `${inputs.NAME}` stands for inputs of the pipeline. */
+  values?: Record<string, unknown>;
   each: Each | null;
   tee: boolean;
   environment: Record<string, string>;
@@ -50,9 +53,76 @@ export const sourceText = ({ step, output }: Source): string =>
 export const definitionIdOf = (named: number | string): number =>
   typeof named === 'number' ? named : Number(/(\d+)\/?$/.exec(named)?.[1] ?? 0);
 
+/** What a step's definition declares, as far as it decides what the step's inputs mean. */
+export interface StepInputs {
+  /** The names of declared values; everything else is files. */
+  values: readonly string[];
+  /** The input that its adapter or standard input carries. */
+  main: string | null;
+  /** The input that the output of the step before goes into: the main one, or the only file. */
+  body: string | null;
+}
+
+/** What a definition declares, for its steps; null if it declares nothing. */
+export function stepInputsOf({
+  inputs,
+  mainInput,
+}: Pick<ProcessDefinition, 'inputs' | 'mainInput'>): StepInputs | null {
+  if (inputs === null) return null;
+  const files = inputs.filter(({ kind }) => kind !== 'value').map(({ name }) => name);
+  return {
+    values: inputs.filter(({ kind }) => kind === 'value').map(({ name }) => name),
+    main: mainInput,
+    body: mainInput ?? (files.length === 1 ? (files[0] ?? null) : null),
+  };
+}
+
+/** The pipeline's input that a text is nothing but. */
+const onlyInput = (given: unknown): string | undefined =>
+  typeof given === 'string' ? /^\$\{inputs\.([A-Za-z_][A-Za-z0-9_-]{0,63})\}$/.exec(given)?.[1] : undefined;
+
+/** The source that an entry of a step's inputs names; undefined if it names none. */
+export function givenSource(given: unknown): Source | undefined {
+  const own = onlyInput(given);
+  if (own !== undefined) return { step: null, output: own };
+  if (typeof given === 'string') return isSource(given) ? sourceOf(given) : undefined;
+  return outputReference(given);
+}
+
+const isSource = (text: string) => /^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}(\.[A-Za-z0-9_-]{1,64})?$/.test(text);
+
+/** `{"step": …, "output": …}` as a source; undefined for anything else. */
+function outputReference(given: unknown): Source | undefined {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return undefined;
+  const { step, output, ...more } = given as { step?: unknown; output?: unknown };
+  if (typeof step !== 'string' || Object.keys(more).length > 0) return undefined;
+  if (output !== undefined && typeof output !== 'string') return undefined;
+  return { step, output: output ?? null };
+}
+
+/** The inputs of a step: sources of bytes or of values that a step made, and values that are given. */
+function inputsIn(
+  step: StepDocument,
+  declared: StepInputs | null,
+): { sources: Record<string, Source>; values: Record<string, unknown> } {
+  const sources: Record<string, Source> = {};
+  const values: Record<string, unknown> = {};
+  for (const [name, given] of Object.entries(step.inputs ?? {})) {
+    const isValue = declared?.values.includes(name) === true;
+    const source = isValue ? outputReference(given) : givenSource(given);
+    if (source === undefined) values[name] = given;
+    else sources[name] = source;
+  }
+  return { sources, values };
+}
+
 /** Where a step's input comes from by default; undefined if the step has to say it. */
-function unsaidInput(step: StepDocument, before: string | undefined): Source | null | undefined {
-  const named = Object.values(step.inputs ?? {}).map((text) => sourceOf(text).step);
+function unsaidInput(
+  step: StepDocument,
+  before: string | undefined,
+  sources: Readonly<Record<string, Source>>,
+): Source | null | undefined {
+  const named = Object.values(sources).map((source) => source.step);
   if (step.needs === undefined) {
     if (named.length > 0) return null;
     return { step: before ?? null, output: null };
@@ -66,17 +136,34 @@ function unsaidInput(step: StepDocument, before: string | undefined): Source | n
 /**
  * The steps with their defaults filled in. `undecided` are the indices of those that have to say where their input
  * comes from.
+ *
+ * @param declared what the definition of each step declares
  */
-export function stepsOf(document: PipelineDocument): { steps: Step[]; undecided: number[] } {
+export function stepsOf(
+  document: PipelineDocument,
+  declared: readonly (StepInputs | null)[] = [],
+): { steps: Step[]; undecided: number[] } {
   const undecided: number[] = [];
   const steps = document.steps.map((step, index): Step => {
     const said = step.input === undefined ? undefined : step.input === null ? null : sourceOf(step.input);
-    const unsaid = said === undefined ? unsaidInput(step, document.steps[index - 1]?.name) : said;
+    const takes = declared[index] ?? null;
+    const { sources: inputs, values } = inputsIn(step, takes);
+    // Without a file to go into, nothing comes from the step before.
+    const idle = takes !== null && said === undefined && (takes.body === null || takes.body in inputs);
+    const unsaid = idle
+      ? null
+      : said === undefined
+        ? unsaidInput(step, document.steps[index - 1]?.name, inputs)
+        : said;
     if (unsaid === undefined) undecided.push(index);
-    const input = unsaid ?? null;
-    const inputs = Object.fromEntries(
-      Object.entries(step.inputs ?? {}).map(([name, text]) => [name, sourceOf(text)]),
-    );
+    let input = unsaid ?? null;
+    if (takes?.main != null && inputs[takes.main] !== undefined) {
+      input = inputs[takes.main] ?? null;
+      delete inputs[takes.main];
+    } else if (takes?.body != null && takes.main === null && input !== null) {
+      inputs[takes.body] = input;
+      input = null;
+    }
     const sources = [input, ...Object.values(inputs)].flatMap((source) =>
       source === null || source.step === null ? [] : [source.step],
     );
@@ -87,6 +174,7 @@ export function stepsOf(document: PipelineDocument): { steps: Step[]; undecided:
       needs: [...new Set([...(step.needs ?? []), ...sources])],
       input,
       inputs,
+      ...(Object.keys(values).length === 0 ? {} : { values }),
       each:
         each === undefined
           ? null

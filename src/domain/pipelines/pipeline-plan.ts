@@ -2,7 +2,15 @@ import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
 import type { ProcessDefinition } from '../definitions/process-definition.js';
 import type { Outcome } from '../jobs/outcome.js';
 import type { Moment } from '../moment.js';
-import { endsOf, inOrder, type Source, type Step, sourceOf, stepsOf } from './pipeline-document.js';
+import {
+  endsOf,
+  inOrder,
+  type Source,
+  type Step,
+  sourceOf,
+  stepInputsOf,
+  stepsOf,
+} from './pipeline-document.js';
 
 /** What a step's job runs: a definition as it was when the pipeline's job was accepted. */
 interface Pinned {
@@ -22,6 +30,8 @@ export interface Plan {
   /** Ordered so that each step comes after those that it needs. */
   steps: PlannedStep[];
   output: Source;
+  /** The pipeline's declared outputs, by name. */
+  outputs?: Record<string, Source>;
   /** Seconds from when it was accepted or resumed; null is no limit. */
   timeout: number | null;
   /** When it was accepted or resumed; missing in older plans, and in those that have not begun. */
@@ -43,14 +53,31 @@ type Runs = Pinned & { definition: ProcessDefinition; inputs: readonly string[];
  * @param executor the executor that the run asks for; undefined leaves it to each definition
  */
 export function planOf(document: PipelineDocument, runs: readonly Runs[], executor?: string): Plan {
-  const { steps } = stepsOf(document);
+  const { steps } = stepsOf(
+    document,
+    runs.map(({ definition }) => stepInputsOf(definition)),
+  );
   const output = document.output === undefined ? wholeOf(endsOf(steps)[0]?.name) : sourceOf(document.output);
   const byName = new Map(steps.map((step, index) => [step.name, { step, run: runs[index] as Runs }]));
   const planned = inOrder(steps).map((step): PlannedStep => {
     const { revisionId, revision } = byName.get(step.name)?.run as Runs;
     return { ...step, revisionId, revision, joinedTo: joinedTo(step, steps, output, byName, executor) };
   });
-  return { steps: planned, output, timeout: document.timeout ?? null, totals: {}, stop: null, again: null };
+  const outputs = Object.entries(document.outputs ?? {}).map(([name, { step, output: own }]) => [
+    name,
+    { step, output: own ?? null },
+  ]);
+  const declared =
+    outputs.length === 0 ? {} : { outputs: Object.fromEntries(outputs) as Record<string, Source> };
+  return {
+    steps: planned,
+    output,
+    ...declared,
+    timeout: document.timeout ?? null,
+    totals: {},
+    stop: null,
+    again: null,
+  };
 }
 
 const wholeOf = (step: string | undefined): Source => ({ step: step ?? null, output: null });
@@ -87,8 +114,11 @@ function joinedTo(
   return fits && free && here && unbounded ? next.name : null;
 }
 
-const isPlain = ({ definition, inputs, outputs }: Runs): boolean =>
-  inputs.length === 0 && outputs.length === 0 && definition.retries.limit === 0;
+const isPlain = ({ definition, inputs, outputs }: Runs): boolean => {
+  // A declared main output has a name as well.
+  const others = outputs.filter((name) => name !== definition.mainOutput);
+  return inputs.length === 0 && others.length === 0 && definition.retries.limit === 0;
+};
 
 const writesStdout = ({ output }: ProcessDefinition): boolean =>
   output === null || (output.type === 'file' && output.via === 'stream' && output.stream === 'STDOUT');

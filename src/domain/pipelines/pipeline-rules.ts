@@ -2,6 +2,9 @@ import type { Problem } from '../../lib/errors.js';
 import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
 import { nearest } from '../../lib/nearest.js';
 import { below } from '../../lib/pointer.js';
+import type { ProcessDefinition } from '../definitions/process-definition.js';
+import { titleOf } from '../inputs/declaration.js';
+import { unknownInput } from '../inputs/input-values.js';
 import { globProblem } from './glob.js';
 import {
   circleOf,
@@ -12,6 +15,7 @@ import {
   type StepDocument,
   sourceOf,
   sourceText,
+  stepInputsOf,
   stepsOf,
 } from './pipeline-document.js';
 
@@ -23,6 +27,8 @@ interface StepDefinition {
   outputs: readonly string[];
   /** Whether its command names its input file, so that it cannot be run without an input. */
   needsInput: boolean;
+  /** What it declares; null if it declares nothing. */
+  declared?: Pick<ProcessDefinition, 'inputs' | 'mainInput'> | null;
 }
 
 const mostProblems = 50;
@@ -39,7 +45,10 @@ export function checkPipeline(
 ): Problem[] {
   const named = nameProblems(document.steps);
   if (named.length > 0) return named.slice(0, mostProblems);
-  const { steps, undecided } = stepsOf(document);
+  const { steps, undecided } = stepsOf(
+    document,
+    definitions.map((one) => (one?.declared == null ? null : stepInputsOf(one.declared))),
+  );
   const linked = [
     ...undecided.map((index) => ({
       pointer: below(below('/steps', index), 'input'),
@@ -99,10 +108,9 @@ function linkProblems(
     if (name === step.name) problems.push({ pointer, detail: 'a step cannot need itself' });
     else if (!known(name)) problems.push({ pointer, detail: unknownStep(name, steps) });
   });
-  const said: [string, Source][] = Object.entries(document?.inputs ?? {}).map(([name, text]) => [
-    below(below(place, 'inputs'), name),
-    sourceOf(text),
-  ]);
+  const said: [string, Source][] = Object.entries({ ...step.inputs }).flatMap(([name, source]) =>
+    document?.inputs?.[name] === undefined ? [] : [[below(below(place, 'inputs'), name), source]],
+  );
   if (typeof document?.input === 'string') said.push([below(place, 'input'), sourceOf(document.input)]);
   for (const [pointer, source] of said) {
     if (source.step === step.name) problems.push({ pointer, detail: 'a step cannot take its own output' });
@@ -154,7 +162,13 @@ function definitionProblems(step: Step, index: number, definition: StepDefinitio
     const detail = `the process definition ${step.definition} needs an input file (\${input_file}); say which step it comes from, or "${ownInput}"`;
     return [{ pointer: below(place, 'input'), detail }];
   }
+  if (definition.declared) return declaredProblems(step, place, definition.declared);
   const given = Object.keys(step.inputs);
+  const values = Object.keys(step.values ?? {}).map((name) => ({
+    pointer: below(below(place, 'inputs'), name),
+    detail: 'it must be STEP, STEP.NAME or pipeline',
+  }));
+  if (values.length > 0) return values;
   const missing = definition.inputs.filter((name) => !given.includes(name));
   const unknown = given.filter((name) => !definition.inputs.includes(name));
   return [
@@ -165,6 +179,43 @@ function definitionProblems(step: Step, index: number, definition: StepDefinitio
     ...unknown.map((name) => ({
       pointer: below(below(place, 'inputs'), name),
       detail: noSuch('input', name, definition.inputs),
+    })),
+  ];
+}
+
+/** Each declared input of a step's definition that has to come must be given, and nothing else may be. */
+function declaredProblems(
+  step: Step,
+  place: string,
+  { inputs, mainInput }: Pick<ProcessDefinition, 'inputs' | 'mainInput'>,
+): Problem[] {
+  const names = (inputs ?? []).map(({ name }) => name);
+  const given = [...Object.keys(step.inputs), ...Object.keys(step.values ?? {})];
+  if (step.input !== null && mainInput !== null) given.push(mainInput);
+  const pointer = below(place, 'inputs');
+  const missing = (inputs ?? []).filter(({ name, required }) => required && !given.includes(name));
+  const files = Object.keys(step.values ?? {}).filter((name) =>
+    inputs?.some((input) => input.name === name && input.kind !== 'value'),
+  );
+  return [
+    ...(step.input !== null && mainInput === null
+      ? [
+          {
+            pointer: below(place, 'input'),
+            detail: 'its definition takes no file that this could be; use "inputs"',
+          },
+        ]
+      : []),
+    ...missing.map((input) => ({
+      pointer: below(pointer, input.name),
+      detail: `the input ${titleOf(input)} is required; say what it is, or where it comes from`,
+    })),
+    ...given
+      .filter((name) => !names.includes(name))
+      .map((name) => ({ pointer: below(pointer, name), detail: unknownInput(name, names) })),
+    ...files.map((name) => ({
+      pointer: below(pointer, name),
+      detail: `${name} is a file; say where it comes from: STEP, STEP.NAME, or \${inputs.NAME}`,
     })),
   ];
 }
@@ -194,10 +245,19 @@ function eachProblems({ each, input, name }: Step, index: number, steps: readonl
 }
 
 function outputProblems(
-  { output }: PipelineDocument,
+  { output, outputs }: PipelineDocument,
   steps: readonly Step[],
   definitions: readonly (StepDefinition | null)[],
 ): Problem[] {
+  const own = Object.entries(outputs ?? {}).flatMap(([name, source]) =>
+    sourceProblems(
+      { step: source.step, output: source.output ?? null },
+      below('/outputs', name),
+      steps,
+      definitions,
+    ),
+  );
+  if (own.length > 0) return own;
   const pointer = '/output';
   if (output !== undefined) {
     const source = sourceOf(output);

@@ -1,6 +1,7 @@
 import { namedFiles } from '../../domain/definitions/command.js';
 import { normalise, type ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { whyNotFed } from '../../domain/feeder/feeding.js';
+import { operationInputProblems } from '../../domain/operations/message-inputs.js';
 import { documentKeys } from '../../domain/operations/operation.js';
 import type { OperationDocument } from '../../lib/generated/operation.js';
 import type { DefinitionDocument } from '../../lib/generated/process-definition.js';
@@ -83,6 +84,15 @@ export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
     throw wrong(pointer, `the operation's owner has no process definition ${quoted(said)}`);
   }
 
+  /** Checks what an operation gives for declared inputs against the definition that it runs. */
+  async function checkInputs(definitionId: number, { inputs = {} }: OperationDocument): Promise<void> {
+    const row = await store.definitions.byId(definitionId);
+    if (row === null) return;
+    const definition = normalise(JSON.parse(row.definition) as DefinitionDocument);
+    const problems = operationInputProblems(definition, inputs as Record<string, unknown>);
+    if (problems.length > 0) throw invalid('invalid-input', problems);
+  }
+
   /** Checks that a stream exists, and suggests the nearest name if not: an unknown name is most likely a typo. */
   function checkStream(ownerId: number, name: string | null | undefined, pointer: string): void {
     if (name === null || name === undefined) return;
@@ -115,5 +125,5 @@ export function operationRules(store: Store, streams: Pick<StreamRows, 'all'>) {
     }
   }
 
-  return { checked, definitionId, checkStream, checkLoop, checkFraming };
+  return { checked, definitionId, checkInputs, checkStream, checkLoop, checkFraming };
 }

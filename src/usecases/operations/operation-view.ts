@@ -118,6 +118,10 @@ export const operationFields: Fields = {
     help_text: 'What is in its queue: `ready` and `unsettled`. Null in lists, and if it is unknown.',
     ...told,
   },
+  inputs: {
+    type: 'dict',
+    help_text: 'Values for declared inputs of the definition: a value, or `{"message": POINTER}`.',
+  },
   created: { type: 'datetime', help_text: 'When it was made.', readonly: true, orderable: true },
   updated: { type: 'datetime', help_text: 'When it was last changed.', readonly: true },
 };
@@ -135,6 +139,7 @@ export function showOperation(row: OperationRow, status: OperationStatus | null,
     concurrency: settings.concurrency,
     max_deliveries: settings.maxDeliveries,
     dead_letters: settings.deadLetters,
+    inputs: settings.inputs,
   };
   return {
     id: row.id,

@@ -50,7 +50,10 @@ export function operationService(given: {
   clock: () => Date;
 }) {
   const { store, streams, operating, clock } = given;
-  const { checked, definitionId, checkStream, checkLoop, checkFraming } = operationRules(store, streams);
+  const { checked, definitionId, checkInputs, checkStream, checkLoop, checkFraming } = operationRules(
+    store,
+    streams,
+  );
   /** Changes run one after the other, so that what was checked still holds when it is written. */
   let last: Promise<unknown> = Promise.resolve();
 
@@ -95,6 +98,7 @@ export function operationService(given: {
     checkStream(actor.id, body.dead_letters, '/dead_letters');
     checkLoop(input, body);
     checkFraming(body);
+    await checkInputs(processDefinitionId, body);
     await checkName(actor.id, name, null);
     if ((await store.operations.count(actor.id)) >= mostPerUser) {
       throw new PenstockError('conflict', `You already have ${mostPerUser} operations. Delete some first.`);
@@ -128,6 +132,8 @@ export function operationService(given: {
     if (body.name !== undefined) await checkName(ownerId, body.name, row.id);
     const document = { ...row.document, ...documentOf(body) };
     checkFraming(document);
+    if (body.inputs !== undefined || definition !== undefined)
+      await checkInputs(definition ?? row.processDefinitionId, document);
     const data: Partial<NewOperation> = {
       updated: clock(),
       document: JSON.stringify(document),

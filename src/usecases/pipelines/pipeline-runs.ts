@@ -1,9 +1,11 @@
 import { missingInput, needsInput } from '../../domain/definitions/command.js';
 import { checkEnvironment } from '../../domain/definitions/definition-rules.js';
+import { type CheckedInputs, checkInputs, takerOf } from '../../domain/inputs/input-values.js';
 import { type Job, newJob, pipelineExecutor } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { stepsAgain } from '../../domain/pipelines/pipeline.js';
 import { type Step, sourceText, stepsOf } from '../../domain/pipelines/pipeline-document.js';
+import { filledValues, pipelineInputs } from '../../domain/pipelines/pipeline-inputs.js';
 import { type Plan, type PlannedStep, sourcesOf } from '../../domain/pipelines/pipeline-plan.js';
 import { PenstockError, type Problem } from '../../lib/errors.js';
 import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
@@ -90,20 +92,28 @@ export function pipelineRunService(given: {
     const { plan } = planned;
     const wrong = wrongSteps(planned, document);
     if (wrong.length > 0) throw invalid('invalid-body', wrong);
-    checkNamed(ownInputs(plan), received);
+    const inputs = checkedOwn(row, received);
+    if (inputs === null) checkNamed(ownInputs(plan), received);
+    else checkStepValues(planned, inputs);
     if (received.input === null) {
       const missing = withoutInput(planned, document);
       if (missing.length > 0) throw invalid('invalid-body', missing);
     }
     runs.checkQueue(actor);
     if (environment !== undefined) files.keepEnvironment(received.uuid, environment);
+    if (inputs !== null && Object.keys(inputs.secrets).length > 0)
+      files.keepSecrets(received.uuid, inputs.secrets);
     const token = newJobToken();
     const job = await jobs.create(
       {
         ...newJob(received.uuid, actor.id, pipelineExecutor),
         pipelineId: row.id,
         priority: request.priority ?? 0,
-        request: environment === undefined ? request : { ...request, environment: namesOnly(environment) },
+        request: {
+          ...request,
+          ...(inputs === null ? {} : { inputs: inputs.stored }),
+          ...(environment === undefined ? {} : { environment: namesOnly(environment) }),
+        },
         inputName: received.input?.name ?? null,
         inputSize: received.input?.size ?? null,
         outputName: request.output?.name ?? null,
@@ -143,10 +153,7 @@ export function pipelineRunService(given: {
     // The definition of the step that takes it names it.
     inputName: (_row: PipelineRow): string | undefined => undefined,
 
-    takenInputs: (row: PipelineRow): TakenInputs =>
-      olderInputs(
-        row.type === 'steps' ? ownInputs(stepsOf(JSON.parse(row.document) as PipelineDocument)) : [],
-      ),
+    takenInputs: (row: PipelineRow): TakenInputs => takenBy(row),
 
     checkedDocument: (_row: PipelineRow, value: unknown): RunDocument => checkedRequest(value),
 
@@ -173,6 +180,7 @@ export function pipelineRunService(given: {
           received.input?.name ?? null,
           received.digest,
           ...namedDigests(received),
+          ...(takenBy(row).declared ? [received.values, received.files] : []),
         ],
         (stored) => accept(actor, row, received, document, stored),
         () => receiver.drop(received),
@@ -180,8 +188,10 @@ export function pipelineRunService(given: {
     },
 
     /** What would run. Starts and stores nothing. */
-    async dryRun(actor: Actor, row: PipelineRow, document: RunDocument): Promise<Shown> {
+    async dryRun(actor: Actor, row: PipelineRow, document: RunDocument, received: Received): Promise<Shown> {
       const planned = await pipelines.planFor(actor, row, document);
+      const inputs = checkedOwn(row, received);
+      if (inputs !== null) checkStepValues(planned, inputs);
       const { plan, definitions } = planned;
       const wrong = wrongSteps(planned, document);
       if (wrong.length > 0) throw invalid('invalid-body', wrong);
@@ -238,6 +248,53 @@ export function pipelineRunService(given: {
       return worker.resume(job, again, actor.username);
     },
   };
+}
+
+const documentOf = (row: PipelineRow): PipelineDocument | null =>
+  row.type === 'steps' ? (JSON.parse(row.document) as PipelineDocument) : null;
+
+/** The inputs that a run of a pipeline may send. */
+function takenBy(row: PipelineRow): TakenInputs {
+  const document = documentOf(row);
+  const own = document === null ? null : pipelineInputs(document);
+  if (own !== null) return { ...own, declared: true };
+  return olderInputs(document === null ? [] : ownInputs(stepsOf(document)));
+}
+
+/** The inputs that a pipeline declares, checked; null if it declares none. Throws `invalid-input`. */
+function checkedOwn(row: PipelineRow, received: Received): CheckedInputs | null {
+  const { declared, inputs, main } = takenBy(row);
+  if (!declared) return null;
+  const taker = { inputs, mainInput: main, argv: [], paths: [] };
+  const checked = checkInputs(taker, { values: received.values, files: received.files });
+  if (Array.isArray(checked)) throw invalid('invalid-input', checked);
+  return checked;
+}
+
+/** Checks the values of steps that depend on nothing but the pipeline's inputs, before there is a job. */
+function checkStepValues({ plan, definitions }: Planned, { stored, secrets }: CheckedInputs): void {
+  const problems = plan.steps.flatMap((step): Problem[] => {
+    const definition = definitions.get(step.definition)?.definition;
+    if (definition?.inputs == null) return [];
+    const values = filledValues(step.values ?? {}, { ...stored, ...secrets });
+    // What comes from other steps, or is a file, is not there yet.
+    const inputs = definition.inputs.filter(
+      ({ name, kind }) => kind === 'value' && step.inputs[name] === undefined,
+    );
+    const checked = checkInputs({ ...takerOf(definition), inputs }, { values, files: {} });
+    if (!Array.isArray(checked)) return [];
+    return checked.map(({ pointer, detail }) => ({
+      pointer: inputsBehind(step.values?.[pointer.split('/')[2] ?? '']) ?? pointer,
+      detail: `the step '${step.name}': ${detail}`,
+    }));
+  });
+  if (problems.length > 0) throw invalid('invalid-input', problems.slice(0, 50));
+}
+
+/** The pointer to the input of the pipeline that a value is nothing but. */
+function inputsBehind(value: unknown): string | undefined {
+  const name = typeof value === 'string' ? /^\$\{inputs\.([A-Za-z0-9_-]+)\}$/.exec(value)?.[1] : undefined;
+  return name === undefined ? undefined : `/inputs/${name}`;
 }
 
 /** The names of a pipeline's inputs besides its main one: `pipeline.NAME` in its steps. */

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { namedFiles, needsInput } from '../../domain/definitions/command.js';
 import { checkEnvironment } from '../../domain/definitions/definition-rules.js';
+import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import type { Whereabouts } from '../../domain/definitions/remote-rules.js';
 import type { TypedUuids } from '../../domain/external-jobs/typed-uuid.js';
+import { declarationProblems } from '../../domain/inputs/input-rules.js';
 import { definitionIdOf } from '../../domain/pipelines/pipeline-document.js';
+import { pipelineInputProblems } from '../../domain/pipelines/pipeline-inputs.js';
 import { type Plan, planOf } from '../../domain/pipelines/pipeline-plan.js';
 import { checkPipeline } from '../../domain/pipelines/pipeline-rules.js';
 import { PenstockError, type Problem } from '../../lib/errors.js';
@@ -20,6 +23,18 @@ export interface Planned {
   definitions: ReadonlyMap<number, FoundDefinition>;
 }
 
+/** The files of a definition besides its main input, and its outputs that have names. */
+function besides(definition: ProcessDefinition): { inputs: string[]; outputs: string[] } {
+  const named = namedFiles(definition);
+  const { inputs, outputs, mainInput } = definition;
+  return {
+    inputs:
+      inputs?.filter(({ kind, name }) => kind !== 'value' && name !== mainInput).map(({ name }) => name) ??
+      named.inputs,
+    outputs: outputs?.map(({ name }) => name) ?? named.outputs,
+  };
+}
+
 /** Pipelines of steps, which are run here. */
 export function stepPipelines(
   uuids: TypedUuids,
@@ -34,7 +49,7 @@ export function stepPipelines(
     async function look(id: number) {
       try {
         const one = await definitions.find(actor, String(id));
-        return { ...one, revision: one.row.revision, ...namedFiles(one.definition) };
+        return { ...one, revision: one.row.revision, ...besides(one.definition) };
       } catch (error) {
         if (error instanceof PenstockError && error.code === 'not-found') return null;
         throw error;
@@ -58,6 +73,7 @@ export function stepPipelines(
             ...one,
             processType: one.definition.processType,
             needsInput: needsInput(one.definition),
+            declared: one.definition.inputs === null ? null : one.definition,
           },
     );
     const environments = document.steps.flatMap(({ environment }, index) => {
@@ -65,7 +81,11 @@ export function stepPipelines(
       if (one == null || environment === undefined) return [];
       return checkEnvironment(one.document, environment, `/steps/${index}/environment`);
     });
-    const problems: Problem[] = [...checkPipeline(document, rules), ...environments];
+    const declared = declarationProblems(document.inputs, '/inputs');
+    const problems: Problem[] =
+      declared.length > 0
+        ? declared
+        : [...checkPipeline(document, rules), ...pipelineInputProblems(document, rules), ...environments];
     return { found, problems };
   }
 

@@ -4,10 +4,23 @@ import { nearest } from '../../lib/nearest.js';
 import { invalid } from '../body.js';
 import type { Received } from './receive.js';
 
-/** Declared inputs, checked, with their defaults; null if the definition declares none. Throws `invalid-input`. */
-export function checkedInputs(definition: ProcessDefinition, received: Received): CheckedInputs | null {
+/**
+ * Declared inputs, checked, with their defaults; null if the definition declares none. Throws `invalid-input`.
+ *
+ * @param fed true for a program that gets its main input message by message
+ */
+export function checkedInputs(
+  definition: ProcessDefinition,
+  received: Received,
+  fed = false,
+): CheckedInputs | null {
   if (definition.inputs === null) return null;
-  const checked = checkInputs(takerOf(definition), { values: received.values, files: received.files });
+  const taker = takerOf(definition);
+  const given = fed ? taker.inputs.filter(({ name }) => name !== definition.mainInput) : taker.inputs;
+  const checked = checkInputs(
+    { ...taker, inputs: given },
+    { values: received.values, files: received.files },
+  );
   if (Array.isArray(checked)) throw invalid('invalid-input', checked);
   return checked;
 }

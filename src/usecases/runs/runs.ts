@@ -105,7 +105,7 @@ export function runService(given: {
     fields: Inside['fields'] = {},
   ): Promise<Submitted> {
     const { row, revisionId, definition } = found;
-    const inputs = checkedInputs(definition, received);
+    const inputs = checkedInputs(definition, received, request.feed !== undefined);
     if (definition.inputs === null) checkNamed(namedFiles(definition).inputs, received);
     if (received.input === null && request.feed === undefined && needsInput(definition, request.environment))
       throw invalid('invalid-body', [{ pointer: '/input', detail: missingInput(definition) }]);

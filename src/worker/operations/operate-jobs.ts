@@ -2,19 +2,23 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileNameProblem } from '../../domain/definitions/file-name.js';
+import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import type { Job } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import type { Outcome } from '../../domain/jobs/outcome.js';
+import { messageFile, messageInputs } from '../../domain/operations/message-inputs.js';
 import { messageFileName } from '../../domain/operations/operation.js';
 import { backoffDelay } from '../../lib/backoff.js';
 import { messageOf, PenstockError } from '../../lib/errors.js';
 import { fileSize } from '../../store/folder/job-files.js';
+import { openIntake, takenInputs } from '../../usecases/runs/intake.js';
+import type { Received } from '../../usecases/runs/receive.js';
 import { type MessageJobs, messageKey } from './message-jobs.js';
 import type { Engine, EngineContext } from './operation-run.js';
 import type { Held, Result } from './outflow.js';
 
 /** Errors after which a message is a dead letter: a retry would end the same way. */
-const hopeless = ['too-large', 'invalid-body', 'invalid-definition', 'bad-request'];
+const hopeless = ['too-large', 'invalid-body', 'invalid-input', 'invalid-definition', 'bad-request'];
 const backoff = { initial: 0.1, factor: 2, maximum: 5 };
 const longestWait = 2 ** 31 - 1;
 
@@ -126,7 +130,7 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
         const given = headers['file-name'];
         const name =
           given !== undefined && fileNameProblem(given) === undefined ? given : messageFileName(contentType);
-        await receiver.store(received, name, once(body), { digest: false });
+        await takeIn(received, definition.definition, name, body);
         const { job } = await runs.submit(actor, definition, received, {}, null, {
           fields: { operationId: row.id },
           request: { message },
@@ -138,6 +142,25 @@ export function jobsEngine(context: EngineContext, known: MessageJobs): Engine {
       }
     };
     return key === null ? work() : known.make(key, work);
+  }
+
+  /** The message as the input of its job, and the values that the operation gives. */
+  async function takeIn(
+    received: Received,
+    definition: ProcessDefinition,
+    name: string,
+    body: Uint8Array,
+  ): Promise<void> {
+    if (definition.inputs === null) {
+      await receiver.store(received, name, once(body), { digest: false });
+      return;
+    }
+    received.values = messageInputs(settings.inputs, body);
+    const taken = takenInputs(definition);
+    const file = messageFile(definition);
+    if (file !== null) {
+      await openIntake({ receiver, received, taken, digest: false }).file(file, name, once(body));
+    }
   }
 
   async function resultOf(held: Held, job: Job): Promise<Result> {

@@ -7,7 +7,7 @@ import type { OperatorOptions } from './operator-options.js';
 export async function openService(house: OperatorOptions, row: OperationRow): Promise<Job> {
   const { store, definitions, receiver, jobs, runs } = house;
   const actor = { id: row.ownerId, username: row.owner.username, admin: false };
-  const { framing } = operationSettings(row);
+  const { framing, inputs } = operationSettings(row);
   const definition = await definitions.find(actor, String(row.processDefinitionId));
   const [running, ...others] = await store.jobs.servicesOfOperation(row.id);
   for (const other of others) await house.stopService(other.uuid);
@@ -19,6 +19,7 @@ export async function openService(house: OperatorOptions, row: OperationRow): Pr
   }
   const received = receiver.begin(jobs.newUuid());
   try {
+    received.values = { ...inputs };
     const inside = { fields: { operationId: row.id }, request: { feed: { framing } } };
     return (await runs.submit(actor, definition, received, {}, null, inside)).job;
   } catch (error) {

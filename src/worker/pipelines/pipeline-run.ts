@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Job } from '../../domain/jobs/job.js';
+import type { Job, JobOutputs } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { ended, exited, type Outcome } from '../../domain/jobs/outcome.js';
 import { failedOutcome, type Move, movesOf } from '../../domain/pipelines/pipeline.js';
@@ -235,9 +235,46 @@ export class PipelineRun {
       outputName: name,
       outputPath,
       outputSize: fileSize(output),
+      outputs: await this.#outputs(outputPath, name),
     });
     // Those of a failed pipeline are kept, because a resume may need them.
-    if (request.environment !== undefined) files.forgetEnvironment(uuid, attempt);
+    if (request.environment !== undefined || request.inputs !== undefined)
+      files.forgetEnvironment(uuid, attempt);
+  }
+
+  /** What the pipeline declares, taken from its steps. */
+  async #outputs(mainPath: string, mainName: string): Promise<JobOutputs | null> {
+    const { outputs: declared, output: main } = this.#plan;
+    if (declared === undefined) return null;
+    const { files } = this.#context;
+    const { uuid, attempt } = this.job;
+    const outputs: JobOutputs = { files: {}, values: {} };
+    for (const [name, source] of Object.entries(declared)) {
+      const [made, value] = await this.#steps.files.valueOf(source);
+      if (made) {
+        outputs.values[name] = value;
+        continue;
+      }
+      if (source.step === main.step && source.output === main.output) {
+        const size = fileSize(path.join(files.folder(uuid), mainPath)) ?? 0;
+        outputs.files[name] = [{ name: mainName, size, path: mainPath }];
+        continue;
+      }
+      const own = path.join(files.attempt(uuid, attempt), 'outputs', name);
+      const taken: JobOutputs['files'][string] = [];
+      for (const one of await this.#steps.files.all(source)) {
+        const target = path.join(own, one.name);
+        await mkdir(path.dirname(target), { recursive: true, mode: 0o700 });
+        await place(one.file, target, false);
+        taken.push({
+          name: one.name,
+          size: fileSize(target) ?? 0,
+          path: path.relative(files.folder(uuid), target),
+        });
+      }
+      if (taken.length > 0) outputs.files[name] = taken;
+    }
+    return outputs;
   }
 
   async #fail(): Promise<void> {

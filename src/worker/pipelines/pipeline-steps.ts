@@ -49,6 +49,11 @@ export class PipelineSteps {
   readonly #uuidOf = (step: string, item: number | null) => this.#context.uuidOf(this.#job.uuid, step, item);
   readonly #totalOf = (step: string) => this.all.get(step)?.total ?? 0;
 
+  /** The files of its steps. */
+  get files(): StepFiles {
+    return this.#files;
+  }
+
   /** The file with the pipeline's output. */
   output = () => this.#files.of(this.#plan.output);
 

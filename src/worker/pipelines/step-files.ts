@@ -55,6 +55,8 @@ export class StepFiles {
   async of(source: Source): Promise<NamedFile | null> {
     if (source.step === null) {
       const { output } = source;
+      const [own] = output === null ? [] : this.#ownFiles(output);
+      if (own !== undefined) return own;
       if (output !== null) return { file: this.#files.namedInput(this.#job.uuid, output), name: output };
       if (this.#job.inputName === null) return null;
       return { file: this.#files.input(this.#job.uuid), name: this.#job.inputName };
@@ -67,20 +69,67 @@ export class StepFiles {
     return known;
   }
 
+  /** The files of an input that the pipeline declares. */
+  #ownFiles(name: string): NamedFile[] {
+    const given = this.#job.request.inputs?.[name] as { name: string } | { name: string }[] | undefined;
+    if (given === undefined) return [];
+    if (Array.isArray(given)) {
+      return given.map((one, index) => ({
+        file: this.#files.inputFile(this.#job.uuid, name, index),
+        name: one.name,
+      }));
+    }
+    const beside = this.#files.namedInput(this.#job.uuid, name);
+    // The only file of a pipeline is its main input.
+    return [{ file: existsSync(beside) ? beside : this.#files.input(this.#job.uuid), name: given.name }];
+  }
+
+  /** All files that a source means: one, or those of an input or output that has several. */
+  async all(source: Source): Promise<NamedFile[]> {
+    const { step, output } = source;
+    if (step === null && output !== null && this.#job.request.inputs !== undefined)
+      return this.#ownFiles(output);
+    if (step !== null && output !== null && this.#stepOf(step).each === null) {
+      const job = await this.jobOf(step, null);
+      const made = job.outputs?.files[output];
+      if (made !== undefined)
+        return made.map(({ path: below, name }) => ({
+          file: path.join(this.#files.folder(job.uuid), below),
+          name,
+        }));
+    }
+    const one = await this.of(source);
+    return one === null ? [] : [one];
+  }
+
+  /** A value that a step made: `[false]` if it made none of that name. */
+  async valueOf({ step, output }: Source): Promise<[false] | [true, unknown]> {
+    if (step === null || output === null) return [false];
+    const { outputs } = await this.jobOf(step, null);
+    return outputs !== null && Object.hasOwn(outputs.values, output)
+      ? [true, outputs.values[output]]
+      : [false];
+  }
+
   /** The output of one of a step's jobs. */
   async ofJob(step: string, item: number | null, output: string | null = null): Promise<NamedFile> {
     const job = await this.jobOf(step, item);
+    const declared = output === null ? undefined : job.outputs?.files[output]?.[0];
     const name = job.outputName ?? 'output';
     const kept =
       output === null
         ? job.outputPath
-        : path.relative(this.#files.folder(job.uuid), this.#files.namedOutput(job.uuid, job.attempt, output));
+        : (declared?.path ??
+          path.relative(
+            this.#files.folder(job.uuid),
+            this.#files.namedOutput(job.uuid, job.attempt, output),
+          ));
     const file = kept === null ? null : path.join(this.#files.folder(job.uuid), kept);
     if (file === null || fileSize(file) === null) {
       const which = output === null ? 'The output' : `The output '${output}'`;
       throw new PenstockError('gone', `${which} of the step '${step}' does not exist.`);
     }
-    return { file, name: output ?? name };
+    return { file, name: declared?.name ?? output ?? name };
   }
 
   /** The working folder of a step's program. */

@@ -2,8 +2,11 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { outputNameOf } from '../../domain/definitions/command.js';
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
+import type { GivenFile, StoredInputs } from '../../domain/inputs/input-texts.js';
+import { checkInputs, type Given, takerOf } from '../../domain/inputs/input-values.js';
 import { type Job, newJob, type RunRequest } from '../../domain/jobs/job.js';
 import { ended } from '../../domain/jobs/outcome.js';
+import { filledValues } from '../../domain/pipelines/pipeline-inputs.js';
 import type { Plan, PlannedStep } from '../../domain/pipelines/pipeline-plan.js';
 import type { Receipt } from '../../drivers/executors/executor.js';
 import { nothingToEnd } from '../../drivers/processes/terminate.js';
@@ -66,15 +69,74 @@ function requestOf({ files }: StepContext, { job, plan }: Whole, step: PlannedSt
   };
 }
 
-/** Puts the inputs of a step's job into a folder. @returns the main input, or null if it has none */
+/** Puts the inputs of a step's job into a folder. @returns the main input, and the declared inputs; null if there are none */
 async function stage(
+  context: StepContext,
+  whole: Whole,
+  step: PlannedStep,
+  item: number | null,
+  definition: ProcessDefinition,
+  folder: string,
+): Promise<{ input: { name: string; size: number } | null; inputs: StoredInputs | null }> {
+  if (definition.inputs === null)
+    return { input: await stageOlder(whole, step, item, definition, folder), inputs: null };
+  const main = definition.mainInput;
+  const input = await stageMain(whole, step, item, definition, folder);
+  const declared = await stageDeclared(context.files, whole, step, definition, folder);
+  const given = main === null || input === null ? {} : { [main]: [input] };
+  const checked = checkInputs(takerOf(definition), {
+    values: declared.values,
+    files: { ...declared.files, ...given },
+  });
+  if (Array.isArray(checked)) {
+    const details = checked.map(({ detail }) => detail).join('; ');
+    throw new PenstockError('invalid-input', `The step '${step.name}': ${details}.`);
+  }
+  if (Object.keys(checked.secrets).length > 0)
+    context.files.keepSecrets(path.basename(folder), checked.secrets, folder);
+  return { input, inputs: checked.stored };
+}
+
+/** The files and values of a step's declared inputs. */
+async function stageDeclared(
+  files: JobFiles,
+  whole: Whole,
+  step: PlannedStep,
+  { inputs }: ProcessDefinition,
+  folder: string,
+): Promise<Given> {
+  const own = { ...whole.job.request.inputs, ...files.secrets(whole.job.uuid) };
+  const values = filledValues(step.values ?? {}, own);
+  const staged: Record<string, GivenFile[]> = {};
+  for (const [name, source] of Object.entries(step.inputs)) {
+    const input = inputs?.find((one) => one.name === name);
+    if (input?.kind === 'value') {
+      const [made, value] = await whole.files.valueOf(source);
+      if (made) values[name] = value;
+      continue;
+    }
+    const given = await whole.files.all(source);
+    if (given.length === 0) continue;
+    const below = path.join(folder, 'inputs', ...(input?.kind === 'file' ? [] : [name]));
+    await mkdir(below, { recursive: true, mode: 0o700 });
+    staged[name] = [];
+    for (const [index, one] of given.entries()) {
+      const target = path.join(below, input?.kind === 'file' ? name : String(index));
+      await place(one.file, target, true);
+      staged[name].push({ name: path.basename(one.name), size: fileSize(target) ?? 0 });
+    }
+  }
+  return { values, files: staged };
+}
+
+/** Puts the inputs of a definition that declares none into a folder. @returns the main input, or null if it has none */
+async function stageOlder(
   whole: Whole,
   step: PlannedStep,
   item: number | null,
   definition: ProcessDefinition,
   folder: string,
 ): Promise<{ name: string; size: number } | null> {
-  const { input } = definition;
   for (const [name, source] of Object.entries(step.inputs)) {
     const given = await whole.files.of(source);
     if (given === null)
@@ -82,6 +144,16 @@ async function stage(
     await mkdir(path.join(folder, 'inputs'), { recursive: true, mode: 0o700 });
     await place(given.file, path.join(folder, 'inputs', name), true);
   }
+  return stageMain(whole, step, item, definition, folder);
+}
+
+async function stageMain(
+  whole: Whole,
+  step: PlannedStep,
+  item: number | null,
+  { input }: ProcessDefinition,
+  folder: string,
+): Promise<{ name: string; size: number } | null> {
   // A program that gets a path may write there, but the previous step's bytes must not change.
   const own = input?.type === 'file' && input.via === 'path';
   const wanted = input?.type === 'file' && input.via === 'path' ? input.fileName : undefined;
@@ -116,7 +188,7 @@ export async function makeStepJob(
   await files.reject(uuid);
   const folder = files.receive(uuid);
   try {
-    const input = await stage(whole, step, item, definition, folder);
+    const { input, inputs } = await stage(context, whole, step, item, definition, folder);
     if (environment !== undefined) files.keepEnvironment(uuid, environment);
     const made = await jobs.create(
       {
@@ -124,7 +196,11 @@ export async function makeStepJob(
         processDefinitionId: step.definition,
         definitionRevisionId: step.revisionId,
         priority: request.priority ?? definition.priority,
-        request: environment === undefined ? request : { ...request, environment: namesOnly(environment) },
+        request: {
+          ...request,
+          ...(inputs === null ? {} : { inputs }),
+          ...(environment === undefined ? {} : { environment: namesOnly(environment) }),
+        },
         inputName: input?.name ?? null,
         inputSize: input?.size ?? null,
         outputName: outputNameOf(definition, request.output?.name),
@@ -155,13 +231,15 @@ export async function makeReady(
   const known = await whole.files.jobOf(step.name, item);
   const definition = await context.definitionOf(step.revisionId);
   const folder = files.folder(known.uuid);
-  const input = await stage(whole, step, item, definition, folder);
+  const { input, inputs } = await stage(context, whole, step, item, definition, folder);
   const { environment } = requestOf(context, whole, step);
   if (environment !== undefined) files.keepEnvironment(known.uuid, environment, folder);
   let job = known;
-  if (known.inputName !== (input?.name ?? null) || known.inputSize !== (input?.size ?? null)) {
-    await store.stepJobs.setInput(known.id, input);
-    job = jobs.patch(known, { inputName: input?.name ?? null, inputSize: input?.size ?? null });
+  const same = known.inputName === (input?.name ?? null) && known.inputSize === (input?.size ?? null);
+  if (!same || inputs !== null) {
+    const request = inputs === null ? known.request : { ...known.request, inputs };
+    await store.stepJobs.setInput(known.id, input, request);
+    job = jobs.patch(known, { request, inputName: input?.name ?? null, inputSize: input?.size ?? null });
   }
   return persist(context, job, 'ready', {});
 }
