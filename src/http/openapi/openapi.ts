@@ -8,10 +8,9 @@ import { bodies, objectSchema } from './openapi-resource.js';
 
 /** A pipeline's document, of either type. */
 function pipelineSchemas(): Json {
-  const text = JSON.stringify(schema('pipeline-steps')).replaceAll(
-    '"#/$defs/',
-    '"#/components/schemas/Pipeline_',
-  );
+  const text = JSON.stringify(schema('pipeline-steps'))
+    .replaceAll('"#/$defs/', '"#/components/schemas/Pipeline_')
+    .replaceAll('"process-definition.json#/$defs/', '"#/components/schemas/Definition_');
   const { $defs, ...steps } = JSON.parse(text) as Json & { $defs: Json };
   return {
     PipelineOfSteps: steps,

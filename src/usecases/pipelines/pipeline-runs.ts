@@ -1,14 +1,11 @@
 import { missingInput, needsInput } from '../../domain/definitions/command.js';
 import { checkEnvironment } from '../../domain/definitions/definition-rules.js';
-import { type CheckedInputs, checkInputs, takerOf } from '../../domain/inputs/input-values.js';
 import { type Job, newJob, pipelineExecutor } from '../../domain/jobs/job.js';
 import { isUnfinished } from '../../domain/jobs/job-state.js';
 import { stepsAgain } from '../../domain/pipelines/pipeline.js';
-import { type Step, sourceText, stepsOf } from '../../domain/pipelines/pipeline-document.js';
-import { filledValues, pipelineInputs } from '../../domain/pipelines/pipeline-inputs.js';
-import { type Plan, type PlannedStep, sourcesOf } from '../../domain/pipelines/pipeline-plan.js';
+import { sourceText } from '../../domain/pipelines/pipeline-document.js';
+import type { Plan, PlannedStep } from '../../domain/pipelines/pipeline-plan.js';
 import { PenstockError, type Problem } from '../../lib/errors.js';
-import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
 import type { RunDocument } from '../../lib/generated/run-request.js';
 import { nearest } from '../../lib/nearest.js';
 import type { IdempotencyKey } from '../../store/companions.js';
@@ -23,12 +20,13 @@ import type { JobService } from '../jobs/jobs.js';
 import type { Shown } from '../resource.js';
 import { checkNamed, namedDigests } from '../runs/checked-inputs.js';
 import type { Once } from '../runs/idempotency.js';
-import { olderInputs, type TakenInputs } from '../runs/intake.js';
+import type { TakenInputs } from '../runs/intake.js';
 import type { Received, Receiver } from '../runs/receive.js';
 import { checkedRequest, namesOnly, type RunService } from '../runs/runs.js';
 import type { Submitted } from '../runs/submitted.js';
 import type { WhereService } from '../runs/whereabouts.js';
 import { hashToken } from '../users/logins.js';
+import { checkedOwn, checkStepValues, ownInputs, takenBy } from './pipeline-run-inputs.js';
 import type { Planned } from './pipeline-steps.js';
 import type { PipelineService } from './pipelines.js';
 
@@ -249,62 +247,6 @@ export function pipelineRunService(given: {
     },
   };
 }
-
-const documentOf = (row: PipelineRow): PipelineDocument | null =>
-  row.type === 'steps' ? (JSON.parse(row.document) as PipelineDocument) : null;
-
-/** The inputs that a run of a pipeline may send. */
-function takenBy(row: PipelineRow): TakenInputs {
-  const document = documentOf(row);
-  const own = document === null ? null : pipelineInputs(document);
-  if (own !== null) return { ...own, declared: true };
-  return olderInputs(document === null ? [] : ownInputs(stepsOf(document)));
-}
-
-/** The inputs that a pipeline declares, checked; null if it declares none. Throws `invalid-input`. */
-function checkedOwn(row: PipelineRow, received: Received): CheckedInputs | null {
-  const { declared, inputs, main } = takenBy(row);
-  if (!declared) return null;
-  const taker = { inputs, mainInput: main, argv: [], paths: [] };
-  const checked = checkInputs(taker, { values: received.values, files: received.files });
-  if (Array.isArray(checked)) throw invalid('invalid-input', checked);
-  return checked;
-}
-
-/** Checks the values of steps that depend on nothing but the pipeline's inputs, before there is a job. */
-function checkStepValues({ plan, definitions }: Planned, { stored, secrets }: CheckedInputs): void {
-  const problems = plan.steps.flatMap((step): Problem[] => {
-    const definition = definitions.get(step.definition)?.definition;
-    if (definition?.inputs == null) return [];
-    const values = filledValues(step.values ?? {}, { ...stored, ...secrets });
-    // What comes from other steps, or is a file, is not there yet.
-    const inputs = definition.inputs.filter(
-      ({ name, kind }) => kind === 'value' && step.inputs[name] === undefined,
-    );
-    const checked = checkInputs({ ...takerOf(definition), inputs }, { values, files: {} });
-    if (!Array.isArray(checked)) return [];
-    return checked.map(({ pointer, detail }) => ({
-      pointer: inputsBehind(step.values?.[pointer.split('/')[2] ?? '']) ?? pointer,
-      detail: `the step '${step.name}': ${detail}`,
-    }));
-  });
-  if (problems.length > 0) throw invalid('invalid-input', problems.slice(0, 50));
-}
-
-/** The pointer to the input of the pipeline that a value is nothing but. */
-function inputsBehind(value: unknown): string | undefined {
-  const name = typeof value === 'string' ? /^\$\{inputs\.([A-Za-z0-9_-]+)\}$/.exec(value)?.[1] : undefined;
-  return name === undefined ? undefined : `/inputs/${name}`;
-}
-
-/** The names of a pipeline's inputs besides its main one: `pipeline.NAME` in its steps. */
-const ownInputs = ({ steps }: { steps: readonly Step[] }): string[] => [
-  ...new Set(
-    steps
-      .flatMap(sourcesOf)
-      .flatMap(({ step, output }) => (step === null && output !== null ? [output] : [])),
-  ),
-];
 
 /** A step of a plan as the API shows it. */
 export const shownStep = (step: PlannedStep): Shown => ({

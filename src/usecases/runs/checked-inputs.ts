@@ -1,7 +1,7 @@
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { type CheckedInputs, checkInputs, takerOf } from '../../domain/inputs/input-values.js';
-import { nearest } from '../../lib/nearest.js';
 import { invalid } from '../body.js';
+import { unreadNamed } from './intake.js';
 import type { Received } from './receive.js';
 
 /**
@@ -37,11 +37,12 @@ export function checkNamed(wanted: readonly string[], { named }: Received): void
       })),
     ...given
       .filter((name) => !wanted.includes(name))
-      .map((name) => {
-        const near = nearest(name, wanted);
-        const hint = near === undefined ? '' : `; did you mean input_file.${near}?`;
-        return { pointer: `/input_file.${name}`, detail: `nothing reads \${input_file.${name}}${hint}` };
-      }),
+      .map((name) =>
+        unreadNamed(
+          name,
+          wanted.map((one) => ({ name: one })),
+        ),
+      ),
   ];
   if (problems.length > 0) throw invalid('invalid-body', problems);
 }

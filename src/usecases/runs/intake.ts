@@ -9,6 +9,7 @@ import { fits, sameKind } from '../../domain/inputs/media-type.js';
 import { valueOfTexts } from '../../domain/inputs/value-text.js';
 import { copyWritten } from '../../domain/json/written-json.js';
 import { PenstockError, type Problem } from '../../lib/errors.js';
+import { nearest } from '../../lib/nearest.js';
 import { below } from '../../lib/pointer.js';
 import { invalid } from '../body.js';
 import type { Received, Receiver } from './receive.js';
@@ -41,6 +42,16 @@ export function olderInputs(named: readonly string[]): TakenInputs {
   };
 }
 
+/** The problem of a file `input_file.NAME` that nothing reads. */
+export function unreadNamed(name: string, inputs: readonly { name: string }[]): Problem {
+  const near = nearest(
+    name,
+    inputs.map((input) => input.name),
+  );
+  const hint = near === undefined ? '' : `; did you mean input_file.${near}?`;
+  return { pointer: `/input_file.${name}`, detail: `nothing reads \${input_file.${name}}${hint}` };
+}
+
 /** Where an output of another job is, for who may see it. */
 export type FindOutput = (
   uuid: string,
@@ -66,6 +77,8 @@ export function openIntake(given: {
   /** The declaration of an input that a file was sent for. */
   function forFile(name: string): InputDeclaration {
     const input = declared(name);
+    if (input === undefined && !taken.declared)
+      throw invalid('invalid-body', [unreadNamed(name, taken.inputs)]);
     if (input === undefined) {
       const names = taken.inputs.map((one) => one.name);
       throw refuse([{ pointer: at(name), detail: unknownInput(name, names) }]);

@@ -48,6 +48,7 @@ test('an operation is shown with all that it does not say filled in', async () =
     concurrency: 1,
     max_deliveries: 5,
     dead_letters: null,
+    inputs: {},
     state: 'running',
     reason: null,
     service: null,
