@@ -13,7 +13,7 @@ const shownAround = 30;
 
 /** How an example's result differs from what was expected, as sentences; null if it does not. */
 export function exampleProblem(
-  { expect }: DefinitionTest,
+  { expect }: Pick<DefinitionTest, 'expect'>,
   { outcome, output }: ExampleResult,
   successCodes: readonly number[],
 ): string | null {

@@ -77,6 +77,8 @@ export interface DefinitionTest {
   name: string | null;
   /** The input's text; null is no input. */
   input: string | null;
+  /** The declared inputs, as in a run. */
+  inputs: Record<string, unknown>;
   expect: { output: string | null; exitCode: number | null };
 }
 
@@ -121,12 +123,13 @@ export function normalise(document: DefinitionDocument): ProcessDefinition {
       processes: limits.processes ?? null,
     },
     killGrace: document.kill_grace ?? 5,
-    tests: (document.tests ?? []).map(({ name, input, expect }) => {
+    tests: (document.tests ?? []).map(({ name, input, inputs, expect }) => {
       const wanted: { output?: string; exit_code?: number } =
         typeof expect === 'string' ? { output: expect } : expect;
       return {
         name: name ?? null,
         input: input ?? null,
+        inputs: { ...inputs },
         expect: { output: wanted.output ?? null, exitCode: wanted.exit_code ?? null },
       };
     }),

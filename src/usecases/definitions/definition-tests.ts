@@ -13,6 +13,7 @@ import { jobFile } from '../jobs/job-files.js';
 import { definitionUri, jobUri } from '../jobs/job-view.js';
 import type { JobService } from '../jobs/jobs.js';
 import type { Shown } from '../resource.js';
+import { openIntake } from '../runs/intake.js';
 import type { Receiver } from '../runs/receive.js';
 import type { RunService } from '../runs/runs.js';
 import type { FoundDefinition } from './process-definitions.js';
@@ -27,6 +28,15 @@ interface Result {
   problem: string | null;
 }
 
+/** An example depends on nothing but itself. */
+const elsewhere = (): Promise<never> =>
+  Promise.reject(
+    new PenstockError(
+      'invalid-input',
+      'A test takes its files from the definition: write {"text": …} or {"base64": …}.',
+    ),
+  );
+
 /** Runs the examples of a definition, each as a job like any other. */
 export function definitionTestService(given: {
   jobs: JobService;
@@ -36,12 +46,19 @@ export function definitionTestService(given: {
 }) {
   const { jobs, runs, receiver, files } = given;
 
-  async function submit(actor: Actor, found: FoundDefinition, { input }: DefinitionTest): Promise<Job> {
+  async function submit(
+    actor: Actor,
+    found: FoundDefinition,
+    { input, inputs }: DefinitionTest,
+  ): Promise<Job> {
     const received = receiver.begin(jobs.newUuid());
     try {
+      const taken = runs.takenInputs(found);
+      const intake = openIntake({ receiver, received, taken, digest: false });
       if (input !== null) {
-        await receiver.store(received, 'input', Readable.from([Buffer.from(input)]), { digest: false });
+        await intake.file(intake.ofBody().name, 'input', Readable.from([Buffer.from(input)]));
       }
+      await intake.json(inputs, elsewhere, elsewhere);
       return (await runs.submit(actor, found, received, {}, null)).job;
     } catch (error) {
       await receiver.drop(received);

@@ -103,6 +103,27 @@ describe('POST …/test/', () => {
     expect(new Set(told.tests.map(({ job }) => job)).size).toBe(60);
   });
 
+  test('a test gives declared inputs, and files only from the definition', async () => {
+    const told = await report({
+      exec: '/bin/sh',
+      argv: ['-c', 'tr "$1" "$2"', 'sh', '${inputs.from}', '${inputs.to}'],
+      inputs: {
+        text: { type: 'file', stdin: true },
+        from: { type: 'string' },
+        to: { type: 'string', default: 'z' },
+      },
+      tests: [
+        { inputs: { from: 'a', text: { text: 'banana' } }, expect: 'bznznz' },
+        { input: 'banana', inputs: { from: 'n', to: 'm' }, expect: 'bamama' },
+        { inputs: { text: { text: 'x' } }, expect: 'x' },
+        { inputs: { from: 'a', text: { url: 'http://example.org/' } }, expect: 'x' },
+      ],
+    });
+    expect(told.tests.map(({ passed }) => passed)).toEqual([true, true, false, false]);
+    expect(told.tests[2]?.problem).toContain('from is required, and was not sent');
+    expect(told.tests[3]?.problem).toContain('write {"text": …}');
+  });
+
   test('only those of a name; a name that none has is named', async () => {
     const tests = [
       { name: 'one', input: '1', expect: '1' },
