@@ -230,6 +230,8 @@ export class Lane {
         { outcome, ended: new Date(), waiting: null, notBefore: null },
         outcome,
       );
+      const definition = await this.options.definitionOf(job.definitionRevisionId ?? 0).catch(() => null);
+      forgetSecrets(this.options.files, job, definition ?? { inputs: null, mainInput: null });
       return nothingToEnd;
     }
     const active = this.#active.get(job.uuid);
