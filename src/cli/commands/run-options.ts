@@ -7,7 +7,11 @@ import { collect } from './values.js';
 export interface RunOptions {
   /** A file, `-`, false for no input, or undefined for standard input unless that is a terminal. */
   input?: string | false;
-  output?: string;
+  /** `FILE`, or `NAME=FILE` for one of several outputs. */
+  output?: string[];
+  /** A folder for all file outputs. */
+  outputs?: string;
+  help?: boolean;
   outputName?: string;
   timeout?: number;
   env?: string[];
@@ -20,9 +24,18 @@ export interface RunOptions {
 /** The options of `penstock run`. */
 export function runOptions(command: Command): Command {
   return command
-    .option('--input <file>', 'read the input from a file (default: standard input, unless it is a terminal)')
+    .helpOption(false)
+    .option(
+      '-i, --input <file>',
+      'read the input from a file (default: standard input, unless it is a terminal)',
+    )
     .option('--no-input', 'send no input and leave standard input alone')
-    .option('--output <file>', 'write the output to a file, which appears once it is complete')
+    .option(
+      '-o, --output <file>',
+      'write the output to a file, which appears once it is complete; NAME=FILE for one of several',
+      collect,
+    )
+    .option('--outputs <folder>', 'write all output files into a folder')
     .option('--output-name <name>', 'output file name for the program; some choose a format by the extension')
     .option('--timeout <seconds>', 'end the program after this time', readSeconds)
     .option(
@@ -32,7 +45,8 @@ export function runOptions(command: Command): Command {
     )
     .option('--no-wait', 'print the UUID of the job and return at once')
     .option('--dry-run', 'show what would run and start nothing')
-    .option('--idempotency-key <key>', 'start the run only once, however often it is sent with this key');
+    .option('--idempotency-key <key>', 'start the run only once, however often it is sent with this key')
+    .option('-h, --help', 'display help for the command, and the inputs of what is named');
 }
 
 /** The request to the server. What was not given is left out, so that the definition decides. */
@@ -46,13 +60,14 @@ export function readRequest(options: RunOptions, io: CliIo): RunDocument {
 
 /** Refuses contradictory options before anything is read or sent. */
 export function checkOptions(options: RunOptions): void {
-  if (options.json === true && options.wait && options.dryRun !== true && options.output === undefined) {
+  const elsewhere = options.output !== undefined || options.outputs !== undefined;
+  if (options.json === true && options.wait && options.dryRun !== true && !elsewhere) {
     throw usageError(
       'With --json the output cannot go to standard output too.',
       'Add --output FILE, --no-wait or --dry-run.',
     );
   }
-  if (!options.wait && options.output !== undefined) {
+  if (!options.wait && elsewhere) {
     throw usageError(
       'With --no-wait there is no output to write yet.',
       'Later: penstock job output UUID --output FILE',

@@ -2,7 +2,6 @@ import type { Readable } from 'node:stream';
 import { Busboy, type BusboyHeaders } from '@fastify/busboy';
 import type { Request } from 'express';
 import { messageOf, PenstockError } from '../../lib/errors.js';
-import { nearest } from '../../lib/nearest.js';
 import { below } from '../../lib/pointer.js';
 import type { Intake } from '../../usecases/runs/intake.js';
 import { checkedFileName } from '../../usecases/runs/receive.js';
@@ -27,7 +26,7 @@ export async function readMultipart(
 ): Promise<unknown> {
   let job: unknown;
   let textSize = 0;
-  const { inputs, main, declared } = intake.taken;
+  const { main, declared } = intake.taken;
   let failure: unknown;
   const files = new Set<string>();
   const stores: Promise<void>[] = [];
@@ -45,20 +44,11 @@ export async function readMultipart(
   const wrongPart = (name: string) =>
     new PenstockError(
       'invalid-body',
-      declared
-        ? `Unknown part ${JSON.stringify(name.slice(0, 100))}. The parts are the inputs (${inputs.map((input) => input.name).join(', ')}) and job (JSON).`
-        : `Unknown part '${name}'. The parts are input_file (the input), input_file.NAME (additional inputs) and job (JSON).`,
+      `Unknown part '${name}'. The parts are input_file (the input), input_file.NAME (additional inputs) and job (JSON).`,
       {
-        problems: [{ pointer: below('', name), detail: unknownPart(name) }],
+        problems: [{ pointer: below('', name), detail: 'unknown part; send input_file or job' }],
       },
     );
-  const unknownPart = (name: string) => {
-    if (!declared) return 'unknown part; send input_file or job';
-    const near = nearest(name, [...inputs.map((input) => input.name), 'job']);
-    return near === undefined
-      ? 'unknown part; send the inputs and job'
-      : `unknown part; did you mean "${near}"?`;
-  };
 
   const unreadablePart = () =>
     new PenstockError(

@@ -128,7 +128,8 @@ export function openIntake(given: {
       if (part === 'input_file') return taken.declared ? (taken.main ?? undefined) : 'input';
       const [, own] = /^(?:input_file|inputs)\.([A-Za-z0-9_-]{1,64})$/.exec(part) ?? [];
       if (own !== undefined) return own;
-      return declared(part) === undefined || !taken.declared ? undefined : part;
+      // An unknown name is found with everything else that is wrong.
+      return taken.declared ? part : undefined;
     },
 
     /** A value as text: of a form's field, or of a parameter. */
