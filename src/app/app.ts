@@ -14,6 +14,7 @@ import { openMetrics } from '../http/metrics.js';
 import { definitionTestRoutes } from '../http/routes/definition-test-routes.js';
 import { followJobs } from '../http/routes/follow-jobs.js';
 import { jobBytesRoutes } from '../http/routes/job-bytes-routes.js';
+import { jobOutputRoutes } from '../http/routes/job-output-routes.js';
 import { jobRoutes, waitForJob } from '../http/routes/job-routes.js';
 import { jobTokenRoutes } from '../http/routes/job-token-routes.js';
 import { operationRoutes } from '../http/routes/operation-routes.js';
@@ -160,6 +161,12 @@ export async function start(config: Config, log: Logger): Promise<App> {
     [
       jobTokenRoutes({ ...door, jobEvents: manager.jobEvents, callback: manager.callback }),
       jobBytesRoutes({ ...door, jobs, files }),
+      jobOutputRoutes({
+        ...door,
+        jobs,
+        files,
+        definitionOf: (revision) => definitions.definitionOf(revision),
+      }),
       jobRoutes({ ...door, jobs, show, cancel, control, pipelineRuns }),
     ],
     {
