@@ -11,6 +11,7 @@ import { openStreams } from '../drivers/streams/open.js';
 import { openFollowers } from '../http/followers.js';
 import { authenticate, authenticatePeople } from '../http/guards/auth.js';
 import { openMetrics } from '../http/metrics.js';
+import { definitionFormRoutes } from '../http/routes/definition-form-routes.js';
 import { definitionTestRoutes } from '../http/routes/definition-test-routes.js';
 import { followJobs } from '../http/routes/follow-jobs.js';
 import { jobBytesRoutes } from '../http/routes/job-bytes-routes.js';
@@ -179,6 +180,7 @@ export async function start(config: Config, log: Logger): Promise<App> {
       definitions.resource,
       [
         definitionRunRoutes({ ...runDoors, definitions, runs }),
+        definitionFormRoutes({ ...door, definitions }),
         definitionTestRoutes({ ...door, definitions, testDefinition: definitionTests }),
       ],
     ],

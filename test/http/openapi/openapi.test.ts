@@ -85,7 +85,7 @@ test('every route of the application is in it, with every method', async () => {
       const key = { job: 'uuid', stream: 'name', host_key: 'host' }[noun] ?? 'id';
       return [`/api/${noun}/`, `/api/${noun}/schema/`, `/api/${noun}/set/{ids}/`, `/api/${noun}/{${key}}/`];
     }),
-    ...['run', 'test', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
+    ...['run', 'form', 'test', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
     '/api/pipeline/{id}/run/',
     ...['input', 'output', 'stdout', 'stderr', 'history', 'token', 'cancel', 'resume', 'stop', 'restart'].map(
       (part) => `/api/job/{uuid}/${part}/`,
