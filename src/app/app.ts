@@ -11,9 +11,11 @@ import { openStreams } from '../drivers/streams/open.js';
 import { openFollowers } from '../http/followers.js';
 import { authenticate, authenticatePeople } from '../http/guards/auth.js';
 import { openMetrics } from '../http/metrics.js';
+import { definitionFormRoutes } from '../http/routes/definition-form-routes.js';
 import { definitionTestRoutes } from '../http/routes/definition-test-routes.js';
 import { followJobs } from '../http/routes/follow-jobs.js';
 import { jobBytesRoutes } from '../http/routes/job-bytes-routes.js';
+import { jobOutputRoutes } from '../http/routes/job-output-routes.js';
 import { jobRoutes, waitForJob } from '../http/routes/job-routes.js';
 import { jobTokenRoutes } from '../http/routes/job-token-routes.js';
 import { operationRoutes } from '../http/routes/operation-routes.js';
@@ -160,6 +162,12 @@ export async function start(config: Config, log: Logger): Promise<App> {
     [
       jobTokenRoutes({ ...door, jobEvents: manager.jobEvents, callback: manager.callback }),
       jobBytesRoutes({ ...door, jobs, files }),
+      jobOutputRoutes({
+        ...door,
+        jobs,
+        files,
+        definitionOf: (revision) => definitions.definitionOf(revision),
+      }),
       jobRoutes({ ...door, jobs, show, cancel, control, pipelineRuns }),
     ],
     {
@@ -172,6 +180,7 @@ export async function start(config: Config, log: Logger): Promise<App> {
       definitions.resource,
       [
         definitionRunRoutes({ ...runDoors, definitions, runs }),
+        definitionFormRoutes({ ...door, definitions }),
         definitionTestRoutes({ ...door, definitions, testDefinition: definitionTests }),
       ],
     ],

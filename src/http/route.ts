@@ -45,16 +45,21 @@ export interface Routes {
   errors?: readonly ErrorCode[];
   /** The schema of an error, if it is not our own. */
   errorSchema?: Json;
-  /** By method and path, relative to where they are mounted, as OpenAPI writes it: `GET /{uuid}/history/`. */
+  /**
+   * By method and path, relative to where they are mounted, as OpenAPI writes it: `GET /{uuid}/history/`. `{...file}`
+   * stands for the rest of a path, slashes included, which OpenAPI cannot say: there it is `{file}`.
+   */
   routes: Readonly<Record<`${Method} /${string}`, Route>>;
 }
 
-/** Each route with its method, its path, and every query parameter that it accepts. */
+/** Each route with its method, its path, the pattern that Express knows it by, and every query parameter that it accepts. */
 export const listed = (group: Routes) =>
   Object.entries(group.routes).map(([key, route]) => {
-    const [method, path] = key.split(' ') as [Method, string];
+    const [method, written] = key.split(' ') as [Method, string];
+    const path = written.replace('{...', '{');
+    const pattern = written.replace(/\{\.\.\.(\w+)\}/, '*$1').replace(/\{(\w+)\}/g, ':$1');
     const query = typeof route.query === 'function' ? route.query : { ...group.query, ...route.query };
-    return { id: path.match(/(?<=\/)\w+/g)?.join('_') ?? '', ...route, method, path, query };
+    return { id: path.match(/(?<=\/)\w+/g)?.join('_') ?? '', ...route, method, path, pattern, query };
   });
 
 /** Mounts routes on a router of their own. */
@@ -63,9 +68,9 @@ export function routerOf(group: Routes): Router {
   const login = group.login === undefined ? [] : [group.login];
   const routes = listed(group);
   if (group.before !== undefined) router.use(group.before);
-  for (const path of new Set(routes.map((route) => route.path))) {
-    const here = routes.filter((route) => route.path === path);
-    const mounted = router.route(path.replace(/\{(\w+)\}/g, ':$1'));
+  for (const pattern of new Set(routes.map((route) => route.pattern))) {
+    const here = routes.filter((route) => route.pattern === pattern);
+    const mounted = router.route(pattern);
     mounted.all(checkMethod(here));
     for (const { method, handle } of here) {
       mounted[method.toLowerCase() as Lowercase<Method>](...login, ...[handle].flat());

@@ -37,6 +37,9 @@ test('docs/jobs.md: every command works when it is pasted', async () => {
 
   // The first answer is the job, which waited for.
   expect(stdout).toContain('"output_name": "clean.txt"');
+  // A list of outputs, a value, and a file.
+  expect(stdout).toMatch(/"sha256": "[0-9a-f]{64}"/);
+  expect(stdout).toMatch(/^.*\}2one\n/m);
   // A log, followed to its end.
   expect(stdout).toMatch(/^data: mied boes$/m);
   expect(stdout).toMatch(/^event: end\n/m);
@@ -50,6 +53,7 @@ test('docs/jobs.md: every command works when it is pasted', async () => {
     { state: 'FINISHED', input_name: 'boxes.txt', output_name: 'clean.txt', output_size: 7 },
     { state: 'FINISHED', input_name: 'penstock-input.txt', request: { environment: ['LANG'] } },
     { state: 'FINISHED', input_size: 3, output_size: 2 },
+    { state: 'FINISHED', outputs: { words: [{ name: 'words/aa' }, { name: 'words/ab' }], count: 2 } },
     { state: 'FINISHED', input_size: 11, output_size: 9 },
   ]);
 });

@@ -220,6 +220,8 @@ function shot(dice: Random): Shot {
         name: 'readings',
         task: dice.pick(tasks),
         server: 'local-1',
+        output: 'output',
+        file: 'output',
       }[name] ?? String(1 + dice.below(12));
     const value = dice.chance(0.6) ? good : dice.pick(words).slice(0, 500) || 'x';
     return encodeURIComponent(wellFormed(value));

@@ -103,6 +103,20 @@ function inside(schema: Record<string, unknown>, pointer: string): { schema: unk
   });
 }
 
+/** The same schema with each schema in it, and itself, changed. What stands in data, such as a default, stays. */
+export function mapSchemas(schema: ValueSchema, change: (one: ValueSchema) => ValueSchema): ValueSchema {
+  const mapped = (one: unknown): unknown => (isObject(one) ? mapSchemas(one, change) : one);
+  return Object.fromEntries(
+    Object.entries(change(schema)).map(([key, value]) => {
+      const kind = keywords[key];
+      if (kind === 'schema') return [key, mapped(value)];
+      if (kind === 'schemas' && Array.isArray(value)) return [key, value.map(mapped)];
+      if (kind !== 'map' || !isObject(value)) return [key, value];
+      return [key, Object.fromEntries(Object.entries(value).map(([name, one]) => [name, mapped(one)]))];
+    }),
+  );
+}
+
 /**
  * What ajv would not say well, or not at all, about a schema of a user's: unknown keywords and formats, references to
  * elsewhere, and circles of references, which could take for ever to follow.

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Response } from 'express';
+import { changedAt } from '../../store/folder/file-part.js';
 import { fileSize } from '../../store/folder/job-files.js';
 import type { JobFile } from '../../usecases/jobs/job-files.js';
 import { saveAs } from '../guards/untrusted.js';
@@ -44,8 +45,17 @@ function closeIfShort(response: Response): void {
   });
 }
 
-/** Sends a file of a job, with `Range`, conditional requests and a content type by its name. */
-export async function sendBytes(response: Response, { file, name, start }: JobFile): Promise<void> {
+/**
+ * Sends a file of a job, with `Range` and conditional requests.
+ *
+ * @param more its media type, if it does not follow from its name; and whether to send an ETag, which needs a file that
+ *   is no longer written to
+ */
+export async function sendBytes(
+  response: Response,
+  { file, name, start }: JobFile,
+  more: { type?: string | null; etag?: boolean } = {},
+): Promise<void> {
   const whole = fileSize(file);
   const size = whole === null ? null : Math.max(0, whole - start);
   const suffix = /^bytes=-(\d+)$/.exec(response.req.headers.range ?? '')?.[1];
@@ -59,6 +69,9 @@ export async function sendBytes(response: Response, { file, name, start }: JobFi
     return;
   }
   saveAs(response, name);
+  if (more.type != null) response.setHeader('Content-Type', more.type);
+  if (more.etag)
+    response.setHeader('ETag', `W/"${size.toString(36)}-${changedAt(file).getTime().toString(36)}"`);
   const asked = conditional.some((header) => response.req.headers[header] !== undefined);
   if (size <= smallFile && !asked) {
     // Small files are sent at once, without a stream.

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { Response } from 'express';
 
 /** A policy for everything but our own pages: run nothing, load nothing, belong to no origin. */
@@ -11,8 +12,16 @@ const bidiControls = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
  * frame, the policy of every answer keeps it from running them.
  */
 export function saveAs(response: Response, name: string): void {
+  const type = typeByName(response, name);
   response.attachment(name.replace(bidiControls, '_'));
-  // Without a known extension, the type is unknown.
-  if (!/\.[^.]+$/.test(name) || response.get('Content-Type') === undefined)
-    response.type('application/octet-stream');
+  response.setHeader('Content-Type', type);
+}
+
+/** The media type of a file by its name. Without a known extension, the type is unknown. */
+export function typeByName(response: Response, name: string): string {
+  const extension = path.extname(name);
+  if (extension.length > 1) response.type(extension);
+  const type = response.get('Content-Type');
+  response.removeHeader('Content-Type');
+  return type ?? 'application/octet-stream';
 }

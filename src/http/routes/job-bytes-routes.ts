@@ -35,7 +35,7 @@ const notBoth = new PenstockError(
   'as=json needs follow=1. offset and length do not work with follow=1; to resume a stream, send last_event_id.',
 );
 
-const range: Parameters = { Range: [{ type: 'string' }, 'Part of the bytes.'] };
+export const range: Parameters = { Range: [{ type: 'string' }, 'Part of the bytes.'] };
 const logResuming = resuming({ type: 'string', pattern: '^([1-9][0-9]{0,8}[.])?[0-9]{1,15}$' });
 const logQuery: Parameters = {
   follow: [{ enum: ['0', '1'] }, 'Stream it as server-sent events that finish with an `end` event.'],

@@ -16,7 +16,8 @@ export interface JobFile {
   start: number;
 }
 
-function present(file: string, name: string, start = 0): JobFile {
+/** A file that is still there. Throws `gone` if it is not. */
+export function present(file: string, name: string, start = 0): JobFile {
   if (fileSize(file) !== null) return { file, name, start };
   throw new PenstockError('gone', `The file ${name} of this job has been deleted.`);
 }

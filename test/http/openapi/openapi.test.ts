@@ -85,11 +85,12 @@ test('every route of the application is in it, with every method', async () => {
       const key = { job: 'uuid', stream: 'name', host_key: 'host' }[noun] ?? 'id';
       return [`/api/${noun}/`, `/api/${noun}/schema/`, `/api/${noun}/set/{ids}/`, `/api/${noun}/{${key}}/`];
     }),
-    ...['run', 'test', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
+    ...['run', 'form', 'test', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
     '/api/pipeline/{id}/run/',
     ...['input', 'output', 'stdout', 'stderr', 'history', 'token', 'cancel', 'resume', 'stop', 'restart'].map(
       (part) => `/api/job/{uuid}/${part}/`,
     ),
+    ...['', '{output}/', '{output}/{file}/'].map((part) => `/api/job/{uuid}/outputs/${part}`),
     ...['secret', 'ping', 'replay'].map((part) => `/api/subscription/{id}/${part}/`),
     '/api/delivery/{id}/replay/',
     '/api/stream/{name}/messages/',
@@ -100,7 +101,7 @@ test('every route of the application is in it, with every method', async () => {
     ...['/pipeline', '/instance', '/error'],
   ];
   for (const template of templates) {
-    const path = template.replace('{actor}', 'pipelinejobs-manager').replace(/\{\w+\}/, '1');
+    const path = template.replace('{actor}', 'pipelinejobs-manager').replace(/\{\w+\}/g, '1');
     const { headers } = await ask(server, path, { method: 'OPTIONS', as: null });
     const described = Object.keys(document.paths[template] ?? {}).filter((method) => method !== 'parameters');
     expect([template, headers.allow?.toLowerCase().split(',').sort()]).toEqual([template, described.sort()]);
