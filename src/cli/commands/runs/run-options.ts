@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { RunDocument } from '../../lib/generated/run-request.js';
-import { usageError } from '../client/failure.js';
-import type { CliIo } from '../terminal/io.js';
-import { collect } from './values.js';
+import type { RunDocument } from '../../../lib/generated/run-request.js';
+import { usageError } from '../../client/failure.js';
+import type { CliIo } from '../../terminal/io.js';
+import { collect } from '../values.js';
 
 export interface RunOptions {
   /** A file, `-`, false for no input, or undefined for standard input unless that is a terminal. */

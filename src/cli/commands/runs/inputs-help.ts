@@ -1,4 +1,4 @@
-import { type Declarations, type Declared, isFiles, isRequired } from '../client/declared.js';
+import { type Declarations, type Declared, isFiles, isRequired } from '../../client/declared.js';
 
 const width = 80;
 

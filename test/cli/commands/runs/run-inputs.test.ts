@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { built, type Installed, install } from '../server.js';
+import { built, type Installed, install } from '../../server.js';
 
 /** Prints its arguments, a line each, and then its standard input. */
 const shows = {

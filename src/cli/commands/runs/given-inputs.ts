@@ -1,11 +1,11 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { nearest } from '../../lib/nearest.js';
-import { type Declarations, isFiles, isRequired } from '../client/declared.js';
-import { type CliError, usageError } from '../client/failure.js';
-import type { Part } from '../client/form.js';
-import { openFile, openInput } from '../client/input.js';
-import type { CliIo } from '../terminal/io.js';
+import { nearest } from '../../../lib/nearest.js';
+import { type Declarations, isFiles, isRequired } from '../../client/declared.js';
+import { type CliError, usageError } from '../../client/failure.js';
+import type { Part } from '../../client/form.js';
+import { openFile, openInput } from '../../client/input.js';
+import type { CliIo } from '../../terminal/io.js';
 
 /** An input as it was given: a text, or `@` and where its bytes are. */
 type Given = { name: string; text: string };
