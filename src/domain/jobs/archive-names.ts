@@ -12,21 +12,38 @@ interface Named {
  */
 export function archiveNames(files: readonly Named[]): string[] {
   const taken = new Set<string>();
-  const folders = new Set(files.filter(({ several }) => several).map(({ output }) => keyOf([output])));
-  const isFree = (parts: readonly string[]) => {
-    const key = keyOf(parts);
+  const folders = new Set(files.filter(({ several }) => several).map(({ output }) => keyOf(output)));
+  /** How often a name was wanted. Programs may leave thousands of files whose names differ in nothing but case. */
+  const wanted = new Map<string, number>();
+  const isFree = (name: string) => {
+    const key = keyOf(name);
     return !taken.has(key) && !folders.has(key);
+  };
+  /** The folders of a file that are not known yet, from the innermost. Those above a known one are known, too. */
+  const newFolders = (name: string): string[] => {
+    const found: string[] = [];
+    let folder = keyOf(name);
+    for (;;) {
+      folder = folder.slice(0, Math.max(0, folder.lastIndexOf('/')));
+      if (folder === '' || folders.has(folder)) return found;
+      found.push(folder);
+    }
   };
   return files.map(({ output, name, several }) => {
     const inside = safeParts(name);
-    let parts = several ? [output, ...inside] : [inside.join('_')];
+    let path = several ? [output, ...inside].join('/') : inside.join('_');
     // A program cannot make a file and a folder of one name, but making names safe can.
-    if (parts.some((_, index) => index > 0 && taken.has(keyOf(parts.slice(0, index)))))
-      parts = [output, inside.join('_')];
-    for (let number = 2, wanted = parts; !isFree(parts); number += 1) parts = numbered(wanted, number);
-    taken.add(keyOf(parts));
-    for (let index = 1; index < parts.length; index += 1) folders.add(keyOf(parts.slice(0, index)));
-    return parts.join('/');
+    if (newFolders(path).some((folder) => taken.has(folder))) path = `${output}/${inside.join('_')}`;
+    const first = path;
+    let number = wanted.get(keyOf(first)) ?? 1;
+    while (!isFree(path)) {
+      number += 1;
+      path = numbered(first, number);
+    }
+    wanted.set(keyOf(first), number);
+    taken.add(keyOf(path));
+    for (const folder of newFolders(path)) folders.add(folder);
+    return path;
   });
 }
 
@@ -35,7 +52,7 @@ export const archiveName = (jobName: string, format: string): string =>
   `${safeParts(jobName).join('_')}-outputs.${format}`;
 
 /** What makes two names the same on some file system. */
-const keyOf = (parts: readonly string[]): string => parts.join('/').normalize('NFC').toLowerCase();
+const keyOf = (path: string): string => path.normalize('NFC').toLowerCase();
 
 /** The parts of a path, without any that leads out of its folder, on whatever system it is unpacked. */
 function safeParts(name: string): string[] {
@@ -51,7 +68,8 @@ function safeParts(name: string): string[] {
 }
 
 /** `a/sound.mp3` becomes `a/sound (2).mp3`. */
-function numbered(parts: readonly string[], number: number): string[] {
-  const [, stem = '', extension = ''] = /^(.+?)(\.[^.]*)?$/s.exec(parts.at(-1) ?? '') ?? [];
-  return [...parts.slice(0, -1), `${stem} (${number})${extension}`];
+function numbered(path: string, number: number): string {
+  const folder = path.slice(0, path.lastIndexOf('/') + 1);
+  const [, stem = '', extension = ''] = /^(.+?)(\.[^.]*)?$/s.exec(path.slice(folder.length)) ?? [];
+  return `${folder}${stem} (${number})${extension}`;
 }

@@ -115,7 +115,7 @@ export function oneOutput(
   }
   const names = ofName.filter(isFile).map((one) => one.name);
   if (file === undefined && first.several) {
-    const detail = `The output '${name}' is a folder of ${count(names.length, 'file')}: ${someOf(names)}. Ask for one at /api/job/${uuid}/outputs/${name}/FILE/, or for all with /api/job/${uuid}/outputs/?archive=zip.`;
+    const detail = `The output '${name}' has ${count(names.length, 'file')}: ${someOf(names)}. Ask for one at /api/job/${uuid}/outputs/${name}/FILE/, or for all with /api/job/${uuid}/outputs/?archive=zip.`;
     throw new PenstockError('not-found', detail);
   }
   const found = file === undefined ? first : ofName.filter(isFile).find((one) => one.name === file);

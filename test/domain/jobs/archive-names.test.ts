@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { archiveName, archiveNames } from '../../../src/domain/jobs/archive-names.js';
+import { atPace } from '../../support/pace.js';
 
 const one = (output: string, name: string) => ({ output, name, several: false });
 const of = (output: string, name: string) => ({ output, name, several: true });
@@ -42,6 +43,18 @@ describe('names in an archive', () => {
         }
       }),
     );
+  });
+
+  test('of thousands of files that differ only in case, or only in what is replaced, take no time', () => {
+    const name = (number: number, zero: string, one: string) =>
+      number.toString(2).padStart(14, '0').replaceAll('0', zero).replaceAll('1', one);
+    const files = Array.from({ length: 10_000 }, (_, number) => [
+      of('t', name(number, 'a', 'A')),
+      of('t', name(number, '\u0001', '\u0002')),
+    ]).flat();
+    const start = performance.now();
+    expect(new Set(archiveNames(files)).size).toBe(20_000);
+    expect(performance.now() - start).toBeLessThan(atPace(1000));
   });
 
   test('the archive itself', () => {

@@ -167,10 +167,7 @@ describe('one output', () => {
   });
 
   test.each([
-    [
-      'frames/',
-      "The output 'frames' is a folder of 2 files: frames/a/b.png, frames/a/ü #1.html. Ask for one",
-    ],
+    ['frames/', "The output 'frames' has 2 files: frames/a/b.png, frames/a/ü #1.html. Ask for one"],
     [
       'frames/frames/a/c.png/',
       "The output 'frames' has no file 'frames/a/c.png'. Did you mean 'frames/a/b.png'?",
