@@ -11,7 +11,6 @@ import { openStreams } from '../drivers/streams/open.js';
 import { openFollowers } from '../http/followers.js';
 import { authenticate, authenticatePeople } from '../http/guards/auth.js';
 import { openMetrics } from '../http/metrics.js';
-import { definitionFormRoutes } from '../http/routes/definition-form-routes.js';
 import { definitionTestRoutes } from '../http/routes/definition-test-routes.js';
 import { followJobs } from '../http/routes/follow-jobs.js';
 import { jobBytesRoutes } from '../http/routes/job-bytes-routes.js';
@@ -180,7 +179,6 @@ export async function start(config: Config, log: Logger): Promise<App> {
       definitions.resource,
       [
         definitionRunRoutes({ ...runDoors, definitions, runs }),
-        definitionFormRoutes({ ...door, definitions }),
         definitionTestRoutes({ ...door, definitions, testDefinition: definitionTests }),
       ],
     ],

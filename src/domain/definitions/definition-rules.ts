@@ -4,6 +4,7 @@ import { nearest } from '../../lib/nearest.js';
 import { below } from '../../lib/pointer.js';
 import { parseSize } from '../../lib/size.js';
 import { declarationProblems, type Use, useProblems } from '../inputs/input-rules.js';
+import { givenProblems, takerOf } from '../inputs/input-values.js';
 import { outputProblems } from '../inputs/output-rules.js';
 import { serviceProblems } from '../services/service-rules.js';
 import {
@@ -25,6 +26,7 @@ import {
   outputParameters,
 } from './definition-document.js';
 import { declaredIn, isNamedFile, placeholderProblems, placeholdersIn } from './placeholder.js';
+import { normalise } from './process-definition.js';
 import { remoteProblems } from './remote-rules.js';
 
 /** The longest list of problems: a single argument can hold thousands of unknown names. */
@@ -156,7 +158,14 @@ function declaredProblems(definition: DefinitionDocument, input: AdapterParamete
       ),
     ),
   ];
-  return [...wrong, ...useProblems(definition, usesOf(definition, paths)), ...outputProblems(definition)];
+  const all = [
+    ...wrong,
+    ...useProblems(definition, usesOf(definition, paths)),
+    ...outputProblems(definition),
+  ];
+  return all.length > 0 || definition.inputs === undefined
+    ? all
+    : givenProblems(takerOf(normalise(definition)));
 }
 
 const adapterPath = (adapter: AdapterParameters | undefined) =>

@@ -1,14 +1,20 @@
 import type { ValueSchema } from '../../lib/value-schema.js';
 import { type InputDeclaration, schemaOf } from './declaration.js';
 import { mapSchemas } from './declared-schema.js';
-import type { OutputDeclaration } from './output-declaration.js';
+
+/** An output as a form tells of it; the type is null where only a run shows it. */
+interface FormOutput {
+  name: string;
+  written: { title?: string; type?: string };
+  mediaType: string | null;
+}
 
 /** What a form is made of: whatever can be run has these. */
 interface Runnable {
   title: string;
   description: string | null;
   inputs: readonly InputDeclaration[];
-  outputs: readonly Pick<OutputDeclaration, 'name' | 'written' | 'mediaType'>[];
+  outputs: readonly FormOutput[];
 }
 
 /** What a form needs, as a JSON Schema of the values, with hints that JSON Schema has no words for. */
@@ -27,7 +33,7 @@ export function formOf({ title, description, inputs, outputs }: Runnable): Value
     outputs: Object.fromEntries(
       outputs.map(({ name, written, mediaType }) => [
         name,
-        { title: written.title ?? null, type: written.type, media_type: mediaType },
+        { title: written.title ?? null, type: written.type ?? null, media_type: mediaType },
       ]),
     ),
   };

@@ -5,6 +5,7 @@ import { below } from '../../lib/pointer.js';
 import { parseSize } from '../../lib/size.js';
 import { compileSchema, type ValueSchema } from '../../lib/value-schema.js';
 import { fileNameProblem } from '../definitions/file-name.js';
+import { unknownInText } from './argument.js';
 import { type InputDeclaration, inputsOf, kindOf, ownKeywords, schemaOf } from './declaration.js';
 import { schemaProblems } from './declared-schema.js';
 
@@ -192,6 +193,9 @@ function whyUnusable(
     return input.kind === 'files' ? `"${name}" is several files, which one variable cannot hold` : undefined;
   }
   if (as === 'argument') return undefined;
+  const strange = unknownInText(as.text ?? '');
+  if (strange !== undefined) return `only \${value} stands for something in "text", not ${strange}`;
+  if (as.prefix?.includes('${')) return 'a prefix is taken literally; put what changes into "text"';
   const several = input.kind === 'files' || [input.written.type].flat().includes('array');
   if (!several && (as.join !== undefined || as.each !== undefined))
     return `join and each are for arrays, and "${name}" is not one`;

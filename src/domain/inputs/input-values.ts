@@ -190,6 +190,7 @@ function fileProblems(
     if (maxSize !== null && file.size > maxSize) add(tooLargeFile(input, file.name));
   }
   if (kind === 'folder') {
+    if (files.length === 0) add(`${name} is a folder, and no file was sent for it`);
     const twice = files.find((one, index) => files.findIndex((other) => other.name === one.name) < index);
     if (twice !== undefined) add(`${name} is a folder, and two of its files are called ${show(twice.name)}`);
   }
@@ -199,6 +200,25 @@ function fileProblems(
 /** The message for a file that is larger than its declaration allows. */
 export const tooLargeFile = ({ name, written }: InputDeclaration, file: string): string =>
   `${name} may have at most ${String(written.max_size)}, and ${show(file)} is larger`;
+
+/** Problems of defaults and of values to choose from, which a run could not be given. */
+export function givenProblems(taker: Taker): Problem[] {
+  return taker.inputs.flatMap(({ name, kind, written }) => {
+    if (kind !== 'value') return [];
+    const values: [string, unknown][] = [
+      ...(Object.hasOwn(written, 'default') ? [['default', written.default] as [string, unknown]] : []),
+      ...((written.enum as unknown[] | undefined) ?? []).map((one): [string, unknown] => ['enum', one]),
+    ];
+    return values.flatMap(([key, value]) =>
+      placeProblems(taker, { [name]: value }, {}, '/inputs')
+        .slice(0, 1)
+        .map(({ pointer, detail }) => ({
+          pointer: below(pointer, key),
+          detail,
+        })),
+    );
+  });
+}
 
 /**
  * Problems of values in the places where they would stand: a text must not become an option of the program by accident,

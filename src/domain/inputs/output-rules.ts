@@ -24,6 +24,7 @@ export function outputProblems(document: DefinitionDocument): Problem[] {
   const problems = Object.entries(outputs ?? {}).flatMap(([name, written]) =>
     oneProblems(name, written, below('/outputs', name), name === adapter?.output),
   );
+  problems.push(...outsideProblems(document));
   if (adapter === undefined) return problems;
   const pointer = '/output_adapter/output';
   if (outputs === undefined) {
@@ -91,6 +92,19 @@ function oneProblems(name: string, written: OutputDocument, pointer: string, byA
     );
   }
   return problems;
+}
+
+/** With a working directory elsewhere, what is relative to it would be looked for outside of the job's folder. */
+function outsideProblems({ cwd, outputs }: DefinitionDocument): Problem[] {
+  if (cwd === undefined || !cwd.startsWith('/')) return [];
+  return Object.entries(outputs ?? {}).flatMap(([name, written]) =>
+    (['file_path', 'folder_path', 'glob'] as const).flatMap((key) => {
+      const path = written[key];
+      if (path === undefined || path === `\${outputs.${name}}`) return [];
+      const detail = `${key} is relative to cwd, which is outside of the job's folder; write \${outputs.${name}}, or use an output_adapter`;
+      return [{ pointer: below(below('/outputs', name), key), detail }];
+    }),
+  );
 }
 
 /** What is wrong with the path of an output. Fixed absolute paths are for adapters, which move aside what was there before. */

@@ -1,27 +1,21 @@
-import type { Request, Response } from 'express';
+import type { Response } from 'express';
 import type { Job } from '../../domain/jobs/job.js';
 import { isSettled } from '../../domain/services/service.js';
 import { type ErrorCode, PenstockError, shuttingDown } from '../../lib/errors.js';
 import type { RunDocument } from '../../lib/generated/run-request.js';
+import type { ValueSchema } from '../../lib/value-schema.js';
 import type { JobFiles } from '../../store/folder/job-files.js';
 import type { Actor } from '../../usecases/actor.js';
+import { definitionForm } from '../../usecases/definitions/definition-form.js';
 import type { DefinitionService, FoundDefinition } from '../../usecases/definitions/process-definitions.js';
 import { jobFile, outputFiles } from '../../usecases/jobs/job-files.js';
 import type { JobService } from '../../usecases/jobs/jobs.js';
 import type { Shown } from '../../usecases/resource.js';
 import type { TakenInputs } from '../../usecases/runs/intake.js';
-import { checkedFileName, type Received } from '../../usecases/runs/receive.js';
+import type { Received } from '../../usecases/runs/receive.js';
 import type { RunService } from '../../usecases/runs/runs.js';
 import type { Submitted } from '../../usecases/runs/submitted.js';
-import {
-  actorOf,
-  goneSignal,
-  originOf,
-  queryPairs,
-  queryValue,
-  sendJson,
-  sendOf,
-} from '../answers/answer.js';
+import { actorOf, goneSignal, originOf, sendJson, sendOf } from '../answers/answer.js';
 import { sendBytes } from '../answers/send-bytes.js';
 import { type RunBodyOptions, readRunBody } from '../bodies/run-body.js';
 import type { Door } from '../door.js';
@@ -30,7 +24,8 @@ import { answer, bytes, jsonContent, object, ref } from '../openapi/openapi-part
 import { wholeMeta } from '../page-links.js';
 import type { Parameters } from '../parameters.js';
 import type { Route, Routes } from '../route.js';
-import { waitOf } from './job-routes.js';
+import { formRoute } from './form-route.js';
+import { idempotencyKey, inputValues, runQuery } from './run-query.js';
 
 /** Something that can be run with an input: a process definition or a pipeline. */
 interface Runnable<Found> {
@@ -65,49 +60,6 @@ interface RunRouteOptions extends RunDoorOptions {
 }
 
 export const definitionKey: Parameters = { id: [{ type: 'integer' }, 'Which definition.'] };
-
-/** The query of a run. Throws an error that names the wrong parameter. */
-function runQuery(request: Request, longest: number) {
-  const wait = waitOf(request, longest);
-  const output = queryValue(request, 'output');
-  if (output !== undefined && output !== 'raw') {
-    throw new PenstockError('bad-query', `output: '${output}' must be 'raw'.`);
-  }
-  if (output === 'raw' && wait === null) {
-    throw new PenstockError(
-      'bad-query',
-      'output=raw needs wait=SECONDS, because there is no output to send before the job has ended.',
-    );
-  }
-  const dry = queryValue(request, 'dry_run');
-  if (dry !== undefined && !['', '0', '1', 'true', 'false'].includes(dry)) {
-    throw new PenstockError('bad-query', `dry_run: '${dry}' must be 1 or 0.`);
-  }
-  const outputName = queryValue(request, 'output_name');
-  const inputName = queryValue(request, 'input_name');
-  return {
-    wait,
-    raw: output === 'raw',
-    dry: dry !== undefined && dry !== '0' && dry !== 'false',
-    outputName: outputName === undefined ? undefined : checkedFileName(outputName, '?output_name'),
-    inputName: inputName === undefined ? undefined : checkedFileName(inputName, '?input_name'),
-  };
-}
-
-/** The values of inputs in a query: `inputs.NAME=VALUE`. */
-const inputValues = (request: Request) =>
-  queryPairs(request).flatMap(([name, text]) =>
-    name.startsWith('inputs.') ? [[name.slice('inputs.'.length), text] as const] : [],
-  );
-
-function idempotencyKey(request: Request): string | null {
-  const key = request.get('idempotency-key');
-  if (key === undefined) return null;
-  if (!/^[\x20-\x7e]{1,255}$/.test(key)) {
-    throw new PenstockError('bad-header', 'Idempotency-Key must be 1 to 255 printable ASCII characters.');
-  }
-  return key;
-}
 
 /**
  * Runs anything that can be run.
@@ -246,12 +198,18 @@ async function sendRun(
 }
 
 /** A pipeline's run. */
-export const pipelineRunRoutes = <Found>(runnable: Runnable<Found>, options: RunDoorOptions): Routes => ({
+export const pipelineRunRoutes = <Found>(
+  runnable: Runnable<Found> & { form(found: Found): ValueSchema },
+  options: RunDoorOptions,
+): Routes => ({
   name: 'pipeline',
   login: options.authenticate,
   keys: { id: [{ type: 'string' }, 'Which pipeline: its id or UUID.'] },
   errors: ['not-found'],
-  routes: { 'POST /{id}/run/': runRoute(runnable, 'conflict', options) },
+  routes: {
+    'POST /{id}/run/': runRoute(runnable, 'conflict', options),
+    'GET /{id}/form/': formRoute(async (actor, id) => runnable.form(await runnable.find(actor, id))),
+  },
 });
 
 /** The routes that only definitions have: their runs and their revisions. */
@@ -279,6 +237,9 @@ export function definitionRunRoutes(options: RunRouteOptions): Routes {
     errors: ['not-found'],
     routes: {
       'POST /{id}/run/': runRoute(runnable, 'services-full', options),
+      'GET /{id}/form/': formRoute(async (actor, id) =>
+        definitionForm((await definitions.find(actor, id)).definition),
+      ),
       'GET /{id}/revisions/': {
         summary: 'List its revisions',
         answers: { 200: answer('Revisions, oldest first', { type: 'object' }) },

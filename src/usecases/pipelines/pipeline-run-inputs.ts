@@ -1,9 +1,11 @@
+import { formOf } from '../../domain/inputs/form.js';
 import { type CheckedInputs, checkInputs, takerOf } from '../../domain/inputs/input-values.js';
 import { type Step, stepsOf } from '../../domain/pipelines/pipeline-document.js';
 import { filledValues, pipelineInputs } from '../../domain/pipelines/pipeline-inputs.js';
 import { sourcesOf } from '../../domain/pipelines/pipeline-plan.js';
 import type { Problem } from '../../lib/errors.js';
 import type { PipelineDocument } from '../../lib/generated/pipeline-steps.js';
+import type { ValueSchema } from '../../lib/value-schema.js';
 import type { PipelineRow } from '../../store/pipelines.js';
 import { invalid } from '../body.js';
 import { olderInputs, type TakenInputs } from '../runs/intake.js';
@@ -19,6 +21,18 @@ export function takenBy(row: PipelineRow): TakenInputs {
   const own = document === null ? null : pipelineInputs(document);
   if (own !== null) return { ...own, declared: true };
   return olderInputs(document === null ? [] : ownInputs(stepsOf(document)));
+}
+
+/** What a form for running a pipeline needs. */
+export function pipelineForm(row: PipelineRow): ValueSchema {
+  const document = documentOf(row);
+  const outputs = Object.entries(document?.outputs ?? { output: {} });
+  return formOf({
+    title: row.name,
+    description: document?.description ?? null,
+    inputs: takenBy(row).inputs,
+    outputs: outputs.map(([name, written]) => ({ name, written, mediaType: null })),
+  });
 }
 
 /** The inputs that a pipeline declares, checked; null if it declares none. Throws `invalid-input`. */

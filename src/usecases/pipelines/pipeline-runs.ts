@@ -8,6 +8,7 @@ import type { Plan, PlannedStep } from '../../domain/pipelines/pipeline-plan.js'
 import { PenstockError, type Problem } from '../../lib/errors.js';
 import type { RunDocument } from '../../lib/generated/run-request.js';
 import { nearest } from '../../lib/nearest.js';
+import type { ValueSchema } from '../../lib/value-schema.js';
 import type { IdempotencyKey } from '../../store/companions.js';
 import { fileSize, type JobFiles } from '../../store/folder/job-files.js';
 import type { PipelineRow } from '../../store/pipelines.js';
@@ -26,7 +27,7 @@ import { checkedRequest, namesOnly, type RunService } from '../runs/runs.js';
 import type { Submitted } from '../runs/submitted.js';
 import type { WhereService } from '../runs/whereabouts.js';
 import { hashToken } from '../users/logins.js';
-import { checkedOwn, checkStepValues, ownInputs, takenBy } from './pipeline-run-inputs.js';
+import { checkedOwn, checkStepValues, ownInputs, pipelineForm, takenBy } from './pipeline-run-inputs.js';
 import type { Planned } from './pipeline-steps.js';
 import type { PipelineService } from './pipelines.js';
 
@@ -150,6 +151,8 @@ export function pipelineRunService(given: {
 
     // The definition of the step that takes it names it.
     inputName: (_row: PipelineRow): string | undefined => undefined,
+
+    form: (row: PipelineRow): ValueSchema => pipelineForm(row),
 
     takenInputs: (row: PipelineRow): TakenInputs => takenBy(row),
 
