@@ -11,7 +11,7 @@ const load = createRequire(import.meta.url);
 export type ValueSchema = Readonly<Record<string, unknown>>;
 
 /** Returns the problems of a value. `prefix` is the pointer to the value in the whole body. */
-export type ValueCheck = (value: unknown, prefix?: string) => Problem[];
+type ValueCheck = (value: unknown, prefix?: string) => Problem[];
 
 /** Characters of schemas whose checks are kept. */
 const mostKept = 400_000;

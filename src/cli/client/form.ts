@@ -5,7 +5,7 @@ import type { Input } from './input.js';
 export type Part = { name: string; text: string } | { name: string; input: Input };
 
 /** A body of `multipart/form-data`, of any size. */
-export interface Form {
+interface Form {
   type: string;
   /** Its bytes; undefined if a part's size is unknown. */
   length: number | undefined;

@@ -1,8 +1,6 @@
 import type { Argument } from '../../lib/generated/process-definition.js';
 import type { InputText } from './value-text.js';
 
-/** An argument that depends on one input; see `argument` in `schemas/process-definition.json`. */
-export type { Argument };
 
 /** What stands for the value in `text`. */
 const inText = /\$\$\{|\$\{value\}/g;

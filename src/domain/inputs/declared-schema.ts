@@ -55,7 +55,7 @@ const keywords: Readonly<Record<string, 'schema' | 'schemas' | 'map' | 'other'>>
   else: 'schema',
 };
 
-export const formats = [
+const formats = [
   'date',
   'time',
   'date-time',

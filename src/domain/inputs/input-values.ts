@@ -27,7 +27,7 @@ export interface Given {
 }
 
 /** What takes the inputs: a definition, or a pipeline, which has no command of its own. */
-export interface Taker {
+interface Taker {
   inputs: readonly InputDeclaration[];
   mainInput: string | null;
   argv: readonly (string | Argument)[];

@@ -5,7 +5,7 @@ import type { ProcessDefinition } from '../definitions/process-definition.js';
 import type { OutputDeclaration } from './output-declaration.js';
 
 /** Where the program leaves a declared output. */
-export interface OutputPlace {
+interface OutputPlace {
   output: OutputDeclaration;
   placeholder: NamedPlaceholder;
   /** The absolute path; of several files, that of the folder where they are looked for. */

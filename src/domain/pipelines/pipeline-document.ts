@@ -54,7 +54,7 @@ export const definitionIdOf = (named: number | string): number =>
   typeof named === 'number' ? named : Number(/(\d+)\/?$/.exec(named)?.[1] ?? 0);
 
 /** What a step's definition declares, as far as it decides what the step's inputs mean. */
-export interface StepInputs {
+interface StepInputs {
   /** The names of declared values; everything else is files. */
   values: readonly string[];
   /** The input that its adapter or standard input carries. */
@@ -82,7 +82,7 @@ const onlyInput = (given: unknown): string | undefined =>
   typeof given === 'string' ? /^\$\{inputs\.([A-Za-z_][A-Za-z0-9_-]{0,63})\}$/.exec(given)?.[1] : undefined;
 
 /** The source that an entry of a step's inputs names; undefined if it names none. */
-export function givenSource(given: unknown): Source | undefined {
+function givenSource(given: unknown): Source | undefined {
   const own = onlyInput(given);
   if (own !== undefined) return { step: null, output: own };
   if (typeof given === 'string') return isSource(given) ? sourceOf(given) : undefined;

@@ -59,7 +59,7 @@ export type FindOutput = (
 ) => Promise<{ file: string; name: string; identity: string }[]>;
 
 /** Fetches a URL; the name is that which the URL suggests. */
-export type Fetch = (url: string) => Promise<{ stream: AsyncIterable<Buffer>; name: string | undefined }>;
+type Fetch = (url: string) => Promise<{ stream: AsyncIterable<Buffer>; name: string | undefined }>;
 
 /** Takes in the inputs of one run, in whatever form they come. */
 export function openIntake(given: {
