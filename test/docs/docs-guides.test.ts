@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { paste, shellBlocks } from '../support/pages.js';
@@ -29,6 +29,27 @@ test('docs/definitions.md: every command works when it is pasted', async () => {
     { name: 'strip-x', revision: 1 },
     { name: 'count-each', revision: 1 },
   ]);
+});
+
+test('docs/inputs.md: every command works when it is pasted, and the mistakes are those that the page shows', async () => {
+  const { stdout, stderr, folder } = await paste(server, shellBlocks('inputs.md').join('\n'));
+  expect(stderr).toBe('');
+  expect(readdirSync(folder)).toEqual([]);
+  // By curl, by penstock, as text, as Base64, from a form, from an earlier job, and as the body.
+  const header = '==> standard input <==\n';
+  const ran = `one\ntwo\none\ntwo\nred\nred\n${header}one\ntwo\n${header}one\ntwo\n${header}one\ntwo\n`;
+  expect(stdout.slice(0, ran.length)).toBe(ran);
+  expect(stdout).toContain('lines=VALUE\n      Lines. Integer from 1 to 1000. Default: 10.');
+  const page = readFileSync(path.join(root, 'docs/inputs.md'), 'utf8');
+  const [refused, example] = [...page.matchAll(/```json\n([\s\S]*?)```/g)].map(([, block]) =>
+    JSON.parse(block ?? ''),
+  );
+  expect(JSON.parse(/^\{"detail".*?"type": "[^"]*"\}/m.exec(stdout)?.[0] ?? '')).toMatchObject(refused);
+  expect(stdout).toMatch(/"value": 12\b.*12$/s);
+  const body = { definition: example };
+  expect(await ask(server, '/api/process_definition/', { method: 'POST', json: body })).toMatchObject({
+    status: 201,
+  });
 });
 
 test('docs/adapters.md: every command works when it is pasted, and gives what the page says', async ({
