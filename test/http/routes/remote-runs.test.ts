@@ -144,4 +144,73 @@ describe.skipIf(noSshd !== null)(noSshd === null ? name : `${name} (skipped: ${n
       expect(foldersOn(machine).size).toBe(0);
     });
   });
+
+  test.each([
+    'ssh',
+    'cloud',
+  ])('declared inputs and outputs of %s: the same arguments, files and values as here', async (executor) => {
+    const definition = {
+      exec: '/bin/sh',
+      argv: [
+        '-c',
+        'printf "%s\\0" "$5" "$6" "$7"; cat "$1" "$2" "$3"/* >"$4"; mkdir -p parts; echo 1 >parts/1.txt; echo 2 >parts/2.txt; echo "{\\"n\\": 2}" >&2; cp "$4" "$8/copy"',
+        'sh',
+        '${inputs.one}',
+        '${inputs.more}',
+        '${inputs.folder}',
+        '${outputs.all}',
+        { input: 'word', prefix: '--word=', separate: false },
+        '${inputs.text}',
+        '${inputs.number}',
+        '${outputs.kept}',
+      ],
+      executor,
+      ...(executor === 'ssh' ? { host: 'fiji' } : {}),
+      inputs: {
+        one: { type: 'file', file_name: 'one file.txt' },
+        more: { type: 'array', items: { type: 'file' }, maxItems: 1 },
+        folder: { type: 'folder' },
+        word: { type: 'string' },
+        text: { type: 'string' },
+        number: { type: 'number' },
+      },
+      outputs: {
+        said: { type: 'file', from: 'stdout' },
+        all: { type: 'file', file_name: 'all.txt' },
+        parts: { type: 'files', glob: 'parts/*.txt' },
+        kept: { type: 'folder' },
+        n: { type: 'integer', from: 'stderr', pointer: '/n' },
+      },
+    };
+    const text = ' quotes "\' $(id) \n two lines ä€𝄞 \\';
+    const { json: job } = await ask(cloud, `${await uri(definition)}run/?wait=60`, {
+      json: {
+        inputs: {
+          one: { text: 'one;' },
+          more: [{ text: 'more;' }],
+          folder: [
+            { text: 'a;', name: 'a' },
+            { text: 'b;', name: 'b b' },
+          ],
+          word: '-x',
+          text,
+          number: 1e-7,
+        },
+      },
+      deadline: 60_000,
+    });
+    expect([job.state, job.outcome.reason]).toEqual(['FINISHED', null]);
+    const output = async (name: string) =>
+      (await ask(cloud, `/api/job/${job.uuid}/output/?name=${name}`)).text;
+    expect((await output('said')).split('\0')).toEqual(['--word=-x', text, '0.0000001', '']);
+    expect(await output('all')).toBe('one;more;a;b;');
+    expect(job.outputs).toMatchObject({
+      parts: [
+        { name: 'parts/1.txt', size: 2 },
+        { name: 'parts/2.txt', size: 2 },
+      ],
+      kept: { name: 'copy', size: 13 },
+      n: 2,
+    });
+  });
 });
