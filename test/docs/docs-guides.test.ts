@@ -41,7 +41,7 @@ test('docs/inputs.md: every command works when it is pasted, and the mistakes ar
   expect(stdout.slice(0, ran.length)).toBe(ran);
   expect(stdout).toContain('lines=VALUE\n      Lines. Integer from 1 to 1000. Default: 10.');
   const page = readFileSync(path.join(root, 'docs/inputs.md'), 'utf8');
-  const [refused, example] = [...page.matchAll(/```json\n([\s\S]*?)```/g)].map(([, block]) =>
+  const [, refused, example] = [...page.matchAll(/```json\n([\s\S]*?)```/g)].map(([, block]) =>
     JSON.parse(block ?? ''),
   );
   expect(JSON.parse(/^\{"detail".*?"type": "[^"]*"\}/m.exec(stdout)?.[0] ?? '')).toMatchObject(refused);
