@@ -4,6 +4,7 @@ import { openAjv } from './ajv.js';
 import { messageOf, type Problem } from './errors.js';
 import { Kept } from './kept.js';
 import { explain } from './validate.js';
+import { show } from './wording.js';
 
 const load = createRequire(import.meta.url);
 
@@ -23,15 +24,35 @@ const longestFormatted = 4096;
 const kept = new Kept<string, ValueCheck>(mostKept);
 let opened: Ajv2020 | undefined;
 
+/** Characters times the size of a pattern that one check may take: about a tenth of a second. */
+const mostSteps = 4_000_000;
+/** What the check that is going on has taken so far. */
+let steps = 0;
+class TooLong extends Error {}
+
 /**
  * Patterns are run by RE2, in a time linear in the text: with JavaScript's own engine, a pattern of a user's could stop
  * the server for years.
  */
 function linearPattern(pattern: string): { test(text: string): boolean; toString(): string } {
   const { RE2JS } = load('re2js') as typeof import('re2js');
-  const compiled = RE2JS.compile(pattern);
+  let compiled: ReturnType<typeof RE2JS.compile>;
+  try {
+    compiled = RE2JS.compile(pattern);
+  } catch (error) {
+    const reason = messageOf(error).replace(/^error parsing regexp: /, '');
+    throw new Error(`its pattern ${show(pattern)} cannot be used: ${reason}`, { cause: error });
+  }
+  const size = compiled.programSize();
   // Ajv tells patterns apart by their text.
-  return { test: (text) => compiled.matcher(text).find(), toString: () => pattern };
+  return {
+    test(text) {
+      steps += text.length * size;
+      if (steps > mostSteps) throw new TooLong();
+      return compiled.matcher(text).find();
+    },
+    toString: () => pattern,
+  };
 }
 /** Part of the code that ajv would write into a file of its own. */
 linearPattern.code = 'linearPattern';
@@ -70,8 +91,15 @@ export function compileSchema(schema: ValueSchema, pointer = ''): ValueCheck | P
   if (opened.validateSchema(schema) !== true) return explain(opened.errors ?? [], pointer);
   try {
     const compiled = opened.compile(schema);
-    const check: ValueCheck = (value, prefix = '') =>
-      compiled(value) ? [] : explain(compiled.errors ?? [], prefix);
+    const check: ValueCheck = (value, prefix = '') => {
+      steps = 0;
+      try {
+        return compiled(value) ? [] : explain(compiled.errors ?? [], prefix);
+      } catch (error) {
+        if (!(error instanceof TooLong)) throw error;
+        return [{ pointer: prefix, detail: 'this is too long to be compared with its pattern' }];
+      }
+    };
     kept.set(text, check, text.length + ownWeight);
     return check;
   } catch (error) {

@@ -15,6 +15,8 @@ import { isExact, isNumber } from './value-text.js';
 
 /** The longest text that a program can be given as an argument, in bytes (Linux, MAX_ARG_STRLEN). */
 const longestText = 131_071;
+/** Characters of all values of a run as JSON: they are stored with the job, and shown in lists. */
+const mostText = 262_144;
 /** Values in one input, lists and objects included. */
 const mostValues = 10_000;
 /** The most files of one input. */
@@ -60,6 +62,11 @@ export interface CheckedInputs {
  * @returns the inputs, or every problem
  */
 export function checkInputs(taker: Taker, given: Given, prefix = '/inputs'): CheckedInputs | Problem[] {
+  const size = JSON.stringify(given.values).length;
+  if (size > mostText) {
+    const detail = `the values have ${count(size, 'character')} as JSON, and together may have at most ${count(mostText, 'character')}; send what is larger as a file`;
+    return [{ pointer: prefix, detail }];
+  }
   const names = taker.inputs.map(({ name }) => name);
   const sent = [...new Set([...Object.keys(given.values), ...Object.keys(given.files)])];
   const problems: Problem[] = sent
@@ -199,7 +206,7 @@ function fileProblems(
 
 /** The message for a file that is larger than its declaration allows. */
 export const tooLargeFile = ({ name, written }: InputDeclaration, file: string): string =>
-  `${name} may have at most ${String(written.max_size)}, and ${show(file)} is larger`;
+  `${name} may have at most ${typeof written.max_size === 'number' ? count(written.max_size, 'byte') : String(written.max_size)}, and ${show(file)} is larger`;
 
 /** Problems of defaults and of values to choose from, which a run could not be given. */
 export function givenProblems(taker: Taker): Problem[] {

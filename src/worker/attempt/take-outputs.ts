@@ -51,8 +51,16 @@ export async function takeOutputs(
           outputs.files[name] = [{ name: outputName ?? name, size: outputSize ?? 0, path: outputPath }];
       } else if (kind === 'value') {
         const [found, value] = await valueIn(output, places.get(name)?.at ?? null, setting.folder, outcome);
-        if (found) outputs.values[name] = value;
-        else if (!output.optional) missing ??= `It succeeded, but there is no output ${name}.`;
+        if (found) {
+          outputs.values[name] = value;
+          const size = JSON.stringify(outputs.values).length;
+          if (size > largestValue) {
+            delete outputs.values[name];
+            throw new Unusable(
+              `The output ${name} cannot be kept: the values of a job may have at most ${count(largestValue, 'character')}.`,
+            );
+          }
+        } else if (!output.optional) missing ??= `It succeeded, but there is no output ${name}.`;
       } else {
         const taken = await filesOf(output, places.get(name)?.at ?? '', setting.folder, root);
         if (taken.length > 0) outputs.files[name] = taken;

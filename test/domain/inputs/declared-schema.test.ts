@@ -65,6 +65,10 @@ describe('a schema that a user declares', () => {
     if (Array.isArray(check)) throw new Error(JSON.stringify(check));
     const before = performance.now();
     expect(check(`${'a'.repeat(100_000)}b`)).toHaveLength(1);
+    // What would take longer is refused.
+    expect(check('a'.repeat(10_000_000))).toEqual([
+      expect.objectContaining({ detail: expect.stringContaining('too long') }),
+    ]);
     expect(performance.now() - before).toBeLessThan(5000);
   });
 

@@ -273,7 +273,7 @@ describe('files', () => {
     const large = await send(Buffer.concat([png, Buffer.alloc(1000)]), 'image/png');
     expect([large.status, large.json.errors[0].detail]).toEqual([
       400,
-      expect.stringContaining('image may have at most 1000'),
+      expect.stringContaining('image may have at most 1,000 bytes'),
     ]);
     expect(readdirSync(path.join(server.data, 'incoming'))).toEqual([]);
   });
