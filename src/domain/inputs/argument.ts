@@ -1,7 +1,6 @@
 import type { Argument } from '../../lib/generated/process-definition.js';
 import type { InputText } from './value-text.js';
 
-
 /** What stands for the value in `text`. */
 const inText = /\$\$\{|\$\{value\}/g;
 
