@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module';
+import type { ValidateFunction } from 'ajv';
 import type { Ajv2020 } from 'ajv/dist/2020.js';
 import { openAjv } from './ajv.js';
+import { distinctItems } from './distinct-items.js';
 import { messageOf, type Problem } from './errors.js';
 import { Kept } from './kept.js';
 import { explain } from './validate.js';
@@ -20,9 +22,12 @@ const mostKept = 400_000;
 const ownWeight = 2000;
 /** No format needs more characters, and some take long for long ones. */
 const longestFormatted = 4096;
+/** A value of more parts is checked up to its first mistake: each part may have one for each part of the schema. */
+const mostParts = 200;
+/** What ajv has ever compiled stays in its memory, so it is replaced after so many schemas. */
+const mostCompiled = 500;
 
 const kept = new Kept<string, ValueCheck>(mostKept);
-let opened: Ajv2020 | undefined;
 
 /** Characters times the size of a pattern that one check may take: about a tenth of a second. */
 const mostSteps = 4_000_000;
@@ -44,24 +49,26 @@ function linearPattern(pattern: string): { test(text: string): boolean; toString
     throw new Error(`its pattern ${show(pattern)} cannot be used: ${reason}`, { cause: error });
   }
   const size = compiled.programSize();
-  // Ajv tells patterns apart by their text.
   return {
     test(text) {
       steps += text.length * size;
       if (steps > mostSteps) throw new TooLong();
       return compiled.matcher(text).find();
     },
-    toString: () => pattern,
+    // Ajv takes patterns that are the same as text for the same pattern.
+    toString: () => `re2:${pattern}`,
   };
 }
 /** Part of the code that ajv would write into a file of its own. */
 linearPattern.code = 'linearPattern';
 
-function open(): Ajv2020 {
+function open(allErrors: boolean): Ajv2020 {
   const ajv = openAjv(
-    { allErrors: true, useDefaults: false },
+    { allErrors, useDefaults: false },
     { code: { regExp: linearPattern as never }, multipleOfPrecision: 9, addUsedSchema: false },
   );
+  ajv.removeKeyword('uniqueItems');
+  ajv.addKeyword(distinctItems);
   for (const [name, format] of Object.entries(ajv.formats)) {
     if (format === undefined || typeof format === 'boolean') continue;
     const fits =
@@ -76,6 +83,30 @@ function open(): Ajv2020 {
   return ajv;
 }
 
+/** Ajv that finds all mistakes, or the first one only. */
+function compiler(allErrors: boolean) {
+  let opened: Ajv2020 | undefined;
+  let compiled = 0;
+  return (): Ajv2020 => {
+    compiled += 1;
+    if (opened === undefined || compiled > mostCompiled) {
+      opened = open(allErrors);
+      compiled = 1;
+    }
+    return opened;
+  };
+}
+const [ofAll, ofFirst] = [compiler(true), compiler(false)];
+
+/** Compiles a schema; ajv would otherwise keep every one that it has ever seen. */
+function compiledBy(ajv: Ajv2020, schema: ValueSchema): ValidateFunction {
+  try {
+    return ajv.compile(schema);
+  } finally {
+    ajv.removeSchema(schema);
+  }
+}
+
 /**
  * The check that a schema stands for. The schema must be bounded and must not refer to itself, since its author may be
  * anybody.
@@ -87,14 +118,18 @@ export function compileSchema(schema: ValueSchema, pointer = ''): ValueCheck | P
   const text = JSON.stringify(schema);
   const known = kept.get(text);
   if (known !== undefined) return known;
-  opened ??= open();
-  if (opened.validateSchema(schema) !== true) return explain(opened.errors ?? [], pointer);
+  const ajv = ofAll();
+  if (ajv.validateSchema(schema) !== true) return explain(ajv.errors ?? [], pointer);
   try {
-    const compiled = opened.compile(schema);
+    const findAll = compiledBy(ajv, schema);
+    let findFirst: ValidateFunction | undefined;
     const check: ValueCheck = (value, prefix = '') => {
+      const many = hasMany(value);
+      if (many) findFirst ??= compiledBy(ofFirst(), schema);
+      const find = many && findFirst !== undefined ? findFirst : findAll;
       steps = 0;
       try {
-        return compiled(value) ? [] : explain(compiled.errors ?? [], prefix);
+        return find(value) ? [] : explain(find.errors ?? [], prefix);
       } catch (error) {
         if (!(error instanceof TooLong)) throw error;
         return [{ pointer: prefix, detail: 'this is too long to be compared with its pattern' }];
@@ -104,8 +139,16 @@ export function compileSchema(schema: ValueSchema, pointer = ''): ValueCheck | P
     return check;
   } catch (error) {
     return [{ pointer, detail: messageOf(error).replace(/^strict mode: /, '') }];
-  } finally {
-    // Otherwise ajv keeps every schema that it has ever seen.
-    opened.removeSchema(schema);
   }
+}
+
+/** Whether a value has more parts than can all be told what is wrong with them. */
+function hasMany(value: unknown): boolean {
+  const waiting = [value];
+  for (let seen = 1; waiting.length > 0; seen += 1) {
+    if (seen + waiting.length > mostParts) return true;
+    const next = waiting.pop();
+    if (typeof next === 'object' && next !== null) for (const one of Object.values(next)) waiting.push(one);
+  }
+  return false;
 }

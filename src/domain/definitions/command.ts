@@ -78,7 +78,11 @@ export function argumentOf(
   values: PlaceholderValues,
   inputs: InputTexts,
 ): string[] {
-  if (typeof element !== 'string') return argumentsOf(element, inputs.get(element.input) ?? null);
+  if (typeof element !== 'string') {
+    // What an adapter carries has no text of its own here, but the path or port that the adapter chose.
+    const carried = values[`inputs.${element.input}`] ?? null;
+    return argumentsOf(element, inputs.has(element.input) ? (inputs.get(element.input) ?? null) : carried);
+  }
   const alone = onlyInput(element);
   const value = alone === undefined ? undefined : inputs.get(alone);
   if (value === null) return [];

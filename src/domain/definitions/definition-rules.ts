@@ -3,7 +3,7 @@ import type { DefinitionDocument } from '../../lib/generated/process-definition.
 import { nearest } from '../../lib/nearest.js';
 import { below } from '../../lib/pointer.js';
 import { parseSize } from '../../lib/size.js';
-import { declarationProblems, type Use, useProblems } from '../inputs/input-rules.js';
+import { declarationProblems, eachUse, type Use, useProblems } from '../inputs/input-rules.js';
 import { givenProblems, takerOf } from '../inputs/input-values.js';
 import { outputProblems } from '../inputs/output-rules.js';
 import { serviceProblems } from '../services/service-rules.js';
@@ -71,10 +71,12 @@ export function checkEnvironment(
   prefix = '/environment',
 ): Problem[] {
   const texts = Object.entries(environment).map(([name, text]) => ({ text, pointer: below(prefix, name) }));
-  return placeholderUse(texts, inputParameters(definition), outputParameters(definition)).slice(
-    0,
-    mostProblems,
-  );
+  const uses = texts.flatMap(({ text, pointer }) => usesIn(text, pointer, 'variable', false));
+  return [
+    ...placeholderUse(texts, inputParameters(definition), outputParameters(definition)),
+    ...wrongNames(definition, texts),
+    ...eachUse(definition, uses),
+  ].slice(0, mostProblems);
 }
 
 /** Two keys that mean the same: it is unclear which of them counts. */
@@ -134,21 +136,7 @@ function declaredProblems(definition: DefinitionDocument, input: AdapterParamete
   const own = declarationProblems(definition.inputs, '/inputs');
   if (own.length > 0) return own;
   const { outputs = {} } = definition;
-  const wrong = commandTexts(definition).flatMap(({ text, pointer }) =>
-    placeholdersIn(text).flatMap((found): Problem[] => {
-      const { end, name = '' } = declaredIn(found) ?? {};
-      if (end === 'outputs') {
-        const detail = outputUse(definition, name);
-        return detail === undefined ? [] : [{ pointer, detail }];
-      }
-      if (!isNamedFile(found)) return [];
-      const [file = '', own = ''] = found.split('.');
-      const declared = file === 'input_file' ? definition.inputs : definition.outputs;
-      if (declared === undefined) return [];
-      const key = file === 'input_file' ? 'inputs' : 'outputs';
-      return [{ pointer, detail: `with declared ${key}, write \${${key}.${own}} for \${${found}}` }];
-    }),
-  );
+  const wrong = wrongNames(definition, commandTexts(definition));
   const paths = [
     ...(input === undefined ? [] : [{ text: input.path, pointer: below(input.pointer, input.pathKey) }]),
     ...adapterPath(outputParameters(definition)),
@@ -163,9 +151,43 @@ function declaredProblems(definition: DefinitionDocument, input: AdapterParamete
     ...useProblems(definition, usesOf(definition, paths)),
     ...outputProblems(definition),
   ];
+  if (all.length === 0) all.push(...unusedOutputs(definition));
   return all.length > 0 || definition.inputs === undefined
     ? all
     : givenProblems(takerOf(normalise(definition)));
+}
+
+/** Placeholders of outputs that are not declared or have no path, and older ones where a declaration takes their place. */
+function wrongNames(
+  definition: DefinitionDocument,
+  texts: readonly { text: string; pointer: string }[],
+): Problem[] {
+  return texts.flatMap(({ text, pointer }) =>
+    placeholdersIn(text).flatMap((found): Problem[] => {
+      const { end, name = '' } = declaredIn(found) ?? {};
+      if (end === 'outputs') {
+        const detail = outputUse(definition, name);
+        return detail === undefined ? [] : [{ pointer, detail }];
+      }
+      if (!isNamedFile(found)) return [];
+      const [file = '', own = ''] = found.split('.');
+      const declared = file === 'input_file' ? definition.inputs : definition.outputs;
+      if (declared === undefined) return [];
+      const key = file === 'input_file' ? 'inputs' : 'outputs';
+      return [{ pointer, detail: `with declared ${key}, write \${${key}.${own}} for \${${found}}` }];
+    }),
+  );
+}
+
+/** Outputs at a path that the server chooses and that nothing tells the program. */
+function unusedOutputs(definition: DefinitionDocument): Problem[] {
+  const used = new Set<string>(commandTexts(definition).flatMap(({ text }) => placeholdersIn(text)));
+  return Object.keys(definition.outputs ?? {}).flatMap((name) => {
+    const carried = name === definition.output_adapter?.output;
+    if (carried || used.has(`outputs.${name}`) || outputUse(definition, name) !== undefined) return [];
+    const detail = `nothing tells the program where to write it: use \${outputs.${name}} in argv, or say where it is`;
+    return [{ pointer: below('/outputs', name), detail }];
+  });
 }
 
 const adapterPath = (adapter: AdapterParameters | undefined) =>
@@ -173,7 +195,7 @@ const adapterPath = (adapter: AdapterParameters | undefined) =>
 
 /** Why the command cannot name that output; undefined if it can. */
 function outputUse({ outputs }: DefinitionDocument, name: string): string | undefined {
-  const output = outputs?.[name];
+  const output = Object.hasOwn(outputs ?? {}, name) ? outputs?.[name] : undefined;
   if (output === undefined) {
     const near = nearest(name, Object.keys(outputs ?? {}));
     const hint = near === undefined ? 'declare it in "outputs"' : `did you mean "${near}"?`;
@@ -190,33 +212,30 @@ function outputUse({ outputs }: DefinitionDocument, name: string): string | unde
   return `"${name}" has no path that the server chooses`;
 }
 
+/** The uses of declared inputs in a text. `whole` is what it is if it is nothing but one input; null for a path. */
+const usesIn = (text: string, pointer: string, whole: 'argument' | 'variable' | null, argv: boolean): Use[] =>
+  placeholdersIn(text).flatMap((found): Use[] => {
+    const { end, name = '' } = declaredIn(found) ?? {};
+    if (end !== 'inputs') return [];
+    const as = whole === null ? 'path' : onlyInput(text) === undefined ? 'part' : whole;
+    return [{ name, pointer, as, argv }];
+  });
+
 /** Every use of a declared input, with its place. */
 function usesOf(definition: DefinitionDocument, paths: readonly { text: string; pointer: string }[]): Use[] {
-  const inText = (
-    text: string,
-    pointer: string,
-    whole: 'argument' | 'variable' | null,
-    argv: boolean,
-  ): Use[] =>
-    placeholdersIn(text).flatMap((found): Use[] => {
-      const { end, name = '' } = declaredIn(found) ?? {};
-      if (end !== 'inputs') return [];
-      const as = whole === null ? 'path' : onlyInput(text) === undefined ? 'part' : whole;
-      return [{ name, pointer, as, argv }];
-    });
   return [
     ...argumentsIn(definition).flatMap(({ argument, pointer }): Use[] =>
       typeof argument === 'string'
-        ? inText(argument, pointer, 'argument', true)
+        ? usesIn(argument, pointer, 'argument', true)
         : [{ name: argument.input, pointer, as: argument, argv: true }],
     ),
     ...Object.entries(definition.environment ?? {}).flatMap(([key, text]) =>
-      inText(text, below('/environment', key), 'variable', false),
+      usesIn(text, below('/environment', key), 'variable', false),
     ),
     ...[
       ...(definition.cwd === undefined ? [] : [{ text: definition.cwd, pointer: '/cwd' }]),
       ...paths,
-    ].flatMap(({ text, pointer }) => inText(text, pointer, null, false)),
+    ].flatMap(({ text, pointer }) => usesIn(text, pointer, null, false)),
   ];
 }
 

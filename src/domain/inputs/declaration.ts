@@ -72,6 +72,10 @@ export function inputsOf(declared: Readonly<Record<string, ValueSchema>> | undef
   }));
 }
 
+/** Why an input or output cannot have that name: some words mean something on every object of JavaScript. */
+export const nameProblem = (name: string): string | undefined =>
+  name in Object.prototype ? `the name "${name}" is reserved; choose another one` : undefined;
+
 /** How an input is shown where its name alone would say little: with its title. */
 export const titleOf = ({ name, written }: Pick<InputDeclaration, 'name' | 'written'>): string =>
   typeof written.title === 'string' && written.title !== '' ? `${name} (${written.title})` : name;

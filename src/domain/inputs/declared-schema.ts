@@ -164,8 +164,15 @@ export function schemaProblems(schema: ValueSchema, pointer: string, own: readon
 /** What a reference leads to within a schema; undefined if it leads elsewhere, or to nothing. */
 function target(root: ValueSchema, reference: unknown): Record<string, unknown> | undefined {
   if (typeof reference !== 'string' || !/^#(\/.*)?$/s.test(reference)) return undefined;
+  let pointer: string;
+  try {
+    pointer = decodeURIComponent(reference.slice(1));
+  } catch {
+    // A "%" that begins no escape.
+    return undefined;
+  }
   let found: unknown = root;
-  for (const key of keysOf(decodeURIComponent(reference.slice(1)))) {
+  for (const key of keysOf(pointer)) {
     found =
       (isObject(found) || Array.isArray(found)) && Object.hasOwn(found, key)
         ? (found as Record<string, unknown>)[key]
@@ -181,7 +188,8 @@ function sizeOf(root: ValueSchema, schema: unknown, sizes: Map<unknown, number |
   if (known === 'open') return 'circle';
   if (known !== undefined) return known;
   sizes.set(schema, 'open');
-  let size = 1;
+  // A value is compared with each that it may be.
+  let size = 1 + (Array.isArray(schema.enum) ? Math.floor(schema.enum.length / 10) : 0);
   const { $defs: _, ...used } = schema;
   const parts = inside(used, '').map((part) => part.schema);
   const referred = schema.$ref === undefined ? [] : [target(root, schema.$ref)];

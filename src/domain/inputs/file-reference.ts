@@ -14,10 +14,14 @@ export type FileReference = { name?: string } & (
 const sources = ['text', 'base64', 'url', 'job'] as const;
 const keys = [...sources, 'output', 'name'];
 
+/** How a file may be given, as a sentence that shows no value. */
+export const referenceForms =
+  'a file is {"text": …}, {"base64": …}, {"url": …} or {"job": UUID, "output": NAME}, and may have a "name"';
+
 /** What is wrong with a file in a JSON body; null if nothing is. */
 export function referenceProblem(value: unknown): string | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return `a file is {"text": …}, {"base64": …}, {"url": …} or {"job": UUID, "output": NAME}, not ${show(value)}`;
+    return `${referenceForms}, not ${show(value)}`;
   }
   const given = value as Record<string, unknown>;
   for (const [key, one] of Object.entries(given)) {

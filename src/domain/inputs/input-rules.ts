@@ -6,7 +6,14 @@ import { parseSize } from '../../lib/size.js';
 import { compileSchema, type ValueSchema } from '../../lib/value-schema.js';
 import { fileNameProblem } from '../definitions/file-name.js';
 import { unknownInText } from './argument.js';
-import { type InputDeclaration, inputsOf, kindOf, ownKeywords, schemaOf } from './declaration.js';
+import {
+  type InputDeclaration,
+  inputsOf,
+  kindOf,
+  nameProblem,
+  ownKeywords,
+  schemaOf,
+} from './declaration.js';
 import { schemaProblems } from './declared-schema.js';
 
 /** Keywords that only some kinds of inputs have. */
@@ -43,6 +50,8 @@ export function declarationProblems(
 function oneProblems(name: string, written: ValueSchema, pointer: string): Problem[] {
   const problems: Problem[] = [];
   const add = (key: string, detail: string) => problems.push({ pointer: below(pointer, key), detail });
+  const reserved = nameProblem(name);
+  if (reserved !== undefined) return [{ pointer, detail: reserved }];
   const kind = kindOf(written);
   for (const [key, kinds] of Object.entries(onlyFor)) {
     if (written[key] === undefined || kinds.includes(kind)) continue;
@@ -134,16 +143,25 @@ export interface Use {
   argv: boolean;
 }
 
-/** Problems of how a definition uses its inputs. Each must have passed `declarationProblems`. */
-export function useProblems(document: DefinitionDocument, uses: readonly Use[]): Problem[] {
-  const inputs = new Map(inputsOf(document.inputs).map((input) => [input.name, input]));
-  const main = document.input_adapter?.input;
-  const problems = uses.flatMap((use) => {
+const byName = (document: DefinitionDocument): ReadonlyMap<string, InputDeclaration> =>
+  new Map(inputsOf(document.inputs).map((input) => [input.name, input]));
+
+/** Problems of these uses, each taken alone. */
+export function eachUse(document: DefinitionDocument, uses: readonly Use[]): Problem[] {
+  const inputs = byName(document);
+  return uses.flatMap((use) => {
     const input = inputs.get(use.name);
     if (input === undefined) return [undeclared(use, document)];
-    const detail = whyUnusable(input, use, main);
+    const detail = whyUnusable(input, use, document.input_adapter?.input);
     return detail === undefined ? [] : [{ pointer: use.pointer, detail }];
   });
+}
+
+/** Problems of how a definition uses its inputs. Each must have passed `declarationProblems`. */
+export function useProblems(document: DefinitionDocument, uses: readonly Use[]): Problem[] {
+  const inputs = byName(document);
+  const main = document.input_adapter?.input;
+  const problems = eachUse(document, uses);
   const used = new Set(uses.map(({ name }) => name));
   for (const { name, stdin } of inputs.values()) {
     if (used.has(name) || stdin || name === main) continue;

@@ -116,8 +116,11 @@ export function unknownInput(name: string, names: readonly string[]): string {
 const missing = (input: InputDeclaration) =>
   `${titleOf(input)} is required, and was not sent${input.kind === 'value' ? '' : `; send ${input.kind === 'file' ? 'a file' : 'files'}`}`;
 
-const notAFile = ({ name }: InputDeclaration, value: unknown) =>
-  `${name} is a file: send it as a part of a form, or as {"text": …}, {"base64": …}, {"url": …} or {"job": UUID, "output": NAME}, not ${show(value)}`;
+const notAFile = ({ name, secret }: InputDeclaration, value: unknown) =>
+  `${name} is a file: send it as a part of a form, or as {"text": …}, {"base64": …}, {"url": …} or {"job": UUID, "output": NAME}, ${secret ? 'not as a value' : `not ${show(value)}`}`;
+
+const unfitSecret = ({ name }: InputDeclaration) =>
+  `${name} does not fit its declaration; its value is a secret, so it is not shown`;
 
 function valueProblems(
   input: InputDeclaration,
@@ -126,23 +129,23 @@ function valueProblems(
   pointer: string,
 ): Problem[] {
   const unfit = unfitValue(value, holder, input.name);
-  if (unfit !== undefined) return [{ pointer, detail: `${input.name} ${unfit}` }];
+  if (unfit !== undefined)
+    return [{ pointer, detail: input.secret ? unfitSecret(input) : `${input.name} ${unfit}` }];
   const types = [input.written.type].flat();
   if (typeof value === 'string' && isNumber(value) && !isExact(value) && !types.includes('string')) {
-    return [{ pointer, detail: `${input.name} ${tooExact(value)}` }];
+    return [{ pointer, detail: input.secret ? unfitSecret(input) : `${input.name} ${tooExact(value)}` }];
   }
   const check = compileSchema(schemaOf(input.written));
   // It was checked when it was registered.
   if (Array.isArray(check)) return check.map(({ detail }) => ({ pointer, detail }));
   const problems = check(value, pointer);
-  if (problems.length === 0) return [];
+  if (problems.length === 0) {
+    // As JSON it is one text; as arguments, a list is passed on with no more than that.
+    const isText = typeof value !== 'object' || Buffer.byteLength(JSON.stringify(value)) <= longestText;
+    return isText ? [] : [{ pointer, detail: `${input.name} ${tooLong}` }];
+  }
   if (input.secret) {
-    return [
-      {
-        pointer,
-        detail: `${input.name} does not fit its declaration; its value is a secret, so it is not shown`,
-      },
-    ];
+    return [{ pointer, detail: unfitSecret(input) }];
   }
   return problems.map((problem) => ({
     ...problem,
@@ -164,8 +167,7 @@ function unfitValue(value: unknown, holder: object, key: string): string | undef
     } else if (typeof item === 'string') {
       if (item.includes('\0')) return 'contains a NUL character, which no program can be given';
       if (/\p{Surrogate}/u.test(item)) return 'contains half of a surrogate pair, which is no character';
-      if (Buffer.byteLength(item) > longestText)
-        return `is longer than ${longestText.toLocaleString('en')} bytes; declare it as a file`;
+      if (Buffer.byteLength(item) > longestText) return tooLong;
     } else if (typeof item === 'object' && item !== null) {
       const list = Array.isArray(item);
       for (const [inner, one] of Object.entries(item))
@@ -173,6 +175,8 @@ function unfitValue(value: unknown, holder: object, key: string): string | undef
     }
   }
 }
+
+const tooLong = `is longer than ${longestText.toLocaleString('en')} bytes; declare it as a file`;
 
 const tooExact = (written: string) =>
   `has more digits than a number can carry: ${shorten(written)}; declare it as a string to pass it on as it is`;

@@ -4,8 +4,9 @@ import { nearest } from '../../lib/nearest.js';
 import { below } from '../../lib/pointer.js';
 import { compileSchema, type ValueSchema } from '../../lib/value-schema.js';
 import { fileNameProblem } from '../definitions/file-name.js';
-import { placeholdersIn } from '../definitions/placeholder.js';
+import { placeholderProblems, placeholdersIn } from '../definitions/placeholder.js';
 import { globProblem } from '../pipelines/glob.js';
+import { nameProblem } from './declaration.js';
 import { schemaProblems } from './declared-schema.js';
 import { type OutputDocument, outputKeywords, outputKindOf, valueSchemaOf } from './output-declaration.js';
 
@@ -44,6 +45,8 @@ export function outputProblems(document: DefinitionDocument): Problem[] {
 function oneProblems(name: string, written: OutputDocument, pointer: string, byAdapter: boolean): Problem[] {
   const problems: Problem[] = [];
   const add = (key: string, detail: string) => problems.push({ pointer: below(pointer, key), detail });
+  const reserved = nameProblem(name);
+  if (reserved !== undefined) return [{ pointer, detail: reserved }];
   const kind = outputKindOf(written);
   const given = allSources.filter((key) => written[key] !== undefined);
   const allowed: readonly string[] = byAdapter ? [] : sources[kind];
@@ -62,6 +65,8 @@ function oneProblems(name: string, written: OutputDocument, pointer: string, byA
   if (written.glob !== undefined) {
     const wrong = globProblem(written.glob);
     if (wrong !== undefined) add('glob', wrong);
+    else if (placeholdersIn(written.glob).length > 0)
+      add('glob', 'a pattern is taken literally; no placeholder means anything in it');
   }
   for (const key of ['file_path', 'folder_path'] as const) {
     const path = written[key];
@@ -115,6 +120,7 @@ function pathDetails(path: string, name: string, key: string): string[] {
     details.push(`${key} must be relative to the working directory, or \${outputs.${name}}`);
   if (path.split('/').includes('..'))
     details.push(`${key} "${path}" could leave the job's folder; it may not contain ".."`);
+  details.push(...placeholderProblems(path, '').map(({ detail }) => detail));
   for (const found of placeholdersIn(path)) {
     if (found.startsWith('inputs.') || found === 'job_uuid') continue;
     details.push(`\${${found}} must be all of ${key} or no part of it`);

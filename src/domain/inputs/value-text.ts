@@ -1,4 +1,5 @@
 import type { ValueSchema } from '../../lib/value-schema.js';
+import { parseWritten } from '../json/written-json.js';
 
 /** What an input stands for in a command: nothing, a switch, a text, or a list of texts. Files are their paths. */
 export type InputText = null | boolean | string | readonly string[];
@@ -77,12 +78,13 @@ function valueOfText(schema: ValueSchema, types: readonly string[], text: string
   if (types.includes('null') && text === 'null') return null;
   if (types.includes('string') || (types.length === 0 && among.length > 0)) return text;
   const value = types.length === 0 || types.includes('object') ? parsed(text) : undefined;
-  return value === undefined ? text : value;
+  // What would lose digits stays text here, too.
+  return value === undefined || (typeof value === 'number' && !isExact(text.trim())) ? text : value;
 }
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseWritten(text);
   } catch {
     return undefined;
   }

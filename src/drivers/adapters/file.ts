@@ -5,6 +5,7 @@ import { inputPlace, outputPlace, type Place, placeValues } from '../../domain/d
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { PenstockError } from '../../lib/errors.js';
 import { copyFile } from '../files/copy-file.js';
+import { isShared } from '../files/is-shared.js';
 import { makeFolders } from '../files/make-folders.js';
 import { makePipes } from '../processes/pipes.js';
 import type {
@@ -154,7 +155,7 @@ export async function makeNamedFolder(folder: string): Promise<void> {
 async function place(file: string, target: string, copy: boolean): Promise<void> {
   await makeNamedFolder(path.dirname(target));
   try {
-    if (copy) await copyFile(file, target, { exclusive: true });
+    if (copy || (await isShared(file))) await copyFile(file, target, { exclusive: true });
     else await link(file, target);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -66,8 +66,8 @@ export async function readRunBody(
       );
     }
     const body = await beginning(bodyOf(request));
-    // An empty body is no input. With a content type, it is an empty file, where a file is taken.
-    if (body !== null || (type !== '' && taken.inputs.some(({ kind }) => kind !== 'value'))) {
+    // An empty body is no input. With a content type, it is an empty file, if a file is wanted: curl sends one with -d ''.
+    if (body !== null || (type !== '' && intake.takesFiles)) {
       const input = intake.ofBody().name;
       await intake.file(
         input,

@@ -3,9 +3,9 @@ import { namedFiles } from '../../domain/definitions/command.js';
 import { fileNameProblem } from '../../domain/definitions/file-name.js';
 import type { ProcessDefinition } from '../../domain/definitions/process-definition.js';
 import { type InputDeclaration, inputsOf } from '../../domain/inputs/declaration.js';
-import { type FileReference, referenceProblem } from '../../domain/inputs/file-reference.js';
+import { type FileReference, referenceForms, referenceProblem } from '../../domain/inputs/file-reference.js';
 import { unknownInput } from '../../domain/inputs/input-values.js';
-import { fits, sameKind } from '../../domain/inputs/media-type.js';
+import { fits, mayHold, sameKind } from '../../domain/inputs/media-type.js';
 import { valueOfTexts } from '../../domain/inputs/value-text.js';
 import { copyWritten } from '../../domain/json/written-json.js';
 import { PenstockError, type Problem } from '../../lib/errors.js';
@@ -90,7 +90,8 @@ export function openIntake(given: {
   async function checkType(input: InputDeclaration, file: string, name: string, said: string): Promise<void> {
     if (input.mediaTypes.length === 0) return;
     const found = await sniffedType(file);
-    const type = found ?? (sameKind(said, input.mediaTypes) ? null : said);
+    const held = found !== null && input.mediaTypes.some((wanted) => mayHold(found, wanted));
+    const type = (held ? null : found) ?? (sameKind(said, input.mediaTypes) ? null : said);
     if (type === null || input.mediaTypes.some((wanted) => fits(type, wanted))) return;
     const detail = `${input.name} takes ${input.mediaTypes.join(', ')}, and ${JSON.stringify(name)} ${found === null ? 'was sent as' : 'is'} ${type}`;
     throw refuse([{ pointer: at(input.name), detail }]);
@@ -109,6 +110,9 @@ export function openIntake(given: {
 
   return {
     taken,
+
+    /** Whether any of the inputs is a file. */
+    takesFiles: taken.inputs.some(({ kind }) => kind !== 'value'),
 
     /** The input that a body of bytes is: the main one, or the only file. */
     ofBody(): InputDeclaration {
@@ -188,7 +192,8 @@ export function openIntake(given: {
           const pointer = list === value ? below(at(name), index) : at(name);
           const detail = referenceProblem(one);
           if (detail === null) references.push({ input, pointer, reference: one as FileReference });
-          else problems.push({ pointer, detail: `${name}: ${detail}` });
+          // What is wrong may be shown with the value, and the value of a secret is not.
+          else problems.push({ pointer, detail: `${name}: ${input.secret ? referenceForms : detail}` });
         }
         if (list.length === 0) received.files[name] = [];
       }
@@ -197,7 +202,10 @@ export function openIntake(given: {
         const kind = declared(name)?.kind;
         return kind === undefined || kind === 'value';
       });
-      received.values = copyWritten(inputs, { ...received.values, ...Object.fromEntries(values) });
+      received.values = copyWritten(
+        inputs,
+        Object.fromEntries([...Object.entries(received.values), ...values]),
+      );
       for (const { input, pointer, reference } of references) {
         await one(input, pointer, reference, fetch, find);
       }
@@ -205,12 +213,12 @@ export function openIntake(given: {
 
     /** To be called when all has come: reads the texts by their schemas. */
     finish(): void {
-      for (const [name, given] of texts) {
-        const input = declared(name);
-        if (input?.kind === 'value' || input === undefined) {
-          received.values[name] = valueOfTexts(input?.written ?? {}, given);
-        }
-      }
+      const read = [...texts].map(([name, given]) => [
+        name,
+        valueOfTexts(declared(name)?.written ?? {}, given),
+      ]);
+      const all = Object.fromEntries([...Object.entries(received.values), ...read]) as Received['values'];
+      received.values = copyWritten(received.values, all);
     },
   };
 

@@ -114,6 +114,9 @@ function after(chunks: Buffer[], written: number): Buffer[] {
   return [];
 }
 
+/** An object for names from outside, which has nothing that it was not given. */
+const byName = <T>(): Record<string, T> => Object.create(null) as Record<string, T>;
+
 const tooLargeProblem = (input: InputDeclaration, name: string) => ({
   pointer: below('/inputs', input.name),
   detail: tooLargeFile(input, name),
@@ -204,7 +207,7 @@ export function receiver(files: JobFiles, limit: number) {
     /** Makes a folder for a future job. */
     begin(uuid: string): Received {
       files.receive(uuid);
-      return { uuid, input: null, digest: null, named: {}, files: {}, values: {} };
+      return { uuid, input: null, digest: null, named: {}, files: byName(), values: byName() };
     },
 
     /** Stores an input. Throws `too-large`, and whatever the stream or the disk throws. */

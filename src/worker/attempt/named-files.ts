@@ -9,6 +9,7 @@ import { outputPlaces } from '../../domain/inputs/output-places.js';
 import type { Job } from '../../domain/jobs/job.js';
 import type { AdapterContext, FilePath } from '../../drivers/adapters/adapter.js';
 import { copyFile } from '../../drivers/files/copy-file.js';
+import { isShared } from '../../drivers/files/is-shared.js';
 import { PenstockError } from '../../lib/errors.js';
 import { fileSize, type JobFiles, makeDurable } from '../../store/folder/job-files.js';
 import { place } from '../pipelines/step-files.js';
@@ -91,7 +92,7 @@ async function placeDeclaredInputs(
         continue;
       }
       mkdirSync(path.dirname(to), { recursive: true, mode: 0o700 });
-      await place(from, to, mayRunAgain(definition));
+      await place(from, to, mayRunAgain(definition) || (await isShared(from)));
     }
   }
   const { texts, values } = inputTexts(inputs, stored, files.secrets(job.uuid), mainInput, there ?? folder);

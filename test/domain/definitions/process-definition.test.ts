@@ -71,6 +71,42 @@ test('the variables of a run follow the same rules', () => {
   ]);
 });
 
+test('the variables of a run may use what is declared, and nothing else', () => {
+  const definition = {
+    exec: 'cat',
+    argv: ['${inputs.name}', '${inputs.tags}', '${outputs.log}', '${inputs.sound}'],
+    inputs: {
+      name: { type: 'string' },
+      tags: { type: 'array', optional: true },
+      sound: { type: 'array', items: { type: 'file' } },
+    },
+    outputs: { log: { type: 'file' } },
+  } as const;
+  const check = (environment: Record<string, string>) =>
+    checkEnvironment(definition as unknown as DefinitionDocument, environment);
+  expect(
+    check({ A: 'x${inputs.name}', B: '${inputs.tags}', C: '${outputs.log}', D: '$${inputs.x}' }),
+  ).toEqual([]);
+  const wrong = {
+    A: '${inputs.nam}',
+    B: 'x${inputs.tags}',
+    C: '${outputs.lo}',
+    D: '${inputs.sound}',
+    E: '${input_file.x}',
+  };
+  const found = check(wrong).sort((a, b) => (a.pointer < b.pointer ? -1 : 1));
+  expect(found.map(({ pointer, detail }) => `${pointer}: ${detail}`)).toEqual([
+    '/environment/A: there is no input "nam"; did you mean "name"?',
+    expect.stringContaining('/environment/B: "tags" may be absent, so it cannot be part of a longer text'),
+    '/environment/C: there is no output "lo"; did you mean "log"?',
+    '/environment/D: "sound" is several files, which one variable cannot hold',
+    '/environment/E: with declared inputs, write ${inputs.x} for ${input_file.x}',
+  ]);
+  expect(checkEnvironment({ exec: 'cat' }, { A: '${inputs.a}' })).toMatchObject([
+    { pointer: '/environment/A' },
+  ]);
+});
+
 describe('normalise', () => {
   test('fills in every default', () => {
     expect(normalise({ exec: 'cat' })).toEqual({

@@ -56,6 +56,8 @@ describe('valueOfTexts', () => {
     [{ type: 'array', items: { type: 'integer' } }, ['[1, 2]'], [1, 2]],
     [{ type: 'array', items: { type: 'string' } }, ['a'], ['a']],
     [{ type: 'object' }, ['{"a": 1}'], { a: 1 }],
+    [{}, ['12345678901234567890'], '12345678901234567890'],
+    [{}, ['1.5'], 1.5],
     [{ enum: [1, 'two'] }, ['1'], 1],
     [{ enum: [1, 'two'] }, ['two'], 'two'],
     [{ type: 'string' }, ['a', 'b'], ['a', 'b']],
