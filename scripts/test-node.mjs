@@ -16,7 +16,7 @@ const quick = [
   'test/usecases',
   'test/store',
   'test/cli/client',
-  'test/cli/commands/run.test.ts',
+  'test/cli/commands/runs/run.test.ts',
   'test/http/tastypie.test.ts',
   'test/http/routes/run.test.ts',
   'test/drivers/executors/local.test.ts',

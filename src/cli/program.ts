@@ -10,7 +10,7 @@ import { registerJob } from './commands/jobs/job.js';
 import { registerNonce } from './commands/nonce.js';
 import { registerOperation } from './commands/operation.js';
 import { registerPipeline } from './commands/pipeline.js';
-import { registerRun } from './commands/run.js';
+import { registerRun } from './commands/runs/run.js';
 import { registerServer } from './commands/server.js';
 import { registerStream } from './commands/stream.js';
 import { registerSubscription } from './commands/subscription.js';

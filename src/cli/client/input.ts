@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { createReadStream, fstatSync, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -33,7 +32,12 @@ export async function openInput(file: string | false | undefined, io: CliIo): Pr
   };
 }
 
-async function openFile(file: string): Promise<Input> {
+/**
+ * Opens a file.
+ *
+ * @param announced the number of bytes that the server has been told to expect, if it has been
+ */
+export async function openFile(file: string, announced?: number): Promise<Input> {
   try {
     const handle = await open(file, 'r');
     const stats = await handle.stat();
@@ -41,7 +45,7 @@ async function openFile(file: string): Promise<Input> {
       await handle.close();
       throw new Error('is a folder');
     }
-    const size = stats.isFile() ? stats.size : undefined;
+    const size = announced ?? (stats.isFile() ? stats.size : undefined);
     // Never more than the announced size, even if something appends to the file meanwhile.
     const stream =
       size === 0
@@ -54,32 +58,11 @@ async function openFile(file: string): Promise<Input> {
   }
 }
 
-function statOf(fd: number | undefined): Stats | undefined {
+/** What standard input is; undefined if nobody can tell. */
+export function statOf(fd: number | undefined): Stats | undefined {
   try {
     return fd === undefined ? undefined : fstatSync(fd);
   } catch {
     return undefined;
   }
-}
-
-/** A body of `multipart/form-data`: the options of a run as JSON, then the input, of any size. */
-export function multipart(
-  job: Record<string, unknown>,
-  input: Input,
-): { type: string; length: number | undefined; head: Buffer; tail: Buffer } {
-  const boundary = `penstock-${randomUUID()}`;
-  // Escaped as browsers do it (WHATWG HTML, multipart/form-data encoding algorithm).
-  const name = (input.name ?? 'input').replace(/["\r\n]/g, (character) => encodeURIComponent(character));
-  const head = Buffer.from(
-    `--${boundary}\r\nContent-Disposition: form-data; name="job"\r\nContent-Type: application/json\r\n\r\n` +
-      `${JSON.stringify(job)}\r\n--${boundary}\r\nContent-Disposition: form-data; name="input_file"; ` +
-      `filename="${name}"\r\nContent-Type: application/octet-stream\r\n\r\n`,
-  );
-  const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
-  return {
-    type: `multipart/form-data; boundary=${boundary}`,
-    length: input.size === undefined ? undefined : head.length + input.size + tail.length,
-    head,
-    tail,
-  };
 }

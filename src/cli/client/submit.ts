@@ -2,15 +2,17 @@ import { Readable } from 'node:stream';
 import type { RunDocument } from '../../lib/generated/run-request.js';
 import type { CliIo } from '../terminal/io.js';
 import { transferBar } from '../terminal/progress.js';
-import type { Client, Json } from './client.js';
+import { type AskOptions, type Client, type Json, parse } from './client.js';
 import { CliError, Ended, exitCodes } from './failure.js';
-import { type Input, multipart } from './input.js';
-import { textOf } from './transport.js';
+import type { Payload } from './payload.js';
+import { type Answer, textOf } from './transport.js';
 
 interface Submission {
   path: string;
+  query?: AskOptions['query'];
   request: RunDocument;
-  input: Input | undefined;
+  /** Undefined if the request says everything. */
+  payload: Payload | undefined;
   idempotencyKey: string | undefined;
   signal: AbortSignal;
   /** Called when the last byte has been sent: from then on the job may exist. */
@@ -22,66 +24,68 @@ interface Submission {
  * soon as the server accepts it, and a lost connection loses nothing.
  */
 export async function submit(client: Client, submission: Submission, io: CliIo): Promise<Json> {
-  const { path, request, input, idempotencyKey, signal, uploaded } = submission;
+  return jobOf(client, await sendRun(client, submission, io));
+}
+
+/** What would run, as the server tells it: nothing is started. */
+export async function askPlan(
+  client: Client,
+  { path, request, payload }: Pick<Submission, 'path' | 'request' | 'payload'>,
+  io: CliIo,
+): Promise<Json> {
+  const query = { dry_run: 1 };
+  if (payload === undefined) return client.object('POST', path, { query, json: request });
+  const { signal } = new AbortController();
+  const rest = { idempotencyKey: undefined, signal, uploaded: () => {} };
+  const answer = await sendRun(client, { path, query, request, payload, ...rest }, io);
+  return parse(await textOf(answer), path);
+}
+
+async function sendRun(client: Client, submission: Submission, io: CliIo): Promise<Answer> {
+  const { path, query, request, payload, idempotencyKey, signal, uploaded } = submission;
   const headers: Record<string, string> =
     idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey };
-  if (input === undefined) {
+  if (payload === undefined) {
     uploaded();
-    return jobOf(client, await client.ask('POST', path, { json: request, headers, signal }));
+    return client.ask('POST', path, { query, json: request, headers, signal });
   }
-  const bar = transferBar(io, 'uploading', input.expected);
+  const bar = transferBar(io, 'uploading', payload.expected);
   try {
-    const form = needsForm(request, input) ? multipart({ ...request }, input) : undefined;
-    const length = form === undefined ? input.size : form.length;
-    const answer = await client.ask('POST', path, {
-      query: form === undefined ? { output_name: request.output?.name } : {},
+    return await client.ask('POST', path, {
+      query: { ...query, ...payload.query },
       headers: {
         ...headers,
-        'Content-Type': form?.type ?? 'application/octet-stream',
-        ...(length === undefined ? {} : { 'Content-Length': String(length) }),
+        'Content-Type': payload.type,
+        ...(payload.length === undefined ? {} : { 'Content-Length': String(payload.length) }),
       },
-      body: Readable.from(bytesOf(input, form, bar.update, uploaded), { objectMode: false }),
+      body: Readable.from(reported(payload, bar.update, uploaded), { objectMode: false }),
       signal,
     });
-    bar.stop();
-    return await jobOf(client, answer);
   } catch (error) {
-    bar.stop();
     if (signal.aborted) throw new Ended(exitCodes.interrupted);
     throw error;
   } finally {
+    bar.stop();
     // Otherwise an idle pipe on standard input would keep the process alive after the server has refused.
-    input.stream.destroy();
+    payload.close();
   }
 }
 
-/** Plain bytes are fastest. A form is needed to send more than bytes and an output name. */
-function needsForm(request: RunDocument, input: Input): boolean {
-  return input.name !== undefined || request.environment !== undefined || request.timeout !== undefined;
-}
-
-async function* bytesOf(
-  input: Input,
-  form: { head: Buffer; tail: Buffer } | undefined,
+async function* reported(
+  payload: Payload,
   report: (bytes: number) => void,
   uploaded: () => void,
 ): AsyncGenerator<Buffer> {
-  if (form !== undefined) yield form.head;
   let sent = 0;
-  for await (const chunk of input.stream) {
-    const bytes = Buffer.from(chunk);
+  for await (const bytes of payload.bytes()) {
     sent += bytes.length;
     report(sent);
     yield bytes;
   }
-  if (input.size !== undefined && sent !== input.size) {
-    throw new Error(`the file was truncated while it was read: ${sent} of ${input.size} bytes`);
-  }
-  if (form !== undefined) yield form.tail;
   uploaded();
 }
 
-async function jobOf(client: Client, answer: Awaited<ReturnType<Client['ask']>>): Promise<Json> {
+async function jobOf(client: Client, answer: Answer): Promise<Json> {
   const text = await textOf(answer);
   const { location } = answer.headers;
   if (text.trim() === '' && location !== undefined) return client.object('GET', client.pathOf(location));

@@ -5,7 +5,7 @@ import { fileArgument, readDocument } from '../client/document.js';
 import { find, kinds } from '../client/find.js';
 import { type CliIo, harmless, print, printJson, tell } from '../terminal/io.js';
 import { renderObject } from '../terminal/table.js';
-import { registerPipelineRun } from './run.js';
+import { registerPipelineRun } from './runs/run.js';
 import { type Options, verbsOf } from './verbs.js';
 
 /** `penstock pipeline …`: programs joined as steps, and the pipelines of external jobs. */

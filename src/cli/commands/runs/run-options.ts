@@ -1,13 +1,16 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { RunDocument } from '../../lib/generated/run-request.js';
-import { usageError } from '../client/failure.js';
-import type { CliIo } from '../terminal/io.js';
-import { collect } from './values.js';
+import type { RunDocument } from '../../../lib/generated/run-request.js';
+import { usageError } from '../../client/failure.js';
+import type { CliIo } from '../../terminal/io.js';
+import { collect } from '../values.js';
 
 export interface RunOptions {
   /** A file, `-`, false for no input, or undefined for standard input unless that is a terminal. */
   input?: string | false;
-  output?: string;
+  /** A file or `-`, or `NAME=FILE` for one of several outputs. */
+  output?: string[];
+  /** The folder for every output file. */
+  outputs?: string;
   outputName?: string;
   timeout?: number;
   env?: string[];
@@ -15,6 +18,7 @@ export interface RunOptions {
   dryRun?: boolean;
   idempotencyKey?: string;
   json?: boolean;
+  help?: boolean;
 }
 
 /** The options of `penstock run`. */
@@ -22,7 +26,12 @@ export function runOptions(command: Command): Command {
   return command
     .option('--input <file>', 'read the input from a file (default: standard input, unless it is a terminal)')
     .option('--no-input', 'send no input and leave standard input alone')
-    .option('--output <file>', 'write the output to a file, which appears once it is complete')
+    .option(
+      '-o, --output <file>',
+      'write the output to a file, which appears once it is complete; NAME=FILE for one of several (repeatable)',
+      collect,
+    )
+    .option('--outputs <folder>', 'save every output file in a folder')
     .option('--output-name <name>', 'output file name for the program; some choose a format by the extension')
     .option('--timeout <seconds>', 'end the program after this time', readSeconds)
     .option(
@@ -32,7 +41,8 @@ export function runOptions(command: Command): Command {
     )
     .option('--no-wait', 'print the UUID of the job and return at once')
     .option('--dry-run', 'show what would run and start nothing')
-    .option('--idempotency-key <key>', 'start the run only once, however often it is sent with this key');
+    .option('--idempotency-key <key>', 'start the run only once, however often it is sent with this key')
+    .option('-h, --help', 'display help, with the inputs and outputs of the one that is named');
 }
 
 /** The request to the server. What was not given is left out, so that the definition decides. */
@@ -46,13 +56,15 @@ export function readRequest(options: RunOptions, io: CliIo): RunDocument {
 
 /** Refuses contradictory options before anything is read or sent. */
 export function checkOptions(options: RunOptions): void {
-  if (options.json === true && options.wait && options.dryRun !== true && options.output === undefined) {
+  const { json, wait, dryRun, output, outputs } = options;
+  const toFiles = output !== undefined || outputs !== undefined;
+  if (json === true && wait && dryRun !== true && !toFiles) {
     throw usageError(
       'With --json the output cannot go to standard output too.',
-      'Add --output FILE, --no-wait or --dry-run.',
+      'Add --output FILE, --outputs FOLDER, --no-wait or --dry-run.',
     );
   }
-  if (!options.wait && options.output !== undefined) {
+  if (!wait && toFiles) {
     throw usageError(
       'With --no-wait there is no output to write yet.',
       'Later: penstock job output UUID --output FILE',

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createReadStream, createWriteStream, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { built, type Installed, install } from '../server.js';
+import { built, type Installed, install } from '../../server.js';
 
 const stream = (name: string) => ({ file_type: 'stream', stream_name: name });
 const filter = {
