@@ -187,12 +187,13 @@ test('docs/command-line.md: every command works when it is pasted', async () => 
   expect(readdirSync(folder)).toEqual([]);
   expect(stdout).toContain('MADE LARGE');
   expect(stdout.match(/^SIX BOXES$/gm)).toHaveLength(2);
+  expect(stdout).toMatch(/^one\ntwo\n(?!three)/m);
   expect(stdout).toMatch(/CREATED → RUNNING\n.*RUNNING → FINISHED/);
   expect(stdout).toMatch(/^secret: +whsec_/m);
   expect(stdout).toContain('the receiver does not accept');
   expect(stdout).toMatch(/^21\.5\n21\.6\n21\.7$/m);
   expect(stdout).toContain('runPTS.ori');
   const { objects } = (await ask(server, '/api/job/?order_by=created')).json;
-  expect(objects.map(({ state }: { state: string }) => state)).toEqual(Array(5).fill('FINISHED'));
+  expect(objects.map(({ state }: { state: string }) => state)).toEqual(Array(7).fill('FINISHED'));
   expect(objects.at(-1)).toMatchObject({ data: { sample: 7 }, executor: 'none' });
 });

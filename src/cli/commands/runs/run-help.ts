@@ -32,7 +32,7 @@ export async function tellHelp(
 }
 
 /** The inputs and outputs of a definition, for people. */
-export function declaredText(name: string, { inputs, outputs }: Declared): string {
+function declaredText(name: string, { inputs, outputs }: Declared): string {
   const lines: string[] = [];
   if (inputs === null) {
     lines.push(...wrapped(`${name} declares no inputs: it reads --input or standard input.`, ''));

@@ -8,7 +8,7 @@ import { saveOutputs } from '../../client/save-outputs.js';
 import { type CliIo, harmless, tell } from '../../terminal/io.js';
 
 /** Where an output goes. Without a name it is the main one. */
-export interface Target {
+interface Target {
   name: string | undefined;
   /** `-` is standard output. */
   file: string;
