@@ -201,6 +201,53 @@ describe('a run', () => {
   });
 });
 
+describe('the inputs of a run', () => {
+  const inputs = { sound: { type: 'file' }, more: { type: 'folder' }, rate: { type: 'integer' } };
+  const definition = JSON.stringify({ id: 1, definition: { exec: 'x', inputs } });
+
+  it('are sent with their exact length, values before files', async () => {
+    let body = '';
+    const env = await serve((request, response) => {
+      if (request.method === 'GET') return response.end(definition);
+      request.setEncoding('utf8').on('data', (piece: string) => {
+        body += piece;
+      });
+      return request.on('end', () => {
+        expect(Number(request.headers['content-length'])).toBe(Buffer.byteLength(body));
+        response.writeHead(202).end('{"uuid": "u", "state": "CREATED", "service": null}');
+      });
+    });
+    for (const name of ['b', 'a']) writeFileSync(join(folder, name), `bytes of ${name}`);
+    const args = ['run', '1', `sound=@${join(folder, 'b')}`, `more=@${folder}/`, 'rate=3', '--no-wait'];
+    expect(await penstock([...args, '--timeout', '9'], env)).toMatchObject({ code: 0, stdout: 'u\n' });
+    const parts = [...body.matchAll(/name="([^"]*)"(?:; filename="([^"]*)")?.*?\r\n\r\n(.*?)\r\n--/gs)];
+    expect(parts.map(([, ...part]) => part)).toEqual([
+      ['job', undefined, '{"timeout":9}'],
+      ['inputs.rate', undefined, '3'],
+      ['inputs.sound', 'b', 'bytes of b'],
+      ['inputs.more', 'a', 'bytes of a'],
+      ['inputs.more', 'b', 'bytes of b'],
+    ]);
+  });
+
+  it('are not read to their end once the server has refused them', async () => {
+    const env = await serve((request, response) => {
+      if (request.method === 'GET') return response.end(definition);
+      const refusal = {
+        title: 'Too large',
+        errors: [{ pointer: '/inputs/sound', detail: 'sound is too large' }],
+      };
+      return response.writeHead(413).end(JSON.stringify(refusal));
+    });
+    const file = join(folder, 'large');
+    writeFileSync(file, '');
+    truncateSync(file, 4 * 2 ** 30);
+    const ran = await penstock(['run', '1', `sound=@${file}`], env);
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+    expect(ran.stderr).toContain('/inputs/sound  sound is too large');
+  });
+});
+
 describe('the outputs of a run', () => {
   const job =
     '{"uuid": "u", "state": "FINISHED", "outcome": {"cause": "exit", "exit_code": 0}, "output_size": 3}';

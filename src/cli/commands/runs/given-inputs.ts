@@ -18,12 +18,11 @@ export function readGiven(
 ): GivenInput[] {
   const given: GivenInput[] = [];
   const find = (name: string) => inputs.find((input) => input.name === name);
-  let literal = false;
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index] ?? '';
-    if (!literal && word === '--') {
-      literal = true;
-    } else if (!literal && word.startsWith('-')) {
+    // What follows is read as ever: it only keeps `--timeout=3` from being an option of the command.
+    if (word === '--') continue;
+    if (word.startsWith('-')) {
       const [, flag = '', value] = /^--([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
       const input = find(flag);
       const denied = find(flag.replace(/^no-/, ''));

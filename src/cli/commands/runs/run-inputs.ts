@@ -20,11 +20,26 @@ export async function inputsPayload(
   file: string | false | undefined,
   io: CliIo,
 ): Promise<Payload | undefined> {
+  try {
+    return await payloadOf(request, await withMain(given, inputs, file, io), inputs, io);
+  } catch (error) {
+    // It may have been looked at, and would keep the process alive.
+    io.stdin.destroy();
+    throw error;
+  }
+}
+
+async function payloadOf(
+  request: RunDocument,
+  given: readonly GivenInput[],
+  inputs: readonly InputDeclaration[],
+  io: CliIo,
+): Promise<Payload | undefined> {
   const fields: [string, string][] = [];
   const files: FilePart[] = [];
   /** Inputs of several files that got none: a form has no way to say so. */
   const none = new Set<string>();
-  for (const one of await withMain(given, inputs, file, io)) {
+  for (const one of given) {
     if ('text' in one) fields.push([partName(one.name), one.text]);
     else {
       const declared = inputs.find(({ name }) => name === one.name);

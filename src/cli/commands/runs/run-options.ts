@@ -55,21 +55,29 @@ export function readRequest(options: RunOptions, io: CliIo): RunDocument {
 }
 
 /** Refuses contradictory options before anything is read or sent. */
-export function checkOptions(options: RunOptions): void {
-  const { json, wait, dryRun, output, outputs } = options;
-  const toFiles = output !== undefined || outputs !== undefined;
-  if (json === true && wait && dryRun !== true && !toFiles) {
-    throw usageError(
-      'With --json the output cannot go to standard output too.',
-      'Add --output FILE, --outputs FOLDER, --no-wait or --dry-run.',
-    );
-  }
-  if (!wait && toFiles) {
+export function checkOptions({ wait, output, outputs }: RunOptions): void {
+  if (!wait && (output !== undefined || outputs !== undefined)) {
     throw usageError(
       'With --no-wait there is no output to write yet.',
       'Later: penstock job output UUID --output FILE',
     );
   }
+}
+
+/**
+ * Refuses to mix JSON and an output on standard output.
+ *
+ * @param makesFile whether the program makes a file that would be printed
+ */
+export function checkJson(options: RunOptions, makesFile: boolean): void {
+  const { json, wait, dryRun, output, outputs } = options;
+  if (json !== true || !wait || dryRun === true || !makesFile) return;
+  if (outputs !== undefined && output === undefined) return;
+  if (output !== undefined && !output.some((one) => one === '-' || one.endsWith('=-'))) return;
+  throw usageError(
+    'With --json the output cannot go to standard output too.',
+    'Add --output FILE, --outputs FOLDER, --no-wait or --dry-run.',
+  );
 }
 
 function readEnvironment(pairs: readonly string[], io: CliIo): Record<string, string> {

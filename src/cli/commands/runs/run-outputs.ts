@@ -47,13 +47,19 @@ export function readTargets(
 export async function deliver(
   client: Client,
   job: Json,
-  wanted: { targets: readonly Target[]; folder: string | undefined; outputs: OutputDeclaration[] | null },
+  wanted: {
+    targets: readonly Target[];
+    folder: string | undefined;
+    json: boolean;
+    outputs: OutputDeclaration[] | null;
+  },
   io: CliIo,
   signal: AbortSignal,
 ): Promise<void> {
-  const { targets, folder, outputs } = wanted;
+  const { targets, folder, json, outputs } = wanted;
   if (folder !== undefined) await saveOutputs(client, String(job.uuid), folder, outputs, io, signal);
-  const none = folder !== undefined || (outputs !== null && job.output_size === null);
+  // With --json the job itself goes to standard output.
+  const none = json || folder !== undefined || (outputs !== null && job.output_size === null);
   const toSend = targets.length > 0 || none ? targets : [{ name: undefined, file: '-' }];
   for (const { name, file } of toSend) {
     const answer = await client.ask('GET', `/api/job/${job.uuid}/output/`, { query: { name }, signal });

@@ -17,7 +17,7 @@ import { renderObject } from '../../terminal/table.js';
 import { type GivenInput, readGiven, unknownOption } from './given-inputs.js';
 import { tellHelp } from './run-help.js';
 import { inputsPayload } from './run-inputs.js';
-import { checkOptions, type RunOptions, readRequest, runOptions } from './run-options.js';
+import { checkJson, checkOptions, type RunOptions, readRequest, runOptions } from './run-options.js';
 import { deliver, readTargets, tellValues } from './run-outputs.js';
 
 const exitCodeHelp =
@@ -59,6 +59,7 @@ function runVerb(parent: Command, about: string, kind: Kind, io: CliIo): Command
         const client = await connect(command, io);
         const { path, object } = await find(client, kind, key);
         const declared = declaredBy(object);
+        checkJson(options, declared.outputs?.some(({ kind }) => kind !== 'value') ?? true);
         const given = readGiven(words, declared.inputs ?? [], flags);
         if (declared.inputs === null && given.length > 0) throw takesNone(key, given);
         const runnable = { path: `${path}run/`, given, ...declared };
@@ -136,7 +137,7 @@ async function run(client: Client, runnable: Runnable, options: RunOptions, io: 
     // The service keeps running; `penstock job show` tells how it is doing.
     if (service && !hasEnded(job)) return options.json === true ? printJson(io, job) : print(io, uuid);
     phase = 'fetching';
-    const wanted = { targets, folder: options.outputs, outputs };
+    const wanted = { targets, folder: options.outputs, json: options.json === true, outputs };
     if (hasSucceeded(job)) await deliver(client, job, wanted, io, stop.signal);
     else await tellFailure(client, job, io);
     if (options.json !== true) tellValues(job, outputs, io);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -46,6 +47,14 @@ const gathers = {
   outputs: { list: { type: 'file', from: 'stdout', file_name: 'list.txt' } },
 };
 
+/** Makes a value, and declares no file. */
+const count = {
+  exec: '/bin/sh',
+  argv: ['-c', 'echo "$1" | wc -c', 'sh', '${inputs.text}'],
+  inputs: { text: { type: 'string', leading_dash: true } },
+  outputs: { bytes: { type: 'integer', from: 'stdout' } },
+};
+
 describe.skipIf(!built)(`penstock run with inputs${built ? '' : ' (skipped: it is not built)'}`, () => {
   let installed: Installed;
   let folder: string;
@@ -54,7 +63,12 @@ describe.skipIf(!built)(`penstock run with inputs${built ? '' : ' (skipped: it i
   beforeAll(async () => {
     installed = await install();
     folder = installed.folder;
-    for (const [name, definition] of Object.entries({ 'to-mp3': toMp3, gathers, cat: { exec: 'cat' } })) {
+    for (const [name, definition] of Object.entries({
+      'to-mp3': toMp3,
+      gathers,
+      count,
+      cat: { exec: 'cat' },
+    })) {
       await installed.good(['definition', 'add', '-', '--name', name], JSON.stringify(definition));
     }
     writeFileSync(join(folder, 'talk.wav'), 'hello\n');
@@ -163,6 +177,22 @@ describe.skipIf(!built)(`penstock run with inputs${built ? '' : ' (skipped: it i
     const job = await installed.json(args);
     expect(job.outputs).toMatchObject({ loudness: -14 });
     expect(readFileSync(to, 'utf8')).toMatch(/^hello\n/);
+  });
+
+  it('prints a value, or has it in the JSON', async () => {
+    const ran = await penstock(['run', 'count', '--text', '-5']);
+    // Its main output is what it wrote.
+    expect(ran).toEqual({ code: 0, stdout: '3\n', stderr: 'bytes: 3\n' });
+    expect((await installed.json(['run', 'count', 'text=a=b'])).outputs).toEqual({ bytes: 4 });
+    const refused = await penstock(['run', 'to-mp3', '--json', '--no-input']);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('With --json') });
+  });
+
+  it('ends at once if a file cannot be read, though standard input stays open', async () => {
+    const child = installed.start(['run', 'gathers', 'photos=@nothing-there']);
+    child.stdin?.write('x');
+    const [code] = await once(child, 'close');
+    expect(code).toBe(2);
   });
 
   it('tells the inputs and outputs of a definition, in 80 columns', async () => {
