@@ -1,4 +1,5 @@
 import {
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -197,5 +198,143 @@ describe('a run', () => {
     expect(body).toContain('filename="a %22b%22 ü.txt"');
     expect(body).toContain('{"environment":{"A":"b=c"},"timeout":1.5,"output":{"name":"x.mp3"}}');
     expect(body).toContain('\r\n\r\nbytes\r\n--penstock-');
+  });
+});
+
+describe('the inputs of a run', () => {
+  const inputs = { sound: { type: 'file' }, more: { type: 'folder' }, rate: { type: 'integer' } };
+  const definition = JSON.stringify({ id: 1, definition: { exec: 'x', inputs } });
+
+  it('are sent with their exact length, values before files', async () => {
+    let body = '';
+    const env = await serve((request, response) => {
+      if (request.method === 'GET') return response.end(definition);
+      request.setEncoding('utf8').on('data', (piece: string) => {
+        body += piece;
+      });
+      return request.on('end', () => {
+        expect(Number(request.headers['content-length'])).toBe(Buffer.byteLength(body));
+        response.writeHead(202).end('{"uuid": "u", "state": "CREATED", "service": null}');
+      });
+    });
+    for (const name of ['b', 'a']) writeFileSync(join(folder, name), `bytes of ${name}`);
+    const args = ['run', '1', `sound=@${join(folder, 'b')}`, `more=@${folder}/`, 'rate=3', '--no-wait'];
+    expect(await penstock([...args, '--timeout', '9'], env)).toMatchObject({ code: 0, stdout: 'u\n' });
+    const parts = [...body.matchAll(/name="([^"]*)"(?:; filename="([^"]*)")?.*?\r\n\r\n(.*?)\r\n--/gs)];
+    expect(parts.map(([, ...part]) => part)).toEqual([
+      ['job', undefined, '{"timeout":9}'],
+      ['inputs.rate', undefined, '3'],
+      ['inputs.sound', 'b', 'bytes of b'],
+      ['inputs.more', 'a', 'bytes of a'],
+      ['inputs.more', 'b', 'bytes of b'],
+    ]);
+  });
+
+  it('are not read to their end once the server has refused them', async () => {
+    const env = await serve((request, response) => {
+      if (request.method === 'GET') return response.end(definition);
+      const refusal = {
+        title: 'Too large',
+        errors: [{ pointer: '/inputs/sound', detail: 'sound is too large' }],
+      };
+      return response.writeHead(413).end(JSON.stringify(refusal));
+    });
+    const file = join(folder, 'large');
+    writeFileSync(file, '');
+    truncateSync(file, 4 * 2 ** 30);
+    const ran = await penstock(['run', '1', `sound=@${file}`], env);
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+    expect(ran.stderr).toContain('/inputs/sound  sound is too large');
+  });
+});
+
+describe('the outputs of a run', () => {
+  const job =
+    '{"uuid": "u", "state": "FINISHED", "outcome": {"cause": "exit", "exit_code": 0}, "output_size": 3}';
+  const outputs = {
+    mp3: { type: 'file' },
+    log: { type: 'file' },
+    frames: { type: 'folder' },
+  };
+  const listed = (output: string, name: string, uri: string) => ({
+    output,
+    name,
+    uri: `/api/job/u/outputs/${uri}/`,
+  });
+
+  /** A server whose job has these outputs, each of which says its address. */
+  const serveOutputs = (objects: object[], bytes?: string) =>
+    serve((request, response) => {
+      const { pathname } = new URL(request.url ?? '', 'http://x');
+      request.resume();
+      if (request.method === 'POST') return response.writeHead(202).end(job);
+      if (pathname === '/api/process_definition/1/') {
+        return response.end(JSON.stringify({ id: 1, definition: { exec: 'x', inputs: {}, outputs } }));
+      }
+      if (pathname === '/api/job/u/') return response.end(job);
+      if (pathname === '/api/job/u/outputs/') return response.end(JSON.stringify({ meta: {}, objects }));
+      return response.end(bytes ?? pathname);
+    });
+
+  it('are all saved in a folder, several of one output in one of their own', async () => {
+    const env = await serveOutputs([
+      listed('mp3', 'sound.mp3', 'mp3'),
+      listed('frames', 'a b.png', 'frames/a%20b.png'),
+      listed('frames', 'deep/c.png', 'frames/deep%2Fc.png'),
+    ]);
+    const to = join(folder, 'made', 'here');
+    expect(await penstock(['run', '1', '--outputs', to], env)).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(readFileSync(join(to, 'sound.mp3'), 'utf8')).toBe('/api/job/u/outputs/mp3/');
+    expect(readFileSync(join(to, 'frames/a b.png'), 'utf8')).toBe('/api/job/u/outputs/frames/a%20b.png/');
+    expect(readFileSync(join(to, 'frames/deep/c.png'), 'utf8')).toContain('deep%2Fc.png');
+  });
+
+  it('do not replace each other where two have one name', async () => {
+    const env = await serveOutputs([listed('mp3', 'out', 'mp3'), listed('log', 'out', 'log')]);
+    expect(await penstock(['run', '1', '--outputs', folder], env)).toMatchObject({ code: 0 });
+    expect(readdirSync(folder).sort()).toEqual(['log', 'mp3']);
+  });
+
+  it.each([
+    '../out',
+    '/etc/out',
+    'a/../../out',
+    '..',
+    '',
+    'a\\..\\out',
+  ])('are never written outside of the folder: %j', async (name) => {
+    const env = await serveOutputs([listed('mp3', name, 'mp3')]);
+    const to = join(folder, 'to');
+    const ran = await penstock(['run', '1', '--outputs', to], env);
+    expect(ran).toMatchObject({ code: 1, stderr: expect.stringContaining('no plain name') });
+    expect(readdirSync(folder)).toEqual(['to']);
+    expect(readdirSync(to)).toEqual([]);
+  });
+
+  it.each(['link', 'link/below/out'])('do not follow a link out of the folder: %j', async (name) => {
+    const env = await serveOutputs([listed('mp3', name, 'mp3')]);
+    const [to, outside] = [join(folder, 'to'), join(folder, 'outside')];
+    mkdirSync(to);
+    mkdirSync(outside);
+    symlinkSync('../outside', join(to, 'link'));
+    const ran = await penstock(['run', '1', '--outputs', to], env);
+    expect(ran).toMatchObject({ code: 1, stderr: expect.stringContaining('symbolic link') });
+    expect(readdirSync(outside)).toEqual([]);
+  });
+
+  it('are not shown on a terminal if they are binary', async () => {
+    const env = await serveOutputs([], 'ID3\0');
+    for (const args of [
+      ['run', '1'],
+      ['job', 'output', 'u'],
+    ]) {
+      const ran = await penstock(args, { ...env, terminal: true });
+      expect(ran).toMatchObject({ code: 1, stdout: '' });
+      expect(ran.stderr).toContain('penstock job output u -o FILE');
+      expect(await penstock(args, env)).toMatchObject({ code: 0, stdout: 'ID3\0' });
+    }
+    await close();
+    const text = await serveOutputs([], 'plain text');
+    expect(await penstock(['run', '1'], { ...text, terminal: true })).toMatchObject({ stdout: 'plain text' });
   });
 });

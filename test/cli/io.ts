@@ -8,12 +8,12 @@ export interface Ran {
   stderr: string;
 }
 
-/** Runs one command line in this process, with streams that are no terminals. */
+/** Runs one command line in this process, with streams that are no terminals; with `terminal`, standard output is one. */
 export async function penstock(
   args: readonly string[],
-  more: { env?: Record<string, string>; stdin?: string } = {},
+  more: { env?: Record<string, string>; stdin?: string; terminal?: boolean } = {},
 ): Promise<Ran> {
-  const stdout = new PassThrough();
+  const stdout = Object.assign(new PassThrough(), { isTTY: more.terminal === true });
   const stderr = new PassThrough();
   const io = {
     env: more.env ?? {},

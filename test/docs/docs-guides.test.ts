@@ -39,7 +39,7 @@ test('docs/inputs.md: every command works when it is pasted, and the mistakes ar
   const header = '==> standard input <==\n';
   const ran = `one\ntwo\none\ntwo\nred\nred\n${header}one\ntwo\n${header}one\ntwo\n${header}one\ntwo\n`;
   expect(stdout.slice(0, ran.length)).toBe(ran);
-  expect(stdout).toContain('lines=VALUE\n      Lines. Integer from 1 to 1000. Default: 10.');
+  expect(stdout).toContain('lines=VALUE\n      Lines\n      integer, 1 to 1000; default 10.');
   const page = readFileSync(path.join(root, 'docs/inputs.md'), 'utf8');
   const [, refused, example] = [...page.matchAll(/```json\n([\s\S]*?)```/g)].map(([, block]) =>
     JSON.parse(block ?? ''),

@@ -124,7 +124,8 @@ export class Client {
   }
 }
 
-function parse(text: string, path: string): Json {
+/** The object that an answer is, with its numbers as they were written. */
+export function parse(text: string, path: string): Json {
   try {
     const value = parseWritten(text);
     if (typeof value === 'object' && value !== null) return value as Json;

@@ -1,26 +1,25 @@
+import { type InputDeclaration, inputsOf } from '../../domain/inputs/declaration.js';
+import { type OutputDeclaration, outputsOf } from '../../domain/inputs/output-declaration.js';
 import type { Json } from './client.js';
 
-/** An input or output as the server shows its declaration. */
-export type Declared = Readonly<Record<string, unknown>>;
-export type Declarations = Readonly<Record<string, Declared>>;
-
-/** The declarations of a definition or of a pipeline; undefined if it has none. */
-export function declarationsOf(object: Json, key: 'inputs' | 'outputs'): Declarations | undefined {
-  const holder = typeof object.definition === 'object' ? (object.definition as Json) : object;
-  const found = holder?.[key];
-  return typeof found === 'object' && found !== null && !Array.isArray(found)
-    ? (found as Declarations)
-    : undefined;
+/** What a definition or a pipeline declares. Null: it declares none, so it takes or makes one file. */
+export interface Declared {
+  inputs: InputDeclaration[] | null;
+  outputs: OutputDeclaration[] | null;
 }
 
-/** Whether an input is one file, several, or a folder. */
-export function isFiles({ type, items }: Declared): boolean {
-  return (
-    type === 'file' ||
-    type === 'folder' ||
-    (type === 'array' && (items as Declared | undefined)?.type === 'file')
-  );
+/** Reads the declarations of an object of the API: those of a definition are in its key `definition`. */
+export function declaredBy(object: Json): Declared {
+  const holder = isObject(object.definition) ? object.definition : object;
+  const { inputs, outputs } = holder as { inputs?: unknown; outputs?: unknown };
+  return {
+    inputs: isDeclaration(inputs) ? inputsOf(inputs) : null,
+    outputs: isDeclaration(outputs) ? outputsOf(outputs as Parameters<typeof outputsOf>[0]) : null,
+  };
 }
 
-export const isRequired = (declared: Declared): boolean =>
-  declared.optional !== true && !Object.hasOwn(declared, 'default');
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isDeclaration = (value: unknown): value is Record<string, Json> =>
+  isObject(value) && Object.values(value).every(isObject);

@@ -32,8 +32,12 @@ export async function openInput(file: string | false | undefined, io: CliIo): Pr
   };
 }
 
-/** Opens a file. A folder, or what cannot be read, is a usage error. */
-export async function openFile(file: string): Promise<Input> {
+/**
+ * Opens a file.
+ *
+ * @param announced the number of bytes that the server has been told to expect, if it has been
+ */
+export async function openFile(file: string, announced?: number): Promise<Input> {
   try {
     const handle = await open(file, 'r');
     const stats = await handle.stat();
@@ -41,7 +45,7 @@ export async function openFile(file: string): Promise<Input> {
       await handle.close();
       throw new Error('is a folder');
     }
-    const size = stats.isFile() ? stats.size : undefined;
+    const size = announced ?? (stats.isFile() ? stats.size : undefined);
     // Never more than the announced size, even if something appends to the file meanwhile.
     const stream =
       size === 0
@@ -54,7 +58,8 @@ export async function openFile(file: string): Promise<Input> {
   }
 }
 
-function statOf(fd: number | undefined): Stats | undefined {
+/** What standard input is; undefined if nobody can tell. */
+export function statOf(fd: number | undefined): Stats | undefined {
   try {
     return fd === undefined ? undefined : fstatSync(fd);
   } catch {

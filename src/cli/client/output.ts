@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../../lib/errors.js';
 import type { CliIo } from '../terminal/io.js';
@@ -9,13 +11,38 @@ import { transferBar } from '../terminal/progress.js';
 import { CliError, Ended, exitCodes } from './failure.js';
 import { type Answer, ConnectionError, counter } from './transport.js';
 
-/** Streams an answer to standard output, and leaves that open. */
-export async function toStdout(answer: Answer, io: CliIo, signal?: AbortSignal): Promise<void> {
+/**
+ * Streams an answer to standard output, and leaves that open.
+ *
+ * @param more `binary`: the command that writes it to a file, for when the bytes are not fit for a terminal; without
+ *   it, everything is sent
+ */
+export async function toStdout(
+  answer: Answer,
+  io: CliIo,
+  more: { signal?: AbortSignal; binary?: string } = {},
+): Promise<void> {
+  const { signal, binary } = more;
   try {
+    if (binary !== undefined && io.stdout.isTTY === true && (await isBinary(answer.body))) {
+      answer.body.destroy();
+      throw new CliError('The output is binary, and a terminal cannot show it.', {
+        hints: [`To write it to a file: ${binary}`],
+      });
+    }
     await pipeline(answer.body, io.stdout, { end: false, ...(signal === undefined ? {} : { signal }) });
   } catch (error) {
     throw transferError(error, signal);
   }
+}
+
+/** Whether the first bytes hold a NUL, as no text does. */
+async function isBinary(body: Readable): Promise<boolean> {
+  await once(body, 'readable');
+  const beginning = body.read() as Buffer | null;
+  if (beginning === null) return false;
+  body.unshift(beginning);
+  return beginning.subarray(0, 8192).includes(0);
 }
 
 /** Streams an answer to a file that appears under its name only when it is complete. */
@@ -61,6 +88,7 @@ async function placeOf(file: string): Promise<{ target: string; temporary?: stri
 
 function transferError(error: unknown, signal: AbortSignal | undefined, file?: string): Error {
   if (signal?.aborted) return new Ended(exitCodes.interrupted);
+  if (error instanceof CliError) return error;
   const { code, syscall } = error as NodeJS.ErrnoException;
   // The reader of our output has closed it, as `head` does.
   if (code === 'EPIPE') return new Ended(exitCodes.brokenPipe);

@@ -2,22 +2,18 @@ import { Readable } from 'node:stream';
 import type { RunDocument } from '../../lib/generated/run-request.js';
 import type { CliIo } from '../terminal/io.js';
 import { transferBar } from '../terminal/progress.js';
-import type { Client, Json } from './client.js';
+import { type AskOptions, type Client, type Json, parse } from './client.js';
 import { CliError, Ended, exitCodes } from './failure.js';
-import { contentOf, formOf, type Part } from './form.js';
-import type { Input } from './input.js';
-import { textOf } from './transport.js';
+import type { Payload } from './payload.js';
+import { type Answer, textOf } from './transport.js';
 
 interface Submission {
   path: string;
+  query?: AskOptions['query'];
   request: RunDocument;
-  /** The one input of what declares none. */
-  input: Input | undefined;
-  /** The declared inputs. */
-  parts: readonly Part[];
+  /** Undefined if the request says everything. */
+  payload: Payload | undefined;
   idempotencyKey: string | undefined;
-  /** Asks only what would run. */
-  dryRun: boolean;
   signal: AbortSignal;
   /** Called when the last byte has been sent: from then on the job may exist. */
   uploaded: () => void;
@@ -28,79 +24,74 @@ interface Submission {
  * soon as the server accepts it, and a lost connection loses nothing.
  */
 export async function submit(client: Client, submission: Submission, io: CliIo): Promise<Json> {
-  const { path, request, input, idempotencyKey, dryRun, signal, uploaded } = submission;
+  return jobOf(client, await sendRun(client, submission, io));
+}
+
+/** What would run, as the server tells it: nothing is started. */
+export async function askPlan(
+  client: Client,
+  { path, request, payload }: Pick<Submission, 'path' | 'request' | 'payload'>,
+  io: CliIo,
+): Promise<Json> {
+  const query = { dry_run: 1 };
+  if (payload === undefined) return client.object('POST', path, { query, json: request });
+  const { signal } = new AbortController();
+  const rest = { idempotencyKey: undefined, signal, uploaded: () => {} };
+  const answer = await sendRun(client, { path, query, request, payload, ...rest }, io);
+  return parse(await textOf(answer), path);
+}
+
+async function sendRun(client: Client, submission: Submission, io: CliIo): Promise<Answer> {
+  const { path, query, request, payload, idempotencyKey, signal, uploaded } = submission;
   const headers: Record<string, string> =
     idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey };
-  const query = dryRun ? { dry_run: 1 } : {};
-  const parts = partsOf(submission);
-  if (parts === undefined && input === undefined) {
+  if (payload === undefined) {
     uploaded();
-    return jobOf(client, await client.ask('POST', path, { query, json: request, headers, signal }), dryRun);
+    return client.ask('POST', path, { query, json: request, headers, signal });
   }
-  const inputs = (parts ?? []).flatMap((part) => ('input' in part ? [part.input] : []));
-  if (parts === undefined && input !== undefined) inputs.push(input);
-  const expected = inputs.reduce((sum, one) => sum + (one.expected ?? Number.NaN), 0);
-  const bar = transferBar(io, 'uploading', Number.isNaN(expected) ? undefined : expected);
+  const bar = transferBar(io, 'uploading', payload.expected);
   try {
-    const form = parts === undefined ? undefined : formOf(parts);
-    const length = form === undefined ? input?.size : form.length;
-    const bytes = form?.bytes(bar.update) ?? plain(input as Input, bar.update);
-    const answer = await client.ask('POST', path, {
-      query: { ...query, ...(form === undefined ? { output_name: request.output?.name } : {}) },
+    return await client.ask('POST', path, {
+      query: { ...query, ...payload.query },
       headers: {
         ...headers,
-        'Content-Type': form?.type ?? 'application/octet-stream',
-        ...(length === undefined ? {} : { 'Content-Length': String(length) }),
+        'Content-Type': payload.type,
+        ...(payload.length === undefined ? {} : { 'Content-Length': String(payload.length) }),
       },
-      body: Readable.from(thenTell(bytes, uploaded), { objectMode: false }),
+      body: Readable.from(reported(payload, bar.update, uploaded), { objectMode: false }),
       signal,
     });
-    bar.stop();
-    return await jobOf(client, answer, dryRun);
   } catch (error) {
-    bar.stop();
     if (signal.aborted) throw new Ended(exitCodes.interrupted);
     throw error;
   } finally {
+    bar.stop();
     // Otherwise an idle pipe on standard input would keep the process alive after the server has refused.
-    for (const one of inputs) one.stream.destroy();
+    payload.close();
   }
 }
 
-/** The parts of the form to send; undefined if there need not be one: plain bytes and plain JSON are fastest. */
-function partsOf({ request, input, parts }: Submission): Part[] | undefined {
-  const job: Part = { name: 'job', text: JSON.stringify(request) };
-  if (parts.length > 0) return Object.keys(request).length === 0 ? [...parts] : [job, ...parts];
-  if (input === undefined) return undefined;
-  const more = input.name !== undefined || request.environment !== undefined || request.timeout !== undefined;
-  return more ? [job, { name: 'input_file', input }] : undefined;
-}
-
-async function* plain(input: Input, report: (bytes: number) => void): AsyncGenerator<Buffer> {
+async function* reported(
+  payload: Payload,
+  report: (bytes: number) => void,
+  uploaded: () => void,
+): AsyncGenerator<Buffer> {
   let sent = 0;
-  for await (const bytes of contentOf(input)) {
+  for await (const bytes of payload.bytes()) {
     sent += bytes.length;
     report(sent);
     yield bytes;
   }
+  uploaded();
 }
 
-async function* thenTell(bytes: AsyncGenerator<Buffer>, tell: () => void): AsyncGenerator<Buffer> {
-  yield* bytes;
-  tell();
-}
-
-async function jobOf(
-  client: Client,
-  answer: Awaited<ReturnType<Client['ask']>>,
-  dryRun: boolean,
-): Promise<Json> {
+async function jobOf(client: Client, answer: Answer): Promise<Json> {
   const text = await textOf(answer);
   const { location } = answer.headers;
   if (text.trim() === '' && location !== undefined) return client.object('GET', client.pathOf(location));
   try {
     const job = JSON.parse(text) as Json;
-    if (dryRun || typeof job.uuid === 'string') return job;
+    if (typeof job.uuid === 'string') return job;
   } catch {
     // Reported below.
   }

@@ -13,7 +13,6 @@ describe('the command line', () => {
     [['job', 'show', '../user/1']],
     [['run']],
     [['run', 'tr', '--timeout', 'soon']],
-    [['run', 'tr', '--json']],
     [['run', 'tr', '--no-wait', '--output', 'x']],
     [['user', 'list', '--url', 'ftp://example.org']],
     [['user', 'list', '--url', 'nonsense']],

@@ -86,7 +86,7 @@ test('every route of the application is in it, with every method', async () => {
       return [`/api/${noun}/`, `/api/${noun}/schema/`, `/api/${noun}/set/{ids}/`, `/api/${noun}/{${key}}/`];
     }),
     ...['run', 'form', 'test', 'revisions'].map((part) => `/api/process_definition/{id}/${part}/`),
-    '/api/pipeline/{id}/run/',
+    ...['run', 'form'].map((part) => `/api/pipeline/{id}/${part}/`),
     ...['input', 'output', 'stdout', 'stderr', 'history', 'token', 'cancel', 'resume', 'stop', 'restart'].map(
       (part) => `/api/job/{uuid}/${part}/`,
     ),

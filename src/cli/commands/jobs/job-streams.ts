@@ -47,11 +47,12 @@ export function registerJobStreams(job: Command, io: CliIo): void {
 
   serverCommand(job, 'output', 'print the output of a job, or write it to a file', false)
     .argument('<uuid>')
-    .option('--output <file>', 'write it to a file, which appears once it is complete')
+    .option('-o, --output <file>', 'write it to a file, which appears once it is complete')
     .action(async (uuid: string, options: { output?: string }, command: Command) => {
       const client = await connect(command, io);
       const answer = await client.ask('GET', jobPath(uuid, 'output'), { headers: { Accept: '*/*' } });
-      if (options.output === undefined || options.output === '-') await toStdout(answer, io);
+      const binary = `penstock job output ${uuid} -o FILE`;
+      if (options.output === undefined || options.output === '-') await toStdout(answer, io, { binary });
       else await toFile(answer, options.output, io);
     });
 }

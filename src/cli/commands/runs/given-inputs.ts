@@ -1,124 +1,99 @@
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import type { InputDeclaration } from '../../../domain/inputs/declaration.js';
 import { nearest } from '../../../lib/nearest.js';
-import { type Declarations, isFiles, isRequired } from '../../client/declared.js';
 import { type CliError, usageError } from '../../client/failure.js';
-import type { Part } from '../../client/form.js';
-import { openFile, openInput } from '../../client/input.js';
-import type { CliIo } from '../../terminal/io.js';
 
-/** An input as it was given: a text, or `@` and where its bytes are. */
-type Given = { name: string; text: string };
+/** One input as the command line gives it: a value as text, or a file, a folder or `-` to read. */
+export type GivenInput = { name: string } & ({ text: string } | { file: string });
 
 /**
- * Reads `NAME=VALUE`, `--NAME VALUE`, `--NAME=VALUE`, and for switches `--NAME` and `--no-NAME`.
+ * Reads the words after the name of a definition: `NAME=VALUE`, `NAME=@FILE`, and `--NAME`, `--no-NAME` or
+ * `--NAME VALUE`, which only the declaration can tell apart.
  *
- * @param options the command's own options, for suggestions
+ * @param flags the options of the command itself, to suggest one for a misspelt option
  */
 export function readGiven(
   words: readonly string[],
-  declared: Declarations,
-  options: readonly string[],
-): Given[] {
-  const given: Given[] = [];
-  const isSwitch = (name: string) => declared[name]?.type === 'boolean';
-  for (let at = 0; at < words.length; at += 1) {
-    const word = words[at] ?? '';
-    const [, flag, name = '', value] = /^(--)?([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
-    const off = flag !== undefined && name.startsWith('no-') ? name.slice(3) : undefined;
-    if (flag === undefined && value !== undefined && name !== '') given.push({ name, text: value });
-    else if (flag === undefined) throw notAnInput(word, declared);
-    else if (off !== undefined && value === undefined && isSwitch(off))
-      given.push({ name: off, text: 'false' });
-    else if (declared[name] === undefined) throw unknownOption(name, declared, options);
-    else if (value !== undefined) given.push({ name, text: value });
-    else if (isSwitch(name)) given.push({ name, text: 'true' });
-    else {
-      at += 1;
-      const next = words[at];
-      if (next === undefined) throw usageError(`--${name} needs a value: --${name} VALUE, or ${name}=VALUE.`);
-      given.push({ name, text: next });
+  inputs: readonly InputDeclaration[],
+  flags: readonly string[],
+): GivenInput[] {
+  const given: GivenInput[] = [];
+  const find = (name: string) => inputs.find((input) => input.name === name);
+  for (let index = 0; index < words.length; index += 1) {
+    const word = words[index] ?? '';
+    // What follows is read as ever: it only keeps `--timeout=3` from being an option of the command.
+    if (word === '--') continue;
+    if (word.startsWith('-')) {
+      const [, flag = '', value] = /^--([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+      const input = find(flag);
+      const denied = find(flag.replace(/^no-/, ''));
+      if (input !== undefined) {
+        if (value !== undefined) given.push(readValue(input.name, value, input));
+        else if (input.written.type === 'boolean') given.push({ name: flag, text: 'true' });
+        else {
+          index += 1;
+          given.push(readValue(flag, valueAfter(flag, words[index]), input));
+        }
+      } else if (denied?.written.type === 'boolean' && value === undefined) {
+        given.push({ name: denied.name, text: 'false' });
+      } else {
+        throw unknownOption(word, [...inputs.map(({ name }) => `--${name}`), ...flags]);
+      }
+    } else {
+      const equals = word.indexOf('=');
+      if (equals < 1) throw notAnInput(word, inputs);
+      const name = word.slice(0, equals);
+      given.push(readValue(name, word.slice(equals + 1), find(name)));
     }
   }
   return given;
 }
 
-function notAnInput(word: string, declared: Declarations): CliError {
-  const near = nearest(word, Object.keys(declared));
+/** The error for an option that is neither one of the command nor an input. */
+export function unknownOption(word: string, known: readonly string[]): CliError {
+  const flag = word.replace(/=.*$/s, '');
+  const near = nearest(flag, known);
   return usageError(
-    `'${word}' is not an input: write NAME=VALUE, or NAME=@FILE for a file.`,
-    ...(near === undefined ? [] : [`Did you mean ${near}=…?`]),
+    `Unknown option ${flag}.`,
+    ...(near === undefined ? [] : [`Did you mean ${near}?`]),
+    'For the options and inputs: penstock run DEFINITION --help',
   );
 }
 
-function unknownOption(name: string, declared: Declarations, options: readonly string[]): CliError {
-  const near = nearest(`--${name}`, [...options, ...Object.keys(declared).map((input) => `--${input}`)]);
-  return usageError(
-    `There is no option --${name}, and no input of that name.`,
-    near === undefined ? 'To see the inputs: penstock run NAME --help' : `Did you mean ${near}?`,
+function readValue(name: string, value: string, input: InputDeclaration | undefined): GivenInput {
+  const isValue = input?.kind === 'value';
+  if (value.startsWith('@@')) return textFor(name, value.slice(1), input);
+  if (!value.startsWith('@')) return textFor(name, value, input);
+  if (isValue) {
+    throw usageError(
+      `${name} takes a value, and ${value} means a file.`,
+      `For the text ${value}: ${name}=@${value}`,
+    );
+  }
+  const file = value.slice(1);
+  if (file === '') throw usageError(`${name}=@ needs the name of a file after the @.`);
+  return { name, file };
+}
+
+function textFor(name: string, text: string, input: InputDeclaration | undefined): GivenInput {
+  if (input === undefined || input.kind === 'value') return { name, text };
+  throw usageError(
+    `${name} takes ${input.kind === 'file' ? 'a file' : 'files'}, and ${text === '' ? 'an empty text' : text} is a text.`,
+    `To send a file: ${name}=@FILE`,
   );
 }
 
-/** The input that `--input` and standard input go to: the program's own standard input, or the only file. */
-function bodyOf(declared: Declarations): string | undefined {
-  const entries = Object.entries(declared);
-  const stdin = entries.find(([, input]) => input.stdin === true);
-  const files = entries.filter(([, input]) => isFiles(input));
-  return stdin?.[0] ?? (files.length === 1 ? files[0]?.[0] : undefined);
+function valueAfter(flag: string, next: string | undefined): string {
+  if (next !== undefined && !next.startsWith('--')) return next;
+  throw usageError(
+    `--${flag} needs a value.`,
+    next === undefined ? `Write --${flag} VALUE.` : `If it is ${next}: ${flag}=${next}`,
+  );
 }
 
-/**
- * The parts of a form for what was given. Without it, a required file comes from standard input, unless that is a
- * terminal.
- *
- * @param input the option `--input`
- */
-export async function partsOf(
-  given: readonly Given[],
-  declared: Declarations,
-  input: string | false | undefined,
-  io: CliIo,
-): Promise<Part[]> {
-  const parts: Part[] = [];
-  // Texts first, so that a mistake in one is found before files are sent.
-  for (const { name, text } of given) if (!text.startsWith('@')) parts.push({ name, text });
-  for (const { name, text } of given) {
-    if (text.startsWith('@@')) parts.unshift({ name, text: text.slice(1) });
-    else if (text.startsWith('@')) parts.push(...(await fileParts(name, text.slice(1), declared, io)));
-  }
-  const body = bodyOf(declared);
-  if (typeof input === 'string') {
-    if (body === undefined)
-      throw usageError(
-        '--input does not say which input it is: use NAME=@FILE.',
-        'To see the inputs: penstock run NAME --help',
-      );
-    parts.push(...(await fileParts(body, input, declared, io)));
-  } else if (input !== false && body !== undefined && isRequired(declared[body] ?? {})) {
-    const missing = !given.some(({ name }) => name === body);
-    const opened = missing ? await openInput(undefined, io) : undefined;
-    if (opened !== undefined) parts.push({ name: body, input: opened });
-  }
-  return parts;
-}
-
-/** `-` is standard input; a folder stands for the files in it. */
-async function fileParts(name: string, file: string, declared: Declarations, io: CliIo): Promise<Part[]> {
-  if (declared[name] !== undefined && !isFiles(declared[name])) {
-    throw usageError(`${name} is a value, not a file. For a text that begins with @, write ${name}=@@…`);
-  }
-  if (file === '-') {
-    const input = await openInput('-', io);
-    return input === undefined ? [] : [{ name, input }];
-  }
-  const isFolder = statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
-  if (!isFolder) return [{ name, input: await openFile(file) }];
-  const names = readdirSync(file, { withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => entry.name)
-    .sort();
-  if (names.length === 0) throw usageError(`There are no files in the folder ${file}.`);
-  const parts: Part[] = [];
-  for (const one of names) parts.push({ name, input: await openFile(join(file, one)) });
-  return parts;
+function notAnInput(word: string, inputs: readonly InputDeclaration[]): CliError {
+  const names = inputs.map(({ name }) => name).join(', ');
+  return usageError(
+    `Not an input: ${word}. Write NAME=VALUE, or NAME=@FILE for a file.`,
+    names === '' ? 'It takes no inputs.' : `Its inputs: ${names}`,
+  );
 }

@@ -7,11 +7,10 @@ import { collect } from '../values.js';
 export interface RunOptions {
   /** A file, `-`, false for no input, or undefined for standard input unless that is a terminal. */
   input?: string | false;
-  /** `FILE`, or `NAME=FILE` for one of several outputs. */
+  /** A file or `-`, or `NAME=FILE` for one of several outputs. */
   output?: string[];
-  /** A folder for all file outputs. */
+  /** The folder for every output file. */
   outputs?: string;
-  help?: boolean;
   outputName?: string;
   timeout?: number;
   env?: string[];
@@ -19,23 +18,20 @@ export interface RunOptions {
   dryRun?: boolean;
   idempotencyKey?: string;
   json?: boolean;
+  help?: boolean;
 }
 
 /** The options of `penstock run`. */
 export function runOptions(command: Command): Command {
   return command
-    .helpOption(false)
-    .option(
-      '-i, --input <file>',
-      'read the input from a file (default: standard input, unless it is a terminal)',
-    )
+    .option('--input <file>', 'read the input from a file (default: standard input, unless it is a terminal)')
     .option('--no-input', 'send no input and leave standard input alone')
     .option(
       '-o, --output <file>',
-      'write the output to a file, which appears once it is complete; NAME=FILE for one of several',
+      'write the output to a file, which appears once it is complete; NAME=FILE for one of several (repeatable)',
       collect,
     )
-    .option('--outputs <folder>', 'write all output files into a folder')
+    .option('--outputs <folder>', 'save every output file in a folder')
     .option('--output-name <name>', 'output file name for the program; some choose a format by the extension')
     .option('--timeout <seconds>', 'end the program after this time', readSeconds)
     .option(
@@ -46,7 +42,7 @@ export function runOptions(command: Command): Command {
     .option('--no-wait', 'print the UUID of the job and return at once')
     .option('--dry-run', 'show what would run and start nothing')
     .option('--idempotency-key <key>', 'start the run only once, however often it is sent with this key')
-    .option('-h, --help', 'display help for the command, and the inputs of what is named');
+    .option('-h, --help', 'display help, with the inputs and outputs of the one that is named');
 }
 
 /** The request to the server. What was not given is left out, so that the definition decides. */
@@ -59,20 +55,29 @@ export function readRequest(options: RunOptions, io: CliIo): RunDocument {
 }
 
 /** Refuses contradictory options before anything is read or sent. */
-export function checkOptions(options: RunOptions): void {
-  const elsewhere = options.output !== undefined || options.outputs !== undefined;
-  if (options.json === true && options.wait && options.dryRun !== true && !elsewhere) {
-    throw usageError(
-      'With --json the output cannot go to standard output too.',
-      'Add --output FILE, --no-wait or --dry-run.',
-    );
-  }
-  if (!options.wait && elsewhere) {
+export function checkOptions({ wait, output, outputs }: RunOptions): void {
+  if (!wait && (output !== undefined || outputs !== undefined)) {
     throw usageError(
       'With --no-wait there is no output to write yet.',
       'Later: penstock job output UUID --output FILE',
     );
   }
+}
+
+/**
+ * Refuses to mix JSON and an output on standard output.
+ *
+ * @param makesFile whether the program makes a file that would be printed
+ */
+export function checkJson(options: RunOptions, makesFile: boolean): void {
+  const { json, wait, dryRun, output, outputs } = options;
+  if (json !== true || !wait || dryRun === true || !makesFile) return;
+  if (outputs !== undefined && output === undefined) return;
+  if (output !== undefined && !output.some((one) => one === '-' || one.endsWith('=-'))) return;
+  throw usageError(
+    'With --json the output cannot go to standard output too.',
+    'Add --output FILE, --outputs FOLDER, --no-wait or --dry-run.',
+  );
 }
 
 function readEnvironment(pairs: readonly string[], io: CliIo): Record<string, string> {

@@ -2,23 +2,23 @@ import type { Command } from 'commander';
 import { messageOf } from '../../../lib/errors.js';
 import type { Client, Json } from '../../client/client.js';
 import { connect, serverCommand } from '../../client/connect.js';
-import { declarationsOf } from '../../client/declared.js';
-import { CliError, Ended, exitCodes, usageError } from '../../client/failure.js';
+import { type Declared, declaredBy } from '../../client/declared.js';
+import { type CliError, Ended, exitCodes, usageError } from '../../client/failure.js';
 import { find, type Kind, kinds } from '../../client/find.js';
-import type { Part } from '../../client/form.js';
-import { type Input, openInput } from '../../client/input.js';
-import { hasMainOutput, toFolder, valueLines, wantedOutputs } from '../../client/job-outputs.js';
+import { openInput } from '../../client/input.js';
 import { exitCodeOf, hasEnded, hasSucceeded, outcomeText } from '../../client/outcome.js';
-import { toFile, toStdout } from '../../client/output.js';
-import { submit } from '../../client/submit.js';
+import { type Payload, plainPayload } from '../../client/payload.js';
+import { askPlan, submit } from '../../client/submit.js';
 import { tailOf } from '../../client/tail.js';
 import { waitForJob } from '../../client/wait.js';
 import { onInterrupt } from '../../terminal/interrupt.js';
 import { type CliIo, print, printJson, tell } from '../../terminal/io.js';
 import { renderObject } from '../../terminal/table.js';
-import { partsOf, readGiven } from './given-inputs.js';
-import { inputsHelp } from './inputs-help.js';
-import { checkOptions, type RunOptions, readRequest, runOptions } from './run-options.js';
+import { type GivenInput, readGiven, unknownOption } from './given-inputs.js';
+import { tellHelp } from './run-help.js';
+import { inputsPayload } from './run-inputs.js';
+import { checkJson, checkOptions, type RunOptions, readRequest, runOptions } from './run-options.js';
+import { deliver, readTargets, tellValues } from './run-outputs.js';
 
 const exitCodeHelp =
   'Exit code: that of the program; 128 + n if signal n killed it, 124 after a timeout,\n' +
@@ -28,7 +28,7 @@ const exitCodeHelp =
 export function registerRun(program: Command, io: CliIo): void {
   runVerb(program, 'run a program: penstock run tr < in > out', kinds.definition, io).addHelpText(
     'after',
-    `\nInputs: NAME=VALUE, or --NAME VALUE; NAME=@FILE for a file, NAME=@- for standard input;\n--NAME and --no-NAME for a switch. penstock run NAME --help tells what NAME takes.\n\nFor a service, prints the UUID as soon as it is ready, and leaves it running.\n${exitCodeHelp}`,
+    `\nFor a service, prints the UUID as soon as it is ready, and leaves it running.\n${exitCodeHelp}`,
   );
 }
 
@@ -41,73 +41,73 @@ export function registerPipelineRun(pipeline: Command, io: CliIo): void {
 }
 
 function runVerb(parent: Command, about: string, kind: Kind, io: CliIo): Command {
-  const word = kind === kinds.pipeline ? 'pipeline' : 'definition';
-  return runOptions(serverCommand(parent, 'run', about))
-    .argument(`[${word}]`, `${kind.called} of a ${kind.words}`)
-    .argument('[inputs...]', 'its inputs, each NAME=VALUE or NAME=@FILE')
-    .allowUnknownOption()
-    .action(async (key: string | undefined, _inputs: unknown, options: RunOptions, command: Command) => {
-      if (options.help === true) return help(command, kind, key, io);
-      if (key === undefined) command.error(`error: missing required argument '${word}'`);
-      checkOptions(options);
-      const client = await connect(command, io);
-      const { path, object } = await find(client, kind, key);
-      const words = command.args.slice(1);
-      await run(client, { path: `${path}run/`, object, words, command }, options, io);
-    });
+  const noun = kind === kinds.pipeline ? 'pipeline' : 'definition';
+  return (
+    runOptions(serverCommand(parent, 'run', about))
+      // Its own --help asks the server. So the name is not required here, and its absence is found below.
+      .helpOption(false)
+      .usage(`[options] <${noun}> [inputs...]`)
+      .argument(`[${noun}]`, `${kind.called} of a ${kind.words}`)
+      .argument('[inputs...]', 'NAME=VALUE, or NAME=@FILE; --NAME or --no-NAME for yes or no')
+      .allowUnknownOption()
+      .action(async (key: string | undefined, words: string[], options: RunOptions, command: Command) => {
+        if (options.help === true) return tellHelp(command, kind, key, io);
+        if (key === undefined) command.error(`error: missing required argument '${noun}'`);
+        const flags = command.options.flatMap(({ short, long }) => [short ?? [], long ?? []].flat());
+        if (key.startsWith('-')) throw unknownOption(key, flags);
+        checkOptions(options);
+        const client = await connect(command, io);
+        const { path, object } = await find(client, kind, key);
+        const declared = declaredBy(object);
+        checkJson(options, declared.outputs?.some(({ kind }) => kind !== 'value') ?? true);
+        const given = readGiven(words, declared.inputs ?? [], flags);
+        if (declared.inputs === null && given.length > 0) throw takesNone(key, given);
+        const runnable = { path: `${path}run/`, given, ...declared };
+        if (options.dryRun === true) return dryRun(client, runnable, options, io);
+        await run(client, runnable, options, io);
+      })
+  );
 }
 
-/** The command's own help, and what the named definition takes, if the server can be asked. */
-async function help(command: Command, kind: Kind, key: string | undefined, io: CliIo): Promise<void> {
-  command.outputHelp();
-  if (key === undefined) return;
-  try {
-    const { object } = await find(await connect(command, io), kind, key);
-    const [inputs, outputs] = [declarationsOf(object, 'inputs'), declarationsOf(object, 'outputs')];
-    print(io, inputsHelp(key, inputs, outputs));
-  } catch (error) {
-    tell(io, `\npenstock: cannot tell what ${key} takes: ${messageOf(error)}`);
-    for (const hint of error instanceof CliError ? error.hints : []) tell(io, `  ${hint}`);
-  }
-}
-
-/** What is run: where it is submitted, its object, and the further words of the command line. */
-interface Target {
+/** What runs, with what it takes and makes, and the inputs that it was given. */
+interface Runnable extends Declared {
   path: string;
-  object: Json;
-  words: readonly string[];
-  command: Command;
+  given: readonly GivenInput[];
 }
 
-/** The declared inputs, or the one input of what declares none. */
-async function inputsOf(
-  { object, words, command }: Target,
+function takesNone(key: string, given: readonly GivenInput[]): CliError {
+  return usageError(
+    `${key} declares no inputs, so it cannot take ${given.map(({ name }) => name).join(', ')}.`,
+    'Send it a file with --input FILE, or on standard input.',
+  );
+}
+
+async function payloadOf(
+  { given, inputs }: Runnable,
   options: RunOptions,
   io: CliIo,
-): Promise<{ input: Input | undefined; parts: Part[] }> {
-  const declared = declarationsOf(object, 'inputs');
-  const flags = command.options.flatMap(({ long }) => (long ? [long] : []));
-  if (declared !== undefined) {
-    const given = readGiven(words, declared, flags);
-    return { input: undefined, parts: await partsOf(given, declared, options.input, io) };
-  }
-  // An option that does not exist gets its usual message.
-  if (words.some((word) => word.startsWith('--'))) readGiven(words, {}, flags);
-  if (words.length > 0) {
-    throw usageError(
-      `It declares no inputs, so it takes no further arguments: ${words[0]}`,
-      'Send its input with --input FILE, or through standard input.',
-    );
-  }
-  return { input: options.dryRun === true ? undefined : await openInput(options.input, io), parts: [] };
+): Promise<Payload | undefined> {
+  const request = readRequest(options, io);
+  if (inputs !== null) return inputsPayload(request, given, inputs, options.input, io);
+  const input = await openInput(options.input, io);
+  return input === undefined ? undefined : plainPayload(request, input);
+}
+
+async function dryRun(client: Client, runnable: Runnable, options: RunOptions, io: CliIo): Promise<void> {
+  const request = readRequest(options, io);
+  // Without declared inputs nothing depends on the input, so it is left alone.
+  const payload = runnable.inputs === null ? undefined : await payloadOf(runnable, options, io);
+  const plan = await askPlan(client, { path: runnable.path, request, payload }, io);
+  if (options.json === true) printJson(io, plan);
+  else print(io, renderObject(plan));
 }
 
 /** One run from start to end: submit it, wait, then fetch the output or report what went wrong. */
-async function run(client: Client, target: Target, options: RunOptions, io: CliIo): Promise<void> {
-  const { path } = target;
+async function run(client: Client, runnable: Runnable, options: RunOptions, io: CliIo): Promise<void> {
+  const { path, outputs } = runnable;
   const request = readRequest(options, io);
-  const { input, parts } = await inputsOf(target, options, io);
-  const dryRun = options.dryRun === true;
+  const targets = readTargets(options.output ?? [], outputs);
+  const payload = await payloadOf(runnable, options, io);
   const stop = new AbortController();
   let phase: 'uploading' | 'uploaded' | 'waiting' | 'fetching' = 'uploading';
   let uuid: string | undefined;
@@ -124,10 +124,9 @@ async function run(client: Client, target: Target, options: RunOptions, io: CliI
     const { idempotencyKey } = options;
     let job = await submit(
       client,
-      { path, request, input, parts, idempotencyKey, dryRun, signal: stop.signal, uploaded },
+      { path, request, payload, idempotencyKey, signal: stop.signal, uploaded },
       io,
     );
-    if (dryRun) return options.json === true ? printJson(io, job) : print(io, renderObject(job));
     uuid = String(job.uuid);
     phase = 'waiting';
     // If Control-C came between the last byte and the answer, only now can the job be cancelled.
@@ -138,8 +137,10 @@ async function run(client: Client, target: Target, options: RunOptions, io: CliI
     // The service keeps running; `penstock job show` tells how it is doing.
     if (service && !hasEnded(job)) return options.json === true ? printJson(io, job) : print(io, uuid);
     phase = 'fetching';
-    if (hasSucceeded(job)) await deliver(client, job, options, io, stop.signal);
+    const wanted = { targets, folder: options.outputs, json: options.json === true, outputs };
+    if (hasSucceeded(job)) await deliver(client, job, wanted, io, stop.signal);
     else await tellFailure(client, job, io);
+    if (options.json !== true) tellValues(job, outputs, io);
     if (options.json === true) printJson(io, job);
     const code = exitCodeOf(job);
     if (code !== exitCodes.ok) throw new Ended(code);
@@ -155,27 +156,6 @@ async function cancel(client: Client, uuid: string, io: CliIo): Promise<void> {
   } catch (error) {
     tell(io, `penstock: cannot cancel the job: ${messageOf(error)}`);
   }
-}
-
-async function deliver(
-  client: Client,
-  job: Json,
-  options: RunOptions,
-  io: CliIo,
-  signal: AbortSignal,
-): Promise<void> {
-  const wanted = wantedOutputs(job, options.output ?? []);
-  for (const { name, file } of wanted) {
-    const query = name === undefined ? {} : { name };
-    const answer = await client.ask('GET', `/api/job/${job.uuid}/output/`, { query, signal });
-    if (file === '-') await toStdout(answer, io, signal);
-    else await toFile(answer, file, io, signal);
-  }
-  if (options.outputs !== undefined) await toFolder(client, job, options.outputs, io, signal);
-  if (options.json !== true) for (const line of valueLines(job)) tell(io, line);
-  if (wanted.length > 0 || options.outputs !== undefined || !hasMainOutput(job)) return;
-  const answer = await client.ask('GET', `/api/job/${job.uuid}/output/`, { signal });
-  await toStdout(answer, io, signal);
 }
 
 /** Prints what happened, the last lines of standard error, and how to see the rest. */

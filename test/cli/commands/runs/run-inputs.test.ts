@@ -97,7 +97,14 @@ describe.skipIf(!built)('penstock run with declared inputs', () => {
 
   it('gives a required file its standard input, or that of --input', async () => {
     expect(await penstock(['run', 'shows'], 'piped')).toMatchObject({ stdout: '<--rate>\n<3>\npiped' });
-    const ran = await penstock(['run', 'shows', '-i', join(folder, 'in.txt'), '-o', join(folder, 'out.txt')]);
+    const ran = await penstock([
+      'run',
+      'shows',
+      '--input',
+      join(folder, 'in.txt'),
+      '-o',
+      join(folder, 'out.txt'),
+    ]);
     expect(ran).toMatchObject({ code: 0, stdout: '' });
     expect(readFileSync(join(folder, 'out.txt'), 'utf8')).toBe('<--rate>\n<3>\nfrom a file\n');
   });
@@ -113,26 +120,10 @@ describe.skipIf(!built)('penstock run with declared inputs', () => {
       '--outputs',
       all,
     ]);
-    expect(ran).toMatchObject({ code: 0, stdout: '' });
-    expect(ran.stderr).toContain('n: 2');
+    expect([ran.code, ran.stderr]).toEqual([0, expect.stringContaining('n: 2')]);
     expect(readFileSync(one, 'utf8')).toBe('one\ntwo\n');
     expect(readFileSync(join(all, 'all.txt'), 'utf8')).toBe('one\ntwo\n');
     expect(readdirSync(join(all, 'more', 'more')).sort()).toEqual(['a.txt', 'b.txt']);
-  });
-
-  it('tells in its help what a definition takes and gives, in 80 columns', async () => {
-    const { code, stdout } = await penstock(['run', 'shows', '--help']);
-    expect(code).toBe(0);
-    const own = stdout.slice(stdout.indexOf('Inputs of shows:'));
-    for (const line of own.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
-    expect(own).toContain('rate=VALUE\n      Rate. Integer from 1 to 9. Default: 3.');
-    expect(own).toContain('--loud, --no-loud');
-    expect(own).toContain('text=@FILE\n      Text. A file. Required. By default standard input.');
-    expect(own).toContain('Outputs of shows:\n  shown');
-    const unknown = await penstock(['run', 'show', '--help']);
-    expect(unknown).toMatchObject({ code: 0 });
-    expect(unknown.stdout).toContain('Usage: penstock run');
-    expect(unknown.stderr).toContain('Did you mean shows?');
   });
 
   it.each([
@@ -140,11 +131,9 @@ describe.skipIf(!built)('penstock run with declared inputs', () => {
     [['shows', 'rat=1'], 1, 'there is no input "rat"; did you mean "rate"?'],
     [['shows', '--rat', '1'], 2, 'Did you mean --rate?'],
     [['shows', '--ouptut', 'x'], 2, 'Did you mean --output?'],
-    [['shows', 'word'], 2, "'word' is not an input: write NAME=VALUE"],
-    [['shows', '--rate'], 2, '--rate needs a value'],
-    [['shows', 'rate=@x'], 2, 'rate is a value, not a file'],
-    [['shows', 'text=@/nowhere/x'], 2, 'Cannot read the input /nowhere/x'],
-    [['plain', 'rate=1'], 2, 'It declares no inputs'],
+    [['plain', 'rate=1'], 2, 'declares no inputs'],
+    [['plain', '--json'], 2, 'cannot go to standard output too'],
+    [['shows', 'rate=1', '--json'], 2, 'cannot go to standard output too'],
     [['plain', '--ouptut', 'x'], 2, 'Did you mean --output?'],
   ])('%j is refused', async (args, code, message) => {
     const ran = await penstock(['run', ...args], 'x');
